@@ -84,6 +84,18 @@ class DecidedOtherwise(RuleBroken):
     code = "decided-otherwise"
 
 
+class NotAParty(RuleBroken):
+    """Only the two sides of a contract act on it."""
+
+    code = "not-a-party"
+
+
+class RoleMissing(RuleBroken):
+    """A buyer's officer acts for the buyer, a supplier's agent for the supplier, also where one organisation is both."""
+
+    code = "role-missing"
+
+
 class DoneOtherwise(RuleBroken):
     """The act was done before with other content, and that stands."""
 

@@ -21,6 +21,8 @@ BUYER_APPROVER = "buyer_approver"
 MODERATOR = "moderator"
 OBSERVER = "observer"
 ADMINISTRATOR = "administrator"
+SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
+"""Who watches over the market reads what is for two sides alone."""
 ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER, MODERATOR, OBSERVER, ADMINISTRATOR)
 
 

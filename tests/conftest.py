@@ -28,6 +28,9 @@ ON_SERVERS = re.compile(
 """Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
 
 
+FAMILY = ("contracts", "purchases", "fulfilment", "conduct")
+"""What became of contracts is told by the first, what was bought without competition comes from the second, the third carries out, and the
+fourth judges: none has much to say without the others."""
 ALONE = ("tests/faults/", "tests/infra/")
 """Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder, which
 shares a market; the quick part has none, and shares out files everywhere."""
@@ -119,12 +122,16 @@ async def markets(servers: "Servers", topics: None) -> "AsyncIterator[Markets]":
 
 @pytest.fixture(scope="module")
 async def market(markets: "Markets", request: pytest.FixtureRequest) -> "Market":
-    """The tests of one service play all the others, so their market has that service alone; elsewhere it is whole.
+    """The tests of one service play all the others, so their market has that service alone, or those of a :data:`FAMILY`; elsewhere it
+    is whole.
 
     It serves all modules of a folder: tests make organisations and things of their own in it.
     """
     parts = request.path.parts
-    return await markets.of((parts[parts.index("services") + 1],) if "services" in parts else ())
+    if "services" not in parts:
+        return await markets.of(())
+    service = parts[parts.index("services") + 1]
+    return await markets.of(FAMILY if service in FAMILY else (service,))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

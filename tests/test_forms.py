@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from catalogue.rules import KeyReused, RuleBroken
 from infra.web.forms import beside
 from infra.web.languages import gettext, ngettext, speaking, told
-from services.contracts.domain.purchases import PurchaseAboveCeiling
+from services.purchases.domain.purchases import PurchaseAboveCeiling
 
 LAYOUT = Path(__file__).parents[1] / "infra/web/templates"
 SERVICES = Path(__file__).parents[1] / "services"
@@ -23,8 +23,8 @@ CREATING = {
     "auctions/new.html": "/auctions/new",
     "catalogue/new.html": "/catalogue/new",
     "catalogue/offer.html": "/catalogue/offers/new",
-    "contracts/purchase_new.html": "/contracts/purchases/new",
-    "contracts/work_parts.html": "",
+    "purchases/new.html": "/contracts/purchases/new",
+    "fulfilment/work_parts.html": "",
     "notifications/settings.html": "/notifications/digest",
     "pools/new.html": "/pools/new",
     "quotes/_mine.html": "",
@@ -100,7 +100,7 @@ ENTER = {
     "auctions/_own_amount.html": "",
     "auctions/new.html": 'name="action" value="refresh"',
     "catalogue/basket.html": "",
-    "contracts/execution.html": 'name="answer" value="part"',
+    "fulfilment/execution.html": 'name="answer" value="part"',
     "pools/new.html": 'name="do" value="enter"',
     "quotes/new.html": 'name="action" value="enter"',
 }
@@ -137,8 +137,8 @@ def test_enter_never_asks_for_the_fields_of_another_button() -> None:
 AN_ERROR = re.compile(r"<p[^>]*\berror\b[^>]*>")
 STANDING = {
     "auctions/new.html",
-    "contracts/appeals.html",
-    "contracts/record.html",
+    "conduct/appeals.html",
+    "conduct/record.html",
     "contracts/refusals.html",
     "quotes/new.html",
 }

@@ -38,7 +38,7 @@ KNOWN = {
     "opportunity_id": "recommender.opportunities.opportunity_id",
     "organisation_id": "accounts.organisations.organisation_id",
     "pool_id": "pools.pools.pool_id",
-    "purchase_id": "contracts.purchases.process_id",
+    "purchase_id": "purchases.purchases.process_id",
     "reference_id": "observatory.snapshots.reference_id",
     "request_id": "quotes.quote_requests.request_id",
     "sku_id": "catalogue.skus.sku_id",

@@ -10,7 +10,7 @@ from events.topics import DEAD_LETTERS, TOPICS
 from infra.runtime import load
 from infra.service import Service
 from services.contracts.domain.deals import PARTIES
-from services.contracts.pages.work import DUE
+from services.fulfilment.pages.work import DUE
 from services.notifications.duties import ON_CONTRACTS, STEPS, asked
 from services.notifications.letters import words_of
 from tests.events.test_contract import EXAMPLES, golden

@@ -1,4 +1,6 @@
-"""Awards, contracts and direct purchases. Producer: contracts; imports bring awards and contracts of other markets."""
+"""Awards, contracts and direct purchases. Producers: contracts, purchases of what was
+requested and answered, fulfilment of how contracts are carried out, and conduct of
+suspensions and appeals; imports bring awards and contracts of other markets."""
 
 from events.contracts.awards import AwardMade, CascadeAwaitsBuyer
 from events.contracts.execution import (
@@ -11,6 +13,7 @@ from events.contracts.execution import (
     DisputeOpened,
     EndingAnswered,
     EndingProposed,
+    ExecutionDue,
     ExecutionOverdue,
     ExecutionWithdrawn,
     InvoicedLine,
@@ -22,7 +25,7 @@ from events.contracts.execution import (
 )
 from events.contracts.purchases import PurchaseAnswered, PurchaseRequested
 from events.contracts.refusals import RefusalDisputed, RefusalDisputeDecided
-from events.contracts.sanctions import OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
+from events.contracts.sanctions import ContractBreached, OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
 from events.contracts.signing import (
     ContractConcluded,
     ContractDrafted,
@@ -42,6 +45,7 @@ from events.contracts.signing import (
 __all__ = [
     "AwardMade",
     "CascadeAwaitsBuyer",
+    "ContractBreached",
     "ContractClosed",
     "ContractConcluded",
     "ContractDrafted",
@@ -57,6 +61,7 @@ __all__ = [
     "EndingAnswered",
     "EndingProposed",
     "Equivalent",
+    "ExecutionDue",
     "ExecutionOverdue",
     "ExecutionWithdrawn",
     "InvoicePaid",

@@ -1,12 +1,13 @@
-"""Carrying out: orders, deliveries, invoices and disputes are numbered from 1 within their contract."""
+"""Carrying out: that it begins is told by contracts, and all that follows by fulfilment, in the topic in which it always was. Orders,
+deliveries, invoices and disputes are numbered from 1 within their contract."""
 
 from datetime import date, datetime
 
 import msgspec
 
-from events.bounds import Exact, Key, Many, Prose
+from events.bounds import Exact, Key, Many, PolicyText, Prose
 from events.codec import Event, event
-from events.values import Place
+from events.values import Line, Place
 
 
 class LineQuantity(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,30 @@ class InvoicedLine(msgspec.Struct, frozen=True, kw_only=True):
     line_id: Key
     quantity: Exact
     amount: Exact
+
+
+@event(key="process_id")
+class ExecutionDue(Event, frozen=True, kw_only=True):
+    """A contract was concluded in this market and is to be carried out: its ``lines`` until ``term_until``, by the policy of its process
+    and in the calendar of its buyer. ``country`` is ISO 3166-1, ``subdivision`` the part of an ISO 3166-2 code after the dash, "" where
+    it is not known. Told again, nothing begins anew."""
+
+    process_id: Key
+    contract_id: Key
+    pool_id: Key | None = None
+    buyer_id: Key
+    supplier_id: Key
+    place: Place
+    currency: Key
+    amount: Exact
+    lines: Many[Line]
+    signed_at: datetime
+    term_until: datetime
+    time_zone: Key
+    country: Key = ""
+    subdivision: Key = ""
+    policy: Key
+    policy_text: PolicyText = ""
 
 
 @event(key="process_id")

@@ -1,9 +1,24 @@
-"""Suspensions and appeals."""
+"""Breaches, suspensions and appeals. Suspensions and appeals are told by conduct, in the topic in which they always were."""
 
 from datetime import datetime
 
-from events.bounds import Key, Many, Prose
+from events.bounds import Key, Many, PolicyText, Prose
 from events.codec import Event, event
+
+
+@event(key="process_id")
+class ContractBreached(Event, frozen=True, kw_only=True):
+    """``organisation_id`` evaded a contract as ``side`` supplier, or refused one without ground as buyer, ``at`` a time. ``known_at`` is
+    later where a dispute decided so: what follows begins no earlier. The policy is that of the contract's process."""
+
+    process_id: Key
+    contract_id: Key
+    organisation_id: Key
+    side: Key
+    at: datetime
+    known_at: datetime | None = None
+    policy: Key
+    policy_text: PolicyText = ""
 
 
 @event(key="organisation_id")

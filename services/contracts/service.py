@@ -4,19 +4,11 @@ from infra.reactions import Reactions
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi
-from services.contracts.api.disputes import DisputesApi
-from services.contracts.api.execution import ExecutionApi
-from services.contracts.api.purchases import PurchasesApi
-from services.contracts.api.record import RecordApi
 from services.contracts.api.refusals import RefusalsApi
-from services.contracts.api.sanctions import SanctionsApi
 from services.contracts.api.signing import SigningApi
-from services.contracts.handlers import reactions, sanctions
-from services.contracts.pages import ContractPages, PurchasePages
-from services.contracts.pages.execution import ExecutionPages
-from services.contracts.pages.record import RecordPages
+from services.contracts.handlers import ends, reactions
+from services.contracts.pages import ContractPages
 from services.contracts.pages.refusals import RefusalPages
-from services.contracts.pages.sanctions import SanctionPages
 from services.contracts.pages.signing import SigningPages
 from services.contracts.store import Row
 from services.contracts.timers import TIMERS
@@ -34,23 +26,14 @@ def create(ground: Ground) -> Service:
                 ContractsApi,
                 SigningApi,
                 RefusalsApi,
-                PurchasesApi,
-                SanctionsApi,
-                RecordApi,
-                ExecutionApi,
-                DisputesApi,
             ),
             routes(
                 ground,
                 ContractPages,
                 SigningPages,
                 RefusalPages,
-                PurchasePages,
-                SanctionPages,
-                RecordPages,
-                ExecutionPages,
             ),
         ],
-        reactions=Reactions(reactions, sanctions.reactions),
+        reactions=Reactions(reactions, ends.reactions),
         timers=TIMERS,
     )

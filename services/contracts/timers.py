@@ -1,4 +1,4 @@
-"""Steps that nobody took in time, purchase requests that nobody answered, and deadlines of contracts that are carried out."""
+"""Steps that nobody took in time."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,15 @@ from infra.database import Transaction
 from infra.due import Due
 from infra.reading import Unreadable
 from infra.service import Timer
-from services.contracts.domain.execution import Tick
-from services.contracts.domain.purchases import LapseAnswer
 from services.contracts.domain.signing import Lapse
-from services.contracts.handlers import carry_out, execution
-from services.contracts.handlers.purchases import carry_out_answer
-from services.contracts.store import deals, executions, purchases
-from services.contracts.store.decoded import StoredExecution
+from services.contracts.handlers import carry_out
+from services.contracts.store import deals
 
 AT_ONCE = 100
 
 
 async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
     return await deals.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
-
-
-async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
-    return await purchases.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
-
-
-async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
-    return await executions.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
 async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
@@ -36,26 +24,4 @@ async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
         await carry_out(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))
 
 
-async def lapse_purchases(tx: Transaction, due: Sequence[purchases.StoredPurchase]) -> None:
-    for kept in due:
-        await carry_out_answer(tx, kept, LapseAnswer())
-
-
-async def pass_deadlines(tx: Transaction, due: Sequence[StoredExecution]) -> None:
-    for kept in due:
-        await execution.carry_out(tx, kept, Tick())
-
-
-TIMERS = (
-    Timer("lapse steps", 1, Due("contracts lapse steps", _due_deals, deals.key_of, lapse_steps)),
-    Timer(
-        "lapse purchases",
-        1,
-        Due("contracts lapse purchases", _due_purchases, lambda kept: kept.process_id, lapse_purchases),
-    ),
-    Timer(
-        "pass deadlines",
-        1,
-        Due("contracts pass deadlines", _due_executions, lambda kept: kept.execution.contract_id, pass_deadlines),
-    ),
-)
+TIMERS = (Timer("lapse steps", 1, Due("contracts lapse steps", _due_deals, deals.key_of, lapse_steps)),)

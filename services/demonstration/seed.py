@@ -248,7 +248,7 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
         (buyer, "deliveries/1/assessment", {"lines": {line_id: "11"}, "reasons": "One pack was torn"}),
         (supplier, "invoices", {"deliveries": [1], "reference": "INV-77"}),
     ):
-        await side.post(f"{path}/{what}", body, key=f"demo/{what}")
+        await when_heard(lambda side=side, what=what, body=body: side.post(f"{path}/{what}", body, key=f"demo/{what}"))  # type: ignore[misc]
 
 
 async def _auctions(

@@ -56,7 +56,7 @@ STEPS = {
     "supplier-signature": "supplier",
 }
 FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
-"""By what was said: the form by which the other side acts on it, on the contract's page."""
+"""By what was said: the form by which the other side acts on it."""
 
 
 OnContract = (
@@ -69,7 +69,7 @@ ON_CONTRACTS: tuple[type[OnContract], ...] = get_args(OnContract)
 
 
 class Asked(NamedTuple):
-    """``form`` is where on the contract's page it is done, "" for its head."""
+    """``form`` is where it is done while a contract is carried out, "" before that."""
 
     party: str
     what: str

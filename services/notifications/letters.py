@@ -221,7 +221,7 @@ def _duty(duty: Duty, zone: str, public_url: str) -> dict[str, object]:
         "title": duty.title,
         "partner": duty.partner,
         "due": _local(duty.due_at, zone),
-        "url": public_url + duty.path,
+        "url": public_url + page_with(duty.path),
     }
 
 
@@ -245,3 +245,10 @@ def _templates(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def page_with(path: str) -> str:
+    """Where it is done. The forms by which a contract is carried out stand on a page of their own, and in the former release on the
+    contract's page. A duty is known by the path of that, to both; the address with a part leads to the forms in both."""
+    page, _, form = path.partition("#")
+    return f"{page}?part=0#{form}" if form else page

@@ -202,7 +202,7 @@ async def _everywhere(ground: Ground) -> None:
 # Offers meanwhile
 
 
-LISTENERS = ("contracts", "observatory", "recommender")
+LISTENERS = ("purchases", "observatory", "recommender")
 
 
 async def _offer(ground: Ground) -> str:

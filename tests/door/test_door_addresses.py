@@ -155,7 +155,7 @@ async def test_the_address_of_a_form_leads_to_the_page_of_the_form(market: Outsi
                 there = await client.get(led[path], headers={"accept": "text/html"})
                 assert there.status_code not in (403, 404, 405), f"{path}: {led[path]}: {there.status_code}"
                 assert (await client.get(filled(path, "x"))).status_code == 405
-    assert len(led) > 30 and led["/contracts/{contract_id:str}/execution/{action:str}"] == "/contracts/x"
+    assert len(led) > 30 and led["/contracts/{contract_id:str}/execution/{action:str}"] == "/contracts/x/execution"
     assert led["/account/keys"] == "/account" and led["/logout"] == "/"
 
 

@@ -58,6 +58,8 @@ NEW_KINDS = {
     ("recommender", "recommender.interest/"): "lonja.pools.PoolOpened",
 }
 """What the newer release reacts to and this tree does not: by service and prefix of the claims."""
+GIVEN_AWAY = {"contracts": {"lonja.catalogue.OfferPublished", "lonja.catalogue.OfferArchived"}}
+"""What the former release reacts to and this tree does not, since purchases does: by service."""
 NOTICED = NEW_KINDS["pools", ""]
 AWARD = (
     *(
@@ -109,6 +111,13 @@ class Upgraded(Books):
             if name == service.name:
                 known[prefix].add(kind)
         return known
+
+    async def _claimed(self, service: str) -> set[str]:
+        """Of what was given away the former release heard as much as came to it."""
+        told, _ = await self._told()
+        return (await super()._claimed(service)).difference(
+            *(told.get(kind, ()) for kind in GIVEN_AWAY.get(service, ()))
+        )
 
     async def told_types(self) -> list[tuple[str, str]]:
         """(type, subject) of all events, in every version."""

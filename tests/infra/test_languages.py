@@ -121,8 +121,16 @@ def rules() -> dict[str, set[str]]:
         *(f"services.catalogue.handlers.{module}" for module in ("basket", "offers", "skus")),
         "services.catalogue.pricing",
         *modules_of("services.contracts.domain"),
+        *modules_of("services.fulfilment.domain"),
+        *modules_of("services.conduct.domain"),
+        *modules_of("services.purchases.domain"),
         *modules_of("services.observatory.domain"),
-        *("catalogue.units", "services.contracts.handlers", "services.contracts.handlers.purchases"),
+        *(
+            "catalogue.units",
+            "services.contracts.handlers",
+            "services.fulfilment.handlers",
+            "services.purchases.handlers",
+        ),
         *("services.notifications.domain", "services.notifications.links"),
         *(
             f"services.accounts.{module}"
@@ -251,11 +259,11 @@ def orphans(language: str, project: Path = PROJECT) -> list[Key]:
 def words_of_lists() -> set[Key]:
     """What pages say by way of a variable: units, attributes and their values that categories ask for, how offers ended."""
     asked = [each for definitions in categories._DEFINITIONS.values() for each in definitions]
-    histories = import_module("services.contracts.pages.history")
-    contracts, work = import_module("services.contracts.pages"), import_module("services.contracts.pages.work")
+    histories = import_module("services.fulfilment.pages.history")
+    contracts, work = import_module("services.contracts.pages"), import_module("services.fulfilment.pages.work")
     execution, record = (
-        import_module("services.contracts.pages.execution"),
-        import_module("services.contracts.pages.record"),
+        import_module("services.fulfilment.pages.execution"),
+        import_module("services.conduct.pages.record"),
     )
     accounts, observatory = import_module("services.accounts.domain"), import_module("services.observatory.domain")
     figures = import_module("services.recommender.pages").GROUPS
@@ -326,7 +334,7 @@ def test_every_sentence_and_every_rule_is_in_every_language(language: str) -> No
 @pytest.mark.parametrize("language", OTHERS)
 def test_no_entry_is_left_over(language: str) -> None:
     rules()  # imports them
-    import_module("services.contracts.domain.purchases")
+    import_module("services.purchases.domain.purchases")
     assert orphans(language) == []
 
 

@@ -34,10 +34,15 @@ async def go(person: Person, duty: str, contract: str) -> Page:
 
 async def test_a_contract_is_carried_out_by_both_sides_from_its_signature_to_its_closure(meet: Meet, api: Api) -> None:
     contract = await a_signed_contract(await api("agency"), await api("supplier7"))
-    path = f"/contracts/{contract['contract_id']}"
+    path = f"/contracts/{contract['contract_id']}/execution"
     agency, supplier = await meet("agency"), await meet("supplier7")
 
-    await supplier.open(path)
+    page = await supplier.open(f"/contracts/{contract['contract_id']}")
+    await supplier.shot("carrying-contract")
+    await agency.open("/contracts")
+    await expect(agency.sees("Order what the contract still has")).to_be_visible()
+    await agency.shot("carrying-list")
+    await page.get_by_role("link", name="Orders, deliveries and invoices").click()
     await expect(supplier.sees("Nothing is ordered yet")).to_be_visible()
     page = await go(agency, "Order what the contract still has", path)
     await agency.shot("carrying-order")
@@ -85,7 +90,7 @@ async def test_a_contract_is_carried_out_by_both_sides_from_its_signature_to_its
     await page.get_by_role("button", name="Answer").click()
     await expect(page.get_by_text("It is in the second line")).to_be_visible()
     await supplier.shot("carrying-dispute-answered")
-    page = await agency.open(f"{path}/disputes/1")
+    page = await agency.open(f"/contracts/{contract['contract_id']}/disputes/1")
     await page.get_by_label("This invoice is to be paid").check()
     await agency.fill(words="So it is")
     await page.get_by_role("button", name="Answer").click()

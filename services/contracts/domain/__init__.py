@@ -1,8 +1,7 @@
-"""From award to signature and on to the closure, and buying straight from an offer (docs/rules.md section 4).
+"""From award to signature (docs/rules.md section 4).
 
-``awards`` says where ``deals`` come from, ``purchases`` how one buys from an offer, ``choices`` what a side may do now. ``signing``
+``awards`` says where ``deals`` come from, ``choices`` what a side may do now. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;
 ``objections``: the protocol of disagreement), ``cascade`` who comes next. ``refusals`` has the closed list of grounds and their
-disputes, ``sanctions`` what breaches lead to. ``execution`` is how a signed contract is carried out, ``record`` what of all this is
-public.
+disputes, ``breaches`` which ends are a breach. ``execution`` says what whoever carries a signed contract out needs to know.
 """

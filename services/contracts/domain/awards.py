@@ -9,10 +9,10 @@ from catalogue.categories import MalformedCategory, is_services, is_works
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from events.pools import PoolAllocated
+from events.purchases import PurchaseAccepted
 from events.quotes import QuoteRequestClosed
 from events.values import Category
 from services.contracts.domain.deals import Deal
-from services.contracts.domain.purchases import Purchase
 from services.contracts.domain.signing import Award
 
 
@@ -96,27 +96,23 @@ def of_pool(
     )
 
 
-def of_purchase(purchase: Purchase) -> tuple[Deal, Award] | None:
-    """None unless the supplier accepted."""
-    if purchase.answer != "accepted":
-        return None
-    requested = purchase.requested
+def of_purchase(accepted: PurchaseAccepted, *, policy: Policy, calendar: RegionCalendar) -> tuple[Deal, Award]:
     deal = Deal(
-        process_id=requested.process_id,
+        process_id=accepted.process_id,
         origin="purchase",
-        buyer_id=requested.buyer_id,
-        buyer_name=requested.buyer_name,
-        title=requested.title,
-        category=purchase.line.category,
-        place=requested.place,
-        currency=requested.currency,
-        amount=requested.amount,
-        lines=(purchase.line,),
-        policy=purchase.policy,
-        calendar=purchase.calendar,
-        kind=_kind_of(purchase.line.category),
+        buyer_id=accepted.buyer_id,
+        buyer_name=accepted.buyer_name,
+        title=accepted.title,
+        category=accepted.line.category,
+        place=accepted.place,
+        currency=accepted.currency,
+        amount=accepted.amount,
+        lines=(accepted.line,),
+        policy=policy,
+        calendar=calendar,
+        kind=_kind_of(accepted.line.category),
     )
-    return deal, Award(supplier_id=requested.supplier_id, supplier_name=purchase.supplier_name, lines=deal.lines)
+    return deal, Award(supplier_id=accepted.supplier_id, supplier_name=accepted.supplier_name, lines=deal.lines)
 
 
 def _kind_of(category: Category | None) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from catalogue.policy import RefusalGround
-from catalogue.rules import RuleBroken, require_repeat
+from catalogue.rules import NotAParty, RuleBroken, require_repeat
 from events import Event
 from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
@@ -31,7 +31,6 @@ from services.contracts.domain.equivalents import Proposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.refusals import ground_of
 from services.contracts.domain.turns import (
-    NotAParty,
     StepOutOfOrder,
     current,
     extended_until,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotAParty, RuleBroken
 from services.contracts.domain.deals import (
     BUYER_ANSWER,
     BUYER_DRAFT,
@@ -16,10 +16,6 @@ from services.contracts.domain.deals import (
     step_days,
     total_end,
 )
-
-
-class NotAParty(RuleBroken):
-    code = "not-a-party"
 
 
 class StepOfOtherParty(RuleBroken):

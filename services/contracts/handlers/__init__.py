@@ -9,13 +9,15 @@ from msgspec import structs
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
-from catalogue.rules import RuleBroken
+from catalogue.rules import RoleMissing
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
-from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.catalogue import SkuPublished
 from events.contracts import ContractDrafted, ContractEnded, Equivalent, Point, PointAnswer, Security, Term
+from events.fulfilment import ExecutionOver
 from events.pools import PoolAllocated, PoolOpened
+from events.purchases import PurchaseAccepted, PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.answered import Answered
@@ -23,7 +25,7 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT, Principal
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
@@ -38,13 +40,6 @@ from services.market.replicas import calendar_of
 
 AT_ONCE = 100
 """How many deals of a process are written in one statement: each has its lines and its policy."""
-SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
-
-
-class RoleMissing(RuleBroken):
-    """A buyer's officer acts for the buyer, a supplier's agent for the supplier, also where one organisation is both."""
-
-    code = "role-missing"
 
 
 class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,11 +245,12 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
 # What other services said
 
 reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
-reactions.many(OfferPublished, replicas.put_offers)
-reactions.many(OfferArchived, replicas.archive_offers)
 reactions.on(AuctionOpened)(replicas.put_auction)
 reactions.on(PoolOpened)(replicas.put_pool)
 reactions.on(QuoteDisclosed)(replicas.put_quote)
+reactions.on(PurchaseWaits)(replicas.put_request)
+reactions.on(PurchaseWaitsNoMore)(replicas.drop_request)
+reactions.on(ExecutionOver)(replicas.put_over)
 
 
 @reactions.on(BidDisclosed)
@@ -318,6 +314,17 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
         },
     )
     await award(tx, allocated.auction_id, *awarded)
+
+
+@reactions.on(PurchaseAccepted)
+async def award_purchase(tx: Transaction, accepted: PurchaseAccepted) -> None:
+    """The buyer drafts the contract at once: the supplier has said yes already."""
+    deal = awards.of_purchase(
+        accepted,
+        policy=of_process(accepted.policy_text, accepted.policy),
+        calendar=await _calendar(await tx.raw(), accepted.buyer_id, accepted.place),
+    )
+    await award(tx, None, deal)
 
 
 async def _name(db: asyncpg.Connection, organisation_id: str) -> str:

@@ -1,55 +1,36 @@
-"""Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
+"""Pages of contracts: what waits for you, and one contract with its signatures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
-from catalogue.numbers import unambiguous
-from catalogue.policy import TERMS, load
-from catalogue.rules import RuleBroken
-from events.bounds import Clause, Name, Quantity
-from infra.denied import Missing
-from infra.ids import new_id
+from catalogue.policy import TERMS
+from events.bounds import Clause
 from infra.listing import PAGES
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web import (
-    MEMBERS,
     PUBLIC,
     FromGround,
-    MemberVisit,
     PageNumber,
     PathId,
     Short,
     Visit,
-    allow,
-    beside,
-    clean,
-    form_fields,
     leaf,
-    leafed,
     misfits,
     page,
-    read_form,
     redirect,
-    shown_again,
-    text_in,
 )
 from infra.web import Words as Search
-from infra.web.languages import gettext, pgettext
+from infra.web.languages import pgettext
 from services.contracts.arguments import After, State
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
-from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import may_see
-from services.contracts.handlers import purchases as handlers
-from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
-from services.contracts.store import executions, listing, purchases, replicas
+from services.contracts.store import listing, replicas
 from services.contracts.store.contracts import Contract
 from services.contracts.store.listing import Summary
 from services.contracts.views import (
@@ -63,9 +44,10 @@ from services.contracts.views import (
     visible,
     wanted_by,
 )
-from services.contracts.views.purchases import own_purchase, purchase_view
 
 PER_PAGE = 20
+AT_MOST = 50
+"""Contracts that wait for a signature are listed at once."""
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -98,14 +80,8 @@ CONSEQUENCES = {
     SUPPLIER_SIGNATURE: _EVASION,
 }
 """What happens where a step is not taken in time."""
-Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
+Part = Annotated[int | None, QueryParameter(ge=0, le=100_000)]
 SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
-
-
-class PurchaseForm(msgspec.Struct, kw_only=True):
-    quantity: Quantity
-    region: Name = ""
-    locality: Name = ""
 
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
@@ -119,28 +95,19 @@ async def contract_page(
     contract_id: str,
     values: dict[str, str],
     errors: dict[str, str],
-    acted: Acted = NOTHING,
-    number: int = 1,
-    part: int = 0,
 ) -> Template:
-    """``acted`` is a form by which the contract is carried out, that was refused; ``number`` the page of its history, ``part`` the part
-    of its orders and invoices (see :mod:`parts`)."""
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
-    work = await section(ground, contract_id, principal, acted, number, part) if found.state == "concluded" else None
-    if work is not None:
-        leafed(request, number, work["pages"])
-        leafed(request, part, work["parts"], "part")
     deal = await listing.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
     others = [each for each in deal if each.rank != drafted.rank and _told(each, found, principal)]
     return page(
         request,
         "contracts/contract.html",
-        status_code=422 if errors or acted.errors else 200,
+        status_code=422 if errors else 200,
         contract=found,
         drafted=drafted,
-        work=work,
+        status=(await replicas.carried_out(ground.database.pool, [contract_id])).get(contract_id),
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -207,10 +174,9 @@ class ContractPages(Controller):
             me=me,
             mine=mine,
             waiting=await listing.waiting(pool, me, limit=AT_MOST) if party else None,
-            due=await due_of(ground, principal) if party and principal else [],
-            requests=(await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True)).rows if party else [],
+            requests=await replicas.requests_of(pool, me, OPEN_PURCHASES) if party else [],
             found=found,
-            statuses=await executions.statuses(pool, [each.contract_id for each in found.rows]),
+            statuses=await replicas.carried_out(pool, [each.contract_id for each in found.rows]),
             number=number,
             pages=pages,
             filters=kept,
@@ -223,132 +189,12 @@ class ContractPages(Controller):
 
     @get("/{contract_id:str}", opt=PUBLIC)
     async def show(
-        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
-    ) -> Template:
-        """``page`` is of the history, ``part`` of the orders and invoices."""
-        return await contract_page(ground, request, contract_id, {}, {}, number=number, part=part)
-
-
-class PurchasePages(Controller):
-    path = "/contracts/purchases"
-    include_in_schema = False
-
-    @get("/new", opt=allow(BUYER_OFFICER))
-    async def ask(
-        self,
-        ground: FromGround,
-        request: MemberVisit,
-        offer: Short = "",
-        quantity: Short = "",
-        region: Short = "",
-        locality: Short = "",
-    ) -> Template:
-        values = {"quantity": quantity, "region": region, "locality": locality}
-        return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
-
-    @post("/new", opt=allow(BUYER_OFFICER))
-    async def request_purchase(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
-        values = await form_fields(request)
-        offer_id = values.get("offer_id", "")
-        form, _ = read_form(values, PurchaseForm)
-        if form is None:
-            return await self._form(ground, request, offer_id, values, status=422)
-        wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
-        policy = load(ground.config.policy)
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                purchase_id = await handlers.request_purchase(
-                    tx, wanted, request.user, policy, values.get("request_key", "") or new_id()
-                )
-        except RuleBroken as broken:
-            values = shown_again(values, broken)
-            return await self._form(ground, request, offer_id, values, status=422, refused=broken)
-        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The supplier was asked."))
-
-    @get("/{purchase_id:str}", opt=MEMBERS)
-    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
-        return await self._purchase(ground, request, purchase_id, {}, {})
-
-    @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
-    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
-        values = await form_fields(request)
-        if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(ground, request, purchase_id, values, {"": gettext("Say yes or no.")})
-        accepts = values["accept"] == "yes"
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
-        except RuleBroken as broken:
-            return await self._purchase(ground, request, purchase_id, values, beside(broken, {"reason"}))
-        said = (
-            gettext("Accepted: the buyer now sends the draft of the contract.")
-            if accepts
-            else gettext("The request is refused.")
-        )
-        return redirect(f"/contracts/purchases/{purchase_id}", said)
-
-    async def _form(
-        self,
-        ground: Ground,
-        request: MemberVisit,
-        offer_id: str,
-        values: dict[str, str],
-        status: int = 200,
-        refused: RuleBroken | None = None,
-    ) -> Template:
-        """The offer, what is asked of it, and what that costs or which rule forbids it."""
-        policy = load(ground.config.policy)
-        quoted: Purchase | None = None
-        async with ground.database.transaction("contracts") as tx:
-            db = await tx.raw()
-            offer = await replicas.offer(db, offer_id)
-            sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
-            if offer is None or sku is None:
-                raise Missing("standing offer", offer_id)
-            supplier = await replicas.organisations.get(db, offer.supplier_id)
-            buyer = await replicas.organisations.get(db, request.user.organisation_id)
-            values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}
-            if buyer is not None:
-                values["region"] = values.get("region") or buyer.place.region or ""
-                values["locality"] = values.get("locality") or buyer.place.locality or ""
-            form, errors = read_form(values, PurchaseForm)
-            broken: RuleBroken | None = None
-            if form is not None:
-                try:
-                    wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
-                    quoted = await handlers.quote(tx, wanted, request.user, policy)
-                except RuleBroken as forbidden:
-                    broken, errors = forbidden, beside(forbidden, PurchaseForm.__struct_fields__)
-            if refused is not None and (broken is None or broken.code != refused.code):
-                errors |= beside(refused, ())
-        return page(
-            request,
-            "contracts/purchase_new.html",
-            status_code=status,
-            offer=offer,
-            sku=sku,
-            supplier_name=supplier.name if supplier else gettext("the supplier"),
-            quoted=quoted,
-            broken=broken,
-            policy=policy,
-            values={"request_key": new_id(), **values},
-            errors=errors,
-        )
-
-    async def _purchase(
-        self, ground: Ground, request: MemberVisit, purchase_id: str, values: dict[str, str], errors: dict[str, str]
-    ) -> Template:
-        kept = await own_purchase(ground, purchase_id, request.user)
-        answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
-            SUPPLIER_AGENT
-        )
-        return page(
-            request,
-            "contracts/purchase.html",
-            status_code=422 if errors else 200,
-            purchase=await purchase_view(ground, kept),
-            line=kept.purchase.line,
-            answers=answers,
-            values=values,
-            errors=errors,
-        )
+        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
+    ) -> Template | Redirect:
+        """``page`` and ``part`` are of its history and its orders, which have a page of their own now. Letters of both releases lead there
+        by a part."""
+        if part is not None or number > 1:
+            found = await visible(ground, contract_id, request.scope.get("user"))
+            query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})
+            return redirect(f"/contracts/{found.drafted.contract_id}/execution?{query}")
+        return await contract_page(ground, request, contract_id, {}, {})

@@ -168,18 +168,6 @@ async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_
     return _read(rows)
 
 
-async def newest_of(db: asyncpg.Connection | asyncpg.Pool, deals: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The id of the contract with whoever was asked last, by process, of (process, buyer)s."""
-    rows = await db.fetch(
-        "select process_id, newest.contract_id from unnest($1::text[], $2::text[]) as asked (process_id, buyer_id)"
-        " cross join lateral (select contract_id from contracts.contracts c where c.process_id = asked.process_id"
-        " and c.buyer_id = asked.buyer_id order by rank desc limit 1) as newest",
-        [process_id for process_id, _ in deals],
-        [buyer_id for _, buyer_id in deals],
-    )
-    return {row["process_id"]: row["contract_id"] for row in rows}
-
-
 def _read(rows: Sequence[asyncpg.Record]) -> list[Summary]:
     return listed("contract", rows, itemgetter("contract_id"), _summary)
 

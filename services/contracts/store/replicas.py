@@ -1,107 +1,70 @@
 """What other services told: kept as small as contracts needs it."""
 
 from collections.abc import Sequence
-from datetime import date
-from decimal import Decimal
 
 import asyncpg
 import msgspec
-from msgspec import structs
 
-from catalogue.money import Money, minor_step, round_money
-from catalogue.offers import EcoLabel, Offer, Tier
-from catalogue.places import Place
 from events.auctions import AuctionOpened, BidDisclosed
-from events.catalogue import OfferArchived, OfferPublished
+from events.fulfilment import ExecutionOver
 from events.pools import PoolOpened
+from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed
 from events.values import Line
 from infra.database import Transaction
-from infra.json_columns import as_number, list_in, number_in
 from services.contracts.domain.cascade import RankedBid
-from services.contracts.store.rows import LEAST, Row
+from services.contracts.store.rows import Row
 from services.market.replicas import Organisations, Skus
-
-_TIERS, _FROM, _TIER_PRICE = list_in("body->'tiers'"), as_number("tier->>'from_quantity'"), as_number("tier->>'price'")
-_REACHED = f"select {_TIER_PRICE} from jsonb_array_elements({_TIERS}) as tier where {_FROM} <= $3 order by {_FROM} desc limit 1"
-_GROSS = (
-    f"coalesce(({_REACHED}), {number_in('body', 'price')})"
-    f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
-)
-"""What a pack costs with VAT where one buys $3 of them."""
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 
 
-async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
+async def put_request(tx: Transaction, event: PurchaseWaits) -> None:
     await (await tx.raw()).execute(
-        "insert into contracts.offers (offer_id, sku_id, archived, body)"
-        " select id, sku_id, false, body::jsonb from unnest($1::text[], $2::text[], $3::text[]) as told (id, sku_id, body)"
-        " on conflict (offer_id) do nothing",
-        [event.offer_id for event in events],
-        [event.sku_id for event in events],
-        [msgspec.json.encode(event).decode() for event in events],
+        "insert into contracts.purchase_requests (process_id, buyer_id, supplier_id, due_at, body)"
+        " values ($1, $2, $3, $4, $5::text::jsonb) on conflict (process_id) do nothing",
+        event.process_id,
+        event.buyer_id,
+        event.supplier_id,
+        event.due_at,
+        msgspec.json.encode(event).decode(),
     )
 
 
-async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
+async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
+    await (await tx.raw()).execute("delete from contracts.purchase_requests where process_id = $1", event.process_id)
+
+
+async def requests_of(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[PurchaseWaits]:
+    """Of an organisation, on both sides: what is due first first."""
+    sides = " union all ".join(
+        f"(select due_at, process_id, body from contracts.purchase_requests where {side}"
+        " order by due_at, process_id limit $2)"
+        for side in ("buyer_id = $1", "supplier_id = $1 and buyer_id <> $1")
+    )
+    rows = await db.fetch(
+        f"select body::text as body from ({sides}) as found order by due_at, process_id limit $2",
+        organisation_id,
+        limit,
+    )
+    return [msgspec.json.decode(row["body"], type=PurchaseWaits) for row in rows]
+
+
+async def put_over(tx: Transaction, event: ExecutionOver) -> None:
     await (await tx.raw()).execute(
-        "update contracts.offers set archived = true where offer_id = any($1::text[])",
-        [event.offer_id for event in events],
+        "insert into contracts.carried_out (contract_id, status) values ($1, $2) on conflict (contract_id) do nothing",
+        event.contract_id,
+        event.status,
     )
 
 
-async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
-    """None where there is none, or it was archived."""
-    body = await db.fetchval("select body::text from contracts.offers where offer_id = $1 and not archived", offer_id)
-    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
-
-
-async def cheaper(
-    db: asyncpg.Connection, offer: Offer, total: Money, *, buyer_id: str, quantity: Decimal, region: str, on: date
-) -> Offer | None:
-    """Another standing offer of its SKU by which this buyer pays less than the total: of an active supplier, not its own. The database
-    compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has the lowest
-    price of each. However many stand, one is read."""
-    less, tie = dearest_below(total)
-    body = await db.fetchval(
-        "select body::text from contracts.offers cheap where sku_id = $1 and not archived"
-        f" and {LEAST} <= $2::numeric / $3::numeric and offer_id <> $4 and body->>'currency' = $5"
-        " and $6::date::text <= body->>'valid_until'"
-        " and body->'regions' ?| array[$7, split_part($7, '-', 1)]"
-        f" and $3 between {number_in('body', 'min_quantity')} and {number_in('body', 'max_quantity')}"
-        f" and ({_GROSS} * $3 < $2 or $8::boolean and {_GROSS} * $3 = $2)"
-        " and body->>'supplier_id' <> $9 and (select state from contracts.organisations"
-        " where organisation_id = cheap.body->>'supplier_id') = 'active'"
-        f" order by {LEAST} limit 1",
-        offer.sku_id,
-        less,
-        quantity,
-        offer.offer_id,
-        offer.currency,
-        on,
-        region,
-        tie,
-        buyer_id,
+async def carried_out(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:
+    """closed or terminated, by contract, of those that are over."""
+    rows = await db.fetch(
+        "select contract_id, status from contracts.carried_out where contract_id = any($1::text[])", list(contract_ids)
     )
-    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
-
-
-def dearest_below(total: Money) -> tuple[Decimal, bool]:
-    """The bound under which an amount is rounded to less than the total, and whether an amount right on it is."""
-    bound = total.amount - minor_step(total.currency) / 2
-    return bound, round_money(bound, total.currency) < total.amount
-
-
-def _offer(event: OfferPublished) -> Offer:
-    """The event as the catalogue's rules take it."""
-    stock = structs.asdict(event.stock)
-    fields = {name: getattr(event, name) for name in Offer.__struct_fields__}
-    fields["stock"] = Place(**{**stock, "country": stock["country"] or ""})
-    fields["tiers"] = tuple(Tier(tier.from_quantity, tier.price) for tier in event.tiers)
-    fields["eco_labels"] = tuple(EcoLabel(each.label, each.certificate, each.expires) for each in event.eco_labels)
-    return Offer(**fields)
+    return {row["contract_id"]: row["status"] for row in rows}
 
 
 async def put_auction(tx: Transaction, event: AuctionOpened) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from infra.database import schema_of
-from infra.json_columns import number_in
 from infra.listing import OF_WORDS
 
 
@@ -83,43 +82,29 @@ class ContractRow(Row, table=True):
     ended: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 
-class PurchaseRow(Row, table=True):
-    """``state`` is the domain's purchase. ``due_at`` is null once it is answered."""
+class PurchaseRequestRow(Row, table=True):
+    """A request for a direct purchase that waits for its supplier; ``body`` is the event."""
 
-    __tablename__ = "purchases"
+    __tablename__ = "purchase_requests"
     __table_args__ = (
-        Index("ix_purchases_due", "due_at", postgresql_where=text("due_at is not null")),
-        Index("ix_purchases_unanswered", "buyer_id", "supplier_id", postgresql_where=text("due_at is not null")),
-        Index("ix_purchases_of_buyer", "buyer_id", "due_at", text("requested_at desc"), "process_id"),
-        Index("ix_purchases_of_supplier", "supplier_id", "due_at", text("requested_at desc"), "process_id"),
+        Index(None, "buyer_id", "due_at", "process_id"),
+        Index(None, "supplier_id", "due_at", "process_id"),
     )
 
     process_id: str = Field(primary_key=True, sa_type=Text)
-    buyer_id: str = Field(sa_type=Text, index=True)
-    supplier_id: str = Field(sa_type=Text, index=True)
-    requested_at: datetime = Field(sa_type=INSTANT)
-    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    answered_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    reason: str = Field(default="", sa_type=Text)
-    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    version: int = Field(default=1, sa_type=BigInteger)
-
-
-LEAST = (
-    f"least({number_in('body', 'price')}, {number_in('body', 'tiers', '-1', 'price')})"
-    f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
-)
-"""What a pack of an offer costs with VAT at least: its last tier is its cheapest."""
-
-
-class OfferRow(Row, table=True):
-    __tablename__ = "offers"
-    __table_args__ = (Index("ix_offers_cheapest", "sku_id", text(f"({LEAST})"), postgresql_where=text("not archived")),)
-
-    offer_id: str = Field(primary_key=True, sa_type=Text)
-    sku_id: str = Field(sa_type=Text, index=True)
-    archived: bool = False
+    buyer_id: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text)
+    due_at: datetime = Field(sa_type=INSTANT)
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class CarriedOutRow(Row, table=True):
+    """A contract that is closed or terminated (``status``)."""
+
+    __tablename__ = "carried_out"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    status: str = Field(sa_type=Text)
 
 
 class AuctionRow(Row, table=True):

@@ -11,11 +11,11 @@ from events.values import Category, Line, Place
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT, Principal
 from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
 from services.contracts.domain.refusals import Refusal
-from services.contracts.handlers import SEES_ALL, may_see
+from services.contracts.handlers import may_see
 from services.contracts.store import contracts, deals
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
@@ -23,7 +23,7 @@ from services.contracts.store.listing import Filter, Summary
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 QUEUE = 20
-"""Refusals, appeals, suspensions and contracts with a dispute on one page: each has long texts."""
+"""Refusals on one page: each has long texts."""
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from catalogue.policy import load
+from catalogue.rules import NotAParty
 from events.contracts import (
     ContractConcluded,
     ContractEnded,
@@ -74,7 +75,6 @@ from services.contracts.domain.turns import (
     ContractOver,
     ExtensionBeyondTotal,
     ExtensionUsedUp,
-    NotAParty,
     StepOfOtherParty,
     StepOutOfOrder,
     StepOverdue,

@@ -2,21 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from infra.tokens import Principal
-from services.contracts.store import executions
 from services.contracts.views import QUEUE
-from services.contracts.views.disputes import OF_ONE, open_disputes
 from tests.market import Market
+from tests.services.conduct.test_sanctions_spoken import evaded, sanctions
 from tests.services.contracts.market_told import Town, a_member, a_town
-from tests.services.contracts.test_contracts_carried_out import a_signed_contract
 from tests.services.contracts.test_contracts_objected import a_justified_refusal
-from tests.services.contracts.test_sanctions_spoken import evaded, sanctions
 
 MODERATOR = a_member("Operator", "moderator")
 WORDS = "x" * 280
@@ -28,6 +23,7 @@ async def town(market: Market) -> Town:
     return await a_town(market)
 
 
+SCHEMAS = {"sanctions": "conduct", "executions": "fulfilment"}
 LATER = {
     "refusals": "'decide_by', a.decide_by + n * interval '1 minute'",
     "sanctions": "'decide_by', a.decide_by + n * interval '1 minute', 'since', a.since - n * interval '1 minute'",
@@ -39,8 +35,9 @@ LATER = {
 async def copies(town: Town, table: str, key: str, of: str, words: str) -> AsyncIterator[None]:
     """Two pages more of what is in this row, later by a minute each, with words of their own."""
     pool = town.market.ground.database.pool
+    rows = f"{SCHEMAS.get(table, 'contracts')}.{table}"
     await pool.execute(
-        f"insert into contracts.{table} select made.* from contracts.{table} a, generate_series(1, $2::int) n,"
+        f"insert into {rows} select made.* from {rows} a, generate_series(1, $2::int) n,"
         f" jsonb_populate_record(a, jsonb_build_object('{key}', 'copy-' || n, 'state', jsonb_set(a.state, $3::text[],"
         f" to_jsonb('copy ' || n || $4::text)), {LATER[table]})) made where a.{key} = $1",
         of,
@@ -51,7 +48,7 @@ async def copies(town: Town, table: str, key: str, of: str, words: str) -> Async
     try:
         yield
     finally:
-        await pool.execute(f"delete from contracts.{table} where {key} like 'copy-%'")
+        await pool.execute(f"delete from {rows} where {key} like 'copy-%'")
 
 
 async def leafed(town: Town, principal: Principal, path: str) -> list[str]:
@@ -102,23 +99,3 @@ async def test_suspensions_and_appeals_are_read_by_page(town: Town) -> None:
             target = f"/contracts/appeals/{one['sanction_id']}/decision?page=2"
             wrong = await browser.post(target, {"explanation": "Kept"})
             assert wrong.status_code == 422 and "Choose one of the two." in wrong.text and found[QUEUE] in wrong.text
-
-
-async def test_contracts_with_disputes_are_listed_by_page_and_many_disputes_of_one_hide_no_other(town: Town) -> None:
-    work = await a_signed_contract(town)
-    await work.order()
-    await work.deliver()
-    await work.assess({}, reasons="Wet")
-    body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
-    assert (await work.tell(work.supplier, "disputes", body))[0] == 201
-    async with copies(town, "executions", "contract_id", work.contract_id, "disputes.0.said.0.words"):
-        found = await leafed(town, MODERATOR, "/contracts/disputes")
-        assert [each for each in found if each.startswith("copy ")] == EXPECTED
-    kept = await executions.get(town.market.ground.database.pool, work.contract_id)
-    assert kept is not None
-    (dispute,) = kept.execution.disputes
-    many = [
-        replace(dispute, number=number, decide_by=dispute.decide_by - timedelta(minutes=number)) for number in range(9)
-    ]
-    listed = open_disputes([replace(kept.execution, disputes=tuple(many)), kept.execution], town.market.clock())
-    assert [each.dispute.number for each in listed] == [*range(8, 8 - OF_ONE, -1), dispute.number]

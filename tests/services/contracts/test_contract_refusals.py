@@ -8,7 +8,9 @@ from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded, RefusalDisputeDecided
 from events.pools import PoolClosed
-from services.contracts.domain.record import facts_of
+from services.conduct.domain.record import breached
+from services.conduct.domain.sanctions import Breach, judge
+from services.contracts.domain.breaches import breach_of, told
 from services.contracts.domain.refusals import (
     DecidedOtherwise,
     DisputedAlready,
@@ -26,7 +28,6 @@ from services.contracts.domain.refusals import (
     dispute,
     refusal_of,
 )
-from services.contracts.domain.sanctions import Breach, breach_of, judge
 from services.contracts.domain.signing import ActivateNext, Refuse
 from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
 
@@ -60,7 +61,7 @@ class TestGrounds:
         assert (ended.evasion, ended.justified, ended.ground) == (False, True, "force-majeure")
         assert ended.ground_title.startswith("Force majeure") and ended.evidence == "Chamber of commerce, No. 7"
         assert ended.dispute_until == MONDAY + 7 * DAY
-        assert breach_of(ended) is None and facts_of(ended, MONDAY) == ()
+        assert breach_of(ended) is None
         assert story.contract.rank == 2  # the cascade goes on
 
     @pytest.mark.parametrize(("ground", "title"), [("cannot-deliver", "No stock"), ("", "")])
@@ -149,14 +150,14 @@ class TestDispute:
     def test_not_upheld_it_is_the_breach_it_was(self) -> None:
         event = decided(disputed(a_refusal()))
         assert breach_of(event) == ("supplier", "supplier-1")
-        (fact,) = facts_of(event, event.refused_at)
+        (fact,) = [breached(told(event, ("supplier", "supplier-1"), load("moscow"), MONDAY + 9 * DAY))]
         assert (fact.kind, fact.at, fact.organisation_id) == ("evaded", MONDAY, "supplier-1")
         buyers = decided(disputed(a_refusal(by="school"), by="supplier-1"))
         assert breach_of(buyers) == ("buyer", "school")
 
     def test_upheld_it_stays_none(self) -> None:
         event = decided(disputed(a_refusal()), "justified")
-        assert breach_of(event) is None and facts_of(event, MONDAY) == ()
+        assert breach_of(event) is None
 
     def test_it_is_decided_once_with_words_and_also_late(self) -> None:
         refusal = a_refusal()

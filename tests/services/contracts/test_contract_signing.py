@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from catalogue.policy import load
-from catalogue.rules import DoneOtherwise
+from catalogue.rules import DoneOtherwise, NotAParty
 from events.contracts import (
     AwardMade,
     ContractConcluded,
@@ -25,7 +25,7 @@ from services.contracts.domain.deals import apply
 from services.contracts.domain.equivalents import Proposal
 from services.contracts.domain.refusals import RefusalUnexplained
 from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, Refuse, TakeStep
-from services.contracts.domain.turns import ContractOver, NotAParty, StepOfOtherParty, StepOutOfOrder, StepOverdue
+from services.contracts.domain.turns import ContractOver, StepOfOtherParty, StepOutOfOrder, StepOverdue
 from tests.services.contracts.deals_told import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
 
 STEPS = ("supplier-offer", "buyer-draft", "supplier-signature")

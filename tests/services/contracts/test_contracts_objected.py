@@ -261,7 +261,7 @@ async def test_a_ground_that_does_not_hold_counts_as_the_evasion_it_was(town: To
     await counted(town, supplier, evaded=3)
 
     async def suspended() -> list[Any]:
-        found = await town.market.published("contracts", OrganisationSanctioned)
+        found = await town.market.published("conduct", OrganisationSanctioned)
         return [each for each in found if each.organisation_id == supplier.organisation_id]
 
     (sanction,) = await town.market.eventually(suspended)

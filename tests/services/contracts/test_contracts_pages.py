@@ -8,6 +8,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, a_won_auction, an_offer
+from tests.services.purchases.test_purchases_bought import bought
 
 
 @pytest.fixture
@@ -167,9 +168,13 @@ async def test_buying_shows_the_price_asks_once_and_is_answered(town: Town) -> N
     assert status == 422 and "with other content" in text and "Ask to buy" in text and fields["request_key"] not in text
     (purchase,) = await town.read(town.school, "/api/contracts/purchases")
     purchase_id = purchase["purchase_id"]
-    assert len(await town.events(PurchaseRequested, purchase_id)) == 1
+    assert len(await bought(town, purchase_id, PurchaseRequested)) == 1
     path = f"/contracts/purchases/{purchase_id}"
-    assert "Answer the request" in (await seen(town, town.suppliers[0], "/contracts"))[1]
+
+    async def listed(count: int) -> bool:
+        return (await seen(town, town.suppliers[0], "/contracts"))[1].count("Answer the request") == count
+
+    await town.market.eventually(lambda: listed(1))
     assert (await seen(town, town.suppliers[1], path))[0] == 404
     assert "Accept</button>" not in (await seen(town, town.school, path))[1]
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="perhaps")
@@ -178,6 +183,7 @@ async def test_buying_shows_the_price_asks_once_and_is_answered(town: Town) -> N
     assert status == 422 and 'class="error" id="reason-note"' in text
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="yes", reason="With pleasure")
     assert status == 200 and "With pleasure" in text and "Go to the contract" in text
+    await town.market.eventually(lambda: listed(0))
 
 
 async def test_what_cannot_be_bought_says_the_rule_and_the_numbers_beside_the_field(town: Town) -> None:

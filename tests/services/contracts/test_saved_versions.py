@@ -6,11 +6,13 @@ import pytest
 
 from infra.database import Transaction
 from infra.running import Outdated
-from services.contracts.store import deals, executions, purchases
+from services.contracts.store import deals
+from services.fulfilment.store import executions
+from services.purchases.store import purchases
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
-from tests.services.contracts.test_contracts_bought import asked
-from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
+from tests.services.purchases.test_purchases_bought import asked
 
 Save = Callable[[Transaction], Awaitable[None]]
 
@@ -20,11 +22,11 @@ async def town(market: Market) -> Town:
     return await a_town(market)
 
 
-async def twice(market: Market, save: Save) -> None:
-    async with market.ground.database.transaction("contracts") as tx:
+async def twice(market: Market, save: Save, service: str = "contracts") -> None:
+    async with market.ground.database.transaction(service) as tx:
         await save(tx)
     with pytest.raises(Outdated):
-        async with market.ground.database.transaction("contracts") as tx:
+        async with market.ground.database.transaction(service) as tx:
             await save(tx)
 
 
@@ -42,7 +44,7 @@ async def test_a_deal_and_its_execution(town: Town) -> None:
         await executions.save(await tx.raw(), execution, execution.execution, (), tx.now)
 
     await twice(town.market, save_deal)
-    await twice(town.market, save_execution)
+    await twice(town.market, save_execution, "fulfilment")
 
 
 async def test_a_purchase(town: Town) -> None:
@@ -52,4 +54,4 @@ async def test_a_purchase(town: Town) -> None:
     async def save(tx: Transaction) -> None:
         await purchases.save(await tx.raw(), purchase)
 
-    await twice(town.market, save)
+    await twice(town.market, save, "purchases")

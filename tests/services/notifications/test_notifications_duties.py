@@ -179,7 +179,8 @@ async def test_what_is_due_while_a_contract_is_carried_out_is_told_to_the_side_t
         "Ответьте на предложение прекратить контракт",
     }
     order = server.to(agent.email)[suppliers.index("Deliver an order: Paper for the year")]
-    assert f"/contracts/{offer.contract_id}#deliver-1" in str(read(order).get_body(("plain",)))
+    letter = read(order).get_body(("plain",))
+    assert letter is not None and f"/contracts/{offer.contract_id}?part=0#deliver-1" in letter.get_content()
     await market.publish(InvoicePaid(**same, invoice=1, **money, late=False, paid_at=at, due_at=soon))
     assert (await subjects(market, server, agent, 4))[3].startswith("Confirm a payment")
 

@@ -1,0 +1,75 @@
+"""JSON of suspensions: one's own with their appeals, and the moderators' queue."""
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import JSONBody
+
+from events.bounds import Reason
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, MODERATOR
+from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
+from infra.web.errors import NotFound
+from services.conduct import handlers
+from services.conduct.domain.sanctions import Decision
+from services.conduct.store import sanctions
+from services.conduct.views.sanctions import SanctionView, appealed, as_seen, own_sanctions
+
+
+class AppealIn(msgspec.Struct, kw_only=True):
+    reasons: Reason
+
+
+class DecisionIn(msgspec.Struct, kw_only=True):
+    """``upheld``: the suspension stands. ``lifted``: it ends at once."""
+
+    decision: Decision
+    explanation: Reason
+
+
+class SanctionsApi(Controller):
+    path = "/api/contracts"
+    tags = ["contracts"]
+
+    @get("/sanctions", opt=MEMBERS)
+    async def list_sanctions(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+    ) -> list[SanctionView]:
+        """Of one's own organisation, 20 at a time: the latest first."""
+        return await as_seen(
+            ground, (await own_sanctions(ground, request.user.organisation_id, number)).rows, request.user
+        )
+
+    @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS), raises=[NotFound])
+    async def appeal(
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, sanction_id: PathId, data: JSONBody[AppealIn]
+    ) -> SanctionView:
+        """Once for each suspension; the same reasons again are answered with the appeal as it stands."""
+        async with ground.database.transaction("conduct") as tx:
+            await keyed.do(tx, lambda: handlers.appeal(tx, clean(sanction_id), clean(data.reasons), request.user))
+        return await _view(ground, sanction_id, request)
+
+    @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def list_appeals(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+    ) -> list[SanctionView]:
+        """Those that wait for a decision, 20 at a time: what is due first first."""
+        return await as_seen(ground, (await appealed(ground, number)).rows, request.user)
+
+    @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        sanction_id: PathId,
+        data: JSONBody[DecisionIn],
+    ) -> SanctionView:
+        async with ground.database.transaction("conduct") as tx:
+            await keyed.do(tx, lambda: handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation)))
+        return await _view(ground, sanction_id, request)
+
+
+async def _view(ground: Ground, sanction_id: str, request: MemberVisit) -> SanctionView:
+    found = await sanctions.get(ground.database.pool, clean(sanction_id))
+    assert found is not None, "it was decided about just now"
+    return (await as_seen(ground, [found], request.user))[0]

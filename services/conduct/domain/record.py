@@ -1,0 +1,59 @@
+"""The public record of an organisation: what became of its contracts, as facts that are each counted once (docs/rules.md section 4).
+
+Only what happened after a process closed is in it, and only about who was asked to sign: whoever bid and lost stays unnamed.
+Contracts of other markets, known from imports, are not counted.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from events.contracts import ContractBreached, ContractConcluded, ContractEnded
+from services.conduct.domain.sanctions import Party
+
+Kind = Literal["concluded", "terminated", "evaded", "refused"]
+KINDS: dict[Party, tuple[Kind, ...]] = {
+    "supplier": ("concluded", "terminated", "evaded"),
+    "buyer": ("concluded", "terminated", "refused"),
+}
+"""What is counted on each side, in the order shown."""
+BREACHES: dict[Party, Kind] = {"supplier": "evaded", "buyer": "refused"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened to a contract, as it counts for one of its parties."""
+
+    organisation_id: str
+    side: Party
+    kind: Kind
+    contract_id: str
+    at: datetime
+
+
+def concluded(event: ContractConcluded) -> tuple[Fact, ...]:
+    """Nothing of an imported one."""
+    return () if event.source is not None else _both(event, "concluded", event.signed_at)
+
+
+def ended(event: ContractEnded, at: datetime) -> tuple[Fact, ...]:
+    """One that ended unsigned counts where it is told of as a breach."""
+    return _both(event, "terminated", at) if event.reason == "cancelled" else ()
+
+
+def breached(event: ContractBreached) -> Fact:
+    side = cast(Party, event.side)
+    return Fact(
+        organisation_id=event.organisation_id,
+        side=side,
+        kind=BREACHES[side],
+        contract_id=event.contract_id,
+        at=event.at,
+    )
+
+
+def _both(event: ContractConcluded | ContractEnded, kind: Kind, at: datetime) -> tuple[Fact, ...]:
+    return (
+        Fact(organisation_id=event.supplier_id, side="supplier", kind=kind, contract_id=event.contract_id, at=at),
+        Fact(organisation_id=event.buyer_id, side="buyer", kind=kind, contract_id=event.contract_id, at=at),
+    )

@@ -1,0 +1,169 @@
+"""Use cases of conduct: count breaches, suspend organisations, decide their appeals, and keep every party's public record.
+
+Only published events count, whichever service or release emitted them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import asyncpg
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import of_process
+from events.codec import Event
+from events.contracts import (
+    ContractBreached,
+    ContractClosed,
+    ContractConcluded,
+    ContractDrafted,
+    ContractEnded,
+    DeliveryAssessed,
+    DeliveryReported,
+    DisputeEnded,
+    DisputeOpened,
+    ExecutionOverdue,
+    ExecutionWithdrawn,
+    InvoicePaid,
+    InvoiceSettled,
+    OrderPlaced,
+)
+from events.envelope import Envelope
+from infra.database import Transaction
+from infra.denied import Missing
+from infra.ids import derive_id
+from infra.reactions import Reactions
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from services.conduct.domain import sanctions
+from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
+from services.conduct.domain.record import breached, concluded, ended
+from services.conduct.domain.sanctions import Breach, Decision, Party, Sanction
+from services.conduct.store import performed, record, replicas
+from services.conduct.store import sanctions as store
+from services.market.replicas import calendar_of
+
+APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
+"""Who may appeal for its organisation, whichever side was sanctioned."""
+
+
+async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
+    """Raises Missing, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
+    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
+    if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
+        raise Missing("sanction", sanction_id)
+    happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
+    await _record(tx, sanction, happened)
+
+
+async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
+    """Raises Missing and what :func:`domain.sanctions.decide_appeal` names."""
+    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
+    if sanction is None:
+        raise Missing("sanction", sanction_id)
+    await _record(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
+
+
+async def _record(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
+    for event in events:
+        sanction = sanctions.apply(sanction, event)
+        await store.put(await tx.raw(), sanction)
+        tx.emit(event)
+
+
+# What other services said
+
+reactions = Reactions(replicas.organisations.reactions)
+reactions.many(ContractDrafted, replicas.put_drafted)
+reactions.many(OrderPlaced, replicas.put_orders)
+reactions.many(DeliveryReported, replicas.put_deliveries)
+
+
+async def record_conclusions(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    """Contracts of other markets are none of this one."""
+    if ours := [event for event in events if event.source is None]:
+        db = await tx.raw()
+        await replicas.conclude(db, ours)
+        await record.add(db, [fact for event in ours for fact in concluded(event)])
+
+
+reactions.many(ContractConcluded, record_conclusions)
+
+
+@reactions.with_envelope(ContractEnded)
+async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
+    """Whether it is a breach ContractBreached tells."""
+    db = await tx.raw()
+    if event.reason != "cancelled":
+        await replicas.end_unsigned(db, event.contract_id, envelope.time)
+    await record.add(db, ended(event, envelope.time))
+
+
+@reactions.on(ContractBreached)
+async def judge(tx: Transaction, event: ContractBreached) -> None:
+    """Count the breach, and speak the sanctions that follow."""
+    db, side = await tx.raw(), cast(Party, event.side)
+    await record.add(db, [breached(event)])
+    await store.hold(db, event.organisation_id)
+    breach = Breach(
+        contract_id=event.contract_id,
+        at=event.at,
+        policy=of_process(event.policy_text, event.policy),
+        known_at=event.known_at,
+    )
+    await store.add_breach(db, event.organisation_id, side, breach)
+    organisation = await replicas.organisations.get(db, event.organisation_id)
+    earlier = await store.earlier(db, event.organisation_id, side)
+    spoken = sanctions.judge(
+        event.organisation_id,
+        side,
+        await store.breaches(db, event.organisation_id, side, earlier),
+        earlier,
+        calendar_of(organisation) if organisation else RegionCalendar("UTC"),
+        derive_id=derive_id,
+    )
+    for sanction in spoken:
+        await store.put(db, sanction)
+        tx.emit(sanction.sanctioned)
+
+
+@reactions.on(
+    DeliveryAssessed,
+    ExecutionOverdue,
+    ExecutionWithdrawn,
+    InvoicePaid,
+    InvoiceSettled,
+    DisputeOpened,
+    DisputeEnded,
+    ContractClosed,
+)
+async def count_performance(
+    tx: Transaction,
+    event: DeliveryAssessed
+    | ExecutionOverdue
+    | ExecutionWithdrawn
+    | InvoicePaid
+    | InvoiceSettled
+    | DisputeOpened
+    | DisputeEnded
+    | ContractClosed,
+) -> None:
+    db = await tx.raw()
+    if isinstance(event, DisputeOpened) and event.about == "delivery":
+        await replicas.put_dispute(db, event)
+    changed = await _change_delivery(db, event)
+    order = await replicas.order(db, event.contract_id, changed.order) if changed else None
+    await performed.save(db, event.contract_id, change_of(event, changed, order is not None and met(*order)))
+
+
+async def _change_delivery(db: asyncpg.Connection, event: Any) -> Delivered | None:
+    """The delivery that the event changed, as it is now."""
+    number = delivery_in(event)
+    if number is None:
+        return None
+    if isinstance(event, DisputeEnded) and not await replicas.is_about_an_answer(db, event.contract_id, event.dispute):
+        return None
+    delivery = await replicas.delivery(db, event.contract_id, number)
+    if delivery is None:
+        return None
+    changed = after(event, delivery)
+    await replicas.change_delivery(db, event.contract_id, changed)
+    return changed

@@ -1,0 +1,121 @@
+"""Pages of suspensions: why one's own organisation is suspended and its appeal, and the moderators' queue."""
+
+from typing import cast, get_args
+
+from litestar import Controller, get, post
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, MODERATOR
+from infra.web import (
+    MEMBERS,
+    FromGround,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    leaf,
+    page,
+    redirect,
+    text_in,
+)
+from infra.web.languages import gettext
+from services.conduct import handlers
+from services.conduct.domain.sanctions import Decision
+from services.conduct.views.sanctions import QUEUE, appealed, as_seen, own_sanctions
+
+
+class SanctionPages(Controller):
+    path = "/contracts"
+    include_in_schema = False
+
+    @get("/sanctions", opt=MEMBERS)
+    async def own(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await self._own(ground, request, number)
+
+    @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
+    async def appeal(
+        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+    ) -> Template | Redirect:
+        """``page`` is that of the list on which the form stands."""
+        values = await form_fields(request)
+        try:
+            async with ground.database.transaction("conduct") as tx:
+                await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
+        except RuleBroken as broken:
+            return await self._own(ground, request, number, sanction_id, values, beside(broken, values))
+        return redirect("/contracts/sanctions", gettext("Your appeal is filed. A moderator decides about it."))
+
+    @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await self._queue(ground, request, number)
+
+    @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
+    async def decide(
+        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+    ) -> Template | Redirect:
+        """``page`` is that of the list on which the form stands."""
+        values = await form_fields(request)
+        decision = values.get("decision", "")
+        if decision not in get_args(Decision):
+            return await self._queue(
+                ground, request, number, sanction_id, values, {"decision": gettext("Choose one of the two.")}
+            )
+        try:
+            async with ground.database.transaction("conduct") as tx:
+                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
+        except RuleBroken as broken:
+            return await self._queue(ground, request, number, sanction_id, values, beside(broken, values))
+        said = gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
+        return redirect("/contracts/appeals", said)
+
+    async def _own(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        number: int,
+        sanction_id: str = "",
+        values: dict[str, str] | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        own = request.user.organisation_id
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: own_sanctions(ground, own, each))
+        return page(
+            request,
+            "conduct/sanctions.html",
+            status_code=422 if errors else 200,
+            sanctions=await as_seen(ground, found.rows, request.user),
+            number=number,
+            pages=pages,
+            appeals=request.user.may(*handlers.APPEALS),
+            at_fault=sanction_id,
+            values=values or {},
+            errors=errors or {},
+        )
+
+    async def _queue(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        number: int,
+        sanction_id: str = "",
+        values: dict[str, str] | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: appealed(ground, each))
+        return page(
+            request,
+            "conduct/appeals.html",
+            status_code=422 if errors else 200,
+            sanctions=await as_seen(ground, found.rows, request.user),
+            number=number,
+            pages=pages,
+            decides=request.user.may(MODERATOR),
+            at_fault=sanction_id,
+            values=values or {},
+            errors=errors or {},
+        )

@@ -1,0 +1,20 @@
+"""Rows of conduct: breaches and the sanctions they brought, facts of the public record and what is performed, and replicas of
+organisations, contracts, and of their orders, deliveries and disputes what a record needs."""
+
+from services.conduct.store.performed import PerformedRow
+from services.conduct.store.record import FactRow
+from services.conduct.store.replicas import ContractRow, DeliveryRow, DisputeRow, OrderRow
+from services.conduct.store.rows import Row
+from services.conduct.store.sanctions import BreachRow, SanctionRow
+
+__all__ = [
+    "BreachRow",
+    "ContractRow",
+    "DeliveryRow",
+    "DisputeRow",
+    "FactRow",
+    "OrderRow",
+    "PerformedRow",
+    "Row",
+    "SanctionRow",
+]

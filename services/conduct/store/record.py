@@ -1,0 +1,83 @@
+"""What counts in an organisation's public record."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+from sqlalchemy import DateTime, Index, Text, text
+from sqlmodel import Field
+
+from infra.database import columns
+from infra.listing import COUNTED
+from services.conduct.domain.record import KINDS, Fact, Kind
+from services.conduct.domain.sanctions import Party
+from services.conduct.store.rows import Row
+
+K = TypeVar("K", bound=str)
+
+
+class FactRow(Row, table=True):
+    __tablename__ = "facts"
+    __table_args__ = (
+        Index(None, "organisation_id", "at"),
+        Index("ix_facts_of_kind", "organisation_id", "side", "kind", text("at desc"), "contract_id"),
+    )
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    side: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
+    """Each counts once. Those of contracts that are none of this market are left out."""
+    if not facts:
+        return
+    rows = [(fact.contract_id, fact.organisation_id, fact.kind, fact.side, fact.at) for fact in facts]
+    await db.execute(
+        "insert into conduct.facts (contract_id, organisation_id, kind, side, at)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])"
+        " as told (contract_id, organisation_id, kind, side, at)"
+        " where contract_id in (select contract_id from conduct.contracts) on conflict do nothing",
+        *columns(rows),
+    )
+
+
+async def counted(
+    db: asyncpg.Connection | asyncpg.Pool, table: str, organisation_id: str, kinds: Mapping[Party, Sequence[K]]
+) -> Counter[tuple[Party, K]]:
+    """How many rows of each side and kind an organisation has; COUNTED + 1 where there are more than COUNTED: a record is
+    public, and of somebody with a hundred thousand contracts nobody waits for more."""
+    asked = [(side, kind) for side, each in kinds.items() for kind in each]
+    rows = await db.fetch(
+        "select side, kind, (select count(*) from (select from"
+        f" conduct.{table} where organisation_id = $1 and side = asked.side and kind = asked.kind limit {COUNTED + 1}) few) as n"
+        " from unnest($2::text[], $3::text[]) as asked (side, kind)",
+        organisation_id,
+        *columns(asked),
+    )
+    return +Counter({(row["side"], row["kind"]): row["n"] for row in rows})
+
+
+async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Party, Kind]]:
+    """How many facts there are of each side and kind, as far as :func:`counted` counts."""
+    return await counted(db, "facts", organisation_id, KINDS)
+
+
+async def latest(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, each: int) -> list[Fact]:
+    """The latest first, ``each`` at most of a side and kind."""
+    asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
+    rows = await db.fetch(
+        "select few.* from unnest($2::text[], $3::text[]) as asked (side, kind) cross join lateral ("
+        "select organisation_id, side, kind, contract_id, at from conduct.facts f where organisation_id = $1"
+        " and f.side = asked.side and f.kind = asked.kind order by at desc, contract_id limit $4) as few"
+        " order by at desc, contract_id, kind",
+        organisation_id,
+        *columns(asked),
+        each,
+    )
+    return [msgspec.convert(dict(row), Fact) for row in rows]

@@ -1,0 +1,9 @@
+"""The schema of conduct."""
+
+from sqlmodel import SQLModel
+
+from infra.database import schema_of
+
+
+class Row(SQLModel, registry=schema_of("conduct")):
+    """Of this schema."""

@@ -1,0 +1,1 @@
+"""What conduct shows: suspensions and public records."""

@@ -1,0 +1,155 @@
+"""An organisation's public record."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import cast
+
+import msgspec
+
+from infra.denied import Missing
+from infra.listing import COUNTED
+from infra.service import Ground
+from infra.texts import clean
+from infra.tokens import SEES_ALL, Principal
+from services.conduct.domain.performance import KINDS as PERFORMED
+from services.conduct.domain.performance import Kind as PerformedKind
+from services.conduct.domain.record import KINDS, Fact, Kind
+from services.conduct.domain.sanctions import Party
+from services.conduct.store import performed as performance
+from services.conduct.store import record, replicas, sanctions
+from services.conduct.store.replicas import Mention
+
+PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
+"""Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
+
+
+class Mentioned(msgspec.Struct, kw_only=True):
+    """A contract in the record. ``link`` is the contract where the reader may see it, else the process it came from, or ""."""
+
+    contract_id: str
+    title: str
+    partner_id: str
+    partner_name: str
+    currency: str
+    amount: Decimal
+    at: datetime
+    link: str
+
+
+class Suspended(msgspec.Struct, kw_only=True):
+    """``level`` 1 is the first time. ``state`` is in-force, past or lifted; ``appeal`` none, waiting, upheld or lifted."""
+
+    sanction_id: str
+    side: Party
+    level: int
+    since: datetime
+    until: datetime
+    state: str
+    appeal: str
+    contracts: list[Mentioned]
+
+
+class SideRecord(msgspec.Struct, kw_only=True):
+    """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first.
+    ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
+    and payments on time or late, disputes by their end. Nothing is counted further than 1,000: of the kinds in ``more`` there is more."""
+
+    side: Party
+    counts: dict[Kind, int]
+    contracts: dict[Kind, list[Mentioned]]
+    performed: dict[PerformedKind, int]
+    more: list[Kind | PerformedKind]
+
+
+class RecordView(msgspec.Struct, kw_only=True):
+    """``sides`` are those the organisation acts on; ``sanctions`` are its latest."""
+
+    organisation_id: str
+    name: str
+    sides: list[SideRecord]
+    sanctions: list[Suspended]
+
+
+def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | None) -> Mentioned:
+    """As the record of the contract's ``side`` names it."""
+    insider = reader is not None and (
+        reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
+    )
+    place = PLACES.get(found.origin)
+    link = f"{place}/{found.process_id}" if place else ""
+    if insider or found.state == "concluded":
+        link = f"/contracts/{found.contract_id}"
+    sells = side == "supplier"
+    return Mentioned(
+        contract_id=found.contract_id,
+        title=found.title,
+        partner_id=found.buyer_id if sells else found.supplier_id,
+        partner_name=found.buyer_name if sells else found.supplier_name,
+        currency=found.currency,
+        amount=found.amount,
+        at=at,
+        link=link,
+    )
+
+
+async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
+    """``shown`` contracts of a kind, and suspensions, at most, the latest; the counts are of all. Raises Missing."""
+    organisation_id, now = clean(organisation_id), ground.clock()
+    async with ground.database.pool.acquire() as db:
+        organisation = await replicas.organisations.get(db, organisation_id)
+        if organisation is None:
+            raise Missing("organisation", organisation_id)
+        counts = await record.counts(db, organisation_id)
+        latest: dict[tuple[Party, Kind], list[Fact]] = {}
+        for fact in await record.latest(db, organisation_id, shown):
+            latest.setdefault((fact.side, fact.kind), []).append(fact)
+        spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows
+        wanted = {fact.contract_id for each in latest.values() for fact in each}
+        wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
+        known = await replicas.mentions(db, wanted)
+        performed = await performance.counts(db, organisation_id)
+    sides = [side for side in KINDS if side in organisation.roles or any(counts[side, kind] for kind in KINDS[side])]
+    return RecordView(
+        organisation_id=organisation_id,
+        name=organisation.name,
+        sides=[
+            SideRecord(
+                side=side,
+                counts={kind: min(counts[side, kind], COUNTED) for kind in KINDS[side]},
+                contracts={
+                    kind: [
+                        mentioned(known[fact.contract_id], side, fact.at, reader)
+                        for fact in latest.get((side, kind), [])
+                        if fact.contract_id in known
+                    ]
+                    for kind in KINDS[side]
+                },
+                performed={kind: min(performed[side, kind], COUNTED) for kind in PERFORMED[side]},
+                more=[
+                    kind
+                    for counted in (counts, performed)
+                    for (of, kind), n in counted.items()
+                    if of == side and n > COUNTED
+                ],
+            )
+            for side in sides
+        ],
+        sanctions=[
+            Suspended(
+                sanction_id=told.sanction_id,
+                side=cast(Party, told.side),
+                level=told.level,
+                since=told.since,
+                until=told.until,
+                state=each.state(now),
+                appeal=each.decided.decision if each.decided else "waiting" if each.appealed else "none",
+                contracts=[
+                    mentioned(known[contract_id], cast(Party, told.side), known[contract_id].over_at, reader)
+                    for contract_id in told.contract_ids
+                    if contract_id in known
+                ],
+            )
+            for each in spoken
+            for told in (each.sanctioned,)
+        ],
+    )

@@ -1,0 +1,87 @@
+"""Suspensions, as their organisation and moderators see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from infra.listing import Listed
+from infra.service import Ground
+from infra.tokens import Principal
+from services.conduct.domain.sanctions import Decision, Party, Sanction
+from services.conduct.store import replicas, sanctions
+from services.conduct.views.record import Mentioned, mentioned
+
+QUEUE = 20
+"""Suspensions, and appeals, on one page: each has long texts."""
+
+
+class SanctionView(msgspec.Struct, kw_only=True):
+    """To its organisation and to moderators. ``state`` is in-force, past or lifted. ``appeal_until`` is the last moment to
+    appeal; once there is an appeal it is decided by ``decide_by``, and ``overdue`` where it was not."""
+
+    sanction_id: str
+    organisation_id: str
+    organisation_name: str
+    side: Party
+    level: int
+    contracts: list[Mentioned]
+    since: datetime
+    until: datetime
+    state: str
+    appeal_until: datetime
+    may_appeal: bool
+    reasons: str
+    decide_by: datetime | None
+    overdue: bool
+    decision: Decision | None
+    explanation: str
+    decided_at: datetime | None
+
+
+async def own_sanctions(ground: Ground, organisation_id: str, number: int) -> Listed[Sanction]:
+    """A page of those of one organisation."""
+    return await sanctions.of_organisation(
+        ground.database.pool, organisation_id, limit=QUEUE, offset=QUEUE * (number - 1)
+    )
+
+
+async def appealed(ground: Ground, number: int) -> Listed[Sanction]:
+    """A page of those whose appeal waits for a decision."""
+    return await sanctions.appealed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+
+
+async def as_seen(ground: Ground, found: Sequence[Sanction], reader: Principal) -> list[SanctionView]:
+    now = ground.clock()
+    async with ground.database.pool.acquire() as db:
+        ids = {each.sanctioned.organisation_id for each in found}
+        names = {each: known.name for each in ids if (known := await replicas.organisations.get(db, each))}
+        contracts = await replicas.mentions(db, {one for each in found for one in each.sanctioned.contract_ids})
+    return [
+        SanctionView(
+            sanction_id=told.sanction_id,
+            organisation_id=told.organisation_id,
+            organisation_name=names.get(told.organisation_id, told.organisation_id),
+            side=cast(Party, told.side),
+            level=told.level,
+            contracts=[
+                mentioned(contracts[one], cast(Party, told.side), contracts[one].over_at, reader)
+                for one in told.contract_ids
+                if one in contracts
+            ],
+            since=told.since,
+            until=told.until,
+            state=each.state(now),
+            appeal_until=told.appeal_until,
+            may_appeal=each.may_be_appealed(now),
+            reasons=each.appealed.reasons if each.appealed else "",
+            decide_by=each.appealed.due_at if each.appealed else None,
+            overdue=each.overdue(now),
+            decision=cast(Decision, each.decided.decision) if each.decided else None,
+            explanation=each.decided.explanation if each.decided else "",
+            decided_at=each.decided.decided_at if each.decided else None,
+        )
+        for each in found
+        for told in (each.sanctioned,)
+    ]

@@ -1,0 +1,37 @@
+"""Which ends of a contract are a breach, and whose. What breaches lead to is for conduct to judge."""
+
+from datetime import datetime
+
+from catalogue.policy import Policy, text_of
+from events.contracts import ContractBreached, ContractEnded, RefusalDisputeDecided
+from services.contracts.domain.deals import Party
+
+
+def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
+    """The side in breach and its organisation, or None where nobody is. A refusal on a justified ground is a breach only once
+    a dispute decided so."""
+    if isinstance(event, RefusalDisputeDecided):
+        breach, by_buyer = event.decision == "unjustified", event.refused_by == "buyer"
+    else:
+        by_buyer = event.by == "buyer" and event.reason in ("refused", "lapsed") and not event.justified
+        breach = event.evasion or by_buyer
+    if not breach:
+        return None
+    return ("buyer", event.buyer_id) if by_buyer else ("supplier", event.supplier_id)
+
+
+def told(
+    event: ContractEnded | RefusalDisputeDecided, breached: tuple[Party, str], policy: Policy, ended_at: datetime
+) -> ContractBreached:
+    """A refusal whose ground did not hold counts from when it was refused, and is known since the decision."""
+    side, organisation_id = breached
+    return ContractBreached(
+        process_id=event.process_id,
+        contract_id=event.contract_id,
+        organisation_id=organisation_id,
+        side=side,
+        at=event.refused_at if isinstance(event, RefusalDisputeDecided) else ended_at,
+        known_at=event.decided_at if isinstance(event, RefusalDisputeDecided) else None,
+        policy=policy.name,
+        policy_text=text_of(policy),
+    )

@@ -1,0 +1,33 @@
+"""What follows from the conclusion or the end of a contract: it is to be carried out, or somebody broke it.
+
+The service reads its own topic: what the former release told of counts as well, once, by whichever of both hears it.
+"""
+
+from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
+from events.envelope import Envelope
+from infra.database import Transaction
+from infra.reactions import Reactions
+from services.contracts.domain import breaches, execution
+from services.contracts.store import deals
+
+reactions = Reactions()
+
+
+@reactions.on(ContractConcluded)
+async def tell_execution(tx: Transaction, event: ContractConcluded) -> None:
+    """Imports, of no deal here, come by the ten thousand. A deal has one contract that was concluded, its latest."""
+    if event.source is not None:
+        return
+    kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)
+    if kept is not None and kept.deal.contract is not None and kept.deal.contract.contract_id == event.contract_id:
+        tx.emit(execution.told(event, kept.deal.policy, kept.deal.calendar))
+
+
+@reactions.with_envelope(ContractEnded, RefusalDisputeDecided)
+async def tell_breach(tx: Transaction, event: ContractEnded | RefusalDisputeDecided, envelope: Envelope) -> None:
+    """A contract of no deal of this market was imported: nobody is suspended for it."""
+    if (breached := breaches.breach_of(event)) is None:
+        return
+    kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)
+    if kept is not None:
+        tx.emit(breaches.told(event, breached, kept.deal.policy, envelope.time))

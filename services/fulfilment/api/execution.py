@@ -1,0 +1,230 @@
+"""JSON of contracts that are carried out: how one stands, and what each side does next."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody, QueryParameter
+
+from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
+from infra.ids import new_id
+from infra.places import delivered_to
+from infra.service import Ground
+from infra.tokens import Principal
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    IdempotencyKey,
+    MemberVisit,
+    PathId,
+    PathNumber,
+    Visit,
+    allow,
+    clean,
+)
+from infra.web.errors import NotFound
+from services.fulfilment import handlers
+from services.fulfilment.domain import Command, Withdraw
+from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
+from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
+from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
+from services.fulfilment.domain.state import Delivery, Invoice, Order
+from services.fulfilment.views.execution import DisputeSummary, ExecutionView, of_page, readable, summary, view
+
+PARTIES = allow(*handlers.ACTS)
+Quantities = ByLine[Quantity]
+"""By line id."""
+
+
+BeforeNumber = Annotated[int, QueryParameter(name="before", ge=0, le=10**9)]
+"""0: the newest."""
+
+
+class OrderIn(msgspec.Struct, kw_only=True):
+    """``days`` are working days until it is delivered, to the contract's place unless a region (ISO 3166-2) or locality is given."""
+
+    lines: Quantities
+    days: Days
+    region: Name = ""
+    locality: Name = ""
+
+
+class DeliveryIn(msgspec.Struct, kw_only=True):
+    """``delivered_on`` is today, where the buyer is, unless it says otherwise."""
+
+    order: Count
+    lines: Quantities
+    note: Id
+    delivered_on: date | None = None
+
+
+class AssessmentIn(msgspec.Struct, kw_only=True):
+    """``lines`` are what is accepted; the rest needs reasons."""
+
+    lines: Quantities
+    reasons: Reason = ""
+
+
+class InvoiceIn(msgspec.Struct, kw_only=True):
+    """For all that was accepted of these deliveries; ``reference`` is the supplier's own number."""
+
+    deliveries: Few[Count]
+    reference: Id
+
+
+class WithdrawalIn(msgspec.Struct, kw_only=True):
+    about: Literal["order", "delivery", "invoice"]
+    number: Count
+
+
+class EndingIn(msgspec.Struct, kw_only=True):
+    """A closure is by agreement; a termination too, or on a breach of the other side that is there now."""
+
+    kind: Kind
+    reasons: Reason
+    ground: EndingGround = "agreement"
+
+
+class EndingAnswerIn(msgspec.Struct, kw_only=True):
+    agrees: bool
+    words: Reason = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a member does about one contract; the answer is how it stands then."""
+
+    ground: Ground
+    contract_id: str
+    principal: Principal
+    key: str
+
+    @property
+    def organisation_id(self) -> str:
+        return self.principal.organisation_id
+
+    @property
+    def by(self) -> dict[str, str]:
+        return {"organisation_id": self.organisation_id, "member_id": self.principal.member_id}
+
+    async def __call__(self, command: Command) -> ExecutionView:
+        async with self.ground.database.transaction("fulfilment") as tx:
+            await handlers.act(tx, clean(self.contract_id), command, self.principal, clean(self.key) or new_id())
+        return await view(self.ground, self.contract_id, self.principal)
+
+
+def acting(request: MemberVisit, ground: FromGround, contract_id: PathId, key: IdempotencyKey = "") -> Act:
+    return Act(ground, contract_id, request.user, key)
+
+
+class ExecutionApi(Controller):
+    path = "/api/contracts"
+    tags = ["contracts"]
+    dependencies = {"act": Provide(acting, sync_to_thread=False)}
+
+    @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
+    async def read_execution(self, request: Visit, ground: FromGround, contract_id: PathId) -> ExecutionView:
+        """How far a concluded contract is carried out: public."""
+        return await view(ground, contract_id, request.scope.get("user"))
+
+    @get("/{contract_id:str}/execution/orders", opt=PUBLIC, raises=[NotFound])
+    async def list_orders(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Order, ...]:
+        """The newest fifty with numbers below ``before``: public, as all of these lists."""
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).orders, before)
+
+    @get("/{contract_id:str}/execution/deliveries", opt=PUBLIC, raises=[NotFound])
+    async def list_deliveries(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Delivery, ...]:
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).deliveries, before)
+
+    @get("/{contract_id:str}/execution/invoices", opt=PUBLIC, raises=[NotFound])
+    async def list_invoices(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Invoice, ...]:
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).invoices, before)
+
+    @get("/{contract_id:str}/execution/disputes", opt=PUBLIC, raises=[NotFound])
+    async def list_disputes_of_one(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[DisputeSummary, ...]:
+        execution = await readable(ground, contract_id, request.scope.get("user"))
+        return tuple(map(summary, of_page(execution.disputes, before)))
+
+    @post("/{contract_id:str}/orders", opt=PARTIES, raises=[NotFound])
+    async def place_order(self, act: NamedDependency[Act], data: JSONBody[OrderIn]) -> ExecutionView:
+        contract = await readable(act.ground, act.contract_id, act.principal)
+        command = PlaceOrder(
+            **act.by,
+            lines=data.lines,
+            days=data.days,
+            place=delivered_to(clean(data.region), clean(data.locality), contract.place),
+        )
+        return await act(command)
+
+    @post("/{contract_id:str}/deliveries", opt=PARTIES, raises=[NotFound])
+    async def report_delivery(self, act: NamedDependency[Act], data: JSONBody[DeliveryIn]) -> ExecutionView:
+        command = ReportDelivery(
+            **act.by,
+            order=data.order,
+            lines=data.lines,
+            note=clean(data.note),
+            delivered_on=data.delivered_on,
+        )
+        return await act(command)
+
+    @post("/{contract_id:str}/deliveries/{number:int}/assessment", opt=PARTIES, raises=[NotFound])
+    async def assess_delivery(
+        self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[AssessmentIn]
+    ) -> ExecutionView:
+        """Accepted in full, in part, or refused where ``lines`` is empty."""
+        command = AssessDelivery(
+            organisation_id=act.organisation_id,
+            delivery=number,
+            lines=data.lines,
+            reasons=clean(data.reasons),
+        )
+        return await act(command)
+
+    @post("/{contract_id:str}/invoices", opt=PARTIES, raises=[NotFound])
+    async def submit_invoice(self, act: NamedDependency[Act], data: JSONBody[InvoiceIn]) -> ExecutionView:
+        command = SubmitInvoice(**act.by, deliveries=tuple(data.deliveries), reference=clean(data.reference))
+        return await act(command)
+
+    @post("/{contract_id:str}/invoices/{number:int}/payment", opt=PARTIES, raises=[NotFound])
+    async def pay_invoice(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
+        """The buyer says that it paid."""
+        return await act(PayInvoice(**act.by, invoice=number))
+
+    @post("/{contract_id:str}/invoices/{number:int}/receipt", opt=PARTIES, raises=[NotFound])
+    async def confirm_receipt(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
+        """The supplier says that the money came. The last one closes a contract of which all was accepted."""
+        command = ConfirmReceipt(organisation_id=act.organisation_id, invoice=number)
+        return await act(command)
+
+    @post("/{contract_id:str}/withdrawals", opt=PARTIES, raises=[NotFound])
+    async def withdraw(self, act: NamedDependency[Act], data: JSONBody[WithdrawalIn]) -> ExecutionView:
+        """What nobody answered yet is taken back by its author."""
+        command = Withdraw(organisation_id=act.organisation_id, about=data.about, number=data.number)
+        return await act(command)
+
+    @post("/{contract_id:str}/ending", opt=PARTIES, raises=[NotFound])
+    async def propose_ending(self, act: NamedDependency[Act], data: JSONBody[EndingIn]) -> ExecutionView:
+        command = ProposeEnding(**act.by, kind=data.kind, ground=data.ground, reasons=clean(data.reasons))
+        return await act(command)
+
+    @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
+    async def answer_ending(self, act: NamedDependency[Act], data: JSONBody[EndingAnswerIn]) -> ExecutionView:
+        """A yes ends the contract at once."""
+        command = AnswerEnding(organisation_id=act.organisation_id, agrees=data.agrees, words=clean(data.words))
+        return await act(command)
+
+    @post("/{contract_id:str}/ending/withdrawal", opt=PARTIES, raises=[NotFound])
+    async def withdraw_ending(self, act: NamedDependency[Act]) -> ExecutionView:
+        command = WithdrawEnding(organisation_id=act.organisation_id)
+        return await act(command)

@@ -1,0 +1,190 @@
+"""How much the two sides may make of one contract. Each side can add without asking the other, so each has a most: above three years of
+weekly orders (156) that are delivered every working day (about 750). Every act decides on all that there is, and writes it, so what a
+contract has is what each further act on it costs.
+
+What brings a contract to its end is never refused here: acceptance, payment, the moderator's decision, a statement that agrees, a
+proposal to end it. Invoices have no bound of their own: each holds an accepted delivery, and few are taken back.
+"""
+
+from collections.abc import Iterable
+
+from catalogue.rules import RuleBroken
+from events.contracts import LineQuantity
+from services.fulfilment.domain.state import OTHER, Dispute, Ending, Execution, Party, total, unordered
+
+MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
+MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
+MOST_TAKEN_BACK = 50
+"""By one side: orders, deliveries, invoices, proposals to end the contract."""
+MOST_DISPUTES = 100
+"""Opened by one side."""
+MOST_STATEMENTS, MOST_STATEMENTS_OF_ALL = 20, 250
+"""Of one side, its opening too: in one dispute, and in all disputes of a contract."""
+MOST_REFUSED_ENDINGS = 50
+"""Proposals to end the contract that one side says no to."""
+LETTERS_OF_REASONS, LETTERS_THEN = 400_000, 300
+"""Of the buyer's reasons why something is not accepted: in all, and in each that comes after so many."""
+
+
+class TooManyOrders(RuleBroken):
+    """All that is left can always be ordered at once."""
+
+    code = "too-many-orders"
+
+
+class TooManyDeliveries(RuleBroken):
+    """The first delivery on an order is always heard."""
+
+    code = "too-many-deliveries"
+
+
+class TooMuchTakenBack(RuleBroken):
+    code = "too-much-taken-back"
+
+
+class TooManyDisputes(RuleBroken):
+    code = "too-many-disputes"
+
+
+class TooManyStatements(RuleBroken):
+    """The first answer of a side, and one that agrees with the other side, are always heard."""
+
+    code = "too-many-statements"
+
+
+class TooManyRefusals(RuleBroken):
+    """A proposal that nobody answers lapses by itself, and a breach that is mended ends nothing."""
+
+    code = "too-many-refused-endings"
+
+
+class ReasonsTooLong(RuleBroken):
+    code = "reasons-too-long"
+
+
+def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None:
+    """Raises TooManyOrders."""
+    orders, held = len(execution.orders), _lines(order.lines for order in execution.orders)
+    within = orders < MOST_ORDERS and held + len(lines) <= MOST_ORDERED_LINES
+    if not within and total([lines]) != unordered(execution):
+        raise TooManyOrders(
+            f"This contract has {orders} orders with {held} lines; {MOST_ORDERS} with {MOST_ORDERED_LINES} are the most."
+            " Order all that is left at once, or agree with the supplier to close the contract.",
+            field="lines",
+            orders=orders,
+            lines=held,
+            most=MOST_ORDERS,
+            most_lines=MOST_ORDERED_LINES,
+        )
+
+
+def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity, ...]) -> None:
+    """Raises TooManyDeliveries."""
+    deliveries, held = len(execution.deliveries), _lines(each.lines for each in execution.deliveries)
+    within = deliveries < MOST_DELIVERIES and held + len(lines) <= MOST_DELIVERED_LINES
+    if not within and order in execution.deliveries_of:
+        raise TooManyDeliveries(
+            f"This contract has {deliveries} deliveries with {held} lines; {MOST_DELIVERIES} with {MOST_DELIVERED_LINES} are"
+            " the most. Tell of a delivery on an order that has none yet, or agree with the buyer to close the contract.",
+            field="order",
+            deliveries=deliveries,
+            lines=held,
+            most=MOST_DELIVERIES,
+            most_lines=MOST_DELIVERED_LINES,
+        )
+
+
+def require_taking_back(execution: Execution, party: Party) -> None:
+    """Raises TooMuchTakenBack."""
+    acts = taken_back(execution, party)
+    if acts >= MOST_TAKEN_BACK:
+        raise TooMuchTakenBack(
+            f"You took back {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What stands now waits for the other"
+            " side's answer.",
+            field="number",
+            acts=acts,
+            most=MOST_TAKEN_BACK,
+        )
+
+
+def taken_back(execution: Execution, party: Party) -> int:
+    """How many acts the side took back itself; what a dispute set aside is none of them."""
+    proposals = execution.endings_withdrawn.get(party, 0)
+    if party == "buyer":
+        return proposals + sum(order.withdrawn for order in execution.orders)
+    gone = [each for each in execution.deliveries if each.status == "withdrawn"]
+    void = [each for each in execution.invoices if each.status == "withdrawn"]
+    set_aside = sum(
+        each.word in ("reported", "submitted") and each.outcome == "set-aside" for each in execution.disputes
+    )
+    return proposals + len(gone) + len(void) - set_aside
+
+
+def require_dispute(execution: Execution, party: Party) -> None:
+    """Raises TooManyDisputes."""
+    opened = sum(each.by == party for each in execution.disputes)
+    if opened >= MOST_DISPUTES:
+        raise TooManyDisputes(
+            f"You opened {opened} disputes on this contract; {MOST_DISPUTES} are the most. Settle what is open with the other"
+            " side, or propose to end the contract.",
+            field="reasons",
+            disputes=opened,
+            most=MOST_DISPUTES,
+        )
+
+
+def require_statement(execution: Execution, dispute: Dispute, party: Party, asks: str) -> None:
+    """Raises TooManyStatements."""
+    said = _statements([dispute], party)
+    if not said or dispute.asks(OTHER[party]) == asks:
+        return
+    said_in_all = _statements(execution.disputes, party)
+    if said >= MOST_STATEMENTS or said_in_all >= MOST_STATEMENTS_OF_ALL:
+        raise TooManyStatements(
+            f"You made {said} statements in this dispute and {said_in_all} in all disputes of this contract; {MOST_STATEMENTS} and"
+            f" {MOST_STATEMENTS_OF_ALL} are the most. Ask for what the other side asks, and the dispute ends; else a moderator"
+            " decides it.",
+            field="words",
+            said=said,
+            most=MOST_STATEMENTS,
+            said_in_all=said_in_all,
+            most_in_all=MOST_STATEMENTS_OF_ALL,
+        )
+
+
+def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
+    """Raises TooManyRefusals."""
+    refused = execution.endings_refused.get(party, 0)
+    if refused >= MOST_REFUSED_ENDINGS:
+        raise TooManyRefusals(
+            f"You said no {refused} times to ending this contract; {MOST_REFUSED_ENDINGS} are the most. Agree, or leave the"
+            f" proposal unanswered: its time is over {ending.due_at:%Y-%m-%d %H:%M} UTC, and by then one by agreement lapses and"
+            " one on a breach counts only if that is not mended.",
+            field="words",
+            refused=refused,
+            most=MOST_REFUSED_ENDINGS,
+            due_at=ending.due_at,
+        )
+
+
+def require_reasons_within(execution: Execution, reasons: str) -> None:
+    """Raises ReasonsTooLong, never for a few words."""
+    letters = sum(len(each.reasons) for each in execution.deliveries)
+    if len(reasons) > LETTERS_THEN and letters + len(reasons) > LETTERS_OF_REASONS:
+        raise ReasonsTooLong(
+            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have {LETTERS_THEN}."
+            f" Say it shorter: this has {len(reasons)}.",
+            field="reasons",
+            letters=letters,
+            most=LETTERS_OF_REASONS,
+            most_now=LETTERS_THEN,
+            length=len(reasons),
+        )
+
+
+def _lines(parts: Iterable[tuple[LineQuantity, ...]]) -> int:
+    return sum(map(len, parts))
+
+
+def _statements(disputes: Iterable[Dispute], party: Party) -> int:
+    return sum(said.by == party for dispute in disputes for said in dispute.said)

@@ -1,0 +1,250 @@
+"""Disputes about the last word on a delivery or invoice: ended by agreement, or by a moderator once both were heard.
+
+Where that word ``stands``, an unanswered delivery counts as accepted in full and a payment as received; an answer, and an invoice
+to be paid, hold and cannot be disputed again. Where it is ``set-aside`` it is as if it had not been said: a delivery or invoice that
+waited is gone, an answered one waits again, with fresh time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalogue.rules import RuleBroken, require_repeat
+from events import Event
+from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
+from services.fulfilment.domain import bounds
+from services.fulfilment.domain.invoices import settled, the_invoice
+from services.fulfilment.domain.orders import assessed, the_delivery, withdrawn
+from services.fulfilment.domain.requirements import (
+    ByMember,
+    party_of,
+    require_reasons,
+    require_undisputed,
+)
+from services.fulfilment.domain.state import (
+    OTHER,
+    About,
+    Dispute,
+    Execution,
+    NothingOfThatNumber,
+    Outcome,
+    Party,
+)
+
+WORDS: dict[tuple[str, str], Party] = {
+    ("delivery", "reported"): "supplier",
+    ("delivery", "assessed"): "buyer",
+    ("invoice", "submitted"): "supplier",
+    ("invoice", "paid"): "buyer",
+}
+"""What can be disputed, and whose word it is."""
+
+
+class NotDisputable(RuleBroken):
+    """It was taken back, invoiced or settled, so nothing of it is open."""
+
+    code = "not-disputable"
+
+
+class DisputedBefore(RuleBroken):
+    """A dispute found that this word stands."""
+
+    code = "disputed-before"
+
+
+class OwnWordStillRuns(RuleBroken):
+    """Who waits for an answer disputes its own word only when the time for the answer is over."""
+
+    code = "own-word-still-runs"
+
+
+class DisputeOver(RuleBroken):
+    code = "dispute-over"
+
+
+class OtherSideUnheard(RuleBroken):
+    """A moderator decides when both sides have spoken, or one let its time pass."""
+
+    code = "other-side-unheard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDispute(ByMember):
+    about: About
+    number: int
+    asks: Outcome
+    reasons: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDispute(ByMember):
+    dispute: int
+    asks: Outcome
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideDispute:
+    """A moderator's word."""
+
+    dispute: int
+    outcome: Outcome
+    explanation: str
+
+
+def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> tuple[Event, ...]:
+    """Also after the contract was terminated: what was delivered before is settled."""
+    by = party_of(execution, command.organisation_id)
+    about, number = command.about, command.number
+    require_undisputed(execution, about, number)
+    word, due_at = _last_word(execution, about, number)
+    whose = WORDS.get((about, word))
+    if whose is None or (word == "assessed" and number in execution.invoice_of):
+        state = "invoiced" if whose else word
+        raise NotDisputable(
+            f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
+        )
+    earlier = (each for each in execution.disputes if (each.about, each.subject, each.word) == (about, number, word))
+    if any(each.outcome == "stands" for each in earlier):
+        raise DisputedBefore(
+            f"A dispute found already that this word on the {about} {number} stands.",
+            about=about,
+            number=number,
+            state=word,
+        )
+    if whose == by and word != "assessed" and now < due_at:
+        raise OwnWordStillRuns(
+            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that there is no dispute.",
+            party=OTHER[by],
+            due_at=due_at,
+            now=now,
+        )
+    bounds.require_dispute(execution, by)
+    rules = execution.policy.execution
+    return (
+        DisputeOpened(
+            process_id=execution.process_id,
+            contract_id=execution.contract_id,
+            dispute=len(execution.disputes) + 1,
+            about=about,
+            number=number,
+            buyer_id=execution.buyer_id,
+            supplier_id=execution.supplier_id,
+            by=by,
+            member_id=command.member_id,
+            asks=command.asks,
+            reasons=require_reasons(command.reasons, "Say what is wrong."),
+            opened_at=now,
+            answer_by=execution.due(now, rules.answer_days),
+            decide_by=execution.due(now, rules.decision_days),
+        ),
+    )
+
+
+def may_dispute(execution: Execution, about: About, number: int, by: Party, now: datetime) -> bool:
+    """Whether the side could open a dispute about it now."""
+    organisation_id = execution.buyer_id if by == "buyer" else execution.supplier_id
+    command = OpenDispute(
+        organisation_id=organisation_id, member_id="", about=about, number=number, asks="stands", reasons="asked"
+    )
+    try:
+        return bool(open_dispute(execution, command, now))
+    except RuleBroken:
+        return False
+
+
+def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) -> tuple[Event, ...]:
+    """Either side; where both ask for the same now, it ends so."""
+    by = party_of(execution, command.organisation_id)
+    dispute = _the_open(execution, command.dispute)
+    words = require_reasons(command.words, "Say something to the other side.", field="words")
+    last = dispute.said[-1]
+    if (last.by, last.asks, last.words) == (by, command.asks, words):
+        return ()
+    bounds.require_statement(execution, dispute, by, command.asks)
+    answered = DisputeAnswered(
+        process_id=execution.process_id,
+        contract_id=execution.contract_id,
+        dispute=dispute.number,
+        by=by,
+        member_id=command.member_id,
+        asks=command.asks,
+        words=words,
+        at=now,
+    )
+    if dispute.asks(OTHER[by]) != command.asks:
+        return (answered,)
+    return (answered, *_ended(execution, dispute, command.asks, "agreed", "", now))
+
+
+def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) -> tuple[Event, ...]:
+    """Also after its time: nobody loses by the market's delay."""
+    if 1 <= command.dispute <= len(execution.disputes):
+        before = execution.disputes[command.dispute - 1]
+        if (before.how, before.outcome) == ("decided", command.outcome):
+            require_repeat(command.explanation.strip() == before.explanation, before.explanation)
+            return ()
+    dispute = _the_open(execution, command.dispute)
+    if dispute.asks(OTHER[dispute.by]) is None and now < dispute.answer_by:
+        raise OtherSideUnheard(
+            f"The {OTHER[dispute.by]} may still answer, until {dispute.answer_by:%Y-%m-%d %H:%M} UTC.",
+            party=OTHER[dispute.by],
+            answer_by=dispute.answer_by,
+            now=now,
+        )
+    explanation = require_reasons(command.explanation, "A decision says why.", field="explanation")
+    return _ended(execution, dispute, command.outcome, "decided", explanation, now)
+
+
+def _ended(
+    execution: Execution, dispute: Dispute, outcome: Outcome, how: str, explanation: str, now: datetime
+) -> tuple[Event, ...]:
+    rules = execution.policy.execution
+    days = rules.acceptance_days if dispute.about == "delivery" else rules.payment_days
+    ended = DisputeEnded(
+        process_id=execution.process_id,
+        contract_id=execution.contract_id,
+        dispute=dispute.number,
+        about=dispute.about,
+        number=dispute.subject,
+        buyer_id=execution.buyer_id,
+        supplier_id=execution.supplier_id,
+        opened_by=dispute.by,
+        asked=dispute.asked,
+        outcome=outcome,
+        how=how,
+        explanation=explanation,
+        ended_at=now,
+        resume_by=execution.due(now, days),
+    )
+    match (dispute.word, outcome):
+        case ("reported" | "submitted", "set-aside"):
+            return (ended, withdrawn(execution, dispute.about, dispute.subject, "dispute", now))
+        case ("reported", "stands"):
+            delivery = the_delivery(execution, dispute.subject)
+            return (ended, assessed(execution, delivery, delivery.lines, "", "dispute", now))
+        case ("paid", "stands"):
+            return (ended, settled(execution, the_invoice(execution, dispute.subject), "dispute", now))
+    return (ended,)
+
+
+def _last_word(execution: Execution, about: About, number: int) -> tuple[str, datetime]:
+    """The status, and until when the other side may answer it."""
+    if about == "delivery":
+        delivery = the_delivery(execution, number)
+        return delivery.status, delivery.due_at
+    invoice = the_invoice(execution, number)
+    return invoice.status, invoice.due_at
+
+
+def _the_open(execution: Execution, number: int) -> Dispute:
+    if not 1 <= number <= len(execution.disputes):
+        raise NothingOfThatNumber(f"There is no dispute {number}.", field="dispute", number=number)
+    dispute = execution.disputes[number - 1]
+    if not dispute.open:
+        raise DisputeOver(
+            f"The dispute {number} ended: {dispute.how}, {dispute.outcome}.",
+            number=number,
+            how=dispute.how,
+            outcome=dispute.outcome,
+        )
+    return dispute

@@ -1,0 +1,197 @@
+"""What is due from whom and until when, and what the clock alone brings about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from events import Event
+from events.contracts import ExecutionOverdue
+from services.fulfilment.domain import endings
+from services.fulfilment.domain.orders import assessed
+from services.fulfilment.domain.state import (
+    OTHER,
+    Delivery,
+    Execution,
+    Party,
+    disputed,
+    invoiceable,
+    outstanding,
+    unordered,
+)
+
+MOST_OF_A_SIDE = 50
+"""Things for one side to do that an agenda has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """``what`` is order, rest (nothing can be ordered any more: agree to close), deliver, assess, invoice, pay, confirm,
+    answer-dispute or answer-ending; ``number`` is that of the order, delivery, invoice or dispute, 0 where there is none.
+    ``due_at`` None: no day is set."""
+
+    party: Party
+    what: str
+    number: int
+    due_at: datetime | None
+
+    def overdue(self, now: datetime) -> bool:
+        return self.due_at is not None and now >= self.due_at
+
+
+def duties(execution: Execution, now: datetime) -> tuple[Duty, ...]:
+    """What is due soonest first."""
+    return tuple(sorted(_duties(execution, now), key=lambda duty: (duty.due_at is None, duty.due_at or now)))
+
+
+def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
+    running, ending = execution.status == "running", execution.ending
+    if running and ending is not None and not ending.objection:
+        yield Duty(party=OTHER[ending.by], what="answer-ending", number=0, due_at=ending.due_at)
+    if running and unordered(execution):
+        if now < execution.term_until:
+            yield Duty(party="buyer", what="order", number=0, due_at=execution.term_until)
+        elif ending is None:
+            yield Duty(party="buyer", what="rest", number=0, due_at=None)
+    for order in execution.standing_orders if running else ():
+        if outstanding(execution, order):
+            yield Duty(party="supplier", what="deliver", number=order.number, due_at=order.due_at)
+    for delivery in execution.deliveries:
+        if delivery.status == "reported" and disputed(execution, "delivery", delivery.number) is None:
+            yield Duty(party="buyer", what="assess", number=delivery.number, due_at=delivery.due_at)
+    if invoiceable(execution):
+        yield Duty(party="supplier", what="invoice", number=0, due_at=None)
+    for invoice in execution.invoices:
+        if disputed(execution, "invoice", invoice.number) is not None:
+            continue
+        if invoice.status == "submitted":
+            yield Duty(party="buyer", what="pay", number=invoice.number, due_at=invoice.due_at)
+        elif invoice.status == "paid":
+            yield Duty(party="supplier", what="confirm", number=invoice.number, due_at=invoice.due_at)
+    for dispute in execution.disputes:
+        if dispute.open and dispute.asks(OTHER[dispute.by]) is None:
+            yield Duty(party=OTHER[dispute.by], what="answer-dispute", number=dispute.number, due_at=dispute.answer_by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A duty as an agenda keeps it; ``place`` is the number of the order or invoice that it stands with on pages, 0 for none."""
+
+    party: Party
+    what: str
+    number: int
+    due_at: datetime | None
+    place: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """What is due of a contract as long as nothing happens to it: until its term is over and then, of each side the most urgent.
+    ``things`` are its orders, or its invoices where those are more."""
+
+    term_until: datetime
+    things: int
+    before: tuple[Entry, ...]
+    after: tuple[Entry, ...]
+
+    def duties(self, now: datetime) -> tuple[Duty, ...]:
+        """Of both sides, what is due soonest first."""
+        entries = self.before if now < self.term_until else self.after
+        found = (Duty(party=each.party, what=each.what, number=each.number, due_at=each.due_at) for each in entries)
+        return tuple(sorted(found, key=lambda duty: (duty.due_at is None, duty.due_at or now)))
+
+    def of(self, party: Party, now: datetime) -> tuple[Entry, ...]:
+        """What is due soonest first."""
+        return tuple(each for each in (self.before if now < self.term_until else self.after) if each.party == party)
+
+
+def agenda(execution: Execution, most: int = MOST_OF_A_SIDE) -> Agenda:
+    """It says of every moment what :func:`duties` says, but of each side ``most`` at most."""
+    return Agenda(
+        term_until=execution.term_until,
+        things=max(len(execution.orders), len(execution.invoices)),
+        before=_entries(execution, execution.term_until - timedelta(microseconds=1), most),
+        after=_entries(execution, execution.term_until, most),
+    )
+
+
+def _entries(execution: Execution, now: datetime, most: int) -> tuple[Entry, ...]:
+    found = duties(execution, now)
+    sides: tuple[Party, ...] = ("buyer", "supplier")
+    return tuple(
+        Entry(
+            party=side,
+            what=duty.what,
+            number=duty.number,
+            due_at=duty.due_at,
+            place=execution.deliveries[duty.number - 1].order
+            if duty.what == "assess"
+            else duty.number
+            if duty.what in ("deliver", "pay", "confirm")
+            else 0,
+        )
+        for side in sides
+        for duty in [each for each in found if each.party == side][:most]
+    )
+
+
+def passed(execution: Execution, now: datetime) -> tuple[Event, ...]:
+    """What the clock brought about since it was last asked; each deadline once, however late anybody asks."""
+    found: list[Event] = []
+    silence = execution.policy.execution.silence_accepts
+    for delivery in _unanswered(execution):
+        if now >= delivery.due_at and silence:
+            found.append(assessed(execution, delivery, delivery.lines, "", "silence", now))
+        elif now >= delivery.due_at:
+            found.append(_overdue(execution, "delivery", delivery.number, "buyer", delivery.due_at))
+    for invoice in execution.invoices:
+        open_one = invoice.status == "submitted" and disputed(execution, "invoice", invoice.number) is None
+        if open_one and not invoice.overdue and now >= invoice.due_at:
+            found.append(_overdue(execution, "invoice", invoice.number, "buyer", invoice.due_at))
+    if execution.status != "running":
+        return tuple(found)
+    for order in execution.standing_orders:
+        if order.overdue_at is None and now >= order.due_at and outstanding(execution, order):
+            found.append(_overdue(execution, "order", order.number, "supplier", order.due_at))
+    return (*found, *endings.lapsed(execution, now))
+
+
+def next_at(execution: Execution) -> datetime | None:
+    """When the clock has to be asked next."""
+    moments = [delivery.due_at for delivery in _unanswered(execution)]
+    moments += [
+        invoice.due_at
+        for invoice in execution.invoices
+        if invoice.status == "submitted"
+        and not invoice.overdue
+        and disputed(execution, "invoice", invoice.number) is None
+    ]
+    if execution.status == "running":
+        moments += [
+            order.due_at
+            for order in execution.standing_orders
+            if order.overdue_at is None and outstanding(execution, order)
+        ]
+        moments += [execution.ending.due_at] if execution.ending else []
+    return min(moments, default=None)
+
+
+def _unanswered(execution: Execution) -> list[Delivery]:
+    """Deliveries whose deadline the clock still has to look at."""
+    return [
+        delivery
+        for delivery in execution.deliveries
+        if delivery.status == "reported"
+        and not delivery.overdue
+        and disputed(execution, "delivery", delivery.number) is None
+    ]
+
+
+def _overdue(execution: Execution, about: str, number: int, party: Party, due_at: datetime) -> ExecutionOverdue:
+    return ExecutionOverdue(
+        process_id=execution.process_id,
+        contract_id=execution.contract_id,
+        about=about,
+        number=number,
+        party=party,
+        due_at=due_at,
+    )

@@ -1,0 +1,268 @@
+"""How a contract ends: by itself when all is accepted and paid, by both sides, or by one on a breach that the other does not mend."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from catalogue.rules import RuleBroken
+from events import Event
+from events.contracts import (
+    ContractClosed,
+    ContractEnded,
+    ContractTerminated,
+    EndingAnswered,
+    EndingProposed,
+)
+from services.fulfilment.domain import bounds
+from services.fulfilment.domain.requirements import (
+    ActOfOtherParty,
+    ByMember,
+    party_of,
+    require_reasons,
+    require_running,
+)
+from services.fulfilment.domain.state import (
+    OTHER,
+    Ending,
+    Execution,
+    Party,
+    balances,
+    invoiceable,
+    outstanding,
+)
+
+Kind = Literal["closure", "termination"]
+EndingGround = Literal["agreement", "delivery-overdue", "acceptance-overdue", "payment-overdue"]
+GROUNDS: dict[Party, tuple[EndingGround, ...]] = {
+    "buyer": ("agreement", "delivery-overdue"),
+    "supplier": ("agreement", "acceptance-overdue", "payment-overdue"),
+}
+"""By who proposes: with the other side's consent, or on its breach as the clock found it."""
+
+
+class GroundNotGiven(RuleBroken):
+    """The other side is not in breach so, or was never the one who could be."""
+
+    code = "ground-not-given"
+
+
+class EndingProposedAlready(RuleBroken):
+    """One proposal at a time."""
+
+    code = "ending-proposed-already"
+
+
+class NothingProposed(RuleBroken):
+    code = "nothing-proposed"
+
+
+class WorkUnfinished(RuleBroken):
+    """A contract closes when what was delivered is answered, invoiced, paid and undisputed."""
+
+    code = "work-unfinished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeEnding(ByMember):
+    kind: Kind
+    ground: EndingGround
+    reasons: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerEnding:
+    organisation_id: str
+    agrees: bool
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawEnding:
+    organisation_id: str
+
+
+def given(execution: Execution, ground: str) -> bool:
+    """Whether the breach is there now; what is disputed is no breach yet."""
+    match ground:
+        case "delivery-overdue":
+            return any(order.overdue_at and outstanding(execution, order) for order in execution.standing_orders)
+        case "acceptance-overdue":
+            return any(delivery.overdue and delivery.status == "reported" for delivery in execution.deliveries)
+        case "payment-overdue":
+            return any(invoice.overdue and invoice.status == "submitted" for invoice in execution.invoices)
+    return True
+
+
+def grounds(execution: Execution, party: Party) -> tuple[EndingGround, ...]:
+    """On which the side may propose to terminate now."""
+    return tuple(ground for ground in GROUNDS[party] if given(execution, ground))
+
+
+def unfinished(execution: Execution) -> tuple[str, ...]:
+    """What keeps the contract from being closed, in words."""
+    waiting = {
+        "a delivery waits for the buyer's answer": any(each.status == "reported" for each in execution.deliveries),
+        "accepted goods are not invoiced": bool(invoiceable(execution)),
+        "an invoice is not settled": any(each.status in ("submitted", "paid") for each in execution.invoices),
+        "a dispute is open": any(each.open for each in execution.disputes),
+    }
+    return tuple(words for words, so in waiting.items() if so)
+
+
+def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tuple[Event, ...]:
+    by = party_of(execution, command.organisation_id)
+    require_running(execution)
+    reasons = require_reasons(command.reasons, "Say why.")
+    standing = execution.ending
+    if standing is not None:
+        if (standing.by, standing.kind, standing.ground, standing.reasons) == (
+            by,
+            command.kind,
+            command.ground,
+            reasons,
+        ):
+            return ()
+        raise EndingProposedAlready(
+            f"The {standing.by} proposed a {standing.kind} already.", party=standing.by, kind=standing.kind
+        )
+    possible = grounds(execution, by) if command.kind == "termination" else ("agreement",)
+    if command.ground not in possible:
+        raise GroundNotGiven(
+            f"Nothing of the {OTHER[by]} is overdue in this way now, so {command.ground} is no ground.",
+            field="ground",
+            party=OTHER[by],
+            ground=command.ground,
+        )
+    rules = execution.policy.execution
+    days = rules.answer_days if command.ground == "agreement" else rules.notice_days
+    return (
+        EndingProposed(
+            process_id=execution.process_id,
+            contract_id=execution.contract_id,
+            buyer_id=execution.buyer_id,
+            supplier_id=execution.supplier_id,
+            kind=command.kind,
+            ground=command.ground,
+            by=by,
+            member_id=command.member_id,
+            reasons=reasons,
+            proposed_at=now,
+            due_at=execution.due(now, days),
+        ),
+    )
+
+
+def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[Event, ...]:
+    """A yes ends the contract. A no ends the proposal; against a breach it is heard, and what counts is whether that is mended."""
+    by = party_of(execution, command.organisation_id)
+    ending = _standing(execution)
+    if ending.by == by:
+        raise ActOfOtherParty(f"You proposed it: this is for the {OTHER[by]} to answer.", party=OTHER[by])
+    if not command.agrees:
+        words = require_reasons(command.words, "Say why not.", field="words")
+        if words == ending.objection:
+            return ()
+        bounds.require_refusal(execution, ending, by)
+        return (_answered(execution, by, "objected", words, now),)
+    agreed = _answered(execution, by, "agreed", command.words.strip(), now)
+    if ending.kind == "termination":
+        return (agreed, *_terminated(execution, ending, now))
+    if waiting := unfinished(execution):
+        raise WorkUnfinished(
+            f"The contract cannot be closed yet: {', '.join(waiting)}.",
+            waiting=len(waiting),
+            unfinished=", ".join(waiting),
+        )
+    return (agreed, closed(execution, "agreement", ending.reasons, now))
+
+
+def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tuple[Event, ...]:
+    by = party_of(execution, command.organisation_id)
+    ending = _standing(execution)
+    if ending.by != by:
+        raise ActOfOtherParty(f"The {ending.by} proposed it, and may take it back.", party=ending.by)
+    bounds.require_taking_back(execution, by)
+    return (_answered(execution, by, "withdrawn", "", now),)
+
+
+def lapsed(execution: Execution, now: datetime) -> tuple[Event, ...]:
+    """At the end of its time: what was asked for by consent is void, and so is a breach that was mended; another ends it."""
+    ending = execution.ending
+    if ending is None or now < ending.due_at:
+        return ()
+    if ending.ground != "agreement" and given(execution, ending.ground):
+        return _terminated(execution, ending, now)
+    return (_answered(execution, OTHER[ending.by], "lapsed", "", now),)
+
+
+def fulfilled(execution: Execution) -> bool:
+    """All that was contracted is accepted and paid."""
+    return (
+        execution.status == "running"
+        and all(balance.invoiced == balance.contracted for balance in balances(execution))
+        and not unfinished(execution)
+    )
+
+
+def closed(execution: Execution, how: str, reasons: str, now: datetime) -> ContractClosed:
+    return ContractClosed(
+        process_id=execution.process_id,
+        contract_id=execution.contract_id,
+        pool_id=execution.pool_id,
+        buyer_id=execution.buyer_id,
+        supplier_id=execution.supplier_id,
+        how=how,
+        reasons=reasons,
+        currency=execution.currency,
+        amount=execution.amount,
+        paid=execution.settled,
+        closed_at=now,
+    )
+
+
+def _terminated(execution: Execution, ending: Ending, now: datetime) -> tuple[Event, ...]:
+    """ContractEnded is for all who only ask whether the contract counts."""
+    return (
+        ContractTerminated(
+            process_id=execution.process_id,
+            contract_id=execution.contract_id,
+            pool_id=execution.pool_id,
+            buyer_id=execution.buyer_id,
+            supplier_id=execution.supplier_id,
+            by=ending.by,
+            ground=ending.ground,
+            reasons=ending.reasons,
+            currency=execution.currency,
+            amount=execution.amount,
+            paid=execution.settled,
+            terminated_at=now,
+        ),
+        ContractEnded(
+            process_id=execution.process_id,
+            contract_id=execution.contract_id,
+            supplier_id=execution.supplier_id,
+            buyer_id=execution.buyer_id,
+            pool_id=execution.pool_id,
+            reason="cancelled",
+            by=ending.by,
+            evasion=False,
+            explanation=ending.reasons,
+        ),
+    )
+
+
+def _answered(execution: Execution, by: Party, said: str, words: str, now: datetime) -> EndingAnswered:
+    return EndingAnswered(
+        process_id=execution.process_id,
+        contract_id=execution.contract_id,
+        by=by,
+        answer=said,
+        words=words,
+        at=now,
+    )
+
+
+def _standing(execution: Execution) -> Ending:
+    if execution.ending is None:
+        raise NothingProposed("Nobody proposes to end this contract now.")
+    return execution.ending

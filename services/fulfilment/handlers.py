@@ -1,0 +1,84 @@
+"""Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed: nothing here asks for
+that."""
+
+from catalogue.rules import RoleMissing
+from events.contracts import ContractClosed, ContractConcluded, ContractTerminated, ExecutionDue
+from events.fulfilment import ExecutionOver
+from infra.database import Transaction
+from infra.denied import Missing
+from infra.reactions import Reactions
+from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from services.fulfilment.domain import Command, Tick, apply, begin, decide
+from services.fulfilment.domain.disputes import DecideDispute
+from services.fulfilment.domain.state import Execution
+from services.fulfilment.store import executions, replicas
+from services.fulfilment.store.decoded import StoredExecution
+
+PARTY_ROLES = {"buyer": (BUYER_OFFICER, BUYER_APPROVER), "supplier": (SUPPLIER_AGENT,)}
+ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
+"""Who acts for either side."""
+
+
+async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
+    """Once for each key of an organisation. Raises Missing, RoleMissing and what :mod:`services.fulfilment.domain` names."""
+    key = f"{type(command).__name__}/{request_key}"
+    caller = principal.organisation_id
+    async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
+        if once.first:
+            kept = await _locked(tx, contract_id)
+            _require_role(kept.execution, principal)
+            await carry_out(tx, kept, command, principal.name)
+            once.answer = ""
+
+
+async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
+    """A moderator's. Raises Missing and what :func:`services.fulfilment.domain.disputes.decide_dispute` names."""
+    await carry_out(tx, await _locked(tx, contract_id), command)
+
+
+async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
+    """Decide about an execution that is locked, and keep what happened: first what the clock brought about, which nobody did."""
+    execution, history = kept.execution, []
+    for asked, name in ((Tick(), ""), (command, member_name)):
+        for event in decide(execution, asked, tx.now):
+            execution = apply(execution, event)
+            tx.emit(event)
+            history.append((event, name))
+    await executions.save(await tx.raw(), kept, execution, history, tx.now)
+
+
+async def _locked(tx: Transaction, contract_id: str) -> StoredExecution:
+    kept = await executions.get(await tx.raw(), contract_id, lock=True)
+    if kept is None:
+        raise Missing("concluded contract", contract_id)
+    return kept
+
+
+def _require_role(execution: Execution, principal: Principal) -> None:
+    """Only of who is a party: the domain refuses everybody else."""
+    side = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
+    if side is not None and not principal.may(*PARTY_ROLES[side]):
+        roles = " or ".join(PARTY_ROLES[side])
+        raise RoleMissing(f"This needs the role {roles.replace('_', ' ')}.", role=roles)
+
+
+# What contracts said, and what was told of executions, by whichever release
+
+reactions = Reactions()
+reactions.many(ContractConcluded, replicas.put_contracts)
+
+
+@reactions.on(ExecutionDue)
+async def begin_execution(tx: Transaction, event: ExecutionDue) -> None:
+    """What is due after the signature is listed from now on. One that is here already stays as it is; one that a former release begins
+    at this moment is found when this is tried again."""
+    db = await tx.raw()
+    if await executions.get(db, event.contract_id) is None:
+        first = begin(event)
+        await executions.save(db, StoredExecution(execution=first), first, (), tx.now)
+
+
+@reactions.on(ContractClosed, ContractTerminated)
+async def tell_that_it_is_over(tx: Transaction, event: ContractClosed | ContractTerminated) -> None:
+    status = "closed" if isinstance(event, ContractClosed) else "terminated"
+    tx.emit(ExecutionOver(process_id=event.process_id, contract_id=event.contract_id, status=status))

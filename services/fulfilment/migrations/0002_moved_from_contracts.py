@@ -1,0 +1,46 @@
+"""executions and their history move from contracts to fulfilment
+
+The rows are not copied. The former release goes on reading and writing them by views of the old names, with the rights of the views'
+owner: its role has none on the tables any more. It asks whether a row was written since by the row's system columns, which a view has
+where it names them. Both tables are locked first, in the order in which the former release writes them. The answers to requests that
+either release gave under a key are given by both. A release after this one drops the views and the triggers, in this history.
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TABLES = {"executions": "*, xmin, ctid", "execution_events": "*"}
+FORMER = "lonja_contracts"
+RIGHTS = "select, insert, update, delete"
+ANSWERS = "request_key, answer, answered_at, caller, body_digest"
+
+
+def upgrade() -> None:
+    op.execute(f"lock table {', '.join(f'contracts.{table}' for table in TABLES)} in access exclusive mode")
+    for table, columns in TABLES.items():
+        op.execute(f"alter table contracts.{table} set schema fulfilment")
+        op.execute(f"create view contracts.{table} as select {columns} from fulfilment.{table}")
+        op.execute(
+            f"do $$ begin if exists (select from pg_roles where rolname = '{FORMER}') then"
+            f" revoke all on fulfilment.{table} from {FORMER}; grant {RIGHTS} on contracts.{table} to {FORMER};"
+            " end if; end $$"
+        )
+    for here, there in (("contracts", "fulfilment"), ("fulfilment", "contracts")):
+        op.execute(
+            f"create function {here}.answer_executions_alike() returns trigger language plpgsql security definer set search_path = ''"
+            f" as $$ begin insert into {there}.requests ({ANSWERS}) values"
+            f" ({', '.join(f'new.{each}' for each in ANSWERS.split(', '))}) on conflict do nothing; return null; end $$"
+        )
+        op.execute(
+            f"create trigger answer_executions_alike after insert on {here}.requests for each row"
+            " when (new.request_key like 'execution/%' and pg_trigger_depth() = 0)"
+            f" execute function {here}.answer_executions_alike()"
+        )
+    op.execute(
+        f"insert into fulfilment.requests ({ANSWERS}) select {ANSWERS} from contracts.requests where request_key like 'execution/%'"
+        " on conflict do nothing"
+    )

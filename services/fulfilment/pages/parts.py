@@ -1,0 +1,55 @@
+"""The parts of the page of a contract that is carried out: its orders and invoices by hundreds, so that it stays short however long the
+contract ran. Parts are counted from 1, the oldest; 0 asks for the newest."""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from infra.web import whole
+from services.fulfilment.domain.state import Execution
+
+PER_PART = 100
+"""Orders, and invoices, of one part."""
+DUE_AT_ONCE = 50
+"""Things to do that are listed at once, the most urgent."""
+_OF_AN_ORDER = re.compile(r"(?:deliver|withdraw-order)-(\d{1,9})")
+_OF_A_DELIVERY = re.compile(r"(?:assess|withdraw-delivery|dispute-delivery)-(\d{1,9})")
+_OF_AN_INVOICE = re.compile(r"(?:pay|confirm|withdraw-invoice|dispute-invoice)-(\d{1,9})")
+T = TypeVar("T")
+
+
+def part_with(execution: Execution, form: str) -> int:
+    """Where the form of this id stands; 0 for one that every part has, or where there is one part alone."""
+    if count(max(len(execution.orders), len(execution.invoices)), PER_PART) == 1:
+        return 0
+    if found := _OF_A_DELIVERY.fullmatch(form):
+        number = whole(found[1]) or 0
+        order = execution.deliveries[number - 1].order if 1 <= number <= len(execution.deliveries) else 0
+        return _part(order)
+    found = _OF_AN_ORDER.fullmatch(form) or _OF_AN_INVOICE.fullmatch(form)
+    return _part(whole(found[1]) or 0) if found else 0
+
+
+def part_of(things: int, place: int) -> int:
+    """Where the order or invoice of the number ``place`` stands, of so many ``things``; 0 for none, or where there is one part alone."""
+    return 0 if count(things, PER_PART) == 1 or not place else _part(place)
+
+
+def _part(number: int) -> int:
+    return -(-number // PER_PART)
+
+
+def count(things: int, per: int) -> int:
+    """Parts of so many things, at least one."""
+    return max(1, -(-things // per))
+
+
+def within(part: int, things: int, per: int) -> int:
+    """The part that is shown of so many things: the one asked for, or the last."""
+    last = count(things, per)
+    return part if 1 <= part <= last else last
+
+
+def of(things: Sequence[T], part: int) -> Sequence[T]:
+    shown = within(part, len(things), PER_PART)
+    return things[(shown - 1) * PER_PART : shown * PER_PART]

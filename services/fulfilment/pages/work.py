@@ -1,0 +1,238 @@
+"""What the page of a contract that is carried out shows: what is due, its lines in sums, the forms of each side, its history."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from markupsafe import escape
+
+from infra.ids import new_id
+from infra.listing import PAGES, last_page
+from infra.service import Ground
+from infra.tokens import MODERATOR, Principal
+from infra.web.languages import pgettext
+from services.fulfilment.domain.disputes import WORDS, may_dispute
+from services.fulfilment.domain.duties import Duty, duties
+from services.fulfilment.domain.endings import grounds
+from services.fulfilment.domain.invoices import priced
+from services.fulfilment.domain.orders import longest_order
+from services.fulfilment.domain.state import (
+    About,
+    Execution,
+    Party,
+    balances,
+    disputed,
+    invoiceable,
+    outstanding,
+    unordered,
+)
+from services.fulfilment.handlers import PARTY_ROLES
+from services.fulfilment.pages import parts
+from services.fulfilment.pages.history import GROUNDS, OUTCOMES, told
+from services.fulfilment.store import executions, replicas
+from services.fulfilment.store.executions import Waiting
+from services.fulfilment.views.execution import insider, readable, summary
+
+AT_MOST = 50
+"""Contracts whose duties are listed at once."""
+OF_HISTORY = 50
+"""Lines of the history on one page."""
+USUAL_DAYS = 5
+"""Working days that the form of an order begins with, where the term has so many."""
+DUE = {
+    "order": ("Order what the contract still has", "order"),
+    "rest": ("The term is over: agree to close the contract with less", "end"),
+    "deliver": ("Deliver order {}", "deliver-{}"),
+    "assess": ("Accept or refuse delivery {}", "assess-{}"),
+    "invoice": ("Invoice what was accepted", "invoice"),
+    "pay": ("Pay invoice {}", "pay-{}"),
+    "confirm": ("Confirm that the money for invoice {} came", "confirm-{}"),
+    "answer-dispute": ("Answer dispute {}", "answer-{}"),
+    "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
+}
+"""Words of a duty, and the form that does it."""
+ASKED = {
+    ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
+    ("delivery", "assessed"): ("This delivery stands as the buyer answered it", "This delivery is answered anew"),
+    ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
+    ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
+}
+"""By what is disputed: what it comes to where its word stands, and where it is set aside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acted:
+    """The form that was sent and refused, what was in it, and what is wrong with it."""
+
+    form: str
+    values: dict[str, str]
+    errors: dict[str, str]
+
+    def head(self, shown: str) -> dict[str, str]:
+        """What the head of a page says that has ``shown`` below it: errors by the field on that page, and under "" what is wrong with the
+        form as a whole. A form may be gone, because the other side or a colleague did something meanwhile: then the first error is
+        under ""."""
+        noted, loose = {}, []
+        for name, said in self.errors.items():
+            field = f"{self.form}-{name}"
+            if f'id="{escape(field)}-note"' in shown:
+                noted[field] = said
+            else:
+                loose.append(said)
+        return {"": self.errors.get("", loose[0]), **noted} if loose else noted
+
+
+NOTHING = Acted(form="", values={}, errors={})
+
+
+def party_of(execution: Execution | Waiting, principal: Principal | None) -> Party | None:
+    if principal is None:
+        return None
+    sides: dict[str, Party] = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}
+    side = sides.get(principal.organisation_id)
+    return side if side is not None and principal.may(*PARTY_ROLES[side]) else None
+
+
+async def section(
+    ground: Ground,
+    contract_id: str,
+    principal: Principal | None,
+    acted: Acted = NOTHING,
+    number: int = 1,
+    part: int = 0,
+) -> dict[str, Any]:
+    """What ``fulfilment/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act, ``number`` the page of
+    its history. ``part`` is that of its orders and invoices (see :mod:`parts`), unless a form that was refused stands in another."""
+    execution, now = await readable(ground, contract_id, principal), ground.clock()
+    part = parts.part_with(execution, acted.form) or part
+    orders, invoices = parts.of(execution.orders, part), parts.of(execution.invoices, part)
+    shown: list[tuple[About, Any]] = [
+        ("delivery", each) for order in orders for each in execution.deliveries_of.get(order.number, ())
+    ]
+    shown += [("invoice", each) for each in invoices]
+    due = duties(execution, now)
+    inside = insider(execution, principal)
+    by_forms = forms(execution, principal, acted)
+    party = by_forms["party"]
+    days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
+    ready = invoiceable(execution)[: parts.PER_PART] if party == "supplier" else ()
+    before = OF_HISTORY * (number - 1)
+    history = await executions.history(ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=before)
+    pages = number
+    if number > 1 and not history:
+        pages = last_page(await executions.happened(ground.database.pool, execution.contract_id, before), OF_HISTORY)
+    return {
+        **by_forms,
+        "execution": execution,
+        "inside": inside,
+        "disputes": [summary(each) for each in execution.disputes],
+        "orders": orders,
+        "invoices": invoices,
+        "part": part,
+        "parts": parts.count(max(len(execution.orders), len(execution.invoices)), parts.PER_PART),
+        "due": [_duty(execution, duty, party, now) for duty in due[: parts.DUE_AT_ONCE]],
+        "due_later": max(0, len(due) - parts.DUE_AT_ONCE),
+        "lines": balances(execution),
+        "names": {line.line_id: line.description for line in execution.lines},
+        "unordered": unordered(execution),
+        "days": days,
+        "usual_days": min(days, USUAL_DAYS),
+        "outstanding": {order.number: outstanding(execution, order) for order in orders if not order.withdrawn},
+        "ready": ready,
+        "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
+        "invoice_of": execution.invoice_of,
+        "deliveries_of": execution.deliveries_of,
+        "disputed": {(about, each.number): disputed(execution, about, each.number) for about, each in shown},
+        "disputable": {
+            (about, each.number)
+            for about, each in shown
+            if party and may_dispute(execution, about, each.number, party, now)
+        },
+        "whose": WORDS,
+        "asked": ASKED,
+        "grounds": [(ground_, GROUNDS[ground_]) for ground_ in grounds(execution, party)] if party else [],
+        "ground_words": GROUNDS,
+        "outcomes": OUTCOMES,
+        "today": execution.calendar.local(now).date().isoformat(),
+        "now": now,
+        "history": [
+            (each.at, told(each.event), each.member_name if inside else "")
+            for each in history[:OF_HISTORY]
+            if told(each.event)
+        ],
+        "number": number,
+        "pages": pages,
+        "more": len(history) > OF_HISTORY and number < PAGES,
+    }
+
+
+def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:
+    """What the forms of a page need to know of their reader, and of the one that was refused."""
+    return {
+        "party": party_of(execution, principal),
+        "decides": principal is not None and principal.may(MODERATOR),
+        "acted": acted,
+        "request_key": new_id(),
+    }
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for the reader's organisation to do on a contract, at the ``form`` in the ``part`` of its page; ``partner`` is the
+    other side."""
+
+    contract_id: str
+    title: str
+    partner: str
+    words: str
+    form: str
+    part: int
+    due_at: datetime | None
+    overdue: bool
+
+
+async def due_of(ground: Ground, principal: Principal) -> list[Due]:
+    """What waits for this member on contracts that are carried out, the most urgent first."""
+    pool, now = ground.database.pool, ground.clock()
+    found = await executions.waiting(pool, principal.organisation_id, AT_MOST)
+    told = await replicas.named(pool, [each.contract_id for each in found])
+    due = []
+    for waiting in found:
+        party, contract = party_of(waiting, principal), told.get(waiting.contract_id)
+        if party is None or contract is None:
+            continue
+        partner = contract.supplier_name if party == "buyer" else contract.buyer_name
+        for duty in waiting.agenda.of(party, now):
+            words, form = due_words(duty.what, duty.number)
+            due.append(
+                Due(
+                    contract_id=waiting.contract_id,
+                    title=contract.title,
+                    partner=partner,
+                    words=words,
+                    form=form,
+                    part=parts.part_of(waiting.agenda.things, duty.place),
+                    due_at=duty.due_at,
+                    overdue=duty.due_at is not None and now >= duty.due_at,
+                )
+            )
+    return sorted(due, key=lambda each: (each.due_at is None, each.due_at or now))[: parts.DUE_AT_ONCE]
+
+
+def due_words(what: str, number: int) -> tuple[str, str]:
+    """(what it says, the form's id)"""
+    words, form = DUE[what]
+    return pgettext("contract", words).format(number), form.format(number)
+
+
+def _duty(execution: Execution, duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
+    words, form = due_words(duty.what, duty.number)
+    return {
+        "part": parts.part_with(execution, form),
+        "words": words,
+        "form": form,
+        "party": duty.party,
+        "mine": duty.party == party,
+        "due_at": duty.due_at,
+        "overdue": duty.overdue(now),
+    }

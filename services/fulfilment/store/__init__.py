@@ -1,0 +1,7 @@
+"""Rows of fulfilment: executions, rewritten with their version, with their history, and how pages name their contracts."""
+
+from services.fulfilment.store.executions import ExecutionRow, HappenedRow
+from services.fulfilment.store.replicas import ContractRow
+from services.fulfilment.store.rows import Row
+
+__all__ = ["ContractRow", "ExecutionRow", "HappenedRow", "Row"]

@@ -1,0 +1,263 @@
+"""Contracts that are carried out: loaded under lock, rewritten with their version, with their history."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from events import Event, registry
+from infra.database import write_expected
+from infra.decoded import ON_LOOP, Decoded
+from infra.listing import Listed, count, reach
+from infra.reading import Unreadable, listed, readable
+from services.fulfilment.domain.duties import Agenda, agenda, next_at
+from services.fulfilment.domain.state import Execution
+from services.fulfilment.store.decoded import StoredExecution, decode
+from services.fulfilment.store.rows import Row
+
+_COLUMNS = "contract_id, state::text as state, version"
+_decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version", decode)
+PARTS_ON_LOOP = 150
+"""Orders, deliveries, invoices and disputes that are encoded where everybody waits for it."""
+_BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
+    select coalesce(jsonb_agg(case when jsonb_typeof(dispute->'said') = 'array' then jsonb_set(
+        dispute || '{"explanation": ""}', '{said}', (
+            select coalesce(jsonb_agg(
+                said || jsonb_build_object('words', case place when 1 then left(said->>'words', 1000) else '' end) order by place
+            ), '[]') from jsonb_array_elements(dispute->'said') with ordinality as statement (said, place)
+        )) else dispute end order by number), '[]')
+    from jsonb_array_elements(state->'disputes') with ordinality as each (dispute, number)
+    )) else state end)::text"""
+"""For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
+is, and costs itself alone when it is read."""
+_LISTED = "state - '{orders,deliveries,invoices}'::text[] || '{\"lines\": []}'"
+_DISPUTES = f"case when jsonb_typeof(state) = 'object' then {_LISTED} else state end"
+"""Without what was ordered, delivered and invoiced, which may be megabytes."""
+
+
+OVER = ("closed", "terminated")
+_OVER = "state->>'status' = '{}'"
+
+
+class ExecutionRow(Row, table=True):
+    """``state`` is the domain's execution. ``due_at`` is when the clock has to look again; ``buyer_waits`` that something is for the
+    buyer to do, ``disputed_at`` the deadline of the first open dispute. ``agenda`` is what is due, where it is that of the ``version``:
+    a former release leaves it as it is."""
+
+    __tablename__ = "executions"
+    __table_args__ = (
+        Index("ix_executions_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_executions_buyer", "buyer_id", postgresql_where=text("buyer_waits")),
+        Index("ix_executions_supplier", "supplier_id", postgresql_where=text("supplier_waits")),
+        Index(
+            "ix_executions_due_from_buyer", "buyer_id", "due_at", "contract_id", postgresql_where=text("buyer_waits")
+        ),
+        Index(
+            "ix_executions_due_from_supplier",
+            "supplier_id",
+            "due_at",
+            "contract_id",
+            postgresql_where=text("supplier_waits"),
+        ),
+        *(Index(f"ix_executions_{each}", "contract_id", postgresql_where=text(_OVER.format(each))) for each in OVER),
+        Index("ix_executions_disputed", "disputed_at", postgresql_where=text("disputed_at is not null")),
+    )
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    buyer_waits: bool = Field(sa_type=Boolean)
+    supplier_waits: bool = Field(sa_type=Boolean)
+    disputed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    version: int = Field(default=1, sa_type=BigInteger)
+    agenda: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    agenda_of: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class HappenedRow(Row, table=True):
+    """What happened while a contract was carried out, in order; ``member_name`` is whoever did it, "" for the clock."""
+
+    __tablename__ = "execution_events"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    position: int = Field(primary_key=True, sa_type=Integer)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    member_name: str = Field(sa_type=Text)
+    type: str = Field(sa_type=Text)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    contract_id: str
+    buyer_id: str
+    supplier_id: str
+    agenda: Agenda
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    member_name: str
+    event: Event
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> StoredExecution | None:
+    """What was read before comes without its state, as long as nobody wrote the row since."""
+    return await (_decoded.lock if lock else _decoded.get)(db, contract_id)
+
+
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[StoredExecution | Unreadable[str]]:
+    rows = await db.fetch(
+        f"select {_COLUMNS} from fulfilment.executions where due_at <= $1 and contract_id <> all($3::text[])"
+        " order by due_at limit $2 for update skip locked",
+        now,
+        limit,
+        but,
+    )
+    if sum(len(row["state"]) for row in rows) > ON_LOOP:
+        return await asyncio.to_thread(readable, rows, itemgetter("contract_id"), _kept)
+    return readable(rows, itemgetter("contract_id"), _kept)
+
+
+async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Waiting]:
+    """Those in which something is for the organisation to do, the oldest deadline of the clock first. Executions are read only
+    where there is no agenda of them yet."""
+    waits = " union ".join(
+        f"(select contract_id, due_at from fulfilment.executions where {side}_id = $1 and {side}_waits"
+        " order by due_at, contract_id limit $2)"
+        for side in ("buyer", "supplier")
+    )
+    rows = await db.fetch(
+        "select contract_id, buyer_id, supplier_id, case when agenda_of = version then agenda::text end as agenda,"
+        f" case when agenda_of = version then null else {_BRIEF} end as state"
+        f" from fulfilment.executions where contract_id = any(array(select contract_id from ({waits}) as found"
+        " order by due_at, contract_id limit $2)) order by due_at, contract_id",
+        organisation_id,
+        limit,
+    )
+    return listed("execution", rows, itemgetter("contract_id"), _waiting)
+
+
+async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
+    """One page of those with an open dispute, what is to be decided first first: in brief, without orders, deliveries, invoices and
+    lines."""
+    rows = await db.fetch(
+        f"select contract_id, version, {_BRIEF} as state from (select contract_id, version, disputed_at, {_DISPUTES} as state"
+        " from fulfilment.executions where disputed_at is not null order by disputed_at, contract_id limit $1 offset $2) as few"
+        " order by disputed_at, contract_id",
+        limit,
+        offset,
+    )
+    found = listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
+    most = reach(limit, offset)
+    counted = await count(db, "select 1 from fulfilment.executions where disputed_at is not null", most=most)
+    return Listed.of(found, counted, most)
+
+
+async def save(
+    db: asyncpg.Connection,
+    kept: StoredExecution,
+    execution: Execution,
+    happened: Sequence[tuple[Event, str]],
+    now: datetime,
+) -> None:
+    """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
+    clock). Raises Outdated."""
+    due = agenda(execution)
+    state = await _encoded(execution)
+    await write_expected(
+        db,
+        "insert into fulfilment.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
+        " disputed_at, state, version, agenda, agenda_of) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1,"
+        " $10::text::jsonb, $9 + 1)"
+        " on conflict (contract_id) do update set due_at = excluded.due_at, buyer_waits = excluded.buyer_waits,"
+        " supplier_waits = excluded.supplier_waits, disputed_at = excluded.disputed_at, state = excluded.state,"
+        " version = excluded.version, agenda = excluded.agenda, agenda_of = excluded.agenda_of"
+        " where executions.version = $9",
+        execution.contract_id,
+        execution.buyer_id,
+        execution.supplier_id,
+        next_at(execution),
+        bool(due.of("buyer", now)),
+        bool(due.of("supplier", now)),
+        min((each.decide_by for each in execution.disputes if each.open), default=None),
+        state,
+        kept.version,
+        msgspec.json.encode(due).decode(),
+    )
+    await _add_history(db, execution.contract_id, happened, now)
+
+
+async def _add_history(
+    db: asyncpg.Connection, contract_id: str, happened: Sequence[tuple[Event, str]], now: datetime
+) -> None:
+    begins: int = await db.fetchval(
+        "select coalesce(max(position), 0) from fulfilment.execution_events where contract_id = $1", contract_id
+    )
+    await db.executemany(
+        "insert into fulfilment.execution_events (contract_id, position, at, member_name, type, body)"
+        " values ($1, $2, $3, $4, $5, $6::text::jsonb)",
+        [
+            (contract_id, position, now, member_name, event.TYPE, msgspec.json.encode(event).decode())
+            for position, (event, member_name) in enumerate(happened, start=begins + 1)
+        ],
+    )
+
+
+async def _encoded(execution: Execution) -> str:
+    def encoded() -> str:
+        return msgspec.json.encode(execution).decode()
+
+    parts = len(execution.orders) + len(execution.deliveries) + len(execution.invoices) + len(execution.disputes)
+    return await asyncio.to_thread(encoded) if parts > PARTS_ON_LOOP else encoded()
+
+
+async def history(
+    db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, limit: int, offset: int = 0
+) -> list[Happened]:
+    """The newest first."""
+    rows = await db.fetch(
+        "select at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
+        " order by position desc limit $2 offset $3",
+        contract_id,
+        limit,
+        offset,
+    )
+    return [
+        Happened(
+            at=row["at"],
+            member_name=row["member_name"],
+            event=msgspec.json.decode(row["body"], type=registry()[row["type"]]),
+        )
+        for row in rows
+    ]
+
+
+async def happened(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, most: int) -> int:
+    """How long the history is, or one more than ``most`` where it is longer."""
+    return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
+
+
+def _waiting(row: asyncpg.Record) -> Waiting:
+    return Waiting(
+        contract_id=row["contract_id"],
+        buyer_id=row["buyer_id"],
+        supplier_id=row["supplier_id"],
+        agenda=msgspec.json.decode(row["agenda"], type=Agenda)
+        if row["agenda"]
+        else agenda(msgspec.json.decode(row["state"], type=Execution)),
+    )
+
+
+def _kept(row: asyncpg.Record) -> StoredExecution:
+    return StoredExecution(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])

@@ -1,0 +1,1 @@
+"""What fulfilment shows: how a contract is carried out, and disputes."""

@@ -1,0 +1,52 @@
+"""Disputes about contracts that are carried out: one with all that was said, and the moderators' list."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from heapq import nsmallest
+from operator import attrgetter
+
+import msgspec
+
+from infra.denied import Missing
+from infra.listing import Listed
+from infra.service import Ground
+from infra.tokens import Principal
+from services.fulfilment.domain.state import Dispute, Execution
+from services.fulfilment.store import executions
+from services.fulfilment.views.execution import DisputeSummary, readable, summary
+
+QUEUE = 20
+"""Contracts with a dispute on one page: each has long texts."""
+OF_ONE = 5
+"""Open disputes of one contract in the list of all."""
+
+
+class OpenDisputeView(msgspec.Struct, kw_only=True):
+    contract_id: str
+    dispute: DisputeSummary
+    overdue: bool
+
+
+async def the_dispute(
+    ground: Ground, contract_id: str, number: int, principal: Principal | None
+) -> tuple[Execution, Dispute]:
+    """As the reader may see them. Raises Missing."""
+    execution = await readable(ground, contract_id, principal)
+    if not 1 <= number <= len(execution.disputes):
+        raise Missing("dispute", str(number))
+    return execution, execution.disputes[number - 1]
+
+
+async def disputed(ground: Ground, number: int) -> Listed[Execution]:
+    """A page of the contracts with an open dispute."""
+    return await executions.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+
+
+def open_disputes(found: Sequence[Execution], now: datetime) -> list[OpenDisputeView]:
+    """Of each contract those that are to be decided first: many of one do not hide those of others."""
+    open_ones = [
+        OpenDisputeView(contract_id=each.contract_id, dispute=summary(dispute), overdue=now >= dispute.decide_by)
+        for each in found
+        for dispute in nsmallest(OF_ONE, (one for one in each.disputes if one.open), key=attrgetter("decide_by"))
+    ]
+    return sorted(open_ones, key=lambda each: each.dispute.decide_by)

@@ -1,0 +1,80 @@
+"""JSON API of direct purchases: asking a supplier for what it offers, and its answer."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import JSONBody, QueryParameter
+
+from catalogue.policy import load
+from events.bounds import Clause
+from infra.ids import new_id
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
+from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
+from infra.web.errors import NotFound
+from services.purchases import handlers
+from services.purchases.handlers import NewPurchase
+from services.purchases.store import purchases
+from services.purchases.views import PurchaseView, as_seen, own_purchase, purchase_view
+
+PER_PAGE = 50
+After = Annotated[str, QueryParameter(max_length=440, pattern=purchases.CURSOR)]
+
+
+class AnswerIn(msgspec.Struct, kw_only=True):
+    accept: bool
+    reason: Clause = ""
+
+
+class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
+    purchase_id: str
+
+
+class PurchasesApi(Controller):
+    path = "/api/contracts/purchases"
+    tags = ["contracts"]
+
+    @get(opt=MEMBERS)
+    async def list_purchases(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1, after: After = ""
+    ) -> Response[list[PurchaseView]]:
+        """One's own, as buyer or as supplier, 50 at a time: unanswered ones first. The header ``Link`` of an answer names the page that
+        follows, whatever is asked or answered meanwhile; its ``after`` counts for more than ``page``."""
+        own = request.user.organisation_id
+        offset = PER_PAGE * (number - 1)
+        found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
+        link = f'</api/contracts/purchases?after={quote(found.next)}>; rel="next"'
+        return Response(as_seen(found.rows), headers={"link": link} if found.next else {})
+
+    @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
+    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:
+        return purchase_view(await own_purchase(ground, purchase_id, request.user))
+
+    @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
+    async def request_purchase(
+        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewPurchase], key: IdempotencyKey = ""
+    ) -> PurchaseRequestedOut:
+        policy = load(ground.config.policy)
+        wanted = msgspec.structs.replace(
+            data, offer_id=clean(data.offer_id), region=clean(data.region), locality=clean(data.locality)
+        )
+        async with ground.database.transaction("purchases") as tx:
+            purchase_id = await handlers.request_purchase(tx, wanted, request.user, policy, clean(key) or new_id())
+        return PurchaseRequestedOut(purchase_id=purchase_id)
+
+    @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def answer_purchase(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        purchase_id: PathId,
+        data: JSONBody[AnswerIn],
+    ) -> PurchaseView:
+        async with ground.database.transaction("purchases") as tx:
+            await keyed.do(
+                tx,
+                lambda: handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user),
+            )
+        return purchase_view(await own_purchase(ground, purchase_id, request.user))

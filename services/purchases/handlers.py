@@ -1,0 +1,153 @@
+"""Use cases of direct purchases: a buyer asks a supplier for what it offers, and the supplier answers."""
+
+import asyncpg
+import msgspec
+from msgspec import structs
+
+from catalogue.offers import Offer, Priced, price_for
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
+from events.bounds import Id, Name, Quantity
+from events.catalogue import OfferArchived, OfferPublished
+from events.contracts import PurchaseAnswered, PurchaseRequested
+from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
+from infra.database import Transaction
+from infra.denied import Missing
+from infra.ids import new_id
+from infra.places import delivered_to
+from infra.reactions import Reactions
+from infra.tokens import Principal
+from services.market.replicas import calendar_of
+from services.purchases.domain import purchases
+from services.purchases.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
+from services.purchases.store import purchases as requests
+from services.purchases.store import replicas
+
+
+class NotKnownYet(RuleBroken):
+    """An organisation that accounts has not told of yet."""
+
+    code = "not-known-yet"
+
+
+class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
+    """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+
+    offer_id: Id
+    quantity: Quantity
+    region: Name = ""
+    locality: Name = ""
+
+
+async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
+    """The purchase as it would be requested now. Raises Missing, UnknownRegion, what :func:`domain.purchases.request` does."""
+    db = await tx.raw()
+    offer = await replicas.offer(db, wanted.offer_id)
+    sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
+    if offer is None or sku is None:
+        raise Missing("standing offer", wanted.offer_id)
+    buyer = await known(db, principal.organisation_id, principal.organisation_name)
+    place = delivered_to(wanted.region, wanted.locality, buyer.place)
+    calendar = calendar_of(buyer)
+    rival: Offer | None = None
+    if policy.purchase.cheapest_only(sku.category.code):
+        region, on = place.region or place.country or "", calendar.local(tx.now).date()
+        priced = price_for(offer, wanted.quantity, region, on)
+        if isinstance(priced, Priced):
+            rival = await replicas.cheaper(
+                db,
+                offer,
+                priced.total,
+                buyer_id=buyer.organisation_id,
+                quantity=wanted.quantity,
+                region=region,
+                on=on,
+            )
+    return purchases.request(
+        RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=place),
+        offer,
+        sku,
+        buyer=buyer,
+        supplier=await known(db, offer.supplier_id, "The supplier"),
+        policy=policy,
+        calendar=calendar,
+        now=tx.now,
+        rivals=[rival] if rival else (),
+    )
+
+
+async def request_purchase(
+    tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
+) -> str:
+    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`, and what
+    :func:`domain.purchases.check_unanswered` does."""
+    async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+        if once.first:
+            purchase = await quote(tx, wanted, principal, policy)
+            db = await tx.raw()
+            purchases.check_unanswered(
+                policy, *await requests.count_unanswered(db, purchase.requested, policy.purchase)
+            )
+            await requests.save(db, requests.StoredPurchase(purchase=purchase, requested_at=tx.now))
+            tx.emit(purchase.requested)
+            once.answer = purchase.requested.process_id
+    return once.answer
+
+
+async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
+    """Accepted, a contract is due. Raises Missing and what :func:`domain.purchases.decide` does."""
+    kept = await requests.get(await tx.raw(), process_id, lock=True)
+    if kept is None or not kept.concerns(principal.organisation_id):
+        raise Missing("purchase", process_id)
+    command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
+    await carry_out_answer(tx, kept, command)
+
+
+async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, command: Answer | LapseAnswer) -> None:
+    """Decide about a purchase that is locked."""
+    for event in purchases.decide(kept.purchase, command, tx.now):
+        tx.emit(event)
+        after = purchases.apply(kept.purchase, event)
+        await requests.save(
+            await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
+        )
+        if after.answer == "accepted":
+            tx.emit(purchases.accepted(after, requests.contract_id_of(after.requested)))
+
+
+async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
+    """Raises NotKnownYet."""
+    found = await replicas.organisations.get(db, organisation_id)
+    if found is None:
+        raise NotKnownYet(
+            f"{name} is not known here yet: try again in a moment.", organisation=organisation_id, name=name
+        )
+    return found
+
+
+# What other services said, and what was said of requests, by whichever release
+
+reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
+reactions.many(OfferPublished, replicas.put_offers)
+reactions.many(OfferArchived, replicas.archive_offers)
+
+
+@reactions.on(PurchaseRequested)
+async def tell_that_it_waits(tx: Transaction, event: PurchaseRequested) -> None:
+    kept = await requests.get(await tx.raw(), event.process_id)
+    if kept is None or kept.purchase.answer:
+        return
+    same = "process_id buyer_id buyer_name supplier_id title quantity currency amount due_at"
+    tx.emit(
+        PurchaseWaits(
+            **{name: getattr(event, name) for name in same.split()},
+            supplier_name=kept.purchase.supplier_name,
+            requested_at=kept.requested_at,
+        )
+    )
+
+
+@reactions.on(PurchaseAnswered)
+async def tell_that_it_waits_no_more(tx: Transaction, event: PurchaseAnswered) -> None:
+    tx.emit(PurchaseWaitsNoMore(process_id=event.process_id))

@@ -1,0 +1,44 @@
+"""requests for purchases, and the offers that they are for, move from contracts to purchases
+
+The rows are not copied. The former release goes on reading and writing them by views of the old names, with the rights of the views'
+owner: its role has none on the tables any more. The answers to requests that either release gave under a key are given by both. A release
+after this one drops the views and the triggers, in this history.
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TABLES = ("offers", "purchases")
+FORMER = "lonja_contracts"
+RIGHTS = "select, insert, update, delete"
+ANSWERS = "request_key, answer, answered_at, caller, body_digest"
+
+
+def upgrade() -> None:
+    op.execute(f"lock table {', '.join(f'contracts.{table}' for table in TABLES)} in access exclusive mode")
+    for table in TABLES:
+        op.execute(f"alter table contracts.{table} set schema purchases")
+        op.execute(f"create view contracts.{table} as select * from purchases.{table}")
+        op.execute(
+            f"do $$ begin if exists (select from pg_roles where rolname = '{FORMER}') then"
+            f" revoke all on purchases.{table} from {FORMER}; grant {RIGHTS} on contracts.{table} to {FORMER};"
+            " end if; end $$"
+        )
+    for here, there in (("contracts", "purchases"), ("purchases", "contracts")):
+        op.execute(
+            f"create function {here}.answer_alike() returns trigger language plpgsql security definer set search_path = '' as $$"
+            f" begin insert into {there}.requests ({ANSWERS}) values"
+            f" ({', '.join(f'new.{each}' for each in ANSWERS.split(', '))}) on conflict do nothing; return null; end $$"
+        )
+        op.execute(
+            f"create trigger answer_alike after insert on {here}.requests for each row"
+            f" when (new.request_key like 'purchase/%' and pg_trigger_depth() = 0) execute function {here}.answer_alike()"
+        )
+    op.execute(
+        f"insert into purchases.requests ({ANSWERS}) select {ANSWERS} from contracts.requests where request_key like 'purchase/%'"
+        " on conflict do nothing"
+    )

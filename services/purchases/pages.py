@@ -1,0 +1,167 @@
+"""Pages of direct purchases: buying straight from an offer, and the supplier's answer."""
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.response import Redirect, Template
+
+from catalogue.numbers import unambiguous
+from catalogue.policy import load
+from catalogue.rules import RuleBroken
+from events.bounds import Name, Quantity
+from infra.denied import Missing
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
+from infra.web import (
+    MEMBERS,
+    FromGround,
+    MemberVisit,
+    PathId,
+    Short,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+    text_in,
+)
+from infra.web.languages import gettext
+from services.purchases import handlers
+from services.purchases.domain.purchases import Purchase
+from services.purchases.handlers import NewPurchase
+from services.purchases.store import replicas
+from services.purchases.views import own_purchase, purchase_view
+
+
+class PurchaseForm(msgspec.Struct, kw_only=True):
+    quantity: Quantity
+    region: Name = ""
+    locality: Name = ""
+
+
+class PurchasePages(Controller):
+    path = "/contracts/purchases"
+    include_in_schema = False
+
+    @get("/new", opt=allow(BUYER_OFFICER))
+    async def ask(
+        self,
+        ground: FromGround,
+        request: MemberVisit,
+        offer: Short = "",
+        quantity: Short = "",
+        region: Short = "",
+        locality: Short = "",
+    ) -> Template:
+        values = {"quantity": quantity, "region": region, "locality": locality}
+        return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
+
+    @post("/new", opt=allow(BUYER_OFFICER))
+    async def request_purchase(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+        values = await form_fields(request)
+        offer_id = values.get("offer_id", "")
+        form, _ = read_form(values, PurchaseForm)
+        if form is None:
+            return await self._form(ground, request, offer_id, values, status=422)
+        wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
+        policy = load(ground.config.policy)
+        try:
+            async with ground.database.transaction("purchases") as tx:
+                purchase_id = await handlers.request_purchase(
+                    tx, wanted, request.user, policy, values.get("request_key", "") or new_id()
+                )
+        except RuleBroken as broken:
+            values = shown_again(values, broken)
+            return await self._form(ground, request, offer_id, values, status=422, refused=broken)
+        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The supplier was asked."))
+
+    @get("/{purchase_id:str}", opt=MEMBERS)
+    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
+        return await self._purchase(ground, request, purchase_id, {}, {})
+
+    @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
+    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
+        values = await form_fields(request)
+        if values.get("accept") not in ("yes", "no"):
+            return await self._purchase(ground, request, purchase_id, values, {"": gettext("Say yes or no.")})
+        accepts = values["accept"] == "yes"
+        try:
+            async with ground.database.transaction("purchases") as tx:
+                await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
+        except RuleBroken as broken:
+            return await self._purchase(ground, request, purchase_id, values, beside(broken, {"reason"}))
+        said = (
+            gettext("Accepted: the buyer now sends the draft of the contract.")
+            if accepts
+            else gettext("The request is refused.")
+        )
+        return redirect(f"/contracts/purchases/{purchase_id}", said)
+
+    async def _form(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        offer_id: str,
+        values: dict[str, str],
+        status: int = 200,
+        refused: RuleBroken | None = None,
+    ) -> Template:
+        """The offer, what is asked of it, and what that costs or which rule forbids it."""
+        policy = load(ground.config.policy)
+        quoted: Purchase | None = None
+        async with ground.database.transaction("purchases") as tx:
+            db = await tx.raw()
+            offer = await replicas.offer(db, offer_id)
+            sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
+            if offer is None or sku is None:
+                raise Missing("standing offer", offer_id)
+            supplier = await replicas.organisations.get(db, offer.supplier_id)
+            buyer = await replicas.organisations.get(db, request.user.organisation_id)
+            values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}
+            if buyer is not None:
+                values["region"] = values.get("region") or buyer.place.region or ""
+                values["locality"] = values.get("locality") or buyer.place.locality or ""
+            form, errors = read_form(values, PurchaseForm)
+            broken: RuleBroken | None = None
+            if form is not None:
+                try:
+                    wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
+                    quoted = await handlers.quote(tx, wanted, request.user, policy)
+                except RuleBroken as forbidden:
+                    broken, errors = forbidden, beside(forbidden, PurchaseForm.__struct_fields__)
+            if refused is not None and (broken is None or broken.code != refused.code):
+                errors |= beside(refused, ())
+        return page(
+            request,
+            "purchases/new.html",
+            status_code=status,
+            offer=offer,
+            sku=sku,
+            supplier_name=supplier.name if supplier else gettext("the supplier"),
+            quoted=quoted,
+            broken=broken,
+            policy=policy,
+            values={"request_key": new_id(), **values},
+            errors=errors,
+        )
+
+    async def _purchase(
+        self, ground: Ground, request: MemberVisit, purchase_id: str, values: dict[str, str], errors: dict[str, str]
+    ) -> Template:
+        kept = await own_purchase(ground, purchase_id, request.user)
+        answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
+            SUPPLIER_AGENT
+        )
+        return page(
+            request,
+            "purchases/purchase.html",
+            status_code=422 if errors else 200,
+            purchase=purchase_view(kept),
+            line=kept.purchase.line,
+            answers=answers,
+            values=values,
+            errors=errors,
+        )

@@ -1,0 +1,197 @@
+"""Direct purchases: requested, then answered once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+
+import asyncpg
+import msgspec
+
+from catalogue.policy.buying import PurchaseRules
+from events.contracts import PurchaseRequested
+from infra.database import write_expected
+from infra.ids import derive_id
+from infra.listing import count
+from infra.reading import Unreadable, listed, read_one, readable
+from services.purchases.domain.purchases import Purchase
+
+_COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
+_SHOWN = (
+    "process_id, (case when jsonb_typeof(state) = 'object' then state - '{line,policy,calendar}'::text[] else '{}' end)::text as state,"
+    " requested_at, answered_at, reason"
+)
+CURSOR = r"^([0-9]{0,17}\.[0-9]{1,17}\.[!-~]{1,400})?$"
+"""The end of a page, as in ``Found.next``, or nothing."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase as it stands at a version; 0: not stored yet. ``reason`` is the supplier's."""
+
+    purchase: Purchase
+    requested_at: datetime
+    answered_at: datetime | None = None
+    reason: str = ""
+    version: int = 0
+
+    @property
+    def process_id(self) -> str:
+        return self.purchase.requested.process_id
+
+    def concerns(self, organisation_id: str) -> bool:
+        requested = self.purchase.requested
+        return organisation_id in (requested.buyer_id, requested.supplier_id)
+
+    @property
+    def summary(self) -> "Summary":
+        return Summary(
+            requested=self.purchase.requested,
+            supplier_name=self.purchase.supplier_name,
+            answer=self.purchase.answer,
+            requested_at=self.requested_at,
+            answered_at=self.answered_at,
+            reason=self.reason,
+        )
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What one line of a list shows of a purchase: not the policy that it follows."""
+
+    requested: PurchaseRequested
+    supplier_name: str
+    answer: str
+    requested_at: datetime
+    answered_at: datetime | None
+    reason: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A page of purchases; ``next`` is where the list goes on, "" at its end, whatever was asked or answered meanwhile."""
+
+    rows: Sequence[Summary]
+    next: str
+
+
+def contract_id_of(requested: PurchaseRequested) -> str:
+    """Of the contract that is drafted of it where it is accepted: the first of the deal of its buyer."""
+    return derive_id("contract", requested.process_id, requested.buyer_id, "1")
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> StoredPurchase | None:
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from purchases.purchases where process_id = $1" + (" for update" if lock else ""),
+        process_id,
+    )
+    return read_one("purchase", row["process_id"], _kept, row) if row else None
+
+
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[StoredPurchase | Unreadable[str]]:
+    rows = await db.fetch(
+        f"select {_COLUMNS} from purchases.purchases where due_at <= $1 and process_id <> all($3::text[])"
+        " order by due_at limit $2 for update skip locked",
+        now,
+        limit,
+        but,
+    )
+    return readable(rows, itemgetter("process_id"), _kept)
+
+
+async def listing(
+    db: asyncpg.Connection | asyncpg.Pool,
+    organisation_id: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: str = "",
+    open_only: bool = False,
+) -> Found:
+    """A page of an organisation's own, unanswered first, what is due first first, then the latest first: after so many rows, or
+    ``after`` the end of a page (its ``next``). What it reads is bounded by ``limit`` and ``offset``."""
+    values: list[object] = [organisation_id]
+    stages = ["due_at is not null"] if open_only else ["due_at is not null", "due_at is null"]
+    if after:
+        due_at, requested_at, process_id = after.split(".", 2)
+        values += [_instant(requested_at), process_id]
+        later, offset = "(requested_at < $2 or requested_at = $2 and process_id > $3)", 0
+        if due_at:
+            values.append(_instant(due_at))
+            stages[0] = f"due_at >= $4 and (due_at > $4 or {later})"
+        else:
+            stages = [f"due_at is null and requested_at <= $2 and {later}"]
+    sides = ("buyer_id = $1", "supplier_id = $1 and buyer_id <> $1")
+    pages = " union all ".join(
+        f"(select process_id, due_at, requested_at from purchases.purchases where {side} and {stage}"
+        f" order by due_at, requested_at desc, process_id limit {offset + limit + 1})"
+        for stage in stages
+        for side in sides
+    )
+    ids = await db.fetch(
+        f"select process_id, due_at, requested_at from ({pages}) as found"
+        f" order by due_at nulls last, requested_at desc, process_id limit {limit + 1} offset {offset}",
+        *values,
+    )
+    at = {row["process_id"]: place for place, row in enumerate(ids[:limit])}
+    rows = await db.fetch(f"select {_SHOWN} from purchases.purchases where process_id = any($1::text[])", list(at))
+    shown = listed("purchase", sorted(rows, key=lambda row: at[row["process_id"]]), itemgetter("process_id"), _summary)
+    return Found(shown, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+
+
+def _end_of(last: asyncpg.Record) -> str:
+    due_at, requested_at = (
+        "" if last[name] is None else str((last[name] - _EPOCH) // timedelta(microseconds=1))
+        for name in ("due_at", "requested_at")
+    )
+    return f"{due_at}.{requested_at}.{last['process_id']}"
+
+
+def _instant(microseconds: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+async def count_unanswered(
+    db: asyncpg.Connection, requested: PurchaseRequested, rules: PurchaseRules
+) -> tuple[int, int]:
+    """How many requests of this buyer wait for this supplier and in all, counted no further than the rules need. Nobody else counts
+    them before this transaction ends."""
+    buyer = requested.buyer_id
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/purchases/{buyer}")
+    waiting = "select from purchases.purchases where due_at is not null and buyer_id = $1"
+    to_the_supplier = f"{waiting} and supplier_id = $2"
+    return (
+        await count(db, to_the_supplier, buyer, requested.supplier_id, most=rules.open_to_one - 1),
+        await count(db, waiting, buyer, most=rules.open_in_all - 1),
+    )
+
+
+async def save(db: asyncpg.Connection, kept: StoredPurchase) -> None:
+    """``kept`` is of the version that was loaded. Raises Outdated."""
+    requested = kept.purchase.requested
+    await write_expected(
+        db,
+        "insert into purchases.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
+        " version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1) on conflict (process_id) do update set"
+        " due_at = excluded.due_at, answered_at = excluded.answered_at, reason = excluded.reason, state = excluded.state,"
+        " version = excluded.version where purchases.version = $9",
+        requested.process_id,
+        requested.buyer_id,
+        requested.supplier_id,
+        kept.requested_at,
+        None if kept.purchase.answer else requested.due_at,
+        kept.answered_at,
+        kept.reason,
+        msgspec.json.encode(kept.purchase).decode(),
+        kept.version,
+    )
+
+
+def _kept(row: asyncpg.Record) -> StoredPurchase:
+    return StoredPurchase(
+        **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
+        purchase=msgspec.json.decode(row["state"], type=Purchase),
+    )
+
+
+def _summary(row: asyncpg.Record) -> Summary:
+    return msgspec.convert(msgspec.json.decode(row["state"]) | {**row, "state": None}, Summary)

@@ -1,0 +1,56 @@
+"""What both records count of a contract, read off the contract as it stands: what the events, told one by one, must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.conduct.domain.performance import OUTCOMES, Kind, Performed
+from services.conduct.domain.sanctions import Party
+from services.fulfilment.domain.state import OTHER, Dispute, Execution, Order, outstanding
+
+
+def performed(execution: Execution) -> set[Performed]:
+    return {Performed(side=side, kind=kind, number=number) for side, kind, number in _facts(execution)}
+
+
+def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
+    if execution.status == "closed":
+        yield "supplier", "closed", 0
+        yield "buyer", "closed", 0
+    for order in execution.standing_orders:
+        if order.overdue_at is not None:
+            yield "supplier", "orders-late", order.number
+        elif _met(execution, order):
+            yield "supplier", "orders-on-time", order.number
+    for delivery in execution.deliveries:
+        if delivery.status == "assessed":
+            yield "supplier", OUTCOMES[delivery.outcome], delivery.number
+        if delivery.overdue and delivery.status != "withdrawn":
+            yield "buyer", "answers-late", delivery.number
+        elif delivery.assessed_by == "buyer":
+            yield "buyer", "answers-on-time", delivery.number
+    for invoice in execution.standing_invoices:
+        if invoice.overdue:
+            yield "buyer", "payments-late", invoice.number
+        elif invoice.paid_at is not None:
+            yield "buyer", "payments-on-time", invoice.number
+    for dispute in execution.disputes:
+        yield from _of_dispute(dispute)
+
+
+def _met(execution: Execution, order: Order) -> bool:
+    waits = any(each.status == "reported" for each in execution.deliveries_of.get(order.number, ()))
+    return not waits and not outstanding(execution, order)
+
+
+def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, Kind, int]]:
+    opener, other = dispute.by, OTHER[dispute.by]
+    yield opener, "disputes-opened", dispute.number
+    yield other, "disputes-faced", dispute.number
+    if dispute.how == "agreed":
+        yield opener, "disputes-agreed", dispute.number
+        yield other, "disputes-agreed", dispute.number
+    elif dispute.how == "decided":
+        winner = opener if dispute.outcome == dispute.asked else other
+        yield winner, "disputes-won", dispute.number
+        yield OTHER[winner], "disputes-lost", dispute.number

@@ -1,0 +1,34 @@
+"""What a concluded contract tells whoever carries it out: the end of its term, and the policy and calendar of its process."""
+
+import pytest
+
+from catalogue.policy import of_process
+from events.contracts import Term
+from services.contracts.domain.execution import told
+from services.fulfilment.domain import begin
+from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW
+from tests.services.fulfilment.execution_told import Work, concluded, speaking
+
+
+class TestTerm:
+    def test_without_a_day_in_the_draft_it_is_the_policys(self):
+        assert Work().state.term_until == MOSCOW.due(MONDAY, MOSCOW.contract.performance_days, CALENDAR)
+
+    def test_a_direct_purchase_has_twenty_working_days(self):
+        assert Work(concluded(origin="purchase")).state.term_until == MOSCOW.due(MONDAY, 20, CALENDAR)
+
+    def test_the_drafts_day_counts_to_its_end_where_the_buyer_is(self):
+        terms = (Term(code="delivery-time", text="2026-12-10"), Term(code="wording", text="2030-01-01"))
+        assert Work(concluded(terms=terms)).state.term_until.isoformat() == "2026-12-10T21:00:00+00:00"
+
+    def test_imports_are_not_carried_out(self):
+        with pytest.raises(AssertionError):
+            told(concluded(amount=None), MOSCOW, CALENDAR)
+
+
+def test_whoever_carries_it_out_has_policy_and_calendar_as_the_deal_had_them_whatever_became_of_the_file() -> None:
+    ours = speaking(answer_days=7)
+    event = told(concluded(pool_id="p"), ours, CALENDAR)
+    begun = begin(event)
+    assert of_process(event.policy_text, event.policy) == begun.policy == ours != MOSCOW
+    assert (begun.calendar, begun.pool_id, begun.signed_at) == (CALENDAR, "p", MONDAY)
