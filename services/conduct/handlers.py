@@ -50,7 +50,7 @@ async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Pri
     sanction = await store.get(await tx.raw(), sanction_id, lock=True)
     if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
         raise Missing("sanction", sanction_id)
-    happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
+    happened = sanctions.appeal(sanction, principal.actor, reasons, tx.now)
     await _record(tx, sanction, happened)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken, require_repeat
@@ -139,12 +140,10 @@ def judge(
     return tuple(spoken)
 
 
-def appeal(
-    sanction: Sanction, organisation_id: str, member_id: str, reasons: str, now: datetime
-) -> tuple[SanctionAppealed, ...]:
+def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tuple[SanctionAppealed, ...]:
     """Nothing where it repeats the appeal. Raises a RuleBroken of this module."""
     sanctioned, reasons = sanction.sanctioned, reasons.strip()
-    if organisation_id != sanctioned.organisation_id:
+    if actor.organisation_id != sanctioned.organisation_id:
         raise NotTheSanctioned("Only the organisation that was suspended appeals.", field="organisation_id")
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
@@ -163,8 +162,8 @@ def appeal(
     return (
         SanctionAppealed(
             sanction_id=sanctioned.sanction_id,
-            organisation_id=organisation_id,
-            member_id=member_id,
+            organisation_id=actor.organisation_id,
+            member_id=actor.member_id,
             reasons=reasons,
             due_at=sanction.policy.due(now, rules.decision_days, sanction.calendar),
         ),

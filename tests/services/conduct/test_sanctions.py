@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
@@ -49,7 +50,7 @@ def a_sanction() -> Sanction:
 
 
 def lifted(sanction: Sanction) -> Sanction:
-    for event in appeal(sanction, "mill", "ann", "Our mill burnt down", sanction.sanctioned.since):
+    for event in appeal(sanction, Actor("mill", "ann"), "Our mill burnt down", sanction.sanctioned.since):
         sanction = apply(sanction, event)
     for event in decide_appeal(sanction, "lifted", "It did", sanction.sanctioned.since):
         sanction = apply(sanction, event)
@@ -118,13 +119,13 @@ def test_who_is_in_breach_follows_from_how_the_contract_ended() -> None:
 def test_an_appeal_is_filed_once_and_decided_within_ten_working_days() -> None:
     one = a_sanction()
     now = one.sanctioned.since
-    (filed,) = appeal(one, "mill", "ann", " Our mill burnt down ", now)
+    (filed,) = appeal(one, Actor("mill", "ann"), " Our mill burnt down ", now)
     assert filed.reasons == "Our mill burnt down"
     assert filed.due_at == CALENDAR.add_working_days(now, 10)
     after = apply(one, filed)
-    assert appeal(after, "mill", "ann", "Our mill burnt down", now) == ()
+    assert appeal(after, Actor("mill", "ann"), "Our mill burnt down", now) == ()
     with pytest.raises(sanctions.AppealedAlready):
-        appeal(after, "mill", "ann", "And it flooded", now)
+        appeal(after, Actor("mill", "ann"), "And it flooded", now)
     assert not after.overdue(filed.due_at - timedelta(seconds=1)) and after.overdue(filed.due_at)
 
 
@@ -139,14 +140,14 @@ def test_an_appeal_is_filed_once_and_decided_within_ten_working_days() -> None:
 def test_an_appeal_against_the_rules_is_refused(who: str, reasons: str, days: int, rule: type[Exception]) -> None:
     one = a_sanction()
     with pytest.raises(rule):
-        appeal(one, who, "ann", reasons, one.sanctioned.since + timedelta(days=days))
+        appeal(one, Actor(who, "ann"), reasons, one.sanctioned.since + timedelta(days=days))
 
 
 def test_a_decision_needs_an_appeal_and_words_and_stands() -> None:
     one, now = a_sanction(), MONDAY + timedelta(days=90)
     with pytest.raises(sanctions.NotAppealed):
         decide_appeal(one, "lifted", "why", now)
-    (filed,) = appeal(one, "mill", "ann", "why", one.sanctioned.since)
+    (filed,) = appeal(one, Actor("mill", "ann"), "why", one.sanctioned.since)
     one = apply(one, filed)
     with pytest.raises(sanctions.DecisionUnexplained):
         decide_appeal(one, "upheld", " ", now)

@@ -16,7 +16,7 @@ from events.contracts import AwardMade, ContractConcluded, ContractDrafted, Cont
 from events.pools import PoolMemberWithdrew
 from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
-from services.contracts.domain.signing import Refuse
+from services.contracts.domain.refusals import Refuse
 from services.purchases.domain.purchases import (
     Answer,
     AnsweredOtherwise,
