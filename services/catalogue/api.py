@@ -23,7 +23,7 @@ from services.catalogue.handlers.offers import Terms
 from services.catalogue.handlers.skus import Proposal
 from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version, proposals
-from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage
+from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage, WantedPrices
 
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=25_000)] | None
@@ -90,7 +90,7 @@ class CatalogueApi(Controller):
             sort=sort,
         )
         async with ground.database.transaction("catalogue") as tx:
-            return await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
+            return await views.search(tx, finder, asked, request.scope.get("user"))
 
     @get("/skus/{sku_id:str}", opt=PUBLIC)
     async def sku(
@@ -106,7 +106,8 @@ class CatalogueApi(Controller):
         """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
-            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), page, finder.currency, reader)
+            wanted = WantedPrices(region=region.upper(), quantity=number_in(quantity), page=page)
+            return await views.sku_page(tx, sku_id, wanted, finder.currency, reader)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(

@@ -22,8 +22,9 @@ from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
-from services.catalogue.pages.search import PricesForm, region_of, show_sku
+from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.pricing import broken_quantity, home_region
+from services.catalogue.views import WantedPrices
 
 PATH = "/catalogue/basket"
 _QUANTITY = "quantity-"
@@ -69,8 +70,8 @@ class BasketPages(Controller):
             except RuleBroken as broken:
                 errors = {"quantity" if broken.field == "quantity" else "": told(broken)}
         if "quantity" in fields and "sku" not in errors:
-            region = region_of(request, fields.get("region"))[:6]
-            return await show_sku(ground, finder, request, fields["sku"], region, PricesForm(), fields, errors)
+            wanted = WantedPrices(region=region_of(request, fields.get("region"))[:6])
+            return await show_sku(ground, finder, request, fields["sku"], wanted, fields, errors)
         return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
 
     @post("/lines")

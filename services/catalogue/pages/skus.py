@@ -46,8 +46,9 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal
 from services.catalogue.pages.rows import rows
-from services.catalogue.pages.search import PricesForm, region_of, show_sku
+from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.store import proposals
+from services.catalogue.views import WantedPrices
 
 FREE_ATTRIBUTES = 5
 ATTRIBUTE_FIELD = re.compile(r"(?:asked|free)_(?:(?P<part>name|value|unit)_)?\d+")
@@ -221,7 +222,8 @@ class SkuPages(Controller):
                 done = await skus.archive(tx, sku_id, reason)
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
-            return await show_sku(ground, finder, request, sku_id, region_of(request, None), PricesForm(), typed, wrong)
+            wanted = WantedPrices(region=region_of(request, None))
+            return await show_sku(ground, finder, request, sku_id, wanted, typed, wrong)
         return redirect(
             f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
         )

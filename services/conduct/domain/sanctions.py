@@ -43,6 +43,14 @@ class NotAppealed(RuleBroken):
     code = "not-appealed"
 
 
+@dataclass(frozen=True, slots=True)
+class Accused:
+    """An organisation on one side of its contracts: its breaches as a buyer and those as a supplier are counted apart."""
+
+    organisation_id: str
+    side: Party
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
     """A contract that the organisation evaded or refused ``at`` a time, under the policy of its deal. ``known_at`` is later where
@@ -95,8 +103,7 @@ class Spoken:
 
 
 def judge(
-    organisation_id: str,
-    side: Party,
+    accused: Accused,
     breaches: Iterable[Breach],
     earlier: Iterable[Sanction | Spoken],
     calendar: RegionCalendar,
@@ -111,6 +118,7 @@ def judge(
     before = tuple(earlier)
     counted = {contract_id for sanction in before for contract_id in sanction.contract_ids}
     level = sum(not sanction.lifted for sanction in before)
+    organisation_id, side = accused.organisation_id, accused.side
     spoken: list[Sanction] = []
     uncounted: list[Breach] = []
     for breach in sorted(breaches, key=lambda each: (each.at, each.contract_id)):

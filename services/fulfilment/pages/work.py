@@ -19,6 +19,7 @@ from services.fulfilment.domain.orders import longest_order
 from services.fulfilment.domain.state import (
     About,
     Execution,
+    Matter,
     Party,
     balances,
     disputed,
@@ -129,11 +130,11 @@ async def section(
         "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
         "invoice_of": execution.invoice_of,
         "deliveries_of": execution.deliveries_of,
-        "disputed": {(about, each.number): disputed(execution, about, each.number) for about, each in shown},
+        "disputed": {(about, each.number): disputed(execution, Matter(about, each.number)) for about, each in shown},
         "disputable": {
             (about, each.number)
             for about, each in shown
-            if party and may_dispute(execution, about, each.number, party, now)
+            if party and may_dispute(execution, Matter(about, each.number), party, now)
         },
         "whose": WORDS,
         "asked": ASKED,

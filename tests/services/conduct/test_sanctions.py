@@ -18,6 +18,7 @@ from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded
 from services.conduct.domain import sanctions
 from services.conduct.domain.sanctions import (
+    Accused,
     Breach,
     Party,
     Sanction,
@@ -41,7 +42,7 @@ def breaches(*days: int) -> list[Breach]:
 
 
 def judged(found: list[Breach], earlier: tuple[Sanction, ...] = (), side: Party = "supplier") -> tuple[Sanction, ...]:
-    return judge("mill", side, found, earlier, CALENDAR, derive_id=derive_id)
+    return judge(Accused("mill", side), found, earlier, CALENDAR, derive_id=derive_id)
 
 
 def a_sanction() -> Sanction:
@@ -215,4 +216,4 @@ def test_what_was_counted_need_not_be_read_again(times: tuple[int, ...]) -> None
     counted = {contract_id for each in before for contract_id in each.contract_ids}
     found = [*breaches(*times), *breaches(50, 51, 52)]
     left = [each for each in found if each.contract_id not in counted]
-    assert judge("mill", "supplier", left, summary, CALENDAR, derive_id=derive_id) == judged(found, before)
+    assert judge(Accused("mill", "supplier"), left, summary, CALENDAR, derive_id=derive_id) == judged(found, before)

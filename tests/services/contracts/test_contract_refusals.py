@@ -10,7 +10,7 @@ from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded, RefusalDisputeDecided
 from events.pools import PoolClosed
 from services.conduct.domain.record import breached
-from services.conduct.domain.sanctions import Breach, judge
+from services.conduct.domain.sanctions import Accused, Breach, judge
 from services.contracts.domain.breaches import breach_of, told
 from services.contracts.domain.refusals import (
     DecidedOtherwise,
@@ -186,13 +186,13 @@ class TestSanction:
     def test_it_counts_from_the_refusal_and_begins_with_the_decision(self) -> None:
         late = Breach(contract_id="late", at=MONDAY, policy=MOSCOW, known_at=MONDAY + 40 * DAY)
         others = [Breach(contract_id=f"c{day}", at=MONDAY + day * DAY, policy=MOSCOW) for day in (10, 20)]
-        (sanction,) = judge("mill", "supplier", [*others, late], (), CALENDAR, derive_id=derive_id)
+        (sanction,) = judge(Accused("mill", "supplier"), [*others, late], (), CALENDAR, derive_id=derive_id)
         told = sanction.sanctioned
         assert told.contract_ids == ("late", "c10", "c20")
         assert told.since == MONDAY + 40 * DAY and told.appeal_until > told.since + 10 * DAY
-        assert judge("mill", "supplier", others, (), CALENDAR, derive_id=derive_id) == ()
+        assert judge(Accused("mill", "supplier"), others, (), CALENDAR, derive_id=derive_id) == ()
 
     def test_a_buyers_begins_with_the_decision_too(self) -> None:
         late = Breach(contract_id="late", at=MONDAY, policy=load("moscow"), known_at=MONDAY + 9 * DAY)
-        (sanction,) = judge("school", "buyer", [late], (), CALENDAR, derive_id=derive_id)
+        (sanction,) = judge(Accused("school", "buyer"), [late], (), CALENDAR, derive_id=derive_id)
         assert sanction.sanctioned.since == MONDAY + 9 * DAY
