@@ -14,7 +14,7 @@ from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.limits import address_of
 from services.accounts import handlers, invitations, keys, login, passwords, store
-from services.accounts.domain import MANAGERS, Member, Organisation
+from services.accounts.domain import MANAGERS, Member, Organisation, Person
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
@@ -216,7 +216,7 @@ class AccountsApi(Controller):
 
 
 async def _invited(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
-    fields = msgspec.structs.asdict(data)
+    person = Person(**msgspec.structs.asdict(data))
     async with ground.database.transaction("accounts") as tx:
-        secret = await invitations.invite(tx, organisation_id, by=request.user.member_id, request_key=key, **fields)
+        secret = await invitations.invite(tx, organisation_id, person, by=request.user.member_id, request_key=key)
     return Invited(f"/join/{secret}")

@@ -29,6 +29,7 @@ from services.accounts.domain import (
     Member,
     NotSelfRegistered,
     Organisation,
+    Person,
     SanctionInForce,
     Suspension,
     change_state,
@@ -101,9 +102,8 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
     organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
-    return await join(
-        tx, organisation, wanted.name, wanted.email, MEMBER_ROLES[wanted.kind], wanted.language, password_hash
-    )
+    person = Person(name=wanted.name, email=wanted.email, roles=MEMBER_ROLES[wanted.kind], language=wanted.language)
+    return await join(tx, organisation, person, password_hash)
 
 
 async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
@@ -119,7 +119,8 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
         written=_written(wanted),
     ) or await _found(tx, wanted, wanted.organisation, roles)
-    return await join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
+    person = Person(name=wanted.name, email=email, roles=wanted.roles, language=wanted.language)
+    return await join(tx, organisation, person, password_hash)
 
 
 def _written(wanted: Registration | NewMember) -> tuple[str, str]:
@@ -159,24 +160,17 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     return organisation
 
 
-async def join(
-    tx: Transaction,
-    organisation: Organisation,
-    name: str,
-    email: str,
-    roles: tuple[str, ...],
-    language: str,
-    password_hash: str,
-) -> Member:
-    email = checked_email(email)
+async def join(tx: Transaction, organisation: Organisation, person: Person, password_hash: str) -> Member:
+    """Raises EmailTaken, and what :mod:`domain` names."""
+    email = checked_email(person.email)
     await must_be_free(tx, email)
     member = Member(
         member_id=new_id(),
         organisation_id=organisation.organisation_id,
-        name=checked_name(name, "name"),
+        name=checked_name(person.name, "name"),
         email=email,
-        roles=checked_member_roles(roles, organisation.roles),
-        language=checked_language(language),
+        roles=checked_member_roles(person.roles, organisation.roles),
+        language=checked_language(person.language),
     )
     store.add_member(tx, member, password_hash)
     await tx.session.flush()

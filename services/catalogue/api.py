@@ -20,7 +20,7 @@ from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket, offers, skus
 from services.catalogue.handlers.offers import Terms
-from services.catalogue.handlers.skus import Proposal
+from services.catalogue.handlers.skus import Proposal, ProposedCard
 from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version, proposals
 from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage, WantedPrices
@@ -141,7 +141,8 @@ class CatalogueApi(Controller):
         alike = () if data.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.propose(tx, data, request.user, policy, alike, key, sku_id)
+            proposed = ProposedCard(proposal=data, sku_id=sku_id, alike=alike)
+            return await skus.propose(tx, proposed, request.user, policy, key)
 
     @get("/moderation", opt=allow(MODERATOR))
     async def queue(

@@ -34,6 +34,7 @@ from infra.web import (
 from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
+from services.auctions.handlers import NewBid
 from services.auctions.lane import Answer, Lane
 from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, scored_as, to_be_sure, verdict_of
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
@@ -119,9 +120,13 @@ class AuctionPages(Controller):
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
-            answer = await handlers.place_bid(
-                lane, request.user, auction_id, form.amount, key_of(form, fields), arrived_at, choices_in(fields)
+            bid = NewBid(
+                auction_id=auction_id,
+                amount=form.amount,
+                request_key=key_of(form, fields),
+                choices=choices_in(fields),
             )
+            answer = await handlers.place_bid(lane, bid, request.user, arrived_at)
         if request.headers.get("hx-request") != "true":
             return await shown(
                 request, ground, boards, auction_id, answer=answer, errors=errors, sure=sure, values=fields

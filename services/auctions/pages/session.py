@@ -30,6 +30,7 @@ from infra.web import (
 from infra.web.languages import gettext as _
 from services.auctions import handlers
 from services.auctions.board import Boards
+from services.auctions.handlers import NewComplaint
 from services.auctions.pages.auction import shown
 from services.auctions.store import bids
 from services.auctions.views import existing
@@ -103,14 +104,12 @@ class SessionPages(Controller):
         fields = await form_fields(request)
         async with ground.database.transaction("auctions") as tx:
             try:
-                await handlers.complain(
-                    tx,
-                    auction_id,
-                    clean(text_in(fields, "grounds")),
-                    clean(text_in(fields, "evidence")),
-                    request.user,
-                    fields.get("request_key", "")[:200],
+                wanted = NewComplaint(
+                    auction_id=auction_id,
+                    grounds=clean(text_in(fields, "grounds")),
+                    evidence=clean(text_in(fields, "evidence")),
                 )
+                await handlers.complain(tx, wanted, request.user, fields.get("request_key", "")[:200])
                 return _back(
                     auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )

@@ -44,7 +44,7 @@ from infra.web.languages import gettext, ngettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
-from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal
+from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal, ProposedCard
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.store import proposals
@@ -123,9 +123,8 @@ class SkuPages(Controller):
         policy = load_policy(ground.config.policy)
         try:
             async with ground.database.transaction("catalogue") as tx:
-                made = await skus.propose(
-                    tx, proposal, request.user, policy, alike, values.get("request_key", ""), sku_id
-                )
+                proposed = ProposedCard(proposal=proposal, sku_id=sku_id, alike=alike)
+                made = await skus.propose(tx, proposed, request.user, policy, values.get("request_key", ""))
         except NearDuplicates as error:
             return await self._form(ground, request, values, {"none_of_these": told(error)}, error)
         except RuleBroken as error:
