@@ -5,7 +5,8 @@ They leave by the outbox of transparency, which is where imports come from: no r
 
 import random
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -14,7 +15,7 @@ from catalogue import places
 from catalogue.categories import normalise, short_cpv
 from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
-from infra.database import Database, Transaction
+from infra.database import Database
 from infra.ids import derive_id
 from services.demonstration.cast import COUNTRY, Cast, Good, Player
 from services.demonstration.client import Client
@@ -29,32 +30,33 @@ QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
 
 
-async def tell(
-    database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str], currency: str
-) -> None:
-    """Once a market, in the money that it buys in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The market that the demonstration has made: who plays, the members by player, the SKUs by name, the money that it buys in."""
+
+    players: Cast
+    members: Mapping[str, Client]
+    sku_ids: Mapping[str, str]
+    currency: str
+
+
+async def tell(database: Database, stage: Stage) -> None:
+    """Once a market."""
     async with (
         database.transaction("transparency") as tx,
         tx.once("demo", "history", caller="", body="", answer=str) as once,
     ):
         if not once.first:
             return
-        for good in players.skus:
+        for good in stage.players.skus:
             for number in range(CONTRACTS_OF_A_GOOD):
-                tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name], currency))
+                tx.emit(_contract(stage, good, number, tx.now))
         once.answer = "told"
 
 
-def _contract(
-    tx: Transaction,
-    good: Good,
-    number: int,
-    members: Mapping[str, Client],
-    players: Cast,
-    sku_id: str,
-    currency: str,
-) -> ContractConcluded:
-    """The ``number``-th back from today."""
+def _contract(stage: Stage, good: Good, number: int, now: datetime) -> ContractConcluded:
+    """The ``number``-th back from now."""
+    players, members = stage.players, stage.members
     chance = random.Random(f"{good.name}/{number}")
     buyer = members[chance.choice(players.agencies).key].me
     sellers = players.sellers(good)
@@ -69,7 +71,7 @@ def _contract(
         line_id="1",
         description=good.name,
         category=category,
-        sku_id=sku_id,
+        sku_id=stage.sku_ids[good.name],
         quantity=quantity,
         unit=good.unit,
         pack_size=good.pack,
@@ -91,10 +93,10 @@ def _contract(
         category=category,
         method="open",
         place=_place(chance.choice((*players.agencies, *players.suppliers))),
-        currency=currency,
+        currency=stage.currency,
         amount=line.amount,
         lines=(line,),
-        signed_at=tx.now - timedelta(days=days),
+        signed_at=now - timedelta(days=days),
         source=SOURCE,
     )
 
