@@ -1,7 +1,7 @@
 """The search and the page of one SKU: prices are for the reader's region, which is asked for where it is not known."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, PathId, Region, Visit, leafed, page, read_form
+from infra.web import PUBLIC, Filled, FromGround, PathId, Region, Visit, leafed, page, read_form
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
@@ -128,7 +128,7 @@ class SearchPages(Controller):
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         asked = form if form and not errors else PricesForm()
         wanted = WantedPrices(region=region_of(request, region), quantity=asked.quantity, page=asked.page)
-        return await show_sku(ground, finder, request, sku_id, wanted, values, errors)
+        return await show_sku(ground, finder, request, sku_id, wanted, Filled(values, errors))
 
 
 async def show_sku(
@@ -137,10 +137,9 @@ async def show_sku(
     request: Visit,
     sku_id: str,
     wanted: WantedPrices,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
+    filled: Filled,
 ) -> Template:
-    """The page of one SKU with what was typed into its forms, ``values``, and what is wrong with it, by field."""
+    """The page of one SKU, its forms as they are filled in."""
     principal = request.scope.get("user")
     async with ground.database.transaction("catalogue") as tx:
         shown = await views.sku_page(tx, sku_id, wanted, finder.currency, principal)
@@ -150,14 +149,14 @@ async def show_sku(
     return page(
         request,
         "catalogue/sku.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         shown=shown,
         inside=inside.get(sku_id),
         unit_name=unit_name,
         levels=levels(),
         sku=shown.sku,
-        values={"quantity": unambiguous(shown.quantity), **values, "region": shown.region},
-        errors=errors,
+        values={"quantity": unambiguous(shown.quantity), **filled.values, "region": shown.region},
+        errors=filled.errors,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),

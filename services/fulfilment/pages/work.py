@@ -1,6 +1,5 @@
 """What the page of a contract that is carried out shows: what is due, its lines in sums, the forms of each side, its history."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from infra.ids import new_id
 from infra.listing import PAGES, last_page
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
+from infra.web.forms import Filled
 from infra.web.languages import pgettext
 from services.fulfilment.domain.disputes import WORDS, may_dispute
 from services.fulfilment.domain.duties import Duty, duties
@@ -61,16 +61,13 @@ ASKED = {
 """By what is disputed: what it comes to where its word stands, and where it is set aside."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Acted:
-    """The form that was sent and refused, what was in it, and what is wrong with it."""
+class Acted(Filled, frozen=True, kw_only=True):
+    """The form that was sent and refused: ``form`` says which one of the page it is."""
 
-    form: str
-    values: dict[str, str]
-    errors: dict[str, str]
+    form: str = ""
 
 
-NOTHING = Acted(form="", values={}, errors={})
+NOTHING = Acted()
 
 
 def party_of(execution: Execution | Waiting, principal: Principal | None) -> Party | None:
