@@ -1,6 +1,6 @@
-"""Breaches are counted, organisations are suspended and may appeal, and every party's record is kept.
+"""Use cases of conduct: count breaches, suspend organisations, decide their appeals, and keep every party's public record.
 
-What counts against or for somebody is what was published, in one place, whoever decided it.
+Only published events count, whichever service or release emitted them.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""Use cases of carrying a contract out. Who is suspended goes on with what it signed: nothing here asks for that."""
+"""Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed: nothing here asks for
+that."""
 
 from catalogue.rules import RoleMissing
 from events.contracts import ContractClosed, ContractConcluded, ContractTerminated, ExecutionDue
@@ -19,7 +20,7 @@ ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
 
 
 async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
-    """Once for each key of an organisation. Raises Missing, RoleMissing and what :mod:`domain.execution` names."""
+    """Once for each key of an organisation. Raises Missing, RoleMissing and what :mod:`services.fulfilment.domain` names."""
     key = f"{type(command).__name__}/{request_key}"
     caller = principal.organisation_id
     async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
@@ -31,7 +32,7 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
 
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
-    """A moderator's. Raises Missing and what :func:`domain.execution.disputes.decide_dispute` names."""
+    """A moderator's. Raises Missing and what :func:`services.fulfilment.domain.disputes.decide_dispute` names."""
     await carry_out(tx, await _locked(tx, contract_id), command)
 
 

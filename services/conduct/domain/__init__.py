@@ -1,4 +1,5 @@
 """How organisations keep what they sign or were awarded (docs/rules.md section 4).
 
-``sanctions`` says what breaches lead to, ``record`` what of a contract's fate is public, ``performance`` what of how it was carried out.
+``sanctions`` decides what breaches lead to, ``record`` which facts about a contract are public, ``performance`` which facts about its
+execution.
 """

@@ -1,5 +1,5 @@
-"""How the two sides carried a contract out, as facts that their public records count: what each event brings and takes away, so each
-counts once however often anything was told, and what a dispute set aside counts no more."""
+"""How the two sides carried a contract out, as facts that their public records count: the facts that each event adds and removes. Each
+fact counts once, however often its event was read; a fact that a dispute set aside does not count any more."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -33,7 +33,7 @@ class PerformedRow(Row, table=True):
 
 
 async def save(db: asyncpg.Connection, contract_id: str, change: Change) -> None:
-    """Once or again. Of a contract that is not known here nothing counts."""
+    """Once or again. Nothing counts of a contract that is not known here."""
     if change.gone:
         await db.execute(
             "delete from conduct.performed using conduct.contracts c, unnest($2::text[], $3::text[], $4::int[])"

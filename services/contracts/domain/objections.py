@@ -168,7 +168,7 @@ def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[Objecti
     require_step(contract, BUYER_ANSWER)
     if [each.number for each in answers] != [point.number for point in contract.points]:
         raise AnswerIncomplete(
-            f"Every one of the {len(contract.points)} points gets one answer.",
+            f"Each point gets one answer: there are {len(contract.points)}.",
             field="answers",
             points=len(contract.points),
         )

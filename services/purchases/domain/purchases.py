@@ -1,6 +1,6 @@
 """Direct purchase: a buyer takes an offer as it stands, below a ceiling, and the supplier says yes or no in time.
 
-docs/rules.md section 4. Of an accepted purchase contracts drafts a contract that needs no offer to be signed first.
+docs/rules.md section 4. Contracts drafts the contract of an accepted purchase; no offer has to be signed first.
 """
 
 from collections.abc import Iterable

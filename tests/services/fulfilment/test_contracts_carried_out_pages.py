@@ -68,10 +68,11 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(t
     work = await a_signed_contract(town)
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "quantity-2": "a", "days": ""})
     assert status == 422 and "is required" in text and "must be a number" in text and 'value="101"' in text
+    assert 'Please mend 2 fields: <a href="#order-days-note">go to the first</a>' in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "days": 3})
     assert status == 422 and 'id="order-quantity-1-note"' in text and "Of this line 100 can still be ordered" in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "", "days": 3})
-    assert status == 422 and "An order is for something" in text
+    assert status == 422 and "An order is for something" in text and "Please mend 1" not in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 3, "region": "Atlantis"})
     assert status == 422 and 'id="order-region-note"' in text
     await work.order(HALF)
@@ -110,6 +111,24 @@ async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
     late, told = "Order 1 was not delivered in time by the supplier", "told of delivery 1 on order 1, late"
     assert f"{late}\n" in text or f"{late}</li>" in text
     assert told in text and "Supplier 1&#39;s member" in text.partition(told)[2][:80]
+
+
+async def test_what_is_wrong_with_a_form_that_is_gone_stands_in_the_head(town: Town) -> None:
+    work = await a_signed_contract(town)
+    await work.order()
+    status, text = await filled(
+        work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
+    )
+    assert status == 422 and 'href="#deliver-1-note-note"' in text
+    await work.deliver()
+    status, text = await filled(
+        work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
+    )
+    assert (
+        status == 422
+        and '-note">go to' not in text
+        and text.count('<p class="error" role="alert">is required</p>') == 1
+    )
 
 
 async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what_was_said_has_a_page(
