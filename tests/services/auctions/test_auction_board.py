@@ -10,7 +10,7 @@ from services.auctions.board import Board, Boards
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.closing import closed
 from services.auctions.store.auctions import StoredAuction
-from tests.services.auctions.stories import MOSCOW, an_auction
+from tests.services.auctions.builders import MOSCOW, an_auction
 
 
 def a_board(version: int, *, over: bool = False) -> Board:

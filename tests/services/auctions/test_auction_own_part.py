@@ -18,7 +18,7 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.closing import closed
 from services.auctions.pages.fragments import REQUEST_KEY, own_part, render
 from services.auctions.store.auctions import StoredAuction
-from tests.services.auctions.stories import NOON_UTC, a_bid, after, an_auction
+from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
 GROUND: Any = SimpleNamespace(clock=lambda: AT)

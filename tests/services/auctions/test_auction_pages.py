@@ -26,8 +26,8 @@ from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions
 from services.auctions.store.auctions import StoredAuction
 from tests.market import Market
-from tests.services.auctions.scenes import MOSCOW, Scene, a_scene, an_organisation, paper
-from tests.services.auctions.stories import an_auction
+from tests.services.auctions.builders import an_auction
+from tests.services.auctions.market_builders import MOSCOW, Scene, a_scene, an_organisation, paper
 
 PAPER = Category(code="30197643", title="Photocopier paper")
 

@@ -6,7 +6,7 @@ from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
 from infra.tokens import MODERATOR
 from services.auctions.proof import verify_receipt
 from tests.market import Market
-from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day
+from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day
 
 GROUNDS = "Line 1 names a brand that only one supplier has."
 EVIDENCE = "See the description of line 1 and the catalogue."

@@ -28,7 +28,7 @@ from services.auctions.judging import Asked, judge
 from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import StoredVerdict
-from tests.services.auctions.stories import NOON_UTC, an_auction
+from tests.services.auctions.builders import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka
 from tests.simulation.database import Postgres

@@ -21,7 +21,7 @@ from services.auctions.domain.closing import NotOverYet, close
 from services.auctions.domain.due import advance, due_at
 from services.auctions.judging import Asked, Judged, judge
 from services.auctions.store.auctions import StoredAuction
-from tests.services.auctions.stories import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
+from tests.services.auctions.builders import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
 
 END = NOON_UTC + timedelta(hours=24)
 SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)

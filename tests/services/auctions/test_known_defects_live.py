@@ -29,8 +29,8 @@ from services.auctions.store import Row, auctions, replicas
 from services.auctions.store.auctions import StoredAuction
 from services.auctions.timers import clock
 from tests.market import Market, empty_database
-from tests.services.auctions.scenes import Scene, a_scene
-from tests.services.auctions.stories import an_auction
+from tests.services.auctions.builders import an_auction
+from tests.services.auctions.market_builders import Scene, a_scene
 
 WINDOW = timedelta(seconds=30)
 """Of the demonstration's policy."""

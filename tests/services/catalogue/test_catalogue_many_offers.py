@@ -25,7 +25,7 @@ from services.catalogue.handlers.offers import MOST_A_DAY, MOST_STANDING
 from services.catalogue.pricing import LocalMarket, best_price
 from services.catalogue.store import prices
 from tests.market import Market
-from tests.services.catalogue.stall import Stall, some_terms
+from tests.services.catalogue.market_builders import Stall, some_terms
 
 REGIONS = ("RU", "RU-MOW", "RU-SPE", "RU-TVE", "BR-SP")
 

@@ -29,7 +29,7 @@ from services.conduct.domain.sanctions import (
     judge,
 )
 from services.contracts.domain.breaches import breach_of
-from tests.services.contracts.deals_told import derive_id
+from tests.services.contracts.builders import derive_id
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")

@@ -16,7 +16,7 @@ from services.contracts.domain.deals import Deal
 from services.contracts.domain.deciding import RankedBid
 from services.contracts.domain.refusals import Refuse
 from services.contracts.domain.signing import ActivateNext
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
 
 MEMBERS = {"school": "480.00", "clinic": "319.99", "museum": "0.01"}
 

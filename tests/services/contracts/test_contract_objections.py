@@ -81,7 +81,7 @@ from services.contracts.domain.turns import (
     StepOutOfOrder,
     StepOverdue,
 )
-from tests.services.contracts.deals_told import (
+from tests.services.contracts.builders import (
     MONDAY,
     MOSCOW,
     PAPER,

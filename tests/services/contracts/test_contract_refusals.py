@@ -31,7 +31,7 @@ from services.contracts.domain.refusals import (
     refusal_of,
 )
 from services.contracts.domain.signing import ActivateNext
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
 
 DAY = timedelta(days=1)
 

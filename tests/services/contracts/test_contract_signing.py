@@ -27,7 +27,7 @@ from services.contracts.domain.equivalents import Proposal
 from services.contracts.domain.refusals import RefusalUnexplained, Refuse
 from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, TakeStep
 from services.contracts.domain.turns import ContractOver, StepOfOtherParty, StepOutOfOrder, StepOverdue
-from tests.services.contracts.deals_told import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
+from tests.services.contracts.builders import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
 
 STEPS = ("supplier-offer", "buyer-draft", "supplier-signature")
 

@@ -75,8 +75,8 @@ from services.fulfilment.domain.state import (
     unordered,
     whole,
 )
-from tests.services.contracts.deals_told import CALENDAR, MOSCOW, a_line
-from tests.services.fulfilment.execution_told import (
+from tests.services.contracts.builders import CALENDAR, MOSCOW, a_line
+from tests.services.fulfilment.builders import (
     ALL,
     DAY,
     MILL,

@@ -29,8 +29,8 @@ from services.fulfilment.domain.bounds import (
 from services.fulfilment.domain.disputes import may_dispute
 from services.fulfilment.domain.duties import duties, next_at
 from services.fulfilment.domain.state import Execution, Matter, invoiceable, unordered
-from tests.services.contracts.deals_told import MONDAY, a_line
-from tests.services.fulfilment.execution_told import (
+from tests.services.contracts.builders import MONDAY, a_line
+from tests.services.fulfilment.builders import (
     DAY,
     MILL,
     SCHOOL,

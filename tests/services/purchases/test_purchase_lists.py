@@ -11,7 +11,7 @@ from events.catalogue import Tier
 from services.purchases.store import purchases, replicas
 from tests.explained import listening
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town, an_offer
+from tests.services.contracts.market_builders import Town, a_town, an_offer
 from tests.services.contracts.test_contract_lists import AGENCY, BOUND, MANY, years
 from tests.services.purchases.test_purchases_bought import asked
 

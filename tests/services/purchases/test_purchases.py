@@ -38,7 +38,7 @@ from services.purchases.domain.purchases import (
     decide,
     request,
 )
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, Story
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, PAPER, Story
 
 SKU = SkuPublished(
     sku_id="paper", version=1, name="Paper A4", category=PAPER, attributes=(), base_unit="LEF", pack_size=D(500)

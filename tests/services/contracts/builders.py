@@ -1,4 +1,4 @@
-"""Builders that tell a story: a school's paper, won by the lowest of so many bidders, and contracts that go so far."""
+"""Builders of deals: a school's paper, won by the lowest of so many bidders, and contracts that go so far."""
 
 from __future__ import annotations
 
