@@ -101,7 +101,7 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
         raise NotSelfRegistered(
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
-    organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
+    organisation = await _found_organisation(tx, wanted, wanted.organisation, (wanted.kind,))
     person = Person(name=wanted.name, email=wanted.email, roles=MEMBER_ROLES[wanted.kind], language=wanted.language)
     return await join(tx, organisation, person, password_hash)
 
@@ -118,7 +118,7 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         name=checked_name(wanted.organisation, "organisation"),
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
         written=_written(wanted),
-    ) or await _found(tx, wanted, wanted.organisation, roles)
+    ) or await _found_organisation(tx, wanted, wanted.organisation, roles)
     person = Person(name=wanted.name, email=email, roles=wanted.roles, language=wanted.language)
     return await join(tx, organisation, person, password_hash)
 
@@ -127,7 +127,9 @@ def _written(wanted: Registration | NewMember) -> tuple[str, str]:
     return wanted.identifier_scheme.strip(), wanted.identifier.strip()
 
 
-async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]) -> Organisation:
+async def _found_organisation(
+    tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]
+) -> Organisation:
     """Make and announce a new organisation."""
     place, zone = await asyncio.to_thread(
         places.resolve, wanted.country, wanted.region, wanted.locality, wanted.time_zone
@@ -201,7 +203,7 @@ async def set_state(
         held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
         require_same_reason(await store.suspensions(tx, organisation_id), held, tx.now)
         await store.put_suspension(tx, organisation_id, held)
-        return await _restated(tx, organisation)
+        return await _restate(tx, organisation)
     if organisation.state == state and (stands := await store.state_reason(tx, organisation_id)) != "":
         require_repeat(stands is None or checked_name(reason, "reason") == stands, stands or "")
         return organisation
@@ -209,23 +211,23 @@ async def set_state(
         ended = await store.end_suspension(tx, organisation_id, BY_HAND)
         sanction = longest(await store.suspensions(tx, organisation_id), tx.now)
         if sanction is not None and ended:
-            return await _restated(tx, organisation)
+            return await _restate(tx, organisation)
         if sanction is not None:
             raise SanctionInForce(
                 f"A sanction suspends it until {sanction.until}: that ends by itself, or by an appeal.",
                 field="state",
                 until=sanction.until,
             )
-    return await _changed(tx, organisation, change_state(organisation, state, reason, until))
+    return await _change(tx, organisation, change_state(organisation, state, reason, until))
 
 
-async def _restated(tx: Transaction, organisation: Organisation) -> Organisation:
+async def _restate(tx: Transaction, organisation: Organisation) -> Organisation:
     """The organisation, which is locked, in the state that its suspensions give it now."""
     changed = restate(organisation, await store.suspensions(tx, organisation.organisation_id), tx.now)
-    return await _changed(tx, organisation, changed) if changed else organisation
+    return await _change(tx, organisation, changed) if changed else organisation
 
 
-async def _changed(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
+async def _change(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
     await store.save_state(tx, organisation.organisation_id, changed.state, changed.until, changed.reason)
     tx.emit(changed)
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
@@ -234,7 +236,7 @@ async def _changed(tx: Transaction, organisation: Organisation, changed: Organis
 async def end_suspensions(tx: Transaction, over: Sequence[Organisation]) -> None:
     """Of those whose last day has come."""
     for organisation in over:
-        await _restated(tx, organisation)
+        await _restate(tx, organisation)
 
 
 def checked_new_password(wanted: Registration) -> str:
@@ -293,4 +295,4 @@ async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension
     organisation = await store.organisation(tx, organisation_id, lock=True)
     await store.put_suspension(tx, organisation_id, suspension)
     if organisation is not None:
-        await _restated(tx, organisation)
+        await _restate(tx, organisation)

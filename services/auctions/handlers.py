@@ -208,7 +208,7 @@ async def set_autobid(
 ) -> floors.Autobid:
     """The supplier's floor from now on, or off. Raises Missing and what :mod:`domain.autobid` names."""
     db = await tx.raw()
-    stored = await locked(db, auction_id)
+    stored = await lock(db, auction_id)
     supplier_id = principal.organisation_id
     if on:
         floors.check(stored.state, supplier_id, floor, tx.now)
@@ -225,7 +225,7 @@ async def set_autobid(
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
     """Where the policy lets a bidder take its last bid back. Raises Missing and what :func:`remedies.delete_last` does."""
-    stored = await locked(await tx.raw(), auction_id)
+    stored = await lock(await tx.raw(), auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
 
 
@@ -233,7 +233,7 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer, DoneOtherwise where it was withdrawn for another reason, and
     what :func:`remedies.withdraw` does."""
     db = await tx.raw()
-    stored = await locked(db, auction_id)
+    stored = await lock(db, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
         raise NotTheBuyer("Only the buyer withdraws its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
@@ -250,7 +250,7 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
     async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
         if once.first:
             db = await tx.raw()
-            stored = await locked(db, wanted.auction_id)
+            stored = await lock(db, wanted.auction_id)
             complaint = Complaint(
                 complaint_id=new_id(),
                 auction_id=stored.opened.auction_id,
@@ -275,7 +275,7 @@ async def decide_complaint(
     complaint = await filed.get(db, clean(complaint_id))
     if complaint is None:
         raise Missing("complaint", complaint_id)
-    stored = await locked(db, complaint.auction_id)
+    stored = await lock(db, complaint.auction_id)
     complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
     if complaint.decision == decision:
         require_repeat(reason.strip() == complaint.reason, complaint.reason)
@@ -289,7 +289,7 @@ async def decide_complaint(
     return after
 
 
-async def locked(db: asyncpg.Connection, auction_id: str) -> StoredAuction:
+async def lock(db: asyncpg.Connection, auction_id: str) -> StoredAuction:
     stored = await auctions.lock(db, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)

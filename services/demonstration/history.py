@@ -4,8 +4,6 @@ They leave by the outbox of transparency, which is where imports come from: no r
 """
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -17,8 +15,8 @@ from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
 from infra.database import Database
 from infra.ids import derive_id
-from services.demonstration.cast import COUNTRY, Cast, Good, Player
-from services.demonstration.client import Client
+from services.demonstration.cast import COUNTRY, Good, Player
+from services.demonstration.stage import Stage
 
 VAT = Decimal(20)
 CONTRACTS_OF_A_GOOD = 14
@@ -28,16 +26,6 @@ RISE = Decimal("0.09")
 NOISE = 0.05
 QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """The market that the demonstration has made: who plays, the members by player, the SKUs by name, the money that it buys in."""
-
-    players: Cast
-    members: Mapping[str, Client]
-    sku_ids: Mapping[str, str]
-    currency: str
 
 
 async def tell(database: Database, stage: Stage) -> None:
