@@ -63,7 +63,7 @@ MARKET, DEMONSTRATION = "market", "demonstration"
 MOST_LINES = 400
 """Of a module; a longer one becomes a package that is split by noun."""
 MOST_POSITIONAL = 6
-"""Parameters of a function that come by position; where more belong together they are a value, such as Deciding, Demand or Actor."""
+"""Parameters of a function that come by position; where more belong together they are a value, such as Deciding, Need or Actor."""
 ROUTES = ("get", "post", "put", "patch", "delete", "head")
 """Decorators of functions whose parameters are those of an address. A command's are its options."""
 COMMANDS = ("services/demonstration/simulate.py",)

@@ -8,7 +8,7 @@ import msgspec
 
 from catalogue.categories import division, short_cpv
 from catalogue.numbers import unambiguous
-from catalogue.offers import Demand
+from catalogue.offers import Need
 from catalogue.skus import State
 from infra.database import Transaction
 from infra.tokens import Principal
@@ -74,7 +74,7 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
 
     def line(each: StoredBasketLine) -> BasketLine:
         card, place = cards[each.sku_id], asked[each.sku_id].region
-        ranked = views.ranked_offers(cheapest[each.sku_id], card, Demand(each.quantity, place, today))
+        ranked = views.ranked_offers(cheapest[each.sku_id], card, Need(each.quantity, place, today))
         best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)
         why = None if best else _why(versions[each.sku_id], ranked)
         return BasketLine(sku=card, quantity=each.quantity, best=best, unavailable=why)

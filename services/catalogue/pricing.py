@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.money import Money, QuantityNotPositive, minor_units
-from catalogue.offers import Demand, Offer, Priced, price_for
+from catalogue.offers import Need, Offer, Priced, price_for
 from catalogue.rules import RuleBroken
 from infra.tokens import Principal
 
@@ -24,7 +24,7 @@ class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
 def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
     """The lowest price of one pack, VAT and delivery included, each offer at its own minimum."""
     answers = (
-        price_for(offer, Demand(offer.min_quantity, market.region or offer.regions[0], market.on))
+        price_for(offer, Need(offer.min_quantity, market.region or offer.regions[0], market.on))
         for offer in offers
         if offer.currency == market.currency
     )

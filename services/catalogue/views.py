@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from catalogue.money import Money, round_money
-from catalogue.offers import Demand, Offer, Priced, Ranked, rank, vat_exclusive
+from catalogue.offers import Need, Offer, Priced, Ranked, rank, vat_exclusive
 from catalogue.references import ReferenceNotComparable, reference_for
 from catalogue.search import Found, Wanted
 from catalogue.skus import Attribute, Sku
@@ -223,31 +223,31 @@ async def sku_page(
     if version is None or version.state not in ("published", "archived"):
         raise Missing("SKU", sku_id)
     summary = (await prices.summaries(tx, [sku_id]))[sku_id]
-    demand = Demand(
+    need = Need(
         quantity=wanted.quantity or summary.least or Decimal(1),
         region=wanted.region or summary.region,
         on=await store.today(tx, reader),
     )
-    [card] = await cards(tx, [version.sku], LocalMarket(region=demand.region, currency=currency, on=demand.on))
-    asked = {sku_id: prices.Asked(region=demand.region, quantity=demand.quantity)}
+    [card] = await cards(tx, [version.sku], LocalMarket(region=need.region, currency=currency, on=need.on))
+    asked = {sku_id: prices.Asked(region=need.region, quantity=need.quantity)}
     after = (wanted.page - 1) * OFFERS_A_PAGE
-    standing = await prices.first(tx, asked, currency, demand.on, most=OFFERS_A_PAGE, after=after)
+    standing = await prices.first(tx, asked, currency, need.on, most=OFFERS_A_PAGE, after=after)
     return SkuPage(
         sku=card,
         state=version.state.value,
         reasons=version.reasons,
-        region=demand.region,
-        quantity=demand.quantity,
+        region=need.region,
+        quantity=need.quantity,
         page=wanted.page,
         pages=min(MOST_PAGES_OF_OFFERS, -(-summary.offers // OFFERS_A_PAGE)),
-        offers=ranked_offers(standing[sku_id], card, demand),
+        offers=ranked_offers(standing[sku_id], card, need),
     )
 
 
-def ranked_offers(standing: Sequence[Standing], card: Card, demand: Demand) -> list[RankedOffer]:
+def ranked_offers(standing: Sequence[Standing], card: Card, need: Need) -> list[RankedOffer]:
     """These offers of one SKU by landed price, those not available last."""
     offers = (each.offer for each in standing)
-    ranked = rank(offers, demand, pack_size=card.pack_size, currency=card.currency)
+    ranked = rank(offers, need, pack_size=card.pack_size, currency=card.currency)
     names = {each.offer.offer_id: each.supplier_name for each in standing}
     return [_ranked(row, names[row.offer.offer_id], card.pack_size, card.reference) for row in ranked]
 

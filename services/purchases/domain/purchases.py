@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
-from catalogue.offers import Demand, NotAvailable, Offer, Priced, price_for
+from catalogue.offers import Need, NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy, text_of
 from catalogue.rules import OrganisationNotActive, RuleBroken, require_repeat
 from events import Event
@@ -140,13 +140,13 @@ def request(
             f"A purchase is of more than nothing, not {command.quantity}.", field="quantity", quantity=command.quantity
         )
     region = command.place.region or command.place.country or ""
-    demand = Demand(command.quantity, region, calendar.local(now).date())
-    priced = price_for(offer, demand)
+    need = Need(command.quantity, region, calendar.local(now).date())
+    priced = price_for(offer, need)
     if isinstance(priced, NotAvailable):
         field = AT_FAULT[priced.because]
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
     if policy.purchase.cheapest_only(sku.category.code):
-        _require_the_cheapest(priced, rivals, demand)
+        _require_the_cheapest(priced, rivals, need)
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise PurchaseAboveCeiling(
@@ -207,9 +207,9 @@ def check_unanswered(policy: Policy, to_the_supplier: int, in_all: int) -> None:
         )
 
 
-def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], demand: Demand) -> None:
+def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -> None:
     for rival in rivals:
-        other = price_for(rival, demand)
+        other = price_for(rival, need)
         if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
             raise NotTheCheapest(
                 f"These goods are in demand: only the cheapest offer is bought. This one costs {priced.total}, another"

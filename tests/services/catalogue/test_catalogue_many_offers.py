@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from catalogue.offers import Demand, EcoLabel, Offer, Tier, rank
+from catalogue.offers import EcoLabel, Need, Offer, Tier, rank
 from catalogue.places import Place
 from catalogue.search import Wanted
 from events.accounts import OrganisationStateChanged
@@ -167,8 +167,8 @@ class TestWhatAReaderIsShown:
             pages = [
                 await stall.get(f"/skus/{sku_id}", region=region, quantity=quantity, page=page) for page in (1, 2, 3, 4)
             ]
-            demand = Demand(Decimal(quantity), region, today)
-            ranked = rank(offers, demand, pack_size=Decimal(10), currency="RUB")
+            need = Need(Decimal(quantity), region, today)
+            ranked = rank(offers, need, pack_size=Decimal(10), currency="RUB")
             shown = [row for page in pages for row in page["offers"]]
             assert [len(page["offers"]) for page in pages] == [50, 50, 30, 0]
             assert {(page["sku"]["offers"], page["pages"]) for page in pages} == {(130, 3)}

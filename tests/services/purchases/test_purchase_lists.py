@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from catalogue.money import Money
-from catalogue.offers import Demand
+from catalogue.offers import Need
 from events.catalogue import Tier
 from services.purchases.store import purchases, replicas
 from tests.explained import listening
@@ -72,7 +72,7 @@ async def test_of_ten_thousand_offers_of_a_sku_the_database_finds_a_cheaper_one(
         offer = await replicas.offer(db, dear.offer_id)
         assert offer is not None
         total, school = Money(offer.price * 10, "RUB"), town.school.organisation_id
-        here = Demand(D(10), "RU-MOW", town.market.clock().date())
+        here = Need(D(10), "RU-MOW", town.market.clock().date())
         async with listening(db) as reading:
             rival = await replicas.cheaper(db, offer, total, here, buyer_id=school)
         assert await reading.of(db, "offers") <= (5 if price == "250.01" else MANY + 1)
@@ -115,7 +115,7 @@ async def test_the_database_compares_offers_as_the_rules_do(
         town.market.ground.database.pool,
         offer,
         Money(D(total), "RUB"),
-        Demand(D(10), "RU-MOW", day),
+        Need(D(10), "RU-MOW", day),
         buyer_id=town.school.organisation_id,
     )
     assert (got and got.offer_id) == (rival.offer_id if found else None)
