@@ -16,7 +16,7 @@ from events.values import Category, Line, Place, Source
 from infra.database import Database
 from infra.ids import derive_id
 from services.demonstration.cast import COUNTRY, Good, Player
-from services.demonstration.stage import Stage
+from services.demonstration.demo_market import DemoMarket
 
 VAT = Decimal(20)
 CONTRACTS_OF_A_GOOD = 14
@@ -28,7 +28,7 @@ QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
 
 
-async def tell(database: Database, stage: Stage) -> None:
+async def tell(database: Database, market: DemoMarket) -> None:
     """Once a market."""
     async with (
         database.transaction("transparency") as tx,
@@ -36,15 +36,15 @@ async def tell(database: Database, stage: Stage) -> None:
     ):
         if not once.first:
             return
-        for good in stage.players.skus:
+        for good in market.players.skus:
             for number in range(CONTRACTS_OF_A_GOOD):
-                tx.emit(_contract(stage, good, number, tx.now))
+                tx.emit(_contract(market, good, number, tx.now))
         once.answer = "told"
 
 
-def _contract(stage: Stage, good: Good, number: int, now: datetime) -> ContractConcluded:
+def _contract(market: DemoMarket, good: Good, number: int, now: datetime) -> ContractConcluded:
     """The ``number``-th back from now."""
-    players, members = stage.players, stage.members
+    players, members = market.players, market.members
     chance = random.Random(f"{good.name}/{number}")
     buyer = members[chance.choice(players.agencies).key].me
     sellers = players.sellers(good)
@@ -59,7 +59,7 @@ def _contract(stage: Stage, good: Good, number: int, now: datetime) -> ContractC
         line_id="1",
         description=good.name,
         category=category,
-        sku_id=stage.sku_ids[good.name],
+        sku_id=market.sku_ids[good.name],
         quantity=quantity,
         unit=good.unit,
         pack_size=good.pack,
@@ -81,7 +81,7 @@ def _contract(stage: Stage, good: Good, number: int, now: datetime) -> ContractC
         category=category,
         method="open",
         place=_place(chance.choice((*players.agencies, *players.suppliers))),
-        currency=stage.currency,
+        currency=market.currency,
         amount=line.amount,
         lines=(line,),
         signed_at=now - timedelta(days=days),

@@ -8,7 +8,7 @@ from services.demonstration.client import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoMarket:
     """Who plays, the members by the key of their player, the SKUs by name, and the money that the market buys in."""
 
     players: Cast
