@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -10,7 +9,7 @@ from catalogue.categories import CPV
 from catalogue.identifiers import read_identifier
 from catalogue.rules import require_repeat
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
-from events.bounds import Code, Few, Name, Password
+from events.bounds import Code, Few, Instant, Name, Password, Reason
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.values import Category
@@ -68,6 +67,14 @@ class Registration(Registrant, frozen=True, kw_only=True):
     """``categories`` are CPV codes, or their beginnings, that a supplier works in."""
 
     categories: Few[Category] = ()
+
+
+class NewState(msgspec.Struct, frozen=True, kw_only=True):
+    """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
+
+    state: Code
+    reason: Reason
+    until: Instant | None = None
 
 
 class NewMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,14 +194,13 @@ async def must_be_free(tx: Transaction, email: str) -> None:
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
 
 
-async def set_state(
-    tx: Transaction, organisation_id: str, state: str, reason: str, until: datetime | None = None
-) -> Organisation:
+async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> Organisation:
     """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
     suspensions hold, and only its own is the administrator's to end.
 
     Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
     """
+    state, reason, until = wanted.state, wanted.reason, wanted.until
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
         raise Missing("organisation", organisation_id)
@@ -228,7 +234,7 @@ async def _restate(tx: Transaction, organisation: Organisation) -> Organisation:
 
 
 async def _change(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
-    await store.save_state(tx, organisation.organisation_id, changed.state, changed.until, changed.reason)
+    await store.save_state(tx, changed)
     tx.emit(changed)
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
 
