@@ -214,7 +214,11 @@ def next_state(
     returned or archived without saying why."""
     after = _NEXT.get((state, step))
     if after is None:
-        raise WrongState(f"A SKU in state {state} cannot {step}.", state=str(state), step=str(step))
+        raise WrongState(
+            f"The state of this SKU is “{state}”: that is not possible any more. Load the page again.",
+            state=str(state),
+            step=str(step),
+        )
     if step is Step.SUBMIT and (broken := broken_rules(sku, rules)):
         raise broken[0]
     if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):

@@ -74,6 +74,8 @@ Check = Callable[[Any, datetime | None], None]
 ANY = Range(Decimal(-(10**20)), Decimal(10**20), 60)
 _HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters by name that nobody can see."""
+_UNSEEN = "CZM"
+"""Categories of Unicode without a shape of their own: controls, spaces, and marks, which need a letter."""
 _MOST_WHOLE = 10**9
 HIGHEST_EXPONENT = 30
 HIGHEST_FLOAT = 1e15
@@ -93,12 +95,17 @@ def check_text(text: str, breaks: bool = True) -> None:
     though it is not blank. Whether a blank one will do is the rules' affair."""
     if _CONTROL.search(text) or (not breaks and _BREAKS.search(text.strip())):
         raise OutOfBounds("control-character")
-    if not text.isascii() and text.strip() and not any(map(_visible, text)):
+    if shows_nothing(text):
         raise OutOfBounds("invisible-text")
 
 
+def shows_nothing(text: str) -> bool:
+    """Whether a text that is not blank has no letter that can be seen."""
+    return not text.isascii() and bool(text.strip()) and not any(map(_visible, text))
+
+
 def _visible(letter: str) -> bool:
-    return unicodedata.category(letter)[0] not in "CZ" and letter not in _HIDDEN
+    return unicodedata.category(letter)[0] not in _UNSEEN and letter not in _HIDDEN
 
 
 def check_number(number: Decimal, within: Range = ANY) -> None:

@@ -45,6 +45,8 @@ Say = Callable[[str], None]
 CLOCK_MARGIN = timedelta(minutes=1)
 """What is published once more begins so much before the noted instant: the database's clock may have been set back meanwhile."""
 BATCH = 2000
+WITHOUT_A_MARKET = {"cache", "ports.json", "secrets"}
+"""What other commands, such as ``lonja doctor``, leave in a home in which no market ever ran."""
 
 
 class NotEmpty(Exception):
@@ -123,7 +125,7 @@ def restore(config: Config, directory: Path, say: Say) -> None:
     mark = config.home / UNFINISHED
     if mark.exists():
         _empty(config.home)
-    if config.home.exists() and any(path.name != "cache" for path in config.home.iterdir()):
+    if config.home.exists() and any(path.name not in WITHOUT_A_MARKET for path in config.home.iterdir()):
         raise NotEmpty(f"{config.home} is not empty: name another home with LONJA_HOME, and nothing is overwritten")
     _check_database(directory)
     config.home.mkdir(parents=True, exist_ok=True)
@@ -131,6 +133,7 @@ def restore(config: Config, directory: Path, say: Say) -> None:
     try:
         for name in ("secrets", "mail"):
             if (directory / name).exists():
+                shutil.rmtree(config.home / name, ignore_errors=True)
                 shutil.copytree(directory / name, config.home / name)
         say("the database")
         postgres.adopt(config.home, directory / "postgres")

@@ -32,6 +32,7 @@ CHECK_EVERY = 5.0
 ASLEEP_SECONDS = 3.0
 """If the supervisor itself did not run for this many seconds, that time does not count as the silence of any process."""
 KEEP_HOUSE_EVERY = 5.0
+STOPPED = "ended in good order, as somebody else asked it to"
 
 
 @dataclass
@@ -101,7 +102,8 @@ class Supervisor:
                 trouble = f"could not be supervised: {failure!r}"
             kept.failures += 1
             pause = min(0.25 * 2 ** min(kept.failures - 1, 10), LONGEST_PAUSE)
-            self._say(f"CRASH: {kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
+            crash = "" if trouble == STOPPED else "CRASH: "
+            self._say(f"{crash}{kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
             if kept.failures >= FAILING_AFTER:
                 self._say(
                     f"FAILING: {kept.name} has failed {kept.failures} times in a row; it is tried again and again, all else goes on. "
@@ -161,6 +163,8 @@ class Supervisor:
                 self._mark(
                     kept, State.degraded, f"it runs, but its heartbeat is missing; after {most:.0f} s it is restarted"
                 )
+        if child.exit_code == 0:
+            return STOPPED
         return f"ended with signal {-child.exit_code}" if child.exit_code < 0 else f"ended with code {child.exit_code}"
 
     async def _notice_sleep(self) -> None:

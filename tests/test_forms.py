@@ -132,3 +132,24 @@ def test_enter_never_asks_for_the_fields_of_another_button() -> None:
         for form in ANY_FORM.findall(text):
             hidden = [each for each in BUTTON.findall(form) if "display:none" in each]
             assert all("formnovalidate" in each or "novalidate" in form.partition(">")[0] for each in hidden), name
+
+
+AN_ERROR = re.compile(r"<p[^>]*\berror\b[^>]*>")
+STANDING = {
+    "auctions/new.html",
+    "conduct/appeals.html",
+    "conduct/record.html",
+    "contracts/refusals.html",
+    "quotes/new.html",
+}
+"""Templates with an error that is no answer to a form: a queue is overdue, an organisation is suspended, a SKU is gone."""
+
+
+def test_what_is_wrong_with_a_form_is_found_by_the_script_that_shows_it() -> None:
+    """By a role or an id: lonja.js looks for these."""
+    hidden = {
+        name: [each for each in AN_ERROR.findall(text) if "role=" not in each and "id=" not in each]
+        for name, text in templates().items()
+    }
+    assert {name for name, found in hidden.items() if found} == STANDING
+    assert AN_ERROR.findall("<p class=\"{{ 'error' if x }}\">") and AN_ERROR.findall('<p class="error">')

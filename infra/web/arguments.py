@@ -48,6 +48,9 @@ Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
 """A parameter that may come several times in the query."""
 Region = Annotated[str | None, QueryParameter(pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?)?$")]
 """A country or region by its code: BR, BR-SE."""
+CategoryCode = Annotated[
+    str, QueryParameter(pattern=r"^([0-9]{1,8}(-[0-9])?)?$", description="A CPV code, or its beginning; empty for all")
+]
 PageNumber = Annotated[
     int, QueryParameter(name="page", ge=1, le=PAGES, description="From 1; behind the last page the list is empty.")
 ]

@@ -14,7 +14,7 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
-from infra.web.arguments import NUMBER, number_in
+from infra.web.arguments import NUMBER, CategoryCode, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
@@ -63,7 +63,7 @@ class CatalogueApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         q: Words = "",
-        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
+        category: CategoryCode = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
         price_from: Annotated[
             str | None, QueryParameter(description="Of one pack, VAT included", pattern=NUMBER)
@@ -71,7 +71,8 @@ class CatalogueApi(Controller):
         price_to: Annotated[str | None, QueryParameter(pattern=NUMBER)] = None,
         eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
         attribute: Annotated[
-            list[Title] | None, QueryParameter(description="name=value, several times", max_items=20)
+            list[Annotated[Title, Meta(pattern=views.NAMED_VALUE)]] | None,
+            QueryParameter(description="name=value, several times", max_items=20),
         ] = None,
         page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES)] = 1,
         sort: FromQuery[Literal["relevance", "price"]] = "relevance",

@@ -128,6 +128,10 @@ class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
     offers: list[RankedOffer]
 
 
+NAMED_VALUE = r"^[^=]*[^=\s][^=]*=.*\S"
+"""An attribute that is searched for: "name=value"."""
+
+
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """A reader's search. ``price_from`` and ``price_to`` are of one pack in the market's currency; ``attributes`` read "name=value";
     ``region`` is where prices are for, and with ``served`` a filter."""
@@ -176,7 +180,7 @@ def _wanted(asked: Search, currency: str) -> Wanted:
         category=asked.category or None,
         region=asked.region if asked.served and asked.region else None,
         eco_label=asked.eco or None,
-        attributes=tuple((name, value) for name, _, value in pairs if name and value),
+        attributes=tuple((name, value) for name, _, value in pairs),
         price_from=_bound(asked.price_from, currency),
         price_to=_bound(asked.price_to, currency),
         sort="price" if asked.sort == "price" else "relevance",

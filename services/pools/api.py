@@ -10,6 +10,7 @@ from catalogue.policy import load as load_policy
 from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
+from infra.web.arguments import CategoryCode
 from services.pools import handlers, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.store.listing import Summary, search
@@ -32,7 +33,7 @@ class PoolsApi(Controller):
         ground: FromGround,
         group: Annotated[Literal["", "enrolling", "running", "done"], QueryParameter(description="Empty for all")] = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
-        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
+        category: CategoryCode = "",
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> list[Summary]:

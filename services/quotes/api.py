@@ -23,6 +23,7 @@ from infra.web import (
     allow,
     clean,
 )
+from infra.web.arguments import CategoryCode
 from infra.web.errors import NotFound
 from services.quotes import handlers
 from services.quotes.handlers import NewQuote, NewRequest
@@ -65,7 +66,7 @@ class QuotesApi(Controller):
         self,
         ground: FromGround,
         group: Annotated[Literal["", "open", "choosing", "closed"], QueryParameter(description="Empty for all")] = "",
-        category: Short = "",
+        category: CategoryCode = "",
         region: Short = "",
         q: Short = "",
         page: PageNumber = 1,

@@ -11,6 +11,8 @@ from services.recommender.training import train_when_due
 
 LISTS_EVERY = 1.0
 TRAINING_EVERY = 20.0
+LONGEST_ROUND = 600.0
+"""A round of lists may first teach a new child process all the awards of a large import."""
 LONGEST_TRAINING = 1800.0
 
 
@@ -23,4 +25,7 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     async def train(_: Transaction) -> int:
         return await train_when_due(ground)
 
-    return (Timer("lists", LISTS_EVERY, make_lists), Timer("training", TRAINING_EVERY, train, longest=LONGEST_TRAINING))
+    return (
+        Timer("lists", LISTS_EVERY, make_lists, longest=LONGEST_ROUND),
+        Timer("training", TRAINING_EVERY, train, longest=LONGEST_TRAINING),
+    )

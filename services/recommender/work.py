@@ -8,6 +8,7 @@ import traceback
 
 import msgspec
 
+from infra.beside import YIELDING, end_without
 from recommender import Model, Recommendation, SupplierProfile, in_turns, retrain, train
 from services.recommender.engine import (
     Advice,
@@ -25,8 +26,6 @@ from services.recommender.engine import (
 )
 from services.recommender.words import in_words
 
-NICENESS = 5
-"""Bids come first."""
 REASONS = 4
 """The strongest; more are not read."""
 
@@ -90,7 +89,8 @@ class Desk:
 
 
 def main() -> None:
-    os.nice(NICENESS)
+    os.nice(YIELDING)
+    end_without(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes our input
     answers, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing that prints may come between the answers
     desk = Desk()

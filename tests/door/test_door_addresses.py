@@ -233,6 +233,7 @@ async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outsid
         "/quotes?group=banana",
         "/register?as=banana",
         "/api/observatory/items?grade=banana",
+        *(f"/api/{listed}?category=banana" for listed in ("auctions", "catalogue/skus", "pools", "quotes")),
         "/api/observatory/items?page=0",
         "/api/observatory/reference?sku=x&quantity=1e-400000000",
         "/api/observatory/reference?sku=x&quantity=1e400000000",
@@ -247,7 +248,12 @@ async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outsid
         "/auctions/new?sku=" + "x" * 201,
         "/auctions/new?sku=x&quantity=" + "9" * 201,
         "/catalogue?region=banana",
-        "/catalogue?attribute=" + "x" * 701,
+        "/catalogue?attribute=colour%3D" + "x" * 701,
+        *(
+            f"{path}?attribute={text}"
+            for path in ("/catalogue", "/api/catalogue/skus")
+            for text in ("banana", "%3D", "colour%3D", "%20%3Dred", "colour%3D%20")
+        ),
         "/catalogue/skus/x?region=banana",
     ],
 )

@@ -31,13 +31,12 @@ def test_a_backup_is_never_mixed_with_other_files(tmp_path: Path) -> None:
 
 def test_a_home_that_is_not_empty_is_never_overwritten(tmp_path: Path) -> None:
     home, directory = tmp_path / "home", tmp_path / "backup"
-    home.mkdir()
-    (home / "ports.json").touch()
+    (home / "postgres").mkdir(parents=True)
     directory.mkdir()
     (directory / "manifest.json").write_text('{"release":"1","begun":"2026-01-01T00:00:00Z","topics":{},"groups":{}}')
     with pytest.raises(backup.NotEmpty, match="nothing is overwritten"):
         backup.restore(a_config(home), directory, lines)
-    assert [path.name for path in home.iterdir()] == ["ports.json"]
+    assert [path.name for path in home.iterdir()] == ["postgres"]
 
 
 def test_a_directory_without_a_manifest_is_no_backup_and_leaves_no_home(tmp_path: Path) -> None:

@@ -54,6 +54,20 @@ async def test_a_crashed_part_is_started_again_and_said(tmp_path: Path) -> None:
     assert read_state(tmp_path) == {}
 
 
+async def test_a_part_that_somebody_asked_to_end_did_not_crash_and_is_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    keeper = Supervisor(tmp_path, said.append)
+    obliging = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('on', flush=True); time.sleep(60)"
+    await keeper.start([a_part(command=(sys.executable, "-c", obliging))])
+    first = read_state(tmp_path)["part"]["pid"]
+    await until(lambda: "on" in (tmp_path / "logs/part.log").read_text())
+    os.kill(first, signal.SIGTERM)
+    await until(lambda: read_state(tmp_path)["part"]["pid"] != first)
+    assert any("part ended in good order" in line for line in said)
+    assert not any("CRASH" in line for line in said)
+    await keeper.stop()
+
+
 async def test_a_part_that_crashes_again_and_again_is_marked_as_failing_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

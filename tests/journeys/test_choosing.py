@@ -102,6 +102,7 @@ async def test_the_other_form_of_the_page_comes_along_too(meet: Meet, path: str)
     await speaks(agency.page, "es")
     await is_whole(agency.page, number)
     await expect(agency.page.locator("#reason")).to_have_value(NO)
+    await expect(agency.page.locator("#reason")).to_be_visible()  # its fold is open
 
 
 async def test_without_a_script_it_stays_on_the_page_and_says_what_is_emptied(meet: Meet, path: str) -> None:

@@ -86,23 +86,27 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 // A refused form may be long: what is wrong is shown, wherever it stands, and read out. The link to what is said beside a field leads on
-// into that field.
+// into the first such field of the page.
+function unfold(element) {
+  for (let each = element; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+}
+
 function show(mistake) {
-  for (let each = mistake; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+  unfold(mistake);
   const field = mistake.id ? document.querySelector(`[aria-describedby~="${CSS.escape(mistake.id)}"]`) : null;
   const shown = field?.matches("input, select, textarea") ? field : mistake;
   if (shown === mistake) mistake.tabIndex = -1;
   shown.focus({ preventScroll: true });
-  const { top, bottom } = shown.getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) shown.scrollIntoView({ block: "center" });
+  const { top, bottom, left, right } = mistake.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight || left < 0 || right > innerWidth) mistake.scrollIntoView({ block: "center" });
 }
 addEventListener("load", () => {
-  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id$="-note"]');
+  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id]');
   if (mistake && !location.hash && document.activeElement === document.body) show(mistake);
 });
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.('p.error a[href^="#"]');
-  const mistake = link && document.getElementById(link.hash.slice(1));
+  const link = event.target.closest?.('main p.error[role="alert"] a[href$="-note"]');
+  const mistake = link && document.querySelector("main p.error[id]");
   if (!mistake) return;
   event.preventDefault();
   show(mistake);
@@ -157,8 +161,10 @@ function fillIn(form, fields) {
     if (!element) continue;
     met.add(element);
     if (each.hidden) continue;
+    const before = isChoice(element) ? element.checked : element.value;
     if (isChoice(element)) element.checked = each.on;
     else element.value = each.value;
+    if (before !== (isChoice(element) ? element.checked : element.value)) unfold(element);
   }
 }
 

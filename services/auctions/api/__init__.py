@@ -29,6 +29,7 @@ from infra.web import (
     allow,
     clean,
 )
+from infra.web.arguments import CategoryCode
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi, on_blocked
@@ -137,7 +138,7 @@ class AuctionsApi(Controller):
         self,
         ground: FromGround,
         status: FromQuery[Literal["", "open", "closed"]] = "",
-        category: Short = "",
+        category: CategoryCode = "",
         region: Short = "",
         q: Words = "",
         page: PageNumber = 1,

@@ -31,8 +31,9 @@ from services.catalogue.views import Search, WantedPrices
 COUNTRIES_OFFERED = 3
 VALUES_SHOWN = 8
 NAMES_SHOWN = 4
-Attributes = Annotated[list[Annotated[str, Meta(max_length=700)]] | None, QueryParameter(max_items=100)]
-"""Each as "name=value"."""
+Attributes = Annotated[
+    list[Annotated[str, Meta(max_length=700, pattern=views.NAMED_VALUE)]] | None, QueryParameter(max_items=100)
+]
 
 
 class SearchForm(msgspec.Struct, kw_only=True):

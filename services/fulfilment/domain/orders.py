@@ -234,9 +234,12 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
     if delivery.status == "assessed" and (delivery.accepted, delivery.reasons) == (accepted, reasons):
         return ()
     if delivery.status != "reported":
-        said = delivery.outcome or delivery.status
+        state = "accepted in part" if delivery.outcome == "partly" else delivery.outcome or delivery.status
         raise AnsweredAlready(
-            f"The delivery {delivery.number} is {said} already.", about="delivery", number=delivery.number, state=said
+            f"Delivery {delivery.number} was answered already ({state}). Load the page again.",
+            about="delivery",
+            number=delivery.number,
+            state=state,
         )
     require_undisputed(execution, Matter("delivery", delivery.number))
     bounds.require_reasons_within(execution, reasons)

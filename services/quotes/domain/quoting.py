@@ -220,6 +220,13 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
             )
         assert line.quantity is not None, "the opening checks it"
         amount = round_money(line.quantity * price, request.opened.currency)
+        if amount <= 0:
+            raise PriceNotPositive(
+                f"At a price of {price:,f}, line {line.line_id} comes to nothing: ask more.",
+                field=f"price-{line.line_id}",
+                price=price,
+                line_id=line.line_id,
+            )
         lines.append(
             structs.replace(line, unit_price=price, amount=amount, vat_rate=command.vat_rate, vat_included=True)
         )

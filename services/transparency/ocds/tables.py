@@ -228,5 +228,5 @@ def _is_total(cells: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=50_000)
 def _clean(cell: str) -> str:
-    text = " ".join(cell.replace("\x00", "").split())
+    text = " ".join(cell.split())
     return "" if text.casefold() in vocabulary.NOTHING else text

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from catalogue.money import UnknownCurrency, minor_units
+from events.limits import shows_nothing
 from services.transparency.ocds import vocabulary
 
 MAX_KINDS = 2_000
@@ -106,17 +107,21 @@ class NotUnderstood:
         return self.kinds.total()
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What may make a text that shows nothing, and is printable to Python."""
 _TEXTS = frozenset({str, int, Decimal, float})
 
 
 def is_clean(text: str) -> bool:
     """It holds nothing that :func:`read_text` takes out or reports; most texts do not."""
-    return text.isprintable() and "\ufffd" not in text
+    return text.isprintable() and "\ufffd" not in text and (text.isascii() or not _UNSEEN.search(text))
 
 
 def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
-    """Text without control characters and lone surrogates; numbers become text, "" is absence."""
+    """Text without control characters, marks of direction and lone surrogates; numbers become text, "" is absence."""
     if value is None:
         return ""
     if type(value) not in _TEXTS:
@@ -124,8 +129,13 @@ def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
         return ""
     text = str(value)
     if not text.isprintable():
-        text = _CONTROL.sub("", text)
+        text, left_out = _CONTROL.subn("", text)
+        if left_out:
+            ledger.add(f"{field}: characters that cannot be shown", text)
     text = text.strip()
+    if shows_nothing(text):
+        ledger.add(f"{field}: no letter that can be seen", text)
+        return ""
     if "\ufffd" in text:
         ledger.add(f"{field}: letters lost by the publisher (U+FFFD)", text)
     return text

@@ -199,7 +199,10 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     _, queue = await seen(town, MODERATOR, "/contracts/disputes")
     assert "It was dry" in queue and f"{page}#dispute-1" in queue
     assert "Disputes to decide" in (await seen(town, MODERATOR, "/contracts"))[1]
+    early = (await seen(town, MODERATOR, f"/contracts/{work.contract_id}/disputes/1"))[1]
+    assert "You can decide when the other side has answered" in early and 'id="decide-1"' not in early
     await filled(work, work.buyer, "dispute-answer", number=1, asks="stands", words="It rained")
+    assert 'id="decide-1"' in (await seen(town, MODERATOR, f"/contracts/{work.contract_id}/disputes/1"))[1]
     async with town.market.browser(MODERATOR) as browser:
         decision = f"/contracts/{work.contract_id}/disputes/1/decision"
         unsaid = await browser.post(decision, {"outcome": "stands", "explanation": ""})

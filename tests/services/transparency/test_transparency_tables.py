@@ -440,10 +440,24 @@ def test_a_damaged_letter_is_counted_once_in_whatever_column_it_is(
         assert counted and set(counted) == {number}, dict(ledger.kinds)
 
 
-def test_what_is_no_letter_is_taken_out_of_a_cell(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+@pytest.mark.parametrize("hidden", ["\x00", "\x01", "\u202e", "\u2066"])
+def test_what_is_no_letter_is_taken_out_of_a_cell_and_counted(
+    publish: Callable[..., Path], ledger: NotUnderstood, hidden: str
+) -> None:
     small = load_mapping(publish(SMALL, "small.toml"))
-    (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", "Pa\x01per"), "f.csv"), small, ledger)
-    assert isinstance(found, Process) and found.title == "Paper" and not ledger.kinds
+    (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", f"Pa{hidden}per"), "f.csv"), small, ledger)
+    assert isinstance(found, Process) and found.title == "Paper"
+    assert ledger.kinds == {"item: characters that cannot be shown": 1}
+
+
+@pytest.mark.parametrize("unseen", ["\ufe0f", "\u3164", "\U000e0100\u034f"])
+def test_a_cell_that_shows_nothing_is_empty_and_counted(
+    publish: Callable[..., Path], ledger: NotUnderstood, unseen: str
+) -> None:
+    small = load_mapping(publish(SMALL, "small.toml"))
+    (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", unseen), "f.csv"), small, ledger)
+    assert not isinstance(found, Process) or found.title != unseen
+    assert ledger.kinds["item: no letter that can be seen"] == 1
 
 
 ALONE = "a quote stands alone within quotes; write it twice"
