@@ -93,6 +93,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: date
 
 
+class Need(msgspec.Struct, frozen=True):
+    """What a buyer needs: so many packs, delivered to a region (ISO 3166-2, or a country), on a day of its own calendar."""
+
+    quantity: Decimal
+    region: str
+    on: date
+
+
 class Priced(msgspec.Struct, frozen=True, tag="priced"):
     """``net`` and ``gross`` are per pack, not rounded below four extra digits; ``total`` is the rounded gross amount due."""
 
@@ -253,11 +261,12 @@ def vat_exclusive(price: Money, vat_rate: Decimal, vat_included: bool) -> Money:
     return unit_price(price, 1 + vat_rate / 100 if vat_included else Decimal(1))
 
 
-def price_for(offer: Offer, quantity: Decimal, region: str, on: date) -> PriceAnswer:
-    """What ``quantity`` packs delivered to ``region`` cost on that day of the buyer, or why the offer is not available for them.
+def price_for(offer: Offer, need: Need) -> PriceAnswer:
+    """What the need costs by the offer, or why the offer is not available for it.
 
     An offer is valid from its publication on. Its first day is counted at the supplier, which may be a day ahead of the buyer.
     """
+    quantity, region, on = need.quantity, need.region, need.on
     if on > offer.valid_until:
         return NotAvailable(
             "offer-not-valid",
@@ -293,18 +302,16 @@ def landed_price(answer: Priced, pack_size: Decimal) -> Money:
     return unit_price(answer.gross, pack_size)
 
 
-def rank(
-    offers: Iterable[Offer], *, pack_size: Decimal, quantity: Decimal, region: str, on: date, currency: str
-) -> tuple[Ranked, ...]:
+def rank(offers: Iterable[Offer], need: Need, *, pack_size: Decimal, currency: str) -> tuple[Ranked, ...]:
     """The offers of one SKU by landed price in the market's currency, ties by id; those not available last, with why."""
-    ranked = [_ranked(offer, pack_size, quantity, region, on, currency) for offer in offers]
+    ranked = [_ranked(offer, need, pack_size, currency) for offer in offers]
     return tuple(
         sorted(ranked, key=lambda row: (row.landed is None, row.landed and row.landed.amount, row.offer.offer_id))
     )
 
 
-def _ranked(offer: Offer, pack_size: Decimal, quantity: Decimal, region: str, on: date, currency: str) -> Ranked:
-    answer = price_for(offer, quantity, region, on)
+def _ranked(offer: Offer, need: Need, pack_size: Decimal, currency: str) -> Ranked:
+    answer = price_for(offer, need)
     if isinstance(answer, Priced) and offer.currency != currency:
         answer = NotAvailable(
             "other-currency",

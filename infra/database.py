@@ -186,7 +186,10 @@ class Transaction:
             yield Once(os.urandom(32))
             return
         name = "/".join(part for part in (act, caller, key.replace("\x00", "")) if part)
-        async with once(await self.raw(), self.service, self._secret, name, body, caller, answer) as request:
+        db = await self.raw()
+        async with once(
+            db, self.service, name, secret=self._secret, body=body, caller=caller, answer=answer
+        ) as request:
             yield request
 
     async def claim(self, event_ids: Sequence[str]) -> set[str]:

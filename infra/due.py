@@ -81,20 +81,20 @@ class Due(Generic[T, K]):
         """Handle them together. Handle each by itself if that fails or if one of them failed before, so that one locked row does not
         delay the others again. Returns the errors by key."""
         if not any(self._key(each) in self.troubles for each in found):
-            first = await self._tried(tx, found) if found else None
+            first = await self._try(tx, found) if found else None
             if first is None:
                 return {}
             if len(found) == 1:
                 return {self._key(found[0]): first}
         await (await tx.raw()).execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
-        errors = {self._key(each): await self._tried(tx, [each]) for each in found}
+        errors = {self._key(each): await self._try(tx, [each]) for each in found}
         return {key: error for key, error in errors.items() if error is not None}
 
     def _forget(self, still: Sequence[K]) -> None:
         """Forget failed items that may be tried again but are not due any more: another process did them, or they are of no use now."""
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
-    async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
+    async def _try(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
         """Returns the error of these items, after their changes are undone, or None. If the database is unavailable, raises its error."""
         try:
             async with tx.savepoint():

@@ -53,7 +53,7 @@ class Once(Generic[A]):
 
 @asynccontextmanager
 async def once(
-    db: asyncpg.Connection, service: str, secret: bytes, name: str, body: object, caller: str, kind: type[A]
+    db: asyncpg.Connection, service: str, name: str, *, secret: bytes, body: object, caller: str, answer: type[A]
 ) -> AsyncIterator[Once[A]]:
     """See :meth:`infra.database.Transaction.once`."""
     if len(name) > LONGEST_KEY * 2:
@@ -70,7 +70,7 @@ async def once(
             found["caller"] == caller and hmac.compare_digest(found["body_digest"], digest)
         ):
             raise KeyReused
-        yield Once(random, _decoded(found["answer"], kind))
+        yield Once(random, _decoded(found["answer"], answer))
         return
     first: Once[A] = Once(random)
     yield first

@@ -188,7 +188,7 @@ async def _keep(
     await after_the_forgotten(ground.database, [service.name], bootstrap, group, topics)
     while True:
         given_up = asyncio.Event()
-        app = create_app(ground, bootstrap, kafka, service, view, turns, given_up)
+        app = create_app(ground, bootstrap, kafka, service, view, turns=turns, given_up=given_up)
         resumed = asyncio.create_task(_resumed(ground, view))
         passed = asyncio.create_task(given_up.wait())
         ended = asyncio.create_task(app.wait_until_stopped())
@@ -243,6 +243,7 @@ def create_app(
     kafka: Producer,
     service: Service,
     view: View,
+    *,
     turns: Turns | None = None,
     given_up: asyncio.Event | None = None,
 ) -> faust.App:

@@ -8,6 +8,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from catalogue.actors import Actor
 from infra.signing import signing_key
 
 ISSUER = "lonja"
@@ -38,6 +39,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     language: str = "en"
     token_id: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.organisation_id, self.member_id)
 
     def may(self, *roles: str) -> bool:
         return any(role in self.roles for role in roles)

@@ -62,6 +62,12 @@ MARKET, DEMONSTRATION = "market", "demonstration"
 """Rooms beside the services: what several of them know, and what plays them all."""
 MOST_LINES = 400
 """Of a module; a longer one becomes a package that is split by noun."""
+MOST_POSITIONAL = 6
+"""Parameters of a function that come by position; where more belong together they are a value, such as Deciding, Need or Actor."""
+ROUTES = ("get", "post", "put", "patch", "delete", "head")
+"""Decorators of functions whose parameters are those of an address. A command's are its options."""
+COMMANDS = ("services/demonstration/simulate.py",)
+"""Commands of the market that another file registers."""
 IMPURE_CALLS = (
     "datetime.datetime.now",
     "datetime.datetime.utcnow",
@@ -138,6 +144,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         yield from unbounded(path, tree, named)
     if path not in BY_NAME and any(each in IMPORTS_BY_NAME for each in named.values()):
         yield f"{path}: imports by name"
+    if path not in COMMANDS:
+        yield from long_signatures(path, tree)
     nodes = list(ast.walk(tree)) if room in PURE or domain else []
     for call in nodes:
         if isinstance(call, ast.Call) and (called := in_full(call.func, named)) in IMPURE_CALLS:
@@ -163,6 +171,18 @@ def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
             known = in_full(call.func, named) in CONVERTS
             if known and ast.unparse(call) not in OF_OUR_OWN.get(path, ()):
                 yield f"{path}:{call.lineno}: what is typed is read within bounds, not by {ast.unparse(call)}"
+
+
+def long_signatures(path: str, tree: ast.AST) -> Iterator[str]:
+    """Functions that take too much by position. A constructor is exempt: wiring names what it gives to one."""
+    for node in statements(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
+            decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
+            if any(each in ROUTES or each.endswith(".command") for each in decorators):
+                continue
+            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in ("self", "cls")]
+            if len(names) > MOST_POSITIONAL:
+                yield f"{path}:{node.lineno}: {node.name} takes {len(names)} arguments by position, more than {MOST_POSITIONAL}"
 
 
 def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[str]:
@@ -315,6 +335,10 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
         ("services/pools/api.py", "from services.pools.pages import shown", "is in views"),
         ("services/pools/service.py", "import faust", "faust is kept out"),
         ("infra/x.py", "x = 1\n" * (MOST_LINES + 1), "has 401 lines"),
+        ("services/x/domain/y.py", "def end(a, b, c, d, e, f, g): ...", "end takes 7 arguments by position"),
+        ("services/x/domain.py", "class Deal:\n    def end(self, a, b, c, d, /, e, f, g): ...", "takes 7 arguments"),
+        ("catalogue/x.py", "def outer():\n    async def inner(a, b, c, d, e, f, g=1): ...", "inner takes 7 arguments"),
+        ("services/x/store.py", "@asynccontextmanager\nasync def open(a, b, c, d, e, f, g): ...", "takes 7 arguments"),
         ("services/x/pages/y.py", "import msgspec as m\nx = m.convert(fields, Y)", "within bounds"),
         ("services/x/pages.py", "from decimal import Decimal as D\nx = D(fields['x'])", "within bounds"),
         ("services/x/api.py", "x = int(text)", "within bounds"),
@@ -334,3 +358,11 @@ def test_what_is_allowed_is_not_complained_of() -> None:
     assert list(breaches("services/pools/agents.py", "import faust")) == []
     assert list(breaches("services/pools/store.py", "from services.market.replicas import Skus")) == []
     assert list(breaches("catalogue/x.py", "from datetime import date as d\nx = d.fromisoformat('2026-11-29')")) == []
+    assert list(breaches("services/pools/domain.py", "def end(a, b, c, d, e, f, *, g, h): ...")) == []
+    assert (
+        list(
+            breaches("services/pools/api.py", "class Api:\n    @get('/')\n    def list(self, a, b, c, d, e, f, g): ...")
+        )
+        == []
+    )
+    assert list(breaches("services/pools/cli.py", "@app.command()\ndef add(a, b, c, d, e, f, g): ...")) == []

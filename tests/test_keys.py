@@ -16,7 +16,7 @@ from infra.web.app import guarded
 from tests.market import Market
 from tests.services.accounts import test_accounts as accounts
 from tests.services.accounts.test_accounts import PASSWORD
-from tests.services.catalogue.stall import Stall
+from tests.services.catalogue.market_builders import Stall
 from tests.services.pools import test_pools_service as pools
 from tests.services.quotes import test_quotes_service as quotes
 from tests.test_access import UNSAFE, composed, routes

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from infra.ids import new_id
 from infra.web import openapi
 from tests.market import Market
-from tests.services.auctions.scenes import paper
+from tests.services.auctions.market_builders import paper
 from tests.test_access import composed, routes
 
 DOCUMENT = "/api/schema/openapi.json"

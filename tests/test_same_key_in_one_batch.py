@@ -27,7 +27,7 @@ from services.recommender.agents import interests
 from services.recommender.handlers import reactions as recommender
 from tests.infra.test_reactions import told
 from tests.market import Market
-from tests.services.observatory.stories import a_contract, its_award, its_end
+from tests.services.observatory.builders import a_contract, its_award, its_end
 
 PAPER = Category(code="30197630-1", title="Paper")
 ELSEWHERE = Source(publisher="Elsewhere", document="file:1")

@@ -8,9 +8,9 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
 from tests.services.accounts.test_accounts import PASSWORD
-from tests.services.auctions.scenes import paper
-from tests.services.catalogue.stall import some_terms
-from tests.services.contracts.market_told import Town, a_won_auction, an_offer, in_time
+from tests.services.auctions.market_builders import paper
+from tests.services.catalogue.market_builders import some_terms
+from tests.services.contracts.market_builders import Town, a_won_auction, an_offer, in_time
 from tests.services.contracts.test_contracts_signed import signed
 
 

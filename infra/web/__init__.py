@@ -21,7 +21,9 @@ from infra.web.arguments import (
     form_list,
 )
 from infra.web.forms import (
+    BLANK,
     CHOSEN,
+    Filled,
     beside,
     instant_in,
     misfits,
@@ -37,12 +39,14 @@ from infra.web.leafing import leaf, leafed
 from infra.web.pages import page, redirect
 
 __all__ = [
+    "BLANK",
     "BY_LINK",
     "CHOSEN",
     "LOADED_AGAIN",
     "MEMBERS",
     "PUBLIC",
     "STREAMED",
+    "Filled",
     "FromGround",
     "FromKeyed",
     "IdempotencyKey",

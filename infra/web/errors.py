@@ -113,7 +113,7 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
     fresh = isinstance(error, KeyReused)
-    return _answer(request, 422, "refused by a rule", str(error), more, told(error), fresh_key=fresh)
+    return _answer(request, 422, "refused by a rule", str(error), more, said=told(error), fresh_key=fresh)
 
 
 NOT_UNDERSTOOD = {
@@ -144,7 +144,7 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
     if request.method != "POST" and wants_page(request):
         return _on_wrong_address(request, error, status, detail)
     said = gettext("Something that you entered %(said)s.", said=said_of(error))
-    return _answer(request, status, "out of bounds", detail, more, said)
+    return _answer(request, status, "out of bounds", detail, more, said=said)
 
 
 def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, status: int, detail: str) -> Response[Any]:
@@ -153,11 +153,13 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
     head = gettext("This was not understood")
     if error.code == "missing":
         said = gettext("The address of this page needs a value for “%(name)s”.", name=name)
-        return _answer(request, status, "out of bounds", detail, {}, said, (head, gettext("Start from the home page.")))
+        return _answer(
+            request, status, "out of bounds", detail, {}, said=said, words=(head, gettext("Start from the home page."))
+        )
     if name not in request.query_params:
         said = gettext("The address of this page has a part that cannot be right.")
         words = head, gettext("Start from the home page.")
-        return _answer(request, status, "out of bounds", detail, {}, said, words)
+        return _answer(request, status, "out of bounds", detail, {}, said=said, words=words)
     wrong = error if error.code != "wrong-type" else OutOfBounds("not-as-written")
     said = gettext(
         "In the address of this page, “%(name)s” %(said)s.",
@@ -166,7 +168,7 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
     )
     words = head, gettext("What follows the question mark in the address can be left out.")
     link = _address(request.url.path), gettext("Load the page without it")
-    return _answer(request, status, "out of bounds", detail, {}, said, words, link=link)
+    return _answer(request, status, "out of bounds", detail, {}, said=said, words=words, link=link)
 
 
 def _address(path: str, query: str = "") -> str:
@@ -189,7 +191,7 @@ def on_long_address(request: Request[Any, Any, Any], error: LongAddress) -> Resp
     whole = request.scope[LONG_ADDRESS] and can_be_loaded(request.app, path)  # type: ignore[literal-required]
     link = (_address(path), gettext("Load the page without it")) if whole else None
     title = HTTPStatus(error.status_code).phrase
-    return _answer(request, error.status_code, title, error.detail, {}, said, words, link=link)
+    return _answer(request, error.status_code, title, error.detail, {}, said=said, words=words, link=link)
 
 
 @_to_the_reader
@@ -214,7 +216,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     link = (
         (_page_above(request), gettext("Load the page")) if error.status_code == 405 and wants_page(request) else None
     )
-    answer = _answer(request, error.status_code, title, error.detail, {}, said, words, link=link)
+    answer = _answer(request, error.status_code, title, error.detail, {}, said=said, words=words, link=link)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -249,7 +251,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     if isinstance(driver, asyncpg.DataError):
         OfAddress(log, address_of(request)).warning("%s %s: %s", request.method, request.url.path, driver)
         detail = gettext("A value cannot be stored: a character or number in it is out of range.")
-        return _answer(request, 400, "Bad Request", detail, {}, detail)
+        return _answer(request, 400, "Bad Request", detail, {}, said=detail)
     if is_away(error):
         return _on_away(request, error, driver)
     if isinstance(error, UnreadableRow):
@@ -258,7 +260,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     seldom = LINES.take(address_of(request))  # a number that was told is found in the log in either case
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error if seldom else None)
     detail = gettext("It was logged under the number %(number)s.", number=number)
-    return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, detail)
+    return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, said=detail)
 
 
 def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseException | None) -> Response[Any]:
@@ -285,7 +287,15 @@ def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseExce
         link = _address(request.url.path, request.url.query), gettext("Load it again")
     seconds = RELOAD_SECONDS if read else AGAIN_SECONDS
     answer = _answer(
-        request, 503, "Service Unavailable", detail, {}, detail, words, link=link, reload=seconds if read else 0
+        request,
+        503,
+        "Service Unavailable",
+        detail,
+        {},
+        said=detail,
+        words=words,
+        link=link,
+        reload=seconds if read else 0,
     )
     answer.headers["retry-after"] = str(seconds)
     return answer
@@ -300,7 +310,7 @@ def _on_unreadable(request: Request[Any, Any, Any], error: UnreadableRow) -> Res
         gettext("Not readable now"),
         gettext("The keepers of the market see it in its state of health. Come again later."),
     )
-    return _answer(request, 503, "Service Unavailable", detail, {"rule": error.code}, detail, words)
+    return _answer(request, 503, "Service Unavailable", detail, {"rule": error.code}, said=detail, words=words)
 
 
 def _answer(
@@ -309,9 +319,9 @@ def _answer(
     title: str,
     detail: str,
     more: dict[str, Any],
+    *,
     said: str | None = None,
     words: tuple[str, str] | None = None,
-    *,
     link: tuple[str, str] | None = None,
     reload: int = 0,
     fresh_key: bool = False,

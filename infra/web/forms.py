@@ -28,6 +28,16 @@ CHOSEN = Meta(extra={"chosen": True})
 """Of a field that people fill in from a list: ``Annotated[Minutes, CHOSEN]``. Whatever else arrives is told to be none of the choices."""
 
 
+class Filled(msgspec.Struct, frozen=True):
+    """A form as it is shown: what stands in its fields, and by field what is wrong with it, under "" what is wrong with all of it."""
+
+    values: Mapping[str, str] = {}
+    errors: Mapping[str, str] = {}
+
+
+BLANK = Filled()
+
+
 class Takes(NamedTuple):
     """What a field of a form takes. ``type`` is a value's own type as msgspec describes it, without the None of a field that may be
     blank."""

@@ -6,7 +6,7 @@ from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.params import JSONBody
 
 from events import bounds
-from events.bounds import Code, Few, Instant, Name, Reason
+from events.bounds import Code, Few, Name
 from events.values import Category, Place
 from infra.denied import Missing
 from infra.service import Ground
@@ -14,7 +14,8 @@ from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.limits import address_of
 from services.accounts import handlers, invitations, keys, login, passwords, store
-from services.accounts.domain import MANAGERS, Member, Organisation
+from services.accounts.domain import MANAGERS, Member, Organisation, Person
+from services.accounts.handlers import NewState
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
@@ -56,14 +57,6 @@ class Invited(msgspec.Struct, frozen=True):
     """``path`` is the page where the invited sets a password, once, within 7 days."""
 
     path: str
-
-
-class NewState(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
-
-    state: Code
-    reason: Reason
-    until: Instant | None = None
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,9 +191,7 @@ class AccountsApi(Controller):
         self, ground: FromGround, keyed: FromKeyed, organisation_id: PathId, data: JSONBody[NewState]
     ) -> Organisation:
         async with ground.database.transaction("accounts") as tx:
-            return await keyed.once(
-                tx, Organisation, lambda: handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
-            )
+            return await keyed.once(tx, Organisation, lambda: handlers.set_state(tx, organisation_id, data))
 
     @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
     async def invite_into(
@@ -216,7 +207,7 @@ class AccountsApi(Controller):
 
 
 async def _invited(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
-    fields = msgspec.structs.asdict(data)
+    person = Person(**msgspec.structs.asdict(data))
     async with ground.database.transaction("accounts") as tx:
-        secret = await invitations.invite(tx, organisation_id, by=request.user.member_id, request_key=key, **fields)
+        secret = await invitations.invite(tx, organisation_id, person, by=request.user.member_id, request_key=key)
     return Invited(f"/join/{secret}")

@@ -132,6 +132,15 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     imported: bool = False
 
 
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is to become a member, as somebody wrote it: nothing of it is checked yet."""
+
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    language: str
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str
     organisation_id: str

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -10,7 +9,7 @@ from catalogue.categories import CPV
 from catalogue.identifiers import read_identifier
 from catalogue.rules import require_repeat
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
-from events.bounds import Code, Few, Name, Password
+from events.bounds import Code, Few, Instant, Name, Password, Reason
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.values import Category
@@ -29,6 +28,7 @@ from services.accounts.domain import (
     Member,
     NotSelfRegistered,
     Organisation,
+    Person,
     SanctionInForce,
     Suspension,
     change_state,
@@ -69,6 +69,14 @@ class Registration(Registrant, frozen=True, kw_only=True):
     categories: Few[Category] = ()
 
 
+class NewState(msgspec.Struct, frozen=True, kw_only=True):
+    """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
+
+    state: Code
+    reason: Reason
+    until: Instant | None = None
+
+
 class NewMember(msgspec.Struct, frozen=True, kw_only=True):
     """A member that must exist, in an organisation that must exist: for staff, demonstrations and the command line."""
 
@@ -100,10 +108,9 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
         raise NotSelfRegistered(
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
-    organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
-    return await join(
-        tx, organisation, wanted.name, wanted.email, MEMBER_ROLES[wanted.kind], wanted.language, password_hash
-    )
+    organisation = await _found_organisation(tx, wanted, wanted.organisation, (wanted.kind,))
+    person = Person(name=wanted.name, email=wanted.email, roles=MEMBER_ROLES[wanted.kind], language=wanted.language)
+    return await join(tx, organisation, person, password_hash)
 
 
 async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
@@ -118,15 +125,18 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         name=checked_name(wanted.organisation, "organisation"),
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
         written=_written(wanted),
-    ) or await _found(tx, wanted, wanted.organisation, roles)
-    return await join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
+    ) or await _found_organisation(tx, wanted, wanted.organisation, roles)
+    person = Person(name=wanted.name, email=email, roles=wanted.roles, language=wanted.language)
+    return await join(tx, organisation, person, password_hash)
 
 
 def _written(wanted: Registration | NewMember) -> tuple[str, str]:
     return wanted.identifier_scheme.strip(), wanted.identifier.strip()
 
 
-async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]) -> Organisation:
+async def _found_organisation(
+    tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]
+) -> Organisation:
     """Make and announce a new organisation."""
     place, zone = await asyncio.to_thread(
         places.resolve, wanted.country, wanted.region, wanted.locality, wanted.time_zone
@@ -159,24 +169,17 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     return organisation
 
 
-async def join(
-    tx: Transaction,
-    organisation: Organisation,
-    name: str,
-    email: str,
-    roles: tuple[str, ...],
-    language: str,
-    password_hash: str,
-) -> Member:
-    email = checked_email(email)
+async def join(tx: Transaction, organisation: Organisation, person: Person, password_hash: str) -> Member:
+    """Raises EmailTaken, and what :mod:`domain` names."""
+    email = checked_email(person.email)
     await must_be_free(tx, email)
     member = Member(
         member_id=new_id(),
         organisation_id=organisation.organisation_id,
-        name=checked_name(name, "name"),
+        name=checked_name(person.name, "name"),
         email=email,
-        roles=checked_member_roles(roles, organisation.roles),
-        language=checked_language(language),
+        roles=checked_member_roles(person.roles, organisation.roles),
+        language=checked_language(person.language),
     )
     store.add_member(tx, member, password_hash)
     await tx.session.flush()
@@ -191,14 +194,13 @@ async def must_be_free(tx: Transaction, email: str) -> None:
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
 
 
-async def set_state(
-    tx: Transaction, organisation_id: str, state: str, reason: str, until: datetime | None = None
-) -> Organisation:
+async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> Organisation:
     """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
     suspensions hold, and only its own is the administrator's to end.
 
     Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
     """
+    state, reason, until = wanted.state, wanted.reason, wanted.until
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
         raise Missing("organisation", organisation_id)
@@ -207,7 +209,7 @@ async def set_state(
         held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
         require_same_reason(await store.suspensions(tx, organisation_id), held, tx.now)
         await store.put_suspension(tx, organisation_id, held)
-        return await _restated(tx, organisation)
+        return await _restate(tx, organisation)
     if organisation.state == state and (stands := await store.state_reason(tx, organisation_id)) != "":
         require_repeat(stands is None or checked_name(reason, "reason") == stands, stands or "")
         return organisation
@@ -215,24 +217,24 @@ async def set_state(
         ended = await store.end_suspension(tx, organisation_id, BY_HAND)
         sanction = longest(await store.suspensions(tx, organisation_id), tx.now)
         if sanction is not None and ended:
-            return await _restated(tx, organisation)
+            return await _restate(tx, organisation)
         if sanction is not None:
             raise SanctionInForce(
                 f"A sanction suspends it until {sanction.until}: that ends by itself, or by an appeal.",
                 field="state",
                 until=sanction.until,
             )
-    return await _changed(tx, organisation, change_state(organisation, state, reason, until))
+    return await _change(tx, organisation, change_state(organisation, state, reason, until))
 
 
-async def _restated(tx: Transaction, organisation: Organisation) -> Organisation:
+async def _restate(tx: Transaction, organisation: Organisation) -> Organisation:
     """The organisation, which is locked, in the state that its suspensions give it now."""
     changed = restate(organisation, await store.suspensions(tx, organisation.organisation_id), tx.now)
-    return await _changed(tx, organisation, changed) if changed else organisation
+    return await _change(tx, organisation, changed) if changed else organisation
 
 
-async def _changed(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
-    await store.save_state(tx, organisation.organisation_id, changed.state, changed.until, changed.reason)
+async def _change(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
+    await store.save_state(tx, changed)
     tx.emit(changed)
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
 
@@ -240,7 +242,7 @@ async def _changed(tx: Transaction, organisation: Organisation, changed: Organis
 async def end_suspensions(tx: Transaction, over: Sequence[Organisation]) -> None:
     """Of those whose last day has come."""
     for organisation in over:
-        await _restated(tx, organisation)
+        await _restate(tx, organisation)
 
 
 def checked_new_password(wanted: Registration) -> str:
@@ -299,4 +301,4 @@ async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension
     organisation = await store.organisation(tx, organisation_id, lock=True)
     await store.put_suspension(tx, organisation_id, suspension)
     if organisation is not None:
-        await _restated(tx, organisation)
+        await _restate(tx, organisation)

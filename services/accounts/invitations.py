@@ -12,6 +12,7 @@ from services.accounts.domain import (
     MOST_MEMBERS,
     Member,
     Organisation,
+    Person,
     checked_email,
     checked_language,
     checked_member_roles,
@@ -40,21 +41,11 @@ class TooManyMembers(RuleBroken):
     code = "too-many-members"
 
 
-async def invite(
-    tx: Transaction,
-    organisation_id: str,
-    *,
-    by: str,
-    name: str,
-    email: str,
-    roles: tuple[str, ...],
-    language: str,
-    request_key: str = "",
-) -> str:
+async def invite(tx: Transaction, organisation_id: str, person: Person, *, by: str, request_key: str = "") -> str:
     """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
     request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations, TooManyMembers, InvitedAlready and
     what :mod:`domain` names."""
-    body = [organisation_id, name, email, roles, language]
+    body = [organisation_id, person.name, person.email, person.roles, person.language]
     async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
         secret = passwords.secret_of("join", once.random)
         if once.first:
@@ -64,10 +55,10 @@ async def invite(
             waiting = await _require_room(tx, organisation_id)
             invitation = store.Invitation(
                 organisation_id=organisation_id,
-                name=checked_name(name, "name"),
-                email=checked_email(email),
-                roles=checked_member_roles(roles, organisation.roles),
-                language=checked_language(language),
+                name=checked_name(person.name, "name"),
+                email=checked_email(person.email),
+                roles=checked_member_roles(person.roles, organisation.roles),
+                language=checked_language(person.language),
                 expires_at=tx.now + INVITATION_HOLDS,
             )
             _require_first(waiting, invitation.email)
@@ -133,9 +124,8 @@ async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[
 async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
     """Raises InvitationOver and what :mod:`domain` names."""
     invitation, organisation = await invited(tx, secret, take=True)
-    member = await join(
-        tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
-    )
+    person = Person(name=invitation.name, email=invitation.email, roles=invitation.roles, language=invitation.language)
+    member = await join(tx, organisation, person, password_hash)
     store.add_joining(tx, passwords.digest(secret), member)
     return member
 

@@ -53,7 +53,7 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
     try:
         with under_way(most):
             async with in_turn(by_address, by_email):
-                found, this_try = await _counted(ground, email, address)
+                found, this_try = await _count_try(ground, email, address)
             right = await passwords.matches(password, found[1] if found else None)
     except TooMany:
         raise TooManyTries from None
@@ -64,7 +64,7 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
         return await _session(ground, tx, found[0], new_id(), SESSION_HOURS)
 
 
-async def _counted(ground: Ground, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
+async def _count_try(ground: Ground, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
     """Who has the address, with the hash of the password, and the number of the try. Raises TooManyTries."""
     async with ground.database.transaction("accounts") as tx:
         # two name spaces, in this order everywhere: an e-mail address can be written like a network address

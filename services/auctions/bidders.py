@@ -8,7 +8,7 @@ import msgspec
 
 from catalogue.rules import RuleBroken
 from services.auctions.store import replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 
 
 class StillAnonymous(RuleBroken):
@@ -26,7 +26,7 @@ class Bidder(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal | None
 
 
-async def bidders(db: asyncpg.Connection, stored: Stored) -> list[Bidder]:
+async def bidders(db: asyncpg.Connection, stored: StoredAuction) -> list[Bidder]:
     """By participant number. Raises StillAnonymous."""
     if stored.result is None:
         raise StillAnonymous("Who bids is told to observers once the session is closed.")

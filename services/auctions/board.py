@@ -20,7 +20,7 @@ from services.auctions.domain.auction import ranking
 from services.auctions.domain.picture import Descent, descent
 from services.auctions.journal import channel
 from services.auctions.store import auctions, bids, facts, replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 
 logger = logging.getLogger(__name__)
 KEPT = 1000
@@ -60,7 +60,7 @@ class Board:
     numbers of bids that were taken back. ``fragments``, ``own_parts`` and ``stamps`` are kept here once somebody made them, by
     whatever they depend on."""
 
-    stored: Stored
+    stored: StoredAuction
     lines: int
     log: list[BidAccepted | BidRefused]
     chart: Descent

@@ -37,7 +37,7 @@ from services.auctions.judging import Asked
 from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.market.lines import Beside, WantedLine, beside_references
 from services.market.lines import lines_of as lines_wanted
 from services.market.replicas import calendar_of
@@ -49,6 +49,23 @@ class NewLine(WantedLine, frozen=True, kw_only=True):
     """``unit_price`` is for one of what ``quantity`` counts."""
 
     unit_price: Amount
+
+
+class NewBid(msgspec.Struct, frozen=True, kw_only=True):
+    """A bid as a supplier sends it; without a ``request_key`` it is always a new one."""
+
+    auction_id: str
+    amount: Decimal
+    request_key: str
+    choices: tuple[int, ...] = ()
+
+
+class NewComplaint(msgspec.Struct, frozen=True, kw_only=True):
+    """A complaint as a supplier sends it."""
+
+    auction_id: str
+    grounds: str
+    evidence: str
 
 
 class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +187,7 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     opened = await _opened(db, command, policy, buyer, tx.now)
     state = begin(opened)
     if await auctions.insert(db, state, policy):
-        fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+        fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
         await write(db, [chained(fresh, entries([opened]), state, tx.now, tx.limits)], tx.now)
     return opened
 
@@ -178,18 +195,11 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
 # While it runs
 
 
-async def place_bid(
-    lane: Lane,
-    principal: Principal,
-    auction_id: str,
-    amount: Decimal,
-    key: str,
-    arrived_at: datetime,
-    choices: tuple[int, ...] = (),
-) -> Answer:
+async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: datetime) -> Answer:
     """The lane's verdict and receipt. Raises Missing, LaneBlocked, KeyReused."""
+    key = clean(bid.request_key) or new_id()
     return await lane.place(
-        Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
+        Asked(clean(bid.auction_id), principal.organisation_id, key, bid.amount, arrived_at, bid.choices)
     )
 
 
@@ -198,7 +208,7 @@ async def set_autobid(
 ) -> floors.Autobid:
     """The supplier's floor from now on, or off. Raises Missing and what :mod:`domain.autobid` names."""
     db = await tx.raw()
-    stored = await locked(db, auction_id)
+    stored = await lock(db, auction_id)
     supplier_id = principal.organisation_id
     if on:
         floors.check(stored.state, supplier_id, floor, tx.now)
@@ -215,7 +225,7 @@ async def set_autobid(
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
     """Where the policy lets a bidder take its last bid back. Raises Missing and what :func:`remedies.delete_last` does."""
-    stored = await locked(await tx.raw(), auction_id)
+    stored = await lock(await tx.raw(), auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
 
 
@@ -223,7 +233,7 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer, DoneOtherwise where it was withdrawn for another reason, and
     what :func:`remedies.withdraw` does."""
     db = await tx.raw()
-    stored = await locked(db, auction_id)
+    stored = await lock(db, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
         raise NotTheBuyer("Only the buyer withdraws its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
@@ -234,21 +244,19 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     await _add(tx, stored, remedies.withdraw(stored.state, reason, tx.now, rules=rules, calendar=calendar))
 
 
-async def complain(
-    tx: Transaction, auction_id: str, grounds: str, evidence: str, principal: Principal, key: str
-) -> str:
+async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, key: str) -> str:
     """File a complaint; its id, the same for a repeat of ``key``. Raises Missing and what :func:`complaints.file` does."""
-    body = [auction_id, grounds, evidence]
+    body = [wanted.auction_id, wanted.grounds, wanted.evidence]
     async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
         if once.first:
             db = await tx.raw()
-            stored = await locked(db, auction_id)
+            stored = await lock(db, wanted.auction_id)
             complaint = Complaint(
                 complaint_id=new_id(),
                 auction_id=stored.opened.auction_id,
                 organisation_id=principal.organisation_id,
-                grounds=grounds.strip(),
-                evidence=evidence.strip(),
+                grounds=wanted.grounds.strip(),
+                evidence=wanted.evidence.strip(),
                 filed_at=tx.now,
             )
             earlier, waiting = await filed.of_supplier(db, complaint.auction_id, complaint.organisation_id)
@@ -267,7 +275,7 @@ async def decide_complaint(
     complaint = await filed.get(db, clean(complaint_id))
     if complaint is None:
         raise Missing("complaint", complaint_id)
-    stored = await locked(db, complaint.auction_id)
+    stored = await lock(db, complaint.auction_id)
     complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
     if complaint.decision == decision:
         require_repeat(reason.strip() == complaint.reason, complaint.reason)
@@ -281,14 +289,14 @@ async def decide_complaint(
     return after
 
 
-async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:
+async def lock(db: asyncpg.Connection, auction_id: str) -> StoredAuction:
     stored = await auctions.lock(db, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)
     return stored
 
 
-async def _add(tx: Transaction, stored: Stored, fact: Fact) -> None:
+async def _add(tx: Transaction, stored: StoredAuction, fact: Fact) -> None:
     """As large as a consequence may be: it repeats what was let in, by a former release perhaps."""
     written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now)
     await write(await tx.raw(), [written], tx.now)

@@ -17,7 +17,7 @@ from infra.outgoing import OF_A_CONSEQUENCE, Limits, Outgoing, outbox_row
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
 from services.auctions.store import auctions, bids, facts
-from services.auctions.store.auctions import Stored, Unchanged
+from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import StoredVerdict
 
 
@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Written(msgspec.Struct, frozen=True):
     """``after`` is the auction with its new lines; ``kept`` the verdicts among them, ``heads`` the hash of every new line."""
 
-    after: Stored
+    after: StoredAuction
     kept: list[StoredVerdict]
     facts: list[facts.Fact]
     outgoing: list[Outgoing]
@@ -45,7 +45,7 @@ def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
 
 
 def chained(
-    stored: Stored, new: Sequence[Entry], state: AuctionState, now: datetime, limits: Limits = OF_A_CONSEQUENCE
+    stored: StoredAuction, new: Sequence[Entry], state: AuctionState, now: datetime, limits: Limits = OF_A_CONSEQUENCE
 ) -> Written:
     """The next lines of an auction's log. ``state`` is the auction's after them. Raises OutOfBounds, EventTooLarge."""
     written = Written(stored, [], [], [], [])
@@ -94,7 +94,15 @@ async def write(
     outgoing += [outbox_row("auctions", each, at=now, cause=cause, event_id=new_id()) for each in disclosed]
     outgoing += [row for one in written for row in one.outgoing]
     announcements = [announcement(one.after) for one in written]
-    await auctions.save(db, [one.after for one in written], kept, new_facts, outgoing, announcements, only_if)
+    await auctions.save(
+        db,
+        [one.after for one in written],
+        verdicts=kept,
+        other=new_facts,
+        outgoing=outgoing,
+        announcements=announcements,
+        only_if=only_if,
+    )
 
 
 def channel(auction_id: str) -> str:
@@ -102,7 +110,7 @@ def channel(auction_id: str) -> str:
     return f"auction:{auction_id}"
 
 
-def announcement(stored: Stored) -> str:
+def announcement(stored: StoredAuction) -> str:
     """As :meth:`infra.database.Transaction.announce` would say it."""
     said = {"channel": channel(stored.opened.auction_id), "data": {"version": stored.version}}
     return msgspec.json.encode(said).decode()

@@ -12,7 +12,7 @@ from infra.ids import new_id
 from services.auctions.domain.auction import Bid
 from services.auctions.domain.bids import decide
 from services.auctions.journal import Entry, Written, chained
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.bids import BidKey, StoredVerdict
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 def judge(
     batch: Iterable[Asked],
-    current: Mapping[str, Stored],
+    current: Mapping[str, StoredAuction],
     known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],
     now: datetime,
@@ -81,7 +81,7 @@ def judge(
 
 
 def _judge_one(
-    stored: Stored,
+    stored: StoredAuction,
     there: list[Asked],
     known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],

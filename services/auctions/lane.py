@@ -39,7 +39,7 @@ from services.auctions.judging import Asked, Judged, judge
 from services.auctions.outages import FAILING, Pulse, give_back, looks_over
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, blocked
-from services.auctions.store.auctions import Stored, Unchanged
+from services.auctions.store.auctions import StoredAuction, Unchanged
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -102,7 +102,7 @@ class Lane:
         self._looked = 0.0
         """The loop's time at which the held bids were last tried."""
         self._connection: asyncpg.Connection | None = None
-        self._remembered: dict[str, Stored] = {}
+        self._remembered: dict[str, StoredAuction] = {}
         self._standings: dict[str, str] = {}
         self._shared: set[str] = set()
         """Auctions that another process changed after this lane last wrote to them."""
@@ -311,7 +311,7 @@ class Lane:
                 await write(db, judged.written, now)
         return msgspec.structs.replace(judged, locked=locked, late=late)
 
-    async def _current(self, db: asyncpg.Connection, versions: Mapping[str, int]) -> dict[str, Stored]:
+    async def _current(self, db: asyncpg.Connection, versions: Mapping[str, int]) -> dict[str, StoredAuction]:
         if len(self._remembered) > REMEMBERED or len(self._standings) > REMEMBERED:
             self._remembered.clear()
             self._standings.clear()

@@ -24,7 +24,7 @@ from services.auctions.domain.auction import apply
 from services.auctions.domain.remedies import resume
 from services.auctions.journal import Written, chained, entries, write
 from services.auctions.store import auctions, blocked, pulse
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.blocked import Lost, Waiting
 
 log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PO
 
 async def give_back(
     db: asyncpg.Connection, lost: Mapping[str, Lost], now: datetime, *, whole: bool = True
-) -> dict[str, Stored]:
+) -> dict[str, StoredAuction]:
     """Extend these auctions, whose rows the caller has locked; ``lost``: when nobody could bid on each. Returns the extended ones in their
     new state, ``whole`` or without their lines. A session whose decision fails stays blocked and does not delay the others."""
     written, failed = [], {}
@@ -210,7 +210,9 @@ async def give_back(
     return {each.after.opened.auction_id: each.after for each in written}
 
 
-async def _each(db: asyncpg.Connection, auction_ids: Sequence[str], whole: bool) -> dict[str, Stored | Exception]:
+async def _each(
+    db: asyncpg.Connection, auction_ids: Sequence[str], whole: bool
+) -> dict[str, StoredAuction | Exception]:
     """Each auction as it is now, or the error of reading it."""
     if not auction_ids:
         return {}
@@ -224,7 +226,7 @@ async def _each(db: asyncpg.Connection, auction_ids: Sequence[str], whole: bool)
     return {key: stored for each in auction_ids for key, stored in (await _each(db, [each], whole)).items()}
 
 
-def _longer(stored: Stored | Exception, lost: Lost, now: datetime) -> Written | None:
+def _longer(stored: StoredAuction | Exception, lost: Lost, now: datetime) -> Written | None:
     """None if the auction is not extended. Raises the error of reading or deciding it."""
     if isinstance(stored, Exception):
         raise stored
@@ -235,12 +237,12 @@ def _longer(stored: Stored | Exception, lost: Lost, now: datetime) -> Written | 
     return chained(stored, entries([extended]), apply(stored.state, extended), now) if extended else None
 
 
-def looks_over(stored: Stored, now: datetime) -> bool:
+def looks_over(stored: StoredAuction, now: datetime) -> bool:
     """Whether the session appears to be over, by an end that can still move (as the end of a turn can)."""
     return stored.state.closes_at <= now or bool(stored.state.rules.pauses_seconds)
 
 
-def _until(stored: Stored, lost: Lost, now: datetime) -> datetime:
+def _until(stored: StoredAuction, lost: Lost, now: datetime) -> datetime:
     """The end of the lost time. Bids were decided again from the stored end of the outage on. But if the session, or a turn of it, has
     since appeared to be over, bidders could not know that they might bid; then its lost time runs until now."""
     return now if lost.until is None or looks_over(stored, now) else lost.until

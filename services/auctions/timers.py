@@ -17,12 +17,12 @@ from services.auctions.domain.closing import close
 from services.auctions.domain.due import Step, advance
 from services.auctions.journal import Written, chained, entries, write
 from services.auctions.store import auctions, bids, pulse, replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 
 AT_ONCE = 100
 
 
-async def due(tx: Transaction, but: Sequence[str]) -> list[Stored | Unreadable[str]]:
+async def due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unreadable[str]]:
     """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
@@ -30,14 +30,14 @@ async def due(tx: Transaction, but: Sequence[str]) -> list[Stored | Unreadable[s
     return [each for each in found if isinstance(each, Unreadable) or _watched_over(each, beaten)]
 
 
-async def go_on(tx: Transaction, taken: Sequence[Stored]) -> None:
+async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:
     """Cuts, turns, restarts, closes. The row lock keeps bids out until the commit."""
     db = await tx.raw()
     standings: dict[str, str] = {}
     if autobidders := {each for stored in taken for each in stored.autobids}:
         standings = await replicas.organisations.states(db, list(autobidders))
     written: list[Written] = []
-    settled: list[Stored] = []
+    settled: list[StoredAuction] = []
     for stored in taken:
         state, steps = advance(stored.state, stored.autobids, tx.now, standings=standings, new_id=new_id)
         if steps:
@@ -50,19 +50,19 @@ async def go_on(tx: Transaction, taken: Sequence[Stored]) -> None:
         await write(db, written, tx.now, disclosed)
 
 
-def clock() -> Due[Stored, str]:
+def clock() -> Due[StoredAuction, str]:
     """One auction that cannot go on does not hold up the others; it stays due."""
     return Due("auctions clock", due, lambda stored: stored.opened.auction_id, go_on)
 
 
-def _watched_over(stored: Stored, beaten: datetime | None) -> bool:
+def _watched_over(stored: StoredAuction, beaten: datetime | None) -> bool:
     """Could bids be decided when the auction fell due?"""
     settle = timedelta(seconds=stored.state.rules.settle_seconds)
     return beaten is None or stored.due_at is None or beaten >= stored.due_at - settle
 
 
 async def _closed(
-    db: asyncpg.Connection, settled: Sequence[Stored], now: datetime
+    db: asyncpg.Connection, settled: Sequence[StoredAuction], now: datetime
 ) -> tuple[list[Written], list[BidDisclosed]]:
     """The closes, and who bid what."""
     places = {
@@ -78,7 +78,7 @@ async def _closed(
     return written, disclosed
 
 
-def _without_refused(stored: Stored, steps: Sequence[Step]) -> Stored:
+def _without_refused(stored: StoredAuction, steps: Sequence[Step]) -> StoredAuction:
     """Whose automatic cut was refused is switched off: its supplier may not bid any more."""
     refused = {each.bid.supplier_id for each in steps if isinstance(each, Verdict) and each.accepted is None}
     if not refused:

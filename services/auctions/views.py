@@ -10,7 +10,7 @@ from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.complaints import Complaint
 from services.auctions.store import auctions, listing, replicas
 from services.auctions.store import complaints as filed
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.complaints import Brief
 from services.auctions.store.listing import Filter, Summary
 
@@ -26,7 +26,7 @@ def status_of(state: AuctionState, over: bool, now: datetime) -> str:
     return "settling" if over else "open"
 
 
-async def winner_name(ground: Ground, stored: Stored) -> str | None:
+async def winner_name(ground: Ground, stored: StoredAuction) -> str | None:
     """After the close only."""
     if stored.result is None or stored.result.winner_id is None:
         return None
@@ -40,7 +40,7 @@ async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> 
         return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
 
-async def existing(ground: Ground, auction_id: str) -> Stored:
+async def existing(ground: Ground, auction_id: str) -> StoredAuction:
     stored = await auctions.get(ground.database.pool, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)

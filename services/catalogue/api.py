@@ -20,10 +20,10 @@ from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket, offers, skus
 from services.catalogue.handlers.offers import Terms
-from services.catalogue.handlers.skus import Proposal
+from services.catalogue.handlers.skus import Proposal, ProposedCard
 from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version, proposals
-from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage
+from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage, WantedPrices
 
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=25_000)] | None
@@ -91,7 +91,7 @@ class CatalogueApi(Controller):
             sort=sort,
         )
         async with ground.database.transaction("catalogue") as tx:
-            return await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
+            return await views.search(tx, finder, asked, request.scope.get("user"))
 
     @get("/skus/{sku_id:str}", opt=PUBLIC)
     async def sku(
@@ -107,7 +107,8 @@ class CatalogueApi(Controller):
         """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
-            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), page, finder.currency, reader)
+            wanted = WantedPrices(region=region.upper(), quantity=number_in(quantity), page=page)
+            return await views.sku_page(tx, sku_id, wanted, finder.currency, reader)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(
@@ -141,7 +142,8 @@ class CatalogueApi(Controller):
         alike = () if data.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.propose(tx, data, request.user, policy, alike, key, sku_id)
+            proposed = ProposedCard(proposal=data, sku_id=sku_id, alike=alike)
+            return await skus.propose(tx, proposed, request.user, policy, key)
 
     @get("/moderation", opt=allow(MODERATOR))
     async def queue(

@@ -8,11 +8,13 @@ import msgspec
 
 from catalogue.categories import division, short_cpv
 from catalogue.numbers import unambiguous
+from catalogue.offers import Need
 from catalogue.skus import State
 from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
+from services.catalogue.pricing import LocalMarket
 from services.catalogue.store import StoredBasketLine, Version, prices
 from services.catalogue.store.prices import Asked
 from services.catalogue.views import Card, RankedOffer, Refusal
@@ -61,7 +63,9 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
     versions = {**await store.newest_of(tx, ids), **published}
     cards = {
         card.sku_id: card
-        for card in await views.cards(tx, [versions[each].sku for each in ids], region, currency, today)
+        for card in await views.cards(
+            tx, [versions[each].sku for each in ids], LocalMarket(region=region, currency=currency, on=today)
+        )
     }
     inside = [each for each in kept if each.removed_at is None]
     common = {} if region else await prices.summaries(tx, [each.sku_id for each in inside])
@@ -70,7 +74,7 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
 
     def line(each: StoredBasketLine) -> BasketLine:
         card, place = cards[each.sku_id], asked[each.sku_id].region
-        ranked = views.ranked_offers(cheapest[each.sku_id], card, each.quantity, place, today)
+        ranked = views.ranked_offers(cheapest[each.sku_id], card, Need(each.quantity, place, today))
         best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)
         why = None if best else _why(versions[each.sku_id], ranked)
         return BasketLine(sku=card, quantity=each.quantity, best=best, unavailable=why)

@@ -16,7 +16,7 @@ from infra.health import HEALTH, State
 from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
-from services.catalogue.pricing import best_price, in_minor_units
+from services.catalogue.pricing import LocalMarket, best_price, in_minor_units
 from services.catalogue.store import prices, proposals
 from services.catalogue.store.prices import Asked
 
@@ -138,10 +138,11 @@ class Finder:
         ids = [sku.sku_id for sku in skus]
         on = tx.now.date()
         reaches = await prices.reaches(tx, ids)
+        anywhere = LocalMarket(region="", currency=self.currency, on=on)
         cheapest = await prices.first(tx, dict.fromkeys(ids, Asked()), self.currency, on)
 
         def card_of(sku: Sku) -> Card:
-            best = best_price((each.offer for each in cheapest[sku.sku_id]), "", on, self.currency)
+            best = best_price((each.offer for each in cheapest[sku.sku_id]), anywhere)
             return Card(
                 sku=sku,
                 regions=reaches[sku.sku_id].regions,

@@ -4,18 +4,29 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
+import msgspec
+
 from catalogue.money import Money, QuantityNotPositive, minor_units
-from catalogue.offers import Offer, Priced, price_for
+from catalogue.offers import Need, Offer, Priced, price_for
 from catalogue.rules import RuleBroken
 from infra.tokens import Principal
 
 
-def best_price(offers: Iterable[Offer], region: str, on: date, currency: str) -> Money | None:
-    """The lowest price of one pack, VAT and delivery included, each offer at its own minimum; "" is any region."""
+class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """The market as one reader is shown it: prices for delivery to a region ("": any), in the market's currency, on the day that the
+    reader's organisation has."""
+
+    region: str
+    currency: str
+    on: date
+
+
+def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
+    """The lowest price of one pack, VAT and delivery included, each offer at its own minimum."""
     answers = (
-        price_for(offer, offer.min_quantity, region or offer.regions[0], on)
+        price_for(offer, Need(offer.min_quantity, market.region or offer.regions[0], market.on))
         for offer in offers
-        if offer.currency == currency
+        if offer.currency == market.currency
     )
     return min((answer.gross.rounded() for answer in answers if isinstance(answer, Priced)), default=None)
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from catalogue.money import Money, round_money
-from catalogue.offers import Offer, Priced, Ranked, rank, vat_exclusive
+from catalogue.offers import Need, Offer, Priced, Ranked, rank, vat_exclusive
 from catalogue.references import ReferenceNotComparable, reference_for
 from catalogue.search import Found, Wanted
 from catalogue.skus import Attribute, Sku
@@ -22,7 +21,7 @@ from infra.tokens import Principal
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import category_of
-from services.catalogue.pricing import best_price, broken_quantity, in_minor_units
+from services.catalogue.pricing import LocalMarket, best_price, broken_quantity, in_minor_units
 from services.catalogue.store import Standing, prices
 from services.catalogue.store.prices import Summary
 
@@ -149,17 +148,27 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     page: int = 1
 
 
-async def search(tx: Transaction, finder: Finder, asked: Search, currency: str, reader: Principal | None) -> SearchPage:
+class WantedPrices(msgspec.Struct, frozen=True, kw_only=True):
+    """Which prices of a SKU a reader wants: for a region ("": that which most of its first offers serve), a number of packs (None: the
+    smallest minimum), and of these the page."""
+
+    region: str = ""
+    quantity: Decimal | None = None
+    page: int = 1
+
+
+async def search(tx: Transaction, finder: Finder, asked: Search, reader: Principal | None) -> SearchPage:
     """Raises MalformedCategory."""
-    found = await finder.search(_wanted(asked, currency))
+    found = await finder.search(_wanted(asked, finder.currency))
     versions = await store.shown(tx, found.sku_ids)
     skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]
+    market = LocalMarket(region=asked.region, currency=finder.currency, on=await store.today(tx, reader))
     return SearchPage(
         total=found.total,
         page=asked.page,
         pages=min(MOST_PAGES, -(-found.total // PER_PAGE)),
         complete=finder.ready,
-        results=await cards(tx, skus, asked.region, currency, await store.today(tx, reader)),
+        results=await cards(tx, skus, market),
         facets=_facets(found),
     )
 
@@ -191,70 +200,58 @@ def _facets(found: Found) -> dict[str, dict[str, int]]:
     return {name: counts for name, counts in found.facets.items() if name != "supplier_size"}
 
 
-async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str, today: date) -> list[Card]:
+async def cards(tx: Transaction, skus: Sequence[Sku], market: LocalMarket) -> list[Card]:
     ids = [sku.sku_id for sku in skus]
     summaries = await prices.summaries(tx, ids)
-    cheapest = await prices.first(tx, dict.fromkeys(ids, prices.Asked(region=region)), currency, today)
+    asked = dict.fromkeys(ids, prices.Asked(region=market.region))
+    cheapest = await prices.first(tx, asked, market.currency, market.on)
     references = await store.references.get(await tx.raw(), ids)
 
     def card(sku: Sku) -> Card:
         offers = [each.offer for each in cheapest[sku.sku_id]]
-        return _card(sku, summaries[sku.sku_id], offers, references[sku.sku_id], region, today, currency)
+        return _card(sku, summaries[sku.sku_id], offers, references[sku.sku_id], market)
 
     return [card(sku) for sku in skus]
 
 
 async def sku_page(
-    tx: Transaction,
-    sku_id: str,
-    region: str,
-    quantity: Decimal | None,
-    page: int,
-    currency: str,
-    reader: Principal | None,
+    tx: Transaction, sku_id: str, wanted: WantedPrices, currency: str, reader: Principal | None
 ) -> SkuPage:
-    """A published or archived SKU, with prices of the day that the reader's organisation has. Without a region, that which
-    most of its first offers serve; without a quantity, the smallest minimum.
+    """A published or archived SKU, with prices of the day that the reader's organisation has.
 
     Raises Missing, QuantityNotPositive.
     """
-    for error in broken_quantity(quantity):
+    for error in broken_quantity(wanted.quantity):
         raise error
     version = (await store.published(tx, [sku_id])).get(sku_id) or await store.newest(tx, sku_id)
     if version is None or version.state not in ("published", "archived"):
         raise Missing("SKU", sku_id)
     summary = (await prices.summaries(tx, [sku_id]))[sku_id]
-    region = region or summary.region
-    quantity = quantity or summary.least or Decimal(1)
-    today = await store.today(tx, reader)
-    [card] = await cards(tx, [version.sku], region, currency, today)
-    asked = {sku_id: prices.Asked(region=region, quantity=quantity)}
-    after = (page - 1) * OFFERS_A_PAGE
-    standing = await prices.first(tx, asked, currency, today, most=OFFERS_A_PAGE, after=after)
+    need = Need(
+        quantity=wanted.quantity or summary.least or Decimal(1),
+        region=wanted.region or summary.region,
+        on=await store.today(tx, reader),
+    )
+    [card] = await cards(tx, [version.sku], LocalMarket(region=need.region, currency=currency, on=need.on))
+    asked = {sku_id: prices.Asked(region=need.region, quantity=need.quantity)}
+    after = (wanted.page - 1) * OFFERS_A_PAGE
+    standing = await prices.first(tx, asked, currency, need.on, most=OFFERS_A_PAGE, after=after)
     return SkuPage(
         sku=card,
         state=version.state.value,
         reasons=version.reasons,
-        region=region,
-        quantity=quantity,
-        page=page,
+        region=need.region,
+        quantity=need.quantity,
+        page=wanted.page,
         pages=min(MOST_PAGES_OF_OFFERS, -(-summary.offers // OFFERS_A_PAGE)),
-        offers=ranked_offers(standing[sku_id], card, quantity, region, today),
+        offers=ranked_offers(standing[sku_id], card, need),
     )
 
 
-def ranked_offers(
-    standing: Sequence[Standing], card: Card, quantity: Decimal, region: str, on: date
-) -> list[RankedOffer]:
+def ranked_offers(standing: Sequence[Standing], card: Card, need: Need) -> list[RankedOffer]:
     """These offers of one SKU by landed price, those not available last."""
-    ranked = rank(
-        (each.offer for each in standing),
-        pack_size=card.pack_size,
-        quantity=quantity,
-        region=region,
-        on=on,
-        currency=card.currency,
-    )
+    offers = (each.offer for each in standing)
+    ranked = rank(offers, need, pack_size=card.pack_size, currency=card.currency)
     names = {each.offer.offer_id: each.supplier_name for each in standing}
     return [_ranked(row, names[row.offer.offer_id], card.pack_size, card.reference) for row in ranked]
 
@@ -264,21 +261,19 @@ def _card(
     summary: Summary,
     cheapest: Iterable[Offer],
     references: Iterable[ReferencePricePublished],
-    region: str,
-    on: date,
-    currency: str,
+    market: LocalMarket,
 ) -> Card:
-    best = best_price(cheapest, region, on, currency)
+    best = best_price(cheapest, market)
     shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
     return Card(
         **{
             **shown,
             "category": category_of(sku.category),
             "unit_name": unit_word(sku.base_unit),
-            "currency": currency,
+            "currency": market.currency,
             "offers": summary.offers,
             "best_price": best.amount if best else None,
-            "reference": _reference(sku, references, region or summary.region, currency),
+            "reference": _reference(sku, references, market.region or summary.region, market.currency),
         }
     )
 

@@ -36,7 +36,7 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from services.conduct.domain import sanctions
 from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
 from services.conduct.domain.record import breached, concluded, ended
-from services.conduct.domain.sanctions import Breach, Decision, Party, Sanction
+from services.conduct.domain.sanctions import Accused, Breach, Decision, Party, Sanction
 from services.conduct.store import performed, record, replicas
 from services.conduct.store import sanctions as store
 from services.market.replicas import calendar_of
@@ -50,7 +50,7 @@ async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Pri
     sanction = await store.get(await tx.raw(), sanction_id, lock=True)
     if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
         raise Missing("sanction", sanction_id)
-    happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
+    happened = sanctions.appeal(sanction, principal.actor, reasons, tx.now)
     await _record(tx, sanction, happened)
 
 
@@ -100,7 +100,7 @@ async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) 
 @reactions.on(ContractBreached)
 async def judge(tx: Transaction, event: ContractBreached) -> None:
     """Count the breach, and speak the sanctions that follow."""
-    db, side = await tx.raw(), cast(Party, event.side)
+    db, accused = await tx.raw(), Accused(event.organisation_id, cast(Party, event.side))
     await record.add(db, [breached(event)])
     await store.hold(db, event.organisation_id)
     breach = Breach(
@@ -109,13 +109,12 @@ async def judge(tx: Transaction, event: ContractBreached) -> None:
         policy=of_process(event.policy_text, event.policy),
         known_at=event.known_at,
     )
-    await store.add_breach(db, event.organisation_id, side, breach)
+    await store.add_breach(db, accused, breach)
     organisation = await replicas.organisations.get(db, event.organisation_id)
-    earlier = await store.earlier(db, event.organisation_id, side)
+    earlier = await store.earlier(db, accused)
     spoken = sanctions.judge(
-        event.organisation_id,
-        side,
-        await store.breaches(db, event.organisation_id, side, earlier),
+        accused,
+        await store.breaches(db, accused, earlier),
         earlier,
         calendar_of(organisation) if organisation else RegionCalendar("UTC"),
         derive_id=derive_id,

@@ -4,8 +4,7 @@ They leave by the outbox of transparency, which is where imports come from: no r
 """
 
 import random
-from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -14,10 +13,10 @@ from catalogue import places
 from catalogue.categories import normalise, short_cpv
 from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
-from infra.database import Database, Transaction
+from infra.database import Database
 from infra.ids import derive_id
-from services.demonstration.cast import COUNTRY, Cast, Good, Player
-from services.demonstration.client import Client
+from services.demonstration.cast import COUNTRY, Good, Player
+from services.demonstration.demo_market import DemoMarket
 
 VAT = Decimal(20)
 CONTRACTS_OF_A_GOOD = 14
@@ -29,32 +28,23 @@ QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
 
 
-async def tell(
-    database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str], currency: str
-) -> None:
-    """Once a market, in the money that it buys in."""
+async def tell(database: Database, market: DemoMarket) -> None:
+    """Once a market."""
     async with (
         database.transaction("transparency") as tx,
         tx.once("demo", "history", caller="", body="", answer=str) as once,
     ):
         if not once.first:
             return
-        for good in players.skus:
+        for good in market.players.skus:
             for number in range(CONTRACTS_OF_A_GOOD):
-                tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name], currency))
+                tx.emit(_contract(market, good, number, tx.now))
         once.answer = "told"
 
 
-def _contract(
-    tx: Transaction,
-    good: Good,
-    number: int,
-    members: Mapping[str, Client],
-    players: Cast,
-    sku_id: str,
-    currency: str,
-) -> ContractConcluded:
-    """The ``number``-th back from today."""
+def _contract(market: DemoMarket, good: Good, number: int, now: datetime) -> ContractConcluded:
+    """The ``number``-th back from now."""
+    players, members = market.players, market.members
     chance = random.Random(f"{good.name}/{number}")
     buyer = members[chance.choice(players.agencies).key].me
     sellers = players.sellers(good)
@@ -69,7 +59,7 @@ def _contract(
         line_id="1",
         description=good.name,
         category=category,
-        sku_id=sku_id,
+        sku_id=market.sku_ids[good.name],
         quantity=quantity,
         unit=good.unit,
         pack_size=good.pack,
@@ -91,10 +81,10 @@ def _contract(
         category=category,
         method="open",
         place=_place(chance.choice((*players.agencies, *players.suppliers))),
-        currency=currency,
+        currency=market.currency,
         amount=line.amount,
         lines=(line,),
-        signed_at=tx.now - timedelta(days=days),
+        signed_at=now - timedelta(days=days),
         source=SOURCE,
     )
 

@@ -15,6 +15,7 @@ from infra.secrets import secret
 from services.demonstration import history
 from services.demonstration.cast import COUNTRY, Cast, Good, Player, cast
 from services.demonstration.client import CallRefused, Client, sign, when_heard
+from services.demonstration.demo_market import DemoMarket
 from services.demonstration.sessions import lengths
 
 T = TypeVar("T")
@@ -69,15 +70,16 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
         )
         say(f"demo market: {len(players.skus)} goods to the catalogue")
         sku_ids = await publish_goods(members, players)
-        await history.tell(database, members, players, sku_ids, policy.currency)
+        market = DemoMarket(players=players, members=members, sku_ids=sku_ids, currency=policy.currency)
+        await history.tell(database, market)
         say("demo market: offers")
-        offers = await publish_offers(members, players, sku_ids)
+        offers = await publish_offers(market)
         say("demo market: a purchase, two mini-auctions, a quick quote and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
-        now = await _auctions(members, players, sku_ids, shortest, longest)
+        now = await _auctions(market, shortest, longest)
         if policy.quote is not None:
             quoted = longest if longest > policy.quote.min_minutes else 2 * policy.quote.min_minutes
-            await _quotes(members, players, sku_ids, now + timedelta(minutes=quoted))
+            await _quotes(market, now + timedelta(minutes=quoted))
         enrolled = now + timedelta(days=max(ENROLMENT_DAYS, 2 * policy.pool.min_enrolment_days))
         await _pool(members, sku_ids[players.skus[0].name], enrolled, shortest)
         return True
@@ -154,13 +156,12 @@ async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, 
     return {good.name: sku_id for good, sku_id in zip(players.skus, ids, strict=True)}
 
 
-async def publish_offers(
-    members: dict[str, Client], players: Cast, sku_ids: dict[str, str]
-) -> dict[tuple[str, str], str]:
+async def publish_offers(market: DemoMarket) -> dict[tuple[str, str], str]:
     """By every supplier that deals in the good's division; offer ids by (name of the good, key of the supplier)."""
+    members, players = market.members, market.players
 
     async def one(good: Good, supplier: Player) -> str:
-        terms = offer_terms(good, supplier, players.regions) | {"sku_id": sku_ids[good.name]}
+        terms = offer_terms(good, supplier, players.regions) | {"sku_id": market.sku_ids[good.name]}
         key = f"demo/{good.name}"
         standing = await when_heard(lambda: members[supplier.key].post("/api/catalogue/offers", terms, key=key))
         return str(standing["offer"]["offer_id"])
@@ -251,16 +252,15 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
         await when_heard(lambda side=side, what=what, body=body: side.post(f"{path}/{what}", body, key=f"demo/{what}"))  # type: ignore[misc]
 
 
-async def _auctions(
-    members: dict[str, Client], players: Cast, sku_ids: dict[str, str], shortest: int, longest: int
-) -> datetime:
+async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime:
     """One that runs with bids, a short one that nobody bids in; the market's time when the former opened."""
+    members, players = market.members, market.players
     goods = {good.name: good for good in players.skus}
 
     async def opened(agency: str, title: str, words: str, quantity: int, minutes: int) -> str:
         name = next(name for name in goods if words in name)
         region = next(player.region for player in players.agencies if player.key == agency)
-        return await open_auction(members[agency], region, title, sku_ids[name], quantity, minutes)
+        return await open_auction(members[agency], region, title, market.sku_ids[name], quantity, minutes)
 
     await opened("agency2", UNSOLD_TITLE, "Whiteboard", 4, shortest)
     auction_id = await opened("agency", RUNNING_TITLE, "Monitor", 30, longest)
@@ -273,12 +273,13 @@ async def _auctions(
     return datetime.fromisoformat(auction["opens_at"])
 
 
-async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, str], closes_at: datetime) -> None:
+async def _quotes(market: DemoMarket, closes_at: datetime) -> None:
     """Asked for by the libraries, with two sealed quotes; a third is left to the visitor."""
-    good = next(good for good in players.skus if "Lever arch" in good.name)
+    members = market.members
+    good = next(good for good in market.players.skus if "Lever arch" in good.name)
     wanted = {
         "title": QUOTE_TITLE,
-        "lines": [{"sku_id": sku_ids[good.name], "quantity": "240"}],
+        "lines": [{"sku_id": market.sku_ids[good.name], "quantity": "240"}],
         "closes_at": closes_at.isoformat(),
         "requirements": "Delivered in one go, to the ground floor, on a working day before noon.",
     }

@@ -25,7 +25,7 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
     caller = principal.organisation_id
     async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
         if once.first:
-            kept = await _locked(tx, contract_id)
+            kept = await _lock(tx, contract_id)
             _require_role(kept.execution, principal)
             await carry_out(tx, kept, command, principal.name)
             once.answer = ""
@@ -33,7 +33,7 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
     """A moderator's. Raises Missing and what :func:`services.fulfilment.domain.disputes.decide_dispute` names."""
-    await carry_out(tx, await _locked(tx, contract_id), command)
+    await carry_out(tx, await _lock(tx, contract_id), command)
 
 
 async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
@@ -47,7 +47,7 @@ async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, me
     await executions.save(await tx.raw(), kept, execution, history, tx.now)
 
 
-async def _locked(tx: Transaction, contract_id: str) -> StoredExecution:
+async def _lock(tx: Transaction, contract_id: str) -> StoredExecution:
     kept = await executions.get(await tx.raw(), contract_id, lock=True)
     if kept is None:
         raise Missing("concluded contract", contract_id)

@@ -193,11 +193,13 @@ async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRu
     judged = []
     for card in cards:
         key = card.item.item_key
-        old = standing.get(card.reference_id or "")
+        before = _Before(
+            snapshot=standing.get(card.reference_id or ""), rulings=stood.get(key, {}), version=last.get(key, 0)
+        )
         prices = seen.get(key, [])
         found = await asyncio.to_thread(_found, card.item, prices, tx.now.date(), rules)
-        outcome = _decide(card, old, stood.get(key, {}), last.get(key, 0) + 1, prices, found, tx.now)
-        judged.append(Judged(outcome=outcome, news=_news(card, old, outcome, found.answer)))
+        outcome = _decide(card, before, prices, found, tx.now)
+        judged.append(Judged(outcome=outcome, news=_news(card, before.snapshot, outcome, found.answer)))
     return judged
 
 
@@ -219,6 +221,14 @@ async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
 async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
     """Judge items and keep what was found."""
     await keep_judged(tx, await judge_all(tx, cards, rules))
+
+
+class _Before(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands of an item: its snapshot, the rulings on its prices, and the number of its last version, 0 without one."""
+
+    snapshot: Snapshot | None
+    rulings: dict[str, Ruling]
+    version: int
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,17 +255,10 @@ def judge(
     return reference(observations, at=at, place=where, rules=rules), at == today
 
 
-def _decide(
-    card: Card,
-    old: Snapshot | None,
-    stood: dict[str, Ruling],
-    version: int,
-    prices: Sequence[Observation],
-    found: _Found,
-    now: datetime,
-) -> Outcome:
+def _decide(card: Card, before: _Before, prices: Sequence[Observation], found: _Found, now: datetime) -> Outcome:
     """A standing figure is looked at again every day, because prices leave the window by themselves, or enter it."""
     key, answer, made = card.item.item_key, found.answer, found.made
+    old, version = before.snapshot, before.version + 1
     waits = (made and found.current) or any(one.date > now.date() for one in prices)
     outcome = Outcome(
         card=card,
@@ -267,7 +270,7 @@ def _decide(
     )
     if isinstance(answer, NoReference) or made is None:
         return outcome
-    if old and old.current == found.current and _stands(old, stood, answer, made):
+    if old and old.current == found.current and _stands(old, before.rulings, answer, made):
         return outcome
     new = Snapshot(
         reference_id=derive_id("reference", key, str(version)),
@@ -278,7 +281,7 @@ def _decide(
         terms=made.terms,
         digest=made.digest,
     )
-    change = Change(item_key=key, version=version, stood=stood, made=made)
+    change = Change(item_key=key, version=version, stood=before.rulings, made=made)
     return msgspec.structs.replace(outcome, reference_id=new.reference_id, snapshot=new, change=change)
 
 

@@ -4,7 +4,7 @@ import asyncpg
 import msgspec
 from msgspec import structs
 
-from catalogue.offers import Offer, Priced, price_for
+from catalogue.offers import Need, Offer, Priced, price_for
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -52,18 +52,10 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     calendar = calendar_of(buyer)
     rival: Offer | None = None
     if policy.purchase.cheapest_only(sku.category.code):
-        region, on = place.region or place.country or "", calendar.local(tx.now).date()
-        priced = price_for(offer, wanted.quantity, region, on)
+        need = Need(wanted.quantity, place.region or place.country or "", calendar.local(tx.now).date())
+        priced = price_for(offer, need)
         if isinstance(priced, Priced):
-            rival = await replicas.cheaper(
-                db,
-                offer,
-                priced.total,
-                buyer_id=buyer.organisation_id,
-                quantity=wanted.quantity,
-                region=region,
-                on=on,
-            )
+            rival = await replicas.cheaper(db, offer, priced.total, need, buyer_id=buyer.organisation_id)
     return purchases.request(
         RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=place),
         offer,

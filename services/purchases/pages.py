@@ -13,7 +13,9 @@ from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
+    BLANK,
     MEMBERS,
+    Filled,
     FromGround,
     MemberVisit,
     PathId,
@@ -80,19 +82,19 @@ class PurchasePages(Controller):
 
     @get("/{purchase_id:str}", opt=MEMBERS)
     async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
-        return await self._purchase(ground, request, purchase_id, {}, {})
+        return await self._purchase(ground, request, purchase_id, BLANK)
 
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
     async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(ground, request, purchase_id, values, {"": gettext("Say yes or no.")})
+            return await self._purchase(ground, request, purchase_id, Filled(values, {"": gettext("Say yes or no.")}))
         accepts = values["accept"] == "yes"
         try:
             async with ground.database.transaction("purchases") as tx:
                 await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
         except RuleBroken as broken:
-            return await self._purchase(ground, request, purchase_id, values, beside(broken, {"reason"}))
+            return await self._purchase(ground, request, purchase_id, Filled(values, beside(broken, {"reason"})))
         said = (
             gettext("Accepted: the buyer now sends the draft of the contract.")
             if accepts
@@ -148,9 +150,7 @@ class PurchasePages(Controller):
             errors=errors,
         )
 
-    async def _purchase(
-        self, ground: Ground, request: MemberVisit, purchase_id: str, values: dict[str, str], errors: dict[str, str]
-    ) -> Template:
+    async def _purchase(self, ground: Ground, request: MemberVisit, purchase_id: str, filled: Filled) -> Template:
         kept = await own_purchase(ground, purchase_id, request.user)
         answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
             SUPPLIER_AGENT
@@ -158,10 +158,10 @@ class PurchasePages(Controller):
         return page(
             request,
             "purchases/purchase.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             purchase=purchase_view(kept),
             line=kept.purchase.line,
             answers=answers,
-            values=values,
-            errors=errors,
+            values=filled.values,
+            errors=filled.errors,
         )

@@ -148,7 +148,7 @@ async def _usual_vat(tx: Transaction, request_id: str) -> Decimal:
 async def _submit(
     tx: Transaction, request_id: str, quote: NewQuote, principal: Principal, arrived_at: datetime
 ) -> None:
-    kept = await locked(tx, request_id)
+    kept = await lock(tx, request_id)
     supplier = await store.organisations.get(await tx.raw(), principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
         raise NotASupplier(
@@ -171,7 +171,7 @@ async def _submit(
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
     """Harmless when repeated. Raises Missing and what :func:`domain.quoting.withdraw` names."""
-    kept = await locked(tx, request_id)
+    kept = await lock(tx, request_id)
     quote = await store.quote_of(tx, kept.request.opened.request_id, principal.organisation_id)
     await record(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
 
@@ -181,7 +181,7 @@ async def withdraw(tx: Transaction, request_id: str, principal: Principal, arriv
 
 async def choose(tx: Transaction, request_id: str, participant: int, justification: str, principal: Principal) -> None:
     """Harmless when repeated. Raises Missing and what :func:`domain.choosing.choose` names."""
-    kept = await locked(tx, request_id)
+    kept = await lock(tx, request_id)
     compared = await _compared(tx, kept, principal)
     chosen = compared.participant(participant)
     quote = await store.quote_of(tx, kept.request.opened.request_id, chosen.supplier_id) if chosen else None
@@ -197,7 +197,7 @@ async def choose(tx: Transaction, request_id: str, participant: int, justificati
 
 async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
     """Harmless when repeated. Raises Missing and what :func:`domain.choosing.reject_all` names."""
-    kept = await locked(tx, request_id)
+    kept = await lock(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
     compared = await _compared(tx, kept, principal)
     await record(tx, kept, choosing.reject_all(kept.request, compared, command, tx.now))
@@ -205,7 +205,7 @@ async def reject_all(tx: Transaction, request_id: str, reason: str, principal: P
 
 async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
     """Harmless when repeated. Raises Missing and what :func:`domain.choosing.withdraw` names."""
-    kept = await locked(tx, request_id)
+    kept = await lock(tx, request_id)
     command = WithdrawRequest(by=principal.organisation_id, reason=clean(reason))
     await record(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
@@ -226,7 +226,7 @@ async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
 # All of them
 
 
-async def locked(tx: Transaction, request_id: str) -> StoredRequest:
+async def lock(tx: Transaction, request_id: str) -> StoredRequest:
     kept = await store.load(tx, clean(request_id), lock=True)
     if kept is None:
         raise Missing("quote request", request_id)

@@ -34,7 +34,7 @@ async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
     for named, said in await _of_releases(tx, fresh):
         organisations += named
         facts += said
-    packs = [*packs_of_organisations(await _organisations(tx, organisations)), *packs_of_processes(facts)]
+    packs = [*packs_of_organisations(await _keep_organisations(tx, organisations)), *packs_of_processes(facts)]
     if packs:
         await write_outbox(await tx.raw(), NAME, [_row(tx, kind, bucket, data) for kind, bucket, data in packs])
 
@@ -76,7 +76,7 @@ async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Said
             said.append((list(group[0].organisations), list(group[0].facts)))
         else:
             said.append(_merged([*earlier.get(ocid, ()), *(one.original for one in group)]))
-    return await _changed(tx, said)
+    return await _keep_changed(tx, said)
 
 
 def _merged(originals: Sequence[Original]) -> Said:
@@ -90,7 +90,7 @@ def _merged(originals: Sequence[Original]) -> Said:
     return organisations, carried
 
 
-async def _changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
+async def _keep_changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
     """All organisations, and the facts that were not told before as they are now."""
     told = await store.told(tx, [fact.thing for _, facts in said for fact in facts])
     changed: dict[str, bytes] = {}
@@ -107,7 +107,9 @@ async def _changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
     return news
 
 
-async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[OrganisationRegistered]:
+async def _keep_organisations(
+    tx: Transaction, events: Sequence[OrganisationRegistered]
+) -> list[OrganisationRegistered]:
     """Each organisation once, with all that is known of it, where something of it is new."""
     known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
     changed: dict[str, OrganisationRegistered] = {}

@@ -41,7 +41,7 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.opening import session_rules
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from tests.benchmarks.load import INITIAL, STEP
 from tests.market import empty_database, forget_topics
 
@@ -109,7 +109,7 @@ class Site:
                 )
                 state = begin(opened)
                 await auctions.insert(db, state, POLICY)
-                fresh = Stored(state=state, policy=POLICY, lines=0, head=GENESIS, result=None, version=-1)
+                fresh = StoredAuction(state=state, policy=POLICY, lines=0, head=GENESIS, result=None, version=-1)
                 written.append(chained(fresh, entries([opened]), state, tx.now))
             await write(db, written, tx.now)
         return [each.after.opened.auction_id for each in written]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from catalogue.money import Money
 from catalogue.offers import (
     EcoLabel,
+    Need,
     NotAvailable,
     Offer,
     Priced,
@@ -116,8 +117,8 @@ def test_three_months_end_on_the_last_day_a_month_has():
 
 
 def test_an_offer_stands_from_its_publication_on_where_the_buyers_day_is_the_one_before_too():
-    assert isinstance(price_for(an_offer(), D(5), "RU-MOW", MONDAY - timedelta(days=1)), Priced)
-    assert isinstance(price_for(an_offer(), D(5), "RU-MOW", an_offer().valid_until), Priced)
+    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", MONDAY - timedelta(days=1))), Priced)
+    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", an_offer().valid_until)), Priced)
 
 
 @pytest.mark.parametrize(
@@ -130,17 +131,17 @@ def test_an_offer_stands_from_its_publication_on_where_the_buyers_day_is_the_one
     ],
 )
 def test_an_offer_not_available_says_why(quantity, region, on, because):
-    answer = price_for(an_offer(), D(quantity), region, on)
+    answer = price_for(an_offer(), Need(D(quantity), region, on))
     assert isinstance(answer, NotAvailable)
     assert answer.because == because and answer.message and answer.numbers
 
 
 def test_a_country_served_includes_its_regions():
-    assert isinstance(price_for(an_offer(regions=("RU",)), D(1), "RU-SPE", MONDAY), Priced)
+    assert isinstance(price_for(an_offer(regions=("RU",)), Need(D(1), "RU-SPE", MONDAY)), Priced)
 
 
 def test_the_total_is_gross_of_the_tier_reached_and_rounded_once():
-    answer = price_for(an_offer(), D(10), "RU-MOW", MONDAY)
+    answer = price_for(an_offer(), Need(D(10), "RU-MOW", MONDAY))
     assert isinstance(answer, Priced)
     assert (answer.net.amount, answer.gross.amount, answer.total.amount) == (D(95), D(114), D(1140))
     assert landed_price(answer, D(500)) == Money(D("0.228"), "EUR")
@@ -159,10 +160,8 @@ def test_offers_rank_by_landed_price_with_those_not_available_last():
     same = an_offer(offer_id="o-0")
     ranked = rank(
         [elsewhere, foreign, an_offer(), with_vat, same],
+        Need(D(1), "RU-MOW", MONDAY),
         pack_size=D(500),
-        quantity=D(1),
-        region="RU-MOW",
-        on=MONDAY,
         currency="EUR",
     )
     assert [row.offer.offer_id for row in ranked] == ["o-2", "o-0", "o-1", "o-3", "o-4"]

@@ -24,7 +24,7 @@ from infra.runtime import prepare, standing
 from tests.faults.living import POLICY, frozen
 from tests.faults.test_two_webs import a_process
 from tests.market import Market, Markets, empty_database, skip_to_now
-from tests.services.auctions.scenes import an_organisation, paper
+from tests.services.auctions.market_builders import an_organisation, paper
 
 BIDS = 8
 PATIENCE = 15.0

@@ -28,7 +28,7 @@ from infra.tokens import Principal
 from services.auctions.proof import verify
 from tests.faults.living import POLICY, until
 from tests.market import Market, Markets, empty_database, skip_to_now
-from tests.services.auctions.scenes import an_organisation, paper
+from tests.services.auctions.market_builders import an_organisation, paper
 
 SUPPLIERS, AUCTIONS = 10, 3
 BETWEEN_KILLS = 60

@@ -24,7 +24,7 @@ from infra.producer import Producer
 from infra.runtime import prepare, run_streams, run_web, run_worker, standing
 from services.auctions.outages import BEAT
 from tests.market import Market, Markets, empty_database, skip_to_now
-from tests.services.auctions.scenes import Scene, a_scene
+from tests.services.auctions.market_builders import Scene, a_scene
 
 WRONG = timedelta(hours=13)
 

@@ -16,7 +16,7 @@ from infra.operations.exposition import exposition
 from infra.operations.figures import Figures
 from infra.web import create_app, health
 from tests.market import Market, unconnected
-from tests.services.auctions.scenes import a_scene, an_organisation
+from tests.services.auctions.market_builders import a_scene, an_organisation
 
 STRANGER = {"x-forwarded-for": "203.0.113.7"}
 """As a request looks that a proxy on this machine passes on."""

@@ -41,7 +41,7 @@ from services.observatory import intake
 from services.observatory.domain import entry
 from services.recommender.store.market import code_of
 from tests.market import empty_database
-from tests.services.observatory.stories import a_bid, a_contract, a_line, an_offer, at
+from tests.services.observatory.builders import a_bid, a_contract, a_line, an_offer, at
 
 BATCH, PAUSE = 60, 0.2
 """Events in each transaction of the load, and the seconds between: some 300 events a second."""

@@ -12,7 +12,7 @@ from infra import telemetry
 from infra.causality import current_cause
 from infra.clock import system_clock
 from tests.market import Market
-from tests.services.auctions.scenes import an_organisation, paper
+from tests.services.auctions.market_builders import an_organisation, paper
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from infra.embedded.jars import web_assets
 from infra.tokens import Principal
 from tests.journeys.conftest import DESK, PHONE, Person
 from tests.market import Market
-from tests.services.contracts.deals_told import a_line
-from tests.services.contracts.market_told import Town, a_member, a_town, an_auction
+from tests.services.contracts.builders import a_line
+from tests.services.contracts.market_builders import Town, a_member, a_town, an_auction
 
 Sit = Callable[[Principal], Awaitable[Person]]
 MODERATOR = a_member("Operator", "moderator")

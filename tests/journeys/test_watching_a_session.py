@@ -17,8 +17,8 @@ from infra.web import create_app
 from infra.web.server import server
 from tests.journeys.conftest import DESK, PHONE, Meet, Person
 from tests.market import Market, Markets
-from tests.services.auctions.scenes import a_scene_under
-from tests.services.auctions.stories import QUALITY
+from tests.services.auctions.builders import QUALITY
+from tests.services.auctions.market_builders import a_scene_under
 
 PRICE = ".live .price"
 NEXT_BID = "#mine button[name=amount]"

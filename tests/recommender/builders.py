@@ -1,4 +1,4 @@
-"""A small market with a pattern to find: each supplier keeps to its trade, and buyers keep to their region."""
+"""Builders of a small market with a pattern to find: each supplier keeps to its trade, and buyers keep to their region."""
 
 from __future__ import annotations
 

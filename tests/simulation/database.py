@@ -25,7 +25,7 @@ from infra.outgoing import OF_A_REQUEST, Limits, Outgoing
 from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
-from services.auctions.store.auctions import Stored, Unchanged
+from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import BidKey, StoredVerdict
 from services.auctions.store.blocked import Lost, Waiting
 from services.auctions.store.facts import Fact
@@ -386,7 +386,7 @@ class PlayedDatabase:
 
 async def save(
     db: Connection,
-    changed: Iterable[Stored],
+    changed: Iterable[StoredAuction],
     verdicts: Iterable[StoredVerdict] = (),
     other: Iterable[Fact] = (),
     outgoing: Iterable[Outgoing] = (),
@@ -442,7 +442,7 @@ async def _insert_outgoing(db: Connection, service: str, rows: Iterable[Outgoing
 
 async def insert(db: Connection, state: AuctionState, policy: Policy) -> bool:
     await db.trip("opens an auction")
-    fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=0)
+    fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=0)
     return await db.insert_new("auctions", state.opened.auction_id, fresh)
 
 
@@ -471,17 +471,17 @@ async def lock_free(db: Connection, auction_ids: Sequence[str]) -> tuple[dict[st
     return found, locked
 
 
-async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, Stored]:
+async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, StoredAuction]:
     await db.trip(f"loads {len(auction_ids)} auctions")
     found = {auction_id: db.get("auctions", auction_id) for auction_id in auction_ids}
     return {auction_id: stored for auction_id, stored in found.items() if stored is not None}
 
 
-async def lock(db: Connection, auction_id: str) -> Stored | None:
+async def lock(db: Connection, auction_id: str) -> StoredAuction | None:
     return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
 
 
-async def lock_due(db: Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Stored]:
+async def lock_due(db: Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[StoredAuction]:
     await db.trip("looks for what is due")
     blocked = db.server.tables["blocked"]
     due = [

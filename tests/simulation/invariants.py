@@ -31,7 +31,7 @@ from services.auctions.domain import chain
 from services.auctions.domain.auction import Fact, Verdict, replay
 from services.auctions.domain.audit import Unsound, begun, follow
 from services.auctions.receipts import holds
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.bids import StoredVerdict
 from tests.simulation.broker import Record
 from tests.simulation.database import bids_of
@@ -129,7 +129,7 @@ def _until_the_close(lines: list[Line]) -> list[Line]:
     return lines[: number + 1]
 
 
-def _one_log(log: list[Line], stored: Stored) -> None:
+def _one_log(log: list[Line], stored: StoredAuction) -> None:
     """One chain from the opening to the close, and the state is what follows from it."""
     hold([line.number for line in log] == list(range(len(log))), "the lines of the log are not 0 to n, each once")
     hold(stored.lines == len(log), "the auction counts other lines than its log has")
@@ -170,7 +170,7 @@ class _Own:
     before: tuple[Decimal, int, tuple[int, ...]] | None = None
 
 
-def _rules(log: list[Line], stored: Stored) -> None:
+def _rules(log: list[Line], stored: StoredAuction) -> None:
     """Sequences, amounts, ends, leads and the winner, by arithmetic of this module's own."""
     opened, rules = stored.opened, stored.state.rules
     end, sequence = opened.closes_at, 0
@@ -229,7 +229,11 @@ def _rules(log: list[Line], stored: Stored) -> None:
 
 
 def _improves(
-    event: BidAccepted, opened: AuctionOpened, stored: Stored, owns: dict[int, _Own], sealed: dict[int, Decimal] | None
+    event: BidAccepted,
+    opened: AuctionOpened,
+    stored: StoredAuction,
+    owns: dict[int, _Own],
+    sealed: dict[int, Decimal] | None,
 ) -> None:
     amount, step, rules = event.amount, opened.step, stored.state.rules
     hold(amount > 0 and amount == round(amount, 2), "an amount that is no money")
@@ -248,7 +252,7 @@ def _improves(
         hold(price - amount >= step, f"{amount} covers {price} by less than a step")
 
 
-def _moved(end: datetime, event: BidAccepted, stored: Stored) -> datetime:
+def _moved(end: datetime, event: BidAccepted, stored: StoredAuction) -> datetime:
     rules, initial = stored.state.rules, stored.opened.initial_price
     if event.amount * 100 <= initial * rules.floor_percent:
         return event.arrived_at
@@ -280,7 +284,7 @@ def _rank(amount: Decimal, sequence: int, choices: tuple[int, ...], scoring: Sco
     return Fraction(amount) / (1 + value / (1 - most)), sequence
 
 
-def _public_log(log: list[Line], stored: Stored) -> None:
+def _public_log(log: list[Line], stored: StoredAuction) -> None:
     """A stranger who reads the log comes to the same."""
     opened = log[0].event
     assert isinstance(opened, AuctionOpened)
@@ -294,7 +298,7 @@ def _public_log(log: list[Line], stored: Stored) -> None:
     hold(audit.state.price == stored.state.price, "an auditor comes to another price")
 
 
-def _closed_once(story: Story, log: list[Line], stored: Stored) -> None:
+def _closed_once(story: Story, log: list[Line], stored: StoredAuction) -> None:
     closings = [line for line in log if isinstance(line.event, AuctionClosed)]
     hold(len(closings) == 1 and closings[0].event == stored.result, "an auction is closed once")
     result = stored.result
@@ -364,7 +368,7 @@ def _nobody_named(story: Story, wire: Wire) -> None:
             hold(supplier not in said, f"{supplier} is named in a {type(message.event).__name__} before the close")
 
 
-def _nothing_sealed_shown(story: Story, log: list[Line], stored: Stored, wire: Wire) -> None:
+def _nothing_sealed_shown(story: Story, log: list[Line], stored: StoredAuction, wire: Wire) -> None:
     if not stored.state.rules.pauses_seconds:
         return
     revealed = [line.number for line in log if isinstance(line.event, REVEALING)]

@@ -24,7 +24,7 @@ from services.auctions.judging import Asked
 from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.timers import clock
 from services.contracts.domain import awards, deals, signing
-from services.contracts.domain.cascade import RankedBid
+from services.contracts.domain.deciding import Deciding, RankedBid
 from tests.simulation.broker import Kafka, PlayedProducer
 from tests.simulation.database import PlayedDatabase, Postgres
 from tests.simulation.fate import Address, Fate, Process
@@ -188,7 +188,7 @@ async def on_closed(tx: Transaction, closed: AuctionClosed) -> None:
     ranking = []
     while (bid := db.get("contracts.bids", (closed.auction_id, len(ranking) + 1))) is not None:
         ranking.append(bid)
-    for event in signing.decide(deal, award, tx.now, derive_id=derive_id, ranking=ranking):
+    for event in signing.decide(deal, award, Deciding(now=tx.now, derive_id=derive_id, ranking=ranking)):
         deal = deals.apply(deal, event)
         tx.emit(event)
     db.put("contracts.deals", deal.process_id, deal)

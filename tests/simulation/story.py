@@ -22,7 +22,7 @@ from services.auctions.domain.rounds import turn_of
 from services.auctions.judging import Asked
 from services.auctions.lane import Answer
 from services.auctions.store import auctions
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from tests.simulation.broker import Record
 from tests.simulation.database import Row, newest_beat
 from tests.simulation.fate import Fate, Weather
@@ -174,7 +174,7 @@ class Story:
             db: Any = await tx.raw()
             state = begin(opened)
             if await auctions.insert(db, state, policy):
-                fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+                fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
                 entries = journal.entries([opened])
                 await journal.write(db, [journal.chained(fresh, entries, state, tx.now)], tx.now)
 
@@ -204,7 +204,7 @@ class Story:
             left -= 1
             await self._act(stored, supplier, choices)
 
-    async def _act(self, stored: Stored, supplier: str, choices: tuple[int, ...]) -> None:
+    async def _act(self, stored: StoredAuction, supplier: str, choices: tuple[int, ...]) -> None:
         rng, state, auction_id = self.rng, stored.state, stored.opened.auction_id
         drawn = rng.random()
         if drawn < 0.12 and state.rules.autobid_seconds and state.last_of(supplier):
@@ -289,8 +289,8 @@ class Story:
         await asyncio.sleep(3 + self.rng.random() * 8)
         self._tables["organisations"][self.rng.choice(self.suppliers)] = "suspended"
 
-    def _stored(self, auction_id: str) -> Stored:
-        stored: Stored = self._tables["auctions"][auction_id]
+    def _stored(self, auction_id: str) -> StoredAuction:
+        stored: StoredAuction = self._tables["auctions"][auction_id]
         return stored
 
     # What is seen

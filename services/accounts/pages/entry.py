@@ -22,6 +22,7 @@ from infra.web import (
     BY_LINK,
     LOADED_AGAIN,
     PUBLIC,
+    Filled,
     FromGround,
     PathId,
     Short,
@@ -143,7 +144,7 @@ class EntryPages(Controller):
     async def register_page(
         self, request: Visit, kind: Annotated[Literal["supplier", "buyer"], QueryParameter(name="as")] = "supplier"
     ) -> Template:
-        return self._form(request, {"kind": kind, "language": spoken()}, {}, [])
+        return self._form(request, Filled({"kind": kind, "language": spoken()}), [])
 
     @get("/register/regions")
     async def regions(self, request: Visit, country: Short = "") -> Template:
@@ -178,26 +179,19 @@ class EntryPages(Controller):
                 welcome = gettext("Welcome to Lonja, %(name)s.", name=session.principal.name)
                 return entered(ground, session, redirect(target, welcome))
         fields.pop("password", None)
-        return self._form(request, fields, errors, chosen, 422)
+        return self._form(request, Filled(fields, errors), chosen, 422)
 
-    def _form(
-        self,
-        request: Visit,
-        values: Mapping[str, str],
-        errors: Mapping[str, str],
-        chosen: list[str],
-        status: int = 200,
-    ) -> Template:
+    def _form(self, request: Visit, filled: Filled, chosen: list[str], status: int = 200) -> Template:
         return page(
             request,
             "accounts/register.html",
             status_code=status,
-            values={"request_key": new_id(), **values},
-            errors=errors,
+            values={"request_key": new_id(), **filled.values},
+            errors=filled.errors,
             ticked=chosen,
             divisions=divisions(),
             countries=named_countries(),
-            regions=atlas.regions(values.get("country", "")).items(),
+            regions=atlas.regions(filled.values.get("country", "")).items(),
             zones=zones(),
             languages=LANGUAGE_CHOICES,
         )

@@ -10,7 +10,7 @@ from infra.service import Ground
 from infra.web import MemberVisit, beside, form_fields, form_list, read_form
 from infra.web.languages import gettext
 from services.accounts import invitations
-from services.accounts.domain import LANGUAGES
+from services.accounts.domain import LANGUAGES, Person
 
 LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
 
@@ -41,10 +41,9 @@ async def invite_by_form(
             secret = await invitations.invite(
                 tx,
                 organisation_id,
+                Person(roles=tuple(roles), **msgspec.structs.asdict(form)),
                 by=request.user.member_id,
-                roles=tuple(roles),
                 request_key=fields.get("request_key", ""),
-                **msgspec.structs.asdict(form),
             )
     except RuleBroken as error:
         return "", beside(error, fields.keys() | {"roles"}), typed

@@ -63,7 +63,8 @@ class OrganisationPages(Controller):
         if form is not None:
             try:
                 async with ground.database.transaction("accounts") as tx:
-                    changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
+                    wanted = handlers.NewState(state=form.state, reason=form.reason)
+                    changed = await handlers.set_state(tx, organisation_id, wanted)
                 return redirect(
                     f"/organisations/{organisation_id}",
                     gettext("The organisation is now: %(state)s.", state=pgettext("organisation", changed.state)),

@@ -1,13 +1,12 @@
 """Organisations: those that registered, and those that imports name; and why some are suspended."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from events.accounts import OrganisationRegistered
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from infra.database import Transaction, columns, not_among
 from infra.listing import PLAN_FOR_VALUES, as_query
 from infra.reading import Unreadable, listed, read_one, readable
@@ -70,9 +69,10 @@ def add_organisation(tx: Transaction, new: Organisation) -> None:
     )
 
 
-async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None, reason: str) -> None:
-    row = await tx.session.get_one(OrganisationRow, organisation_id)
-    row.state, row.suspended_until, row.state_reason, row.reason_of = state, until, reason, state
+async def save_state(tx: Transaction, changed: OrganisationStateChanged) -> None:
+    row = await tx.session.get_one(OrganisationRow, changed.organisation_id)
+    row.state, row.suspended_until = changed.state, changed.until
+    row.state_reason, row.reason_of = changed.reason, changed.state
 
 
 async def state_reason(tx: Transaction, organisation_id: str) -> str | None:

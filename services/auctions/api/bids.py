@@ -19,6 +19,7 @@ from infra.web.errors import PROBLEM, NotFound, on_http_error
 from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
+from services.auctions.handlers import NewBid
 from services.auctions.lane import Answer, Lane, LaneBlocked
 from services.auctions.receipts import Receipt
 
@@ -67,9 +68,10 @@ class BidsApi(Controller):
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
         ``Idempotency-Key`` gets the same verdict, and a receipt of it that is signed anew."""
         arrived_at = lane.clock()
-        answer = await handlers.place_bid(
-            lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
+        bid = NewBid(
+            auction_id=auction_id, amount=data.amount, request_key=key or data.request_key, choices=data.choices
         )
+        answer = await handlers.place_bid(lane, bid, request.user, arrived_at)
         verdict = answer.verdict
         return Response[Any](
             msgspec.json.encode(_body(answer)), status_code=201 if verdict.accepted else 422, media_type=_media(verdict)

@@ -13,6 +13,7 @@ from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNu
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.domain.complaints import Complaint
+from services.auctions.handlers import NewComplaint
 from services.auctions.views import listed_complaints, the_complaint
 
 
@@ -58,9 +59,8 @@ class ComplaintsApi(Controller):
     ) -> ComplaintOut:
         """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
         async with ground.database.transaction("auctions") as tx:
-            complaint_id = await handlers.complain(
-                tx, auction_id, data.grounds, data.evidence, request.user, key or new_id()
-            )
+            wanted = NewComplaint(auction_id=auction_id, grounds=data.grounds, evidence=data.evidence)
+            complaint_id = await handlers.complain(tx, wanted, request.user, key or new_id())
         return ComplaintOut(complaint_id=complaint_id)
 
     @get("/complaints", opt=allow(MODERATOR))

@@ -1,6 +1,5 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -13,8 +12,10 @@ from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import (
+    BLANK,
     PUBLIC,
     STREAMED,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -34,6 +35,7 @@ from infra.web import (
 from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
+from services.auctions.handlers import NewBid
 from services.auctions.lane import Answer, Lane
 from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, scored_as, to_be_sure, verdict_of
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
@@ -119,13 +121,16 @@ class AuctionPages(Controller):
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
-            answer = await handlers.place_bid(
-                lane, request.user, auction_id, form.amount, key_of(form, fields), arrived_at, choices_in(fields)
+            bid = NewBid(
+                auction_id=auction_id,
+                amount=form.amount,
+                request_key=key_of(form, fields),
+                choices=choices_in(fields),
             )
+            answer = await handlers.place_bid(lane, bid, request.user, arrived_at)
         if request.headers.get("hx-request") != "true":
-            return await shown(
-                request, ground, boards, auction_id, answer=answer, errors=errors, sure=sure, values=fields
-            )
+            filled = Filled(fields, errors)
+            return await shown(request, ground, boards, auction_id, answer=answer, sure=sure, filled=filled)
         board = await boards.get(clean(auction_id)) or board
         template = "sure" if sure else "answer"
         said = render(request, template, board, ground, **verdict_of(answer, board), errors=errors, sure=sure)
@@ -158,16 +163,15 @@ async def shown(
     auction_id: str,
     *,
     answer: Answer | None = None,
-    errors: Mapping[str, str] | None = None,
     sure: Sure | None = None,
-    values: Mapping[str, str] | None = None,
+    filled: Filled = BLANK,
 ) -> Template:
     """The page of an auction, after a form on it was sent with what became of it: the ``answer`` to a bid or what it is asked
-    (``sure``), else ``errors`` beside the fields ``amount`` and ``floor``, or under "" where the refusal is of no field."""
+    (``sure``), else what is wrong with the fields ``amount`` and ``floor``, or with all of the form."""
     board = await boards.get(clean(auction_id))
     if board is None:
         raise Missing("auction", auction_id)
-    refused = errors or (answer and not answer.verdict.accepted)
+    refused = filled.errors or (answer and not answer.verdict.accepted)
     user: Principal | None = request.scope.get("user")
     named = board.stored.result is not None and user is not None and user.may(OBSERVER)
     return page(
@@ -177,7 +181,7 @@ async def shown(
         **context(request, board, ground)
         | verdict_of(answer, board)
         | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
-        | {"errors": errors or {}, "sure": sure, "values": values if values and (refused or sure) else {}},
+        | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}},
         shared={
             name: fragment(request, name, board, ground).html.replace(SERVER_NOW.decode(), ground.clock().isoformat())
             for name in ("price", "log")

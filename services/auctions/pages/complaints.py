@@ -9,6 +9,8 @@ from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import MODERATOR
 from infra.web import (
+    BLANK,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -38,7 +40,7 @@ class ComplaintPages(Controller):
 
     @get("/{complaint_id:str}", opt=allow(MODERATOR))
     async def complaint_page(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Template:
-        return await _shown(request, ground, complaint_id, {}, {})
+        return await _shown(request, ground, complaint_id, BLANK)
 
     @post("/{complaint_id:str}", opt=allow(MODERATOR))
     async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Response[Any]:
@@ -51,19 +53,17 @@ class ComplaintPages(Controller):
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
                 errors = beside(broken, fields)
-        return await _shown(request, ground, complaint_id, fields, errors)
+        return await _shown(request, ground, complaint_id, Filled(fields, errors))
 
 
-async def _shown(
-    request: MemberVisit, ground: Ground, complaint_id: str, values: dict[str, str], errors: dict[str, str]
-) -> Template:
+async def _shown(request: MemberVisit, ground: Ground, complaint_id: str, filled: Filled) -> Template:
     complaint = await the_complaint(ground, complaint_id)
     return page(
         request,
         "auctions/complaint_decision.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         complaint=complaint,
         title=(await existing(ground, complaint.auction_id)).opened.title,
-        values=values,
-        errors=errors,
+        values=filled.values,
+        errors=filled.errors,
     )

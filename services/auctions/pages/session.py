@@ -14,6 +14,8 @@ from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
+    BLANK,
+    Filled,
     FromGround,
     MemberVisit,
     PathId,
@@ -30,6 +32,7 @@ from infra.web import (
 from infra.web.languages import gettext as _
 from services.auctions import handlers
 from services.auctions.board import Boards
+from services.auctions.handlers import NewComplaint
 from services.auctions.pages.auction import shown
 from services.auctions.store import bids
 from services.auctions.views import existing
@@ -54,14 +57,14 @@ class SessionPages(Controller):
         fields = await form_fields(request)
         form, errors = read_form(fields, FloorForm)
         if form is None:
-            return await shown(request, ground, boards, auction_id, errors=errors, values=fields)
+            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors))
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)
             except RuleBroken as broken:
                 errors = await _refused(ground, auction_id, broken, fields)
         if errors:
-            return await shown(request, ground, boards, auction_id, errors=errors, values=fields)
+            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors))
         said = _("The market bids for you down to your floor.") if form.on else _("Autobid is off.")
         return _back(auction_id, said)
 
@@ -76,12 +79,12 @@ class SessionPages(Controller):
             except RuleBroken as broken:
                 errors = await _refused(ground, auction_id, broken, ())
         if errors:
-            return await shown(request, ground, boards, auction_id, errors=errors)
+            return await shown(request, ground, boards, auction_id, filled=Filled(errors=errors))
         return _back(auction_id, _("Your last bid is deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
-        return await self._form(request, ground, auction_id, "withdrawal", {}, {})
+        return await self._form(request, ground, auction_id, "withdrawal", BLANK)
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdraw(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
@@ -92,32 +95,30 @@ class SessionPages(Controller):
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
                 errors = beside(broken, fields)
-        return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
+        return await self._form(request, ground, auction_id, "withdrawal", Filled(fields, errors))
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
     async def complaint_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
-        return await self._form(request, ground, auction_id, "complaint", {}, {})
+        return await self._form(request, ground, auction_id, "complaint", BLANK)
 
     @post("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
     async def complain(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         async with ground.database.transaction("auctions") as tx:
             try:
-                await handlers.complain(
-                    tx,
-                    auction_id,
-                    clean(text_in(fields, "grounds")),
-                    clean(text_in(fields, "evidence")),
-                    request.user,
-                    fields.get("request_key", "")[:200],
+                wanted = NewComplaint(
+                    auction_id=auction_id,
+                    grounds=clean(text_in(fields, "grounds")),
+                    evidence=clean(text_in(fields, "evidence")),
                 )
+                await handlers.complain(tx, wanted, request.user, fields.get("request_key", "")[:200])
                 return _back(
                     auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )
             except RuleBroken as broken:
                 errors = beside(broken, fields)
                 fields = shown_again(fields, broken)
-        return await self._form(request, ground, auction_id, "complaint", fields, errors)
+        return await self._form(request, ground, auction_id, "complaint", Filled(fields, errors))
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
     async def receipts_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
@@ -135,25 +136,19 @@ class SessionPages(Controller):
         )
 
     async def _form(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        auction_id: str,
-        name: str,
-        values: dict[str, str],
-        errors: dict[str, str],
+        self, request: MemberVisit, ground: FromGround, auction_id: str, name: str, filled: Filled
     ) -> Template:
         stored = await existing(ground, auction_id)
         return page(
             request,
             f"auctions/{name}.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             opened=stored.opened,
             state=stored.state,
             rules=stored.policy.auction.withdrawal,
-            values=values,
-            errors=errors,
-            request_key=values.get("request_key") or new_id(),
+            values=filled.values,
+            errors=filled.errors,
+            request_key=filled.values.get("request_key") or new_id(),
         )
 
 

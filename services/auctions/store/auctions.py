@@ -39,7 +39,7 @@ class Course(msgspec.Struct, frozen=True, omit_defaults=True):
     restarted: bool = False
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAuction(msgspec.Struct, frozen=True, kw_only=True):
     """An auction as it stands at a version. ``lines`` counts those of its log, ``head`` is the hash of the last.
 
     ``autobids`` are by supplier, for the supplier's eyes only.
@@ -128,7 +128,7 @@ async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple
     return versions, {row["auction_id"] for row in there}
 
 
-async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, Stored]:
+async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, StoredAuction]:
     """Not ``whole``: without the lines of what is bought, which are most of a large session."""
     columns = _STATE if whole else _STATE.replace("opened::text", WITHOUT_LINES)
     rows = await db.fetch(
@@ -137,7 +137,7 @@ async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: boo
     return {row["auction_id"]: read_one("auction", row["auction_id"], _stored, row) for row in rows}
 
 
-async def get(db: asyncpg.Connection, auction_id: str) -> Stored | None:
+async def get(db: asyncpg.Connection, auction_id: str) -> StoredAuction | None:
     return (await load(db, [auction_id])).get(auction_id)
 
 
@@ -148,7 +148,8 @@ async def version(db: asyncpg.Connection, auction_id: str) -> int | None:
 
 async def save(
     db: asyncpg.Connection,
-    changed: Iterable[Stored],
+    changed: Iterable[StoredAuction],
+    *,
     verdicts: Iterable[bids.StoredVerdict] = (),
     other: Iterable[facts.Fact] = (),
     outgoing: Iterable[Outgoing] = (),
@@ -172,7 +173,7 @@ async def save(
         raise Outdated
 
 
-def _row(stored: Stored) -> tuple[object, ...]:
+def _row(stored: StoredAuction) -> tuple[object, ...]:
     """As the type ``auctions.saved_state`` has it."""
     return (
         stored.opened.auction_id,
@@ -191,7 +192,7 @@ def _row(stored: Stored) -> tuple[object, ...]:
     )
 
 
-async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
+async def lock(db: asyncpg.Connection, auction_id: str) -> StoredAuction | None:
     """Held until the transaction ends: bids on it wait."""
     rows = await db.fetch(f"select {_STATE} from auctions.auctions where auction_id = $1 for update", auction_id)
     return read_one("auction", auction_id, _stored, rows[0]) if rows else None
@@ -199,7 +200,7 @@ async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
 
 async def lock_due(
     db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[Stored | Unreadable[str]]:
+) -> list[StoredAuction | Unreadable[str]]:
     """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
     when a lane has given their time back."""
     rows = await db.fetch(
@@ -224,7 +225,7 @@ def _policy(text: str) -> Policy:
     return msgspec.json.decode(text, type=Policy)
 
 
-def _stored(row: asyncpg.Record) -> Stored:
+def _stored(row: asyncpg.Record) -> StoredAuction:
     opened = msgspec.json.decode(row["opened"], type=AuctionOpened)
     policy = _policy(row["policy"])
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
@@ -239,7 +240,7 @@ def _stored(row: asyncpg.Record) -> Stored:
         closed=result is not None,
         **asdict(course),
     )
-    return Stored(
+    return StoredAuction(
         state=state,
         policy=policy,
         autobids=msgspec.json.decode(row["autobids"], type=dict[str, Autobid]),

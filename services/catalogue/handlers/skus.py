@@ -74,6 +74,15 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     none_of_these: bool = False
 
 
+class ProposedCard(msgspec.Struct, frozen=True, kw_only=True):
+    """``sku_id`` is "" for a new SKU, else that of the published one that gets a new version, or of the returned one that is mended.
+    ``alike`` are the near-duplicates that were found before."""
+
+    proposal: Proposal
+    sku_id: str = ""
+    alike: tuple[Similar, ...] = ()
+
+
 def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
     """The card proposed, its category as eight digits where it has the form of one. Raises UnknownUnit."""
     fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
@@ -87,43 +96,28 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
 
 
 async def propose(
-    tx: Transaction,
-    proposal: Proposal,
-    principal: Principal,
-    policy: Policy,
-    alike: Sequence[Similar],
-    request_key: str = "",
-    sku_id: str = "",
+    tx: Transaction, proposed: ProposedCard, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Version:
-    """Send a card to moderation: a new SKU, or with ``sku_id`` a new version of a published one or a returned one mended.
-
-    ``alike`` are the near-duplicates found before. Raises NearDuplicates where there are any, TooManyAwaiting, WrongState,
-    NotTheProposer, and the first rule the card breaks. The same request again returns what it made.
+    """Send a card to moderation. Raises NearDuplicates where there are any, TooManyAwaiting, WrongState, NotTheProposer, and the
+    first rule the card breaks. The same request again returns what it made.
     """
-    body = [sku_id, proposal]
+    body = [proposed.sku_id, proposed.proposal]
     async with tx.once("propose", request_key, caller=principal.member_id, body=body, answer=Version) as once:
         if once.first:
-            once.answer = await _propose(tx, proposal, principal, policy, alike, sku_id)
+            once.answer = await _propose(tx, proposed, principal, policy)
     return once.answer
 
 
-async def _propose(
-    tx: Transaction,
-    proposal: Proposal,
-    principal: Principal,
-    policy: Policy,
-    alike: Sequence[Similar],
-    sku_id: str,
-) -> Version:
+async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal, policy: Policy) -> Version:
     organisation = await active(tx, principal.organisation_id)
-    card = await _next_card(tx, proposal, principal, sku_id)
+    card = await _next_card(tx, proposed, principal)
     for error in broken_sku_rules(card, policy.catalogue):
         raise error
-    if alike and not proposal.none_of_these:
-        raise _near_duplicates(alike)
+    if proposed.alike and not proposed.proposal.none_of_these:
+        raise _near_duplicates(proposed.alike)
     await _check_share(tx, principal)
     calendar = calendar_of(organisation) if organisation else RegionCalendar("UTC")
-    proposed = Version(
+    made = Version(
         sku=card,
         state=next_state(State.DRAFT, Step.SUBMIT, card, rules=policy.catalogue),
         proposed_by=principal.organisation_id,
@@ -131,14 +125,15 @@ async def _propose(
         proposed_at=tx.now,
         decide_by=policy.due(tx.now, policy.catalogue.moderation_days, calendar),
     )
-    await store.save(tx, proposed)
+    await store.save(tx, made)
     tx.emit(
         SkuProposed(sku_id=card.sku_id, version=card.version, name=card.name, proposed_by=principal.organisation_id)
     )
-    return proposed
+    return made
 
 
-async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, sku_id: str) -> Sku:
+async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> Sku:
+    sku_id, proposal = proposed.sku_id, proposed.proposal
     if not sku_id:
         return card_of(proposal, new_id())
     latest = await _known(tx, sku_id)

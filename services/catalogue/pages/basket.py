@@ -1,6 +1,5 @@
 """A buyer's basket: one form for all its lines, which says of each what it costs, and where they lead on to."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -17,13 +16,14 @@ from events.bounds import Id, Packs
 from events.limits import LINE
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
-from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
+from infra.web import BLANK, Filled, FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
-from services.catalogue.pages.search import PricesForm, region_of, show_sku
+from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.pricing import broken_quantity, home_region
+from services.catalogue.views import WantedPrices
 
 PATH = "/catalogue/basket"
 _QUANTITY = "quantity-"
@@ -69,9 +69,9 @@ class BasketPages(Controller):
             except RuleBroken as broken:
                 errors = {"quantity" if broken.field == "quantity" else "": told(broken)}
         if "quantity" in fields and "sku" not in errors:
-            region = region_of(request, fields.get("region"))[:6]
-            return await show_sku(ground, finder, request, fields["sku"], region, PricesForm(), fields, errors)
-        return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
+            wanted = WantedPrices(region=region_of(request, fields.get("region"))[:6])
+            return await show_sku(ground, finder, request, fields["sku"], wanted, Filled(fields, errors))
+        return await _page(ground, finder, request, Filled(errors={"": " ".join(errors.values())}))
 
     @post("/lines")
     async def change(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
@@ -95,21 +95,14 @@ class BasketPages(Controller):
                 if removed:
                     await basket.take_out(tx, removed, request.user)
         if errors:
-            return await _page(ground, finder, request, values=fields, errors=errors)
+            return await _page(ground, finder, request, Filled(fields, errors))
         return redirect(
             PATH,
             gettext("Taken out; you can put it back below.") if removed else gettext("The quantities are changed."),
         )
 
 
-async def _page(
-    ground: Ground,
-    finder: Finder,
-    request: MemberVisit,
-    *,
-    values: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-) -> Template:
+async def _page(ground: Ground, finder: Finder, request: MemberVisit, filled: Filled = BLANK) -> Template:
     region = home_region(request.user)
     async with ground.database.transaction("catalogue") as tx:
         shown = await basket_of(tx, request.user, region, finder.currency)
@@ -117,10 +110,10 @@ async def _page(
     return page(
         request,
         "catalogue/basket.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         basket=shown,
         region_name=regions_of(request.user.country).get(region, region),
-        values={**quantities, **(values or {})},
-        errors=errors or {},
+        values={**quantities, **filled.values},
+        errors=filled.errors,
         unit_name=unit_name,
     )

@@ -22,6 +22,7 @@ from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
+    Filled,
     FromGround,
     MemberVisit,
     PathId,
@@ -138,7 +139,7 @@ class OfferPages(Controller):
                 "stock_region": (place and place.region) or request.user.region,
                 "stock_locality": (place and place.locality) or "",
             }
-        return await self._form(ground, finder, request, values, regions, {})
+        return await self._form(ground, finder, request, Filled(values), regions)
 
     @post("/new")
     async def publish(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
@@ -164,7 +165,7 @@ class OfferPages(Controller):
             if not errors:
                 notice = gettext("Your offer is published; buyers find it within a second.")
                 return redirect("/catalogue/offers", notice)
-        return await self._form(ground, finder, request, values, regions, errors)
+        return await self._form(ground, finder, request, Filled(values, errors), regions)
 
     @post("/{offer_id:str}/withdraw")
     async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Redirect:
@@ -177,11 +178,10 @@ class OfferPages(Controller):
         ground: Ground,
         finder: Finder,
         request: MemberVisit,
-        values: Mapping[str, str],
+        filled: Filled,
         regions: list[str],
-        errors: Mapping[str, str],
     ) -> Template:
-        sku_id = values.get("sku_id", "")
+        sku_id = filled.values.get("sku_id", "")
         async with ground.database.transaction("catalogue") as tx:
             known = (await store.published(tx, [sku_id])).get(sku_id)
             today = await store.today(tx, request.user)
@@ -193,19 +193,19 @@ class OfferPages(Controller):
         return page(
             request,
             "catalogue/offer.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             sku=known.sku,
             unit_name=unit_name(known.sku.base_unit),
             currency=finder.currency,
-            values={"request_key": new_id(), **values},
-            errors=errors,
+            values={"request_key": new_id(), **filled.values},
+            errors=filled.errors,
             chosen=regions,
             choices=ticked | choices,
             latest=months_later(today, months),
             months=months,
             today=today,
-            tiers=rows(values, "tier_price_", TIERS),
-            labels=rows(values, "label_label_", LABELS),
+            tiers=rows(filled.values, "tier_price_", TIERS),
+            labels=rows(filled.values, "label_label_", LABELS),
         )
 
 

@@ -1,7 +1,7 @@
 """The search and the page of one SKU: prices are for the reader's region, which is asked for where it is not known."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -21,12 +21,12 @@ from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, PathId, Region, Visit, leafed, page, read_form
+from infra.web import PUBLIC, Filled, FromGround, PathId, Region, Visit, leafed, page, read_form
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.pricing import broken_quantity, home_region
-from services.catalogue.views import Search
+from services.catalogue.views import Search, WantedPrices
 
 COUNTRIES_OFFERED = 3
 VALUES_SHOWN = 8
@@ -88,7 +88,7 @@ class SearchPages(Controller):
         chosen = msgspec.structs.asdict(form or SearchForm())
         asked = Search(**chosen, region=values["region"], attributes=attributes)
         async with ground.database.transaction("catalogue") as tx:
-            found = await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
+            found = await views.search(tx, finder, asked, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
         if found.complete:  # as long as it is not, the page may be found in a moment
             leafed(request, asked.page, max(1, found.pages))
@@ -128,7 +128,8 @@ class SearchPages(Controller):
         if form:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         asked = form if form and not errors else PricesForm()
-        return await show_sku(ground, finder, request, sku_id, region_of(request, region), asked, values, errors)
+        wanted = WantedPrices(region=region_of(request, region), quantity=asked.quantity, page=asked.page)
+        return await show_sku(ground, finder, request, sku_id, wanted, Filled(values, errors))
 
 
 async def show_sku(
@@ -136,34 +137,32 @@ async def show_sku(
     finder: Finder,
     request: Visit,
     sku_id: str,
-    region: str,
-    asked: PricesForm,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
+    wanted: WantedPrices,
+    filled: Filled,
 ) -> Template:
-    """The page of one SKU with what was typed into its forms, ``values``, and what is wrong with it, by field."""
+    """The page of one SKU, its forms as they are filled in."""
     principal = request.scope.get("user")
     async with ground.database.transaction("catalogue") as tx:
-        shown = await views.sku_page(tx, sku_id, region, asked.quantity, asked.page, finder.currency, principal)
+        shown = await views.sku_page(tx, sku_id, wanted, finder.currency, principal)
         inside = await in_basket(tx, principal)
-    leafed(request, asked.page, max(1, shown.pages))
+    leafed(request, wanted.page, max(1, shown.pages))
     served = [area for each in shown.offers for area in each.offer.regions]
     return page(
         request,
         "catalogue/sku.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         shown=shown,
         inside=inside.get(sku_id),
         unit_name=unit_name,
         levels=levels(),
         sku=shown.sku,
-        values={"quantity": unambiguous(shown.quantity), **values, "region": shown.region},
-        errors=errors,
+        values={"quantity": unambiguous(shown.quantity), **filled.values, "region": shown.region},
+        errors=filled.errors,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),
         trail=[
-            (short_cpv().name(code), link(Search(region=region), category=code))
+            (short_cpv().name(code), link(Search(region=wanted.region), category=code))
             for code in trail(shown.sku.category.code)[-2:]
         ],
     )

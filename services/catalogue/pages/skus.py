@@ -23,6 +23,7 @@ from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import (
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -44,10 +45,11 @@ from infra.web.languages import gettext, ngettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
-from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal
+from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal, ProposedCard
 from services.catalogue.pages.rows import rows
-from services.catalogue.pages.search import PricesForm, region_of, show_sku
+from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.store import proposals
+from services.catalogue.views import WantedPrices
 
 FREE_ATTRIBUTES = 5
 ATTRIBUTE_FIELD = re.compile(r"(?:asked|free)_(?:(?P<part>name|value|unit)_)?\d+")
@@ -88,7 +90,7 @@ class SkuPages(Controller):
             if known is None or known.state not in (State.PUBLISHED, State.RETURNED):
                 raise Missing("SKU that can be changed", sku)
             values = fields_of(known.sku)
-        return await self._form(ground, request, {**values, "sku": sku}, {})
+        return await self._form(ground, request, Filled({**values, "sku": sku}))
 
     @get("/new/attributes", opt=PROPOSERS)
     async def attributes(self, request: MemberVisit, category: Short = "") -> Template:
@@ -102,33 +104,32 @@ class SkuPages(Controller):
         category = values.get("category", "").strip()
         if category and _code(category) != _code(values.get("attributes_of", "")) and asked_by(category):
             note = {"category": gettext("This category asks for more about the SKU: see below.")}
-            return await self._form(ground, request, values | {"attributes_of": category}, note)
+            return await self._form(ground, request, Filled(values | {"attributes_of": category}, note))
         form, errors = read_form(values, CardForm)
         errors |= wrong_in_attributes(values, asked_by(category))
         if form is None or errors:
-            return await self._form(ground, request, values, errors)
+            return await self._form(ground, request, Filled(values, errors))
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
         places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
         try:
             card = skus.card_of(proposal, sku_id)
         except RuleBroken as error:
-            return await self._form(ground, request, values, beside(error, places))
+            return await self._form(ground, request, Filled(values, beside(error, places)))
         if broken := broken_rules(card, load_policy(ground.config.policy).catalogue):
             for each in reversed(broken):
                 errors |= beside(each, places)
-            return await self._form(ground, request, values, errors)
+            return await self._form(ground, request, Filled(values, errors))
         alike = () if proposal.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)
         try:
             async with ground.database.transaction("catalogue") as tx:
-                made = await skus.propose(
-                    tx, proposal, request.user, policy, alike, values.get("request_key", ""), sku_id
-                )
+                proposed = ProposedCard(proposal=proposal, sku_id=sku_id, alike=alike)
+                made = await skus.propose(tx, proposed, request.user, policy, values.get("request_key", ""))
         except NearDuplicates as error:
-            return await self._form(ground, request, values, {"none_of_these": told(error)}, error)
+            return await self._form(ground, request, Filled(values, {"none_of_these": told(error)}), error)
         except RuleBroken as error:
-            return await self._form(ground, request, shown_again(values, error), beside(error, places))
+            return await self._form(ground, request, Filled(shown_again(values, error), beside(error, places)))
         days = policy.catalogue.moderation_days
         said = ngettext(
             "“%(name)s” awaits moderation; it is decided within %(num)s working day.",
@@ -141,8 +142,7 @@ class SkuPages(Controller):
         self,
         ground: Ground,
         request: MemberVisit,
-        values: Mapping[str, str],
-        errors: Mapping[str, str],
+        filled: Filled,
         duplicates: NearDuplicates | None = None,
     ) -> Template:
         numbers = duplicates.numbers if duplicates else {}
@@ -153,21 +153,21 @@ class SkuPages(Controller):
             alike = [
                 (found, Decimal(scores[sku_id]) * 100) for sku_id in ids if (found := await store.newest(tx, sku_id))
             ]
-        category = values.get("attributes_of") or values.get("category", "")
-        shown = {"request_key": new_id(), **values, "attributes_of": category}
+        category = filled.values.get("attributes_of") or filled.values.get("category", "")
+        shown = {"request_key": new_id(), **filled.values, "attributes_of": category}
         return page(
             request,
             "catalogue/new.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             values=shown,
-            errors=errors,
+            errors=filled.errors,
             asked=asked_by(category),
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
             units=sorted(
                 (
                     (written_unit(code), unit_name(code))
                     for code in UNITS
-                    if code != "H87" or values.get("base_unit") == code
+                    if code != "H87" or filled.values.get("base_unit") == code
                 ),
                 key=lambda pair: pair[1],
             ),
@@ -221,7 +221,8 @@ class SkuPages(Controller):
                 done = await skus.archive(tx, sku_id, reason)
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
-            return await show_sku(ground, finder, request, sku_id, region_of(request, None), PricesForm(), typed, wrong)
+            wanted = WantedPrices(region=region_of(request, None))
+            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong))
         return redirect(
             f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken, require_repeat
@@ -40,6 +41,14 @@ class AppealedAlready(RuleBroken):
 
 class NotAppealed(RuleBroken):
     code = "not-appealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Accused:
+    """An organisation on one side of its contracts: its breaches as a buyer and those as a supplier are counted apart."""
+
+    organisation_id: str
+    side: Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +103,7 @@ class Spoken:
 
 
 def judge(
-    organisation_id: str,
-    side: Party,
+    accused: Accused,
     breaches: Iterable[Breach],
     earlier: Iterable[Sanction | Spoken],
     calendar: RegionCalendar,
@@ -110,6 +118,7 @@ def judge(
     before = tuple(earlier)
     counted = {contract_id for sanction in before for contract_id in sanction.contract_ids}
     level = sum(not sanction.lifted for sanction in before)
+    organisation_id, side = accused.organisation_id, accused.side
     spoken: list[Sanction] = []
     uncounted: list[Breach] = []
     for breach in sorted(breaches, key=lambda each: (each.at, each.contract_id)):
@@ -139,12 +148,10 @@ def judge(
     return tuple(spoken)
 
 
-def appeal(
-    sanction: Sanction, organisation_id: str, member_id: str, reasons: str, now: datetime
-) -> tuple[SanctionAppealed, ...]:
+def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tuple[SanctionAppealed, ...]:
     """Nothing where it repeats the appeal. Raises a RuleBroken of this module."""
     sanctioned, reasons = sanction.sanctioned, reasons.strip()
-    if organisation_id != sanctioned.organisation_id:
+    if actor.organisation_id != sanctioned.organisation_id:
         raise NotTheSanctioned("Only the organisation that was suspended appeals.", field="organisation_id")
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
@@ -163,8 +170,8 @@ def appeal(
     return (
         SanctionAppealed(
             sanction_id=sanctioned.sanction_id,
-            organisation_id=organisation_id,
-            member_id=member_id,
+            organisation_id=actor.organisation_id,
+            member_id=actor.member_id,
             reasons=reasons,
             due_at=sanction.policy.due(now, rules.decision_days, sanction.calendar),
         ),

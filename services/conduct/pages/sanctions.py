@@ -9,7 +9,9 @@ from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import (
+    BLANK,
     MEMBERS,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -47,7 +49,7 @@ class SanctionPages(Controller):
             async with ground.database.transaction("conduct") as tx:
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await self._own(ground, request, number, sanction_id, values, beside(broken, values))
+            return await self._own(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
         return redirect("/contracts/sanctions", gettext("Your appeal is filed. A moderator decides about it."))
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
@@ -62,14 +64,13 @@ class SanctionPages(Controller):
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Decision):
-            return await self._queue(
-                ground, request, number, sanction_id, values, {"decision": gettext("Choose one of the two.")}
-            )
+            errors = {"decision": gettext("Choose one of the two.")}
+            return await self._queue(ground, request, number, sanction_id, Filled(values, errors))
         try:
             async with ground.database.transaction("conduct") as tx:
                 await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, number, sanction_id, values, beside(broken, values))
+            return await self._queue(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
         said = gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
         return redirect("/contracts/appeals", said)
 
@@ -79,22 +80,21 @@ class SanctionPages(Controller):
         request: MemberVisit,
         number: int,
         sanction_id: str = "",
-        values: dict[str, str] | None = None,
-        errors: dict[str, str] | None = None,
+        filled: Filled = BLANK,
     ) -> Template:
         own = request.user.organisation_id
         found, number, pages = await leaf(request, number, QUEUE, lambda each: own_sanctions(ground, own, each))
         return page(
             request,
             "conduct/sanctions.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
             pages=pages,
             appeals=request.user.may(*handlers.APPEALS),
             at_fault=sanction_id,
-            values=values or {},
-            errors=errors or {},
+            values=filled.values,
+            errors=filled.errors,
         )
 
     async def _queue(
@@ -103,19 +103,18 @@ class SanctionPages(Controller):
         request: MemberVisit,
         number: int,
         sanction_id: str = "",
-        values: dict[str, str] | None = None,
-        errors: dict[str, str] | None = None,
+        filled: Filled = BLANK,
     ) -> Template:
         found, number, pages = await leaf(request, number, QUEUE, lambda each: appealed(ground, each))
         return page(
             request,
             "conduct/appeals.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
             pages=pages,
             decides=request.user.may(MODERATOR),
             at_fault=sanction_id,
-            values=values or {},
-            errors=errors or {},
+            values=filled.values,
+            errors=filled.errors,
         )

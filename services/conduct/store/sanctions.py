@@ -13,7 +13,7 @@ from sqlmodel import Field
 from events.contracts import OrganisationSanctioned
 from infra.listing import Listed, count, reach
 from infra.reading import listed, read_one
-from services.conduct.domain.sanctions import Breach, Party, Sanction, Spoken
+from services.conduct.domain.sanctions import Accused, Breach, Sanction, Spoken
 from services.conduct.store.rows import Row
 
 
@@ -47,26 +47,24 @@ async def hold(db: asyncpg.Connection, organisation_id: str) -> None:
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}")
 
 
-async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Party, breach: Breach) -> None:
+async def add_breach(db: asyncpg.Connection, accused: Accused, breach: Breach) -> None:
     await db.execute(
         "insert into conduct.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
         " on conflict (contract_id) do nothing",
         breach.contract_id,
-        organisation_id,
-        side,
+        accused.organisation_id,
+        accused.side,
         msgspec.json.encode(breach).decode(),
     )
 
 
-async def breaches(
-    db: asyncpg.Connection, organisation_id: str, side: Party, earlier: Sequence[Spoken]
-) -> list[Breach]:
+async def breaches(db: asyncpg.Connection, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
     """Those that no earlier sanction counted."""
     rows = await db.fetch(
         "select state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",
-        organisation_id,
-        side,
+        accused.organisation_id,
+        accused.side,
         [contract_id for each in earlier for contract_id in each.contract_ids],
     )
     return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
@@ -106,15 +104,15 @@ async def of_organisation(
     return Listed.of(_listed(rows), await count(db, spoken, organisation_id, most=most), most)
 
 
-async def earlier(db: asyncpg.Connection, organisation_id: str, side: Party) -> list[Spoken]:
+async def earlier(db: asyncpg.Connection, accused: Accused) -> list[Spoken]:
     """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
     rows = await db.fetch(
         "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"
         " from conduct.sanctions where organisation_id = $1",
-        organisation_id,
+        accused.organisation_id,
     )
     found = [read_one("sanction", row["sanction_id"], _spoken, row) for row in rows]
-    return [spoken for on, spoken in found if on == side]
+    return [spoken for on, spoken in found if on == accused.side]
 
 
 def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:

@@ -1,6 +1,6 @@
 """From award to signature (docs/rules.md section 4).
 
-``awards`` says where ``deals`` come from, ``choices`` what a side may do now. ``signing``
+``awards`` says where ``deals`` come from, ``choices`` what a side may do now, ``deciding`` what a decision is made with. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;
 ``objections``: the protocol of disagreement), ``cascade`` who comes next. ``refusals`` has the closed list of grounds and their
 disputes, ``breaches`` which ends are a breach. ``execution`` says what whoever carries a signed contract out needs to know.

@@ -1,8 +1,7 @@
 """The cascade: who is asked when a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
 
 from msgspec import structs
@@ -11,26 +10,14 @@ from catalogue.money import Money, split, unit_price
 from catalogue.rules import RuleBroken
 from events import Event
 from events.values import Line
-from services.contracts.domain.deals import Deal, DeriveId, latest, lost, offer
+from services.contracts.domain.deals import Deal, latest, lost, offer
+from services.contracts.domain.deciding import Deciding, RankedBid
 
 
 class RankingIncomplete(RuleBroken):
     """The disclosed bids have not all arrived: events of the pool's and of the auction's topic have no common order."""
 
     code = "ranking-incomplete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankedBid:
-    """The last bid of one bidder on the whole process; rank 1 is the lowest, or the quote that the buyer chose. A bidder that is not
-    ``active`` (suspended, closed) is not asked. ``lines`` are the bidder's own, if it priced them."""
-
-    rank: int
-    supplier_id: str
-    supplier_name: str
-    amount: Decimal
-    active: bool = True
-    lines: tuple[Line, ...] = ()
 
 
 def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
@@ -71,13 +58,11 @@ def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
     )
 
 
-def offer_to(
-    deal: Deal, bid: RankedBid, ranking: Sequence[RankedBid], now: datetime, derive_id: DeriveId
-) -> tuple[Event, ...]:
+def offer_to(deal: Deal, bid: RankedBid, deciding: Deciding) -> tuple[Event, ...]:
     """Offer the deal to this bidder; the former award is lost. The new amount is the deal's, times this bid over the first one, rounded to
     the minor unit. For an auction or a quote that equals the bid exactly. In a pool each member's deal is rounded alone, so the members'
     amounts may differ from the bid by some minor units in sum."""
-    lowest = min(ranking, key=lambda each: each.rank)
+    lowest = min(deciding.ranking, key=lambda each: each.rank)
     total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
-    lines = bid.lines or priced(deal.lines, total)
-    return (lost(deal), *offer(deal, bid.supplier_id, bid.supplier_name, bid.rank, total.amount, lines, now, derive_id))
+    priced_bid = replace(bid, amount=total.amount, lines=bid.lines or priced(deal.lines, total))
+    return (lost(deal), *offer(deal, priced_bid, deciding))

@@ -9,7 +9,6 @@ After a quick quote, whose winner the buyer chose, every further supplier is ask
 not sign ends the deal.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -37,11 +36,10 @@ from events.contracts import (
     Term,
 )
 from events.values import Category, Line, Place
+from services.contracts.domain.deciding import Deciding, RankedBid
 
 Party = Literal["buyer", "supplier"]
 SecurityKind = Literal["bank-guarantee", "deposit"]
-DeriveId = Callable[..., str]
-"""The same parts (texts) always give the same id, so an event that comes twice makes the same contract."""
 
 SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"
 BUYER_ANSWER = "buyer-answer"
@@ -191,93 +189,57 @@ def _stepped(contract: Contract, event: ContractStepTaken) -> Contract:
     return replace(after, security=event.security)
 
 
-def offer(
-    deal: Deal,
-    supplier_id: str,
-    supplier_name: str,
-    rank: int,
-    amount: Decimal,
-    lines: tuple[Line, ...],
-    now: datetime,
-    derive_id: DeriveId,
-) -> tuple[AwardMade, ContractDrafted]:
-    """The deal goes to this supplier, on a fresh clock."""
-    step = FLOWS[deal.origin][0]
-    award = _award(
-        deal,
-        derive_id("award", deal.process_id, deal.buyer_id, str(rank)),
-        supplier_id,
-        supplier_name,
-        amount,
-        lines,
-        now,
-    )
+def offer(deal: Deal, bid: RankedBid, deciding: Deciding) -> tuple[AwardMade, ContractDrafted]:
+    """The deal goes to this bidder for the amount and the lines of its bid, on a fresh clock."""
+    step, rank, now = FLOWS[deal.origin][0], str(bid.rank), deciding.now
     draft = ContractDrafted(
         process_id=deal.process_id,
-        contract_id=derive_id("contract", deal.process_id, deal.buyer_id, str(rank)),
-        award_id=award.award_id,
+        contract_id=deciding.derive_id("contract", deal.process_id, deal.buyer_id, rank),
+        award_id=deciding.derive_id("award", deal.process_id, deal.buyer_id, rank),
         origin=deal.origin,
         pool_id=deal.pool_id,
         buyer_id=deal.buyer_id,
         buyer_name=deal.buyer_name,
-        supplier_id=supplier_id,
-        supplier_name=supplier_name,
-        rank=rank,
+        supplier_id=bid.supplier_id,
+        supplier_name=bid.supplier_name,
+        rank=bid.rank,
         title=deal.title,
         category=deal.category,
         place=deal.place,
         currency=deal.currency,
-        amount=amount,
-        lines=lines,
+        amount=bid.amount,
+        lines=bid.lines,
         step=step,
         due_at=due(deal, step, now, now),
         kind=deal.kind,
-        security_due=security_due(deal, amount),
+        security_due=security_due(deal, bid.amount),
         equivalents_allowed=deal.equivalents_allowed,
     )
-    return (award, draft)
+    return (_award(deal, draft, now), draft)
 
 
 def lost(deal: Deal) -> AwardMade:
     """The latest award, cancelled: its supplier left, and another is asked."""
-    contract = latest(deal)
     assert deal.awarded_at is not None, "there is no contract without an award"
-    award = _award(
-        deal,
-        contract.award_id,
-        contract.supplier_id,
-        contract.supplier_name,
-        contract.amount,
-        contract.lines,
-        deal.awarded_at,
-    )
-    return structs.replace(award, cancelled=True)
+    return structs.replace(_award(deal, latest(deal), deal.awarded_at), cancelled=True)
 
 
-def _award(
-    deal: Deal,
-    award_id: str,
-    supplier_id: str,
-    supplier_name: str,
-    amount: Decimal,
-    lines: tuple[Line, ...],
-    awarded_at: datetime,
-) -> AwardMade:
+def _award(deal: Deal, contract: Contract | ContractDrafted, awarded_at: datetime) -> AwardMade:
     return AwardMade(
         process_id=deal.process_id,
-        award_id=award_id,
+        award_id=contract.award_id,
         origin=deal.origin,
         buyer_id=deal.buyer_id,
         buyer_name=deal.buyer_name,
-        supplier_ids=(supplier_id,),
-        supplier_names=(supplier_name,),
+        supplier_ids=(contract.supplier_id,),
+        supplier_names=(contract.supplier_name,),
         title=deal.title,
         category=deal.category,
         method=METHODS[deal.origin],
         place=deal.place,
         currency=deal.currency,
-        amount=amount,
-        lines=lines,
+        amount=contract.amount,
+        lines=contract.lines,
         awarded_at=awarded_at,
     )
 

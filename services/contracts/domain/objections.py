@@ -10,6 +10,7 @@ from datetime import datetime
 
 from msgspec import structs
 
+from catalogue.actors import Actor
 from catalogue.policy import TERMS
 from catalogue.rules import RuleBroken
 from events.contracts import ObjectionAnswered, ObjectionFiled, Point, PointAnswer, Term
@@ -83,8 +84,7 @@ class FileObjection:
     """Points are numbered in their order, whatever numbers they bring."""
 
     contract_id: str
-    organisation_id: str
-    member_id: str
+    actor: Actor
     points: tuple[Point, ...]
 
 
@@ -92,15 +92,14 @@ class FileObjection:
 class AnswerObjection:
     contract_id: str
     number: int
-    organisation_id: str
-    member_id: str
+    actor: Actor
     answers: tuple[PointAnswer, ...]
 
 
 def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFiled, ...]:
     """Nothing where it repeats the last protocol. Raises a RuleBroken of this module, of terms or of turns."""
     contract = current(deal, command.contract_id)
-    require_side(SUPPLIER_SIGNATURE, party_of(deal, contract, command.organisation_id))
+    require_side(SUPPLIER_SIGNATURE, party_of(deal, contract, command.actor.organisation_id))
     points = tuple(_numbered(point, number) for number, point in enumerate(command.points, start=1))
     if contract.objections and points == contract.points:
         return ()
@@ -125,7 +124,7 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
             contract_id=contract.contract_id,
             number=contract.objections + 1,
             version=contract.version,
-            member_id=command.member_id,
+            member_id=command.actor.member_id,
             points=points,
             due_at=due(deal, BUYER_ANSWER, now, deal.awarded_at or now),
         ),
@@ -157,7 +156,7 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
 def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[ObjectionAnswered, ...]:
     """Nothing where it repeats the answer given. Raises a RuleBroken of this module or of turns."""
     contract = current(deal, command.contract_id)
-    require_side(BUYER_ANSWER, party_of(deal, contract, command.organisation_id))
+    require_side(BUYER_ANSWER, party_of(deal, contract, command.actor.organisation_id))
     answers = tuple(sorted((_plain(each) for each in command.answers), key=lambda each: each.number))
     if command.number == contract.objections and contract.answers:
         if answers == contract.answers:
@@ -186,7 +185,7 @@ def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[Objecti
             process_id=deal.process_id,
             contract_id=contract.contract_id,
             number=contract.objections,
-            member_id=command.member_id,
+            member_id=command.actor.member_id,
             answers=answers,
             version=contract.version + (1 if changes else 0),
             terms=terms.changed(contract.terms, changes),

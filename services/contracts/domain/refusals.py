@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, RefusalGround
 from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken, require_repeat
@@ -59,6 +60,17 @@ class VerdictUnexplained(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen."""
+
+    contract_id: str
+    organisation_id: str
+    explanation: str
+    ground: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A refusal on a justified ground, which may be disputed. ``calendar`` is the buyer's, as for every step of the deal."""
 
@@ -82,8 +94,9 @@ class Refusal:
         return self.disputed is not None and self.decided is None and now >= self.disputed.due_at
 
 
-def ground_of(deal: Deal, party: Party, code: str, explanation: str, evidence: str) -> RefusalGround | None:
+def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None:
     """The ground on the list; None where none is named. Raises GroundNotListed, RefusalUnexplained, EvidenceMissing."""
+    code = command.ground
     listed = {ground.code: ground for ground in deal.policy.contract.grounds_of(party)}
     if code and code not in listed:
         raise GroundNotListed(
@@ -93,10 +106,10 @@ def ground_of(deal: Deal, party: Party, code: str, explanation: str, evidence: s
             ground=code,
             grounds=", ".join(listed) or "no ground",
         )
-    if not explanation.strip():
+    if not command.explanation.strip():
         raise RefusalUnexplained("A refusal says why.", field="explanation")
     ground = listed.get(code)
-    if ground is not None and ground.justified and not evidence.strip():
+    if ground is not None and ground.justified and not command.evidence.strip():
         raise EvidenceMissing(
             "Say where the ground can be seen: a document and its number, or an address.", field="evidence"
         )
@@ -110,13 +123,11 @@ def refusal_of(deal: Deal, ended: ContractEnded, now: datetime) -> Refusal | Non
     return Refusal(ended=ended, at=now, policy=deal.policy, calendar=deal.calendar)
 
 
-def dispute(
-    refusal: Refusal, organisation_id: str, member_id: str, reasons: str, now: datetime
-) -> tuple[RefusalDisputed, ...]:
+def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tuple[RefusalDisputed, ...]:
     """Nothing where it repeats the dispute. Raises a RuleBroken of this module."""
     side, other = refusal.other
     ended, reasons = refusal.ended, reasons.strip()
-    if organisation_id != other:
+    if actor.organisation_id != other:
         raise NotTheOtherSide(
             f"Only the {side} of the contract disputes its refusal.", field="organisation_id", party=side
         )
@@ -137,8 +148,8 @@ def dispute(
             process_id=ended.process_id,
             contract_id=ended.contract_id,
             by=side,
-            organisation_id=organisation_id,
-            member_id=member_id,
+            organisation_id=actor.organisation_id,
+            member_id=actor.member_id,
             reasons=reasons,
             due_at=refusal.policy.due(now, refusal.policy.contract.dispute_decision_days, refusal.calendar),
         ),

@@ -1,17 +1,17 @@
 """Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (docs/rules.md section 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from catalogue.policy import RefusalGround
+from catalogue.actors import Actor
 from catalogue.rules import NotAParty, RuleBroken, require_repeat
 from events import Event
 from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
 from services.contracts.domain import equivalents, objections, security, terms
-from services.contracts.domain.cascade import RankedBid, awaits_activation, next_bid, offer_to
+from services.contracts.domain.cascade import awaits_activation, next_bid, offer_to
 from services.contracts.domain.deals import (
     BUYER_DRAFT,
     FLOWS,
@@ -19,7 +19,6 @@ from services.contracts.domain.deals import (
     SUPPLIER_OFFER,
     Contract,
     Deal,
-    DeriveId,
     Party,
     apply,
     concluded,
@@ -27,9 +26,10 @@ from services.contracts.domain.deals import (
     latest,
     offer,
 )
+from services.contracts.domain.deciding import Deciding, RankedBid
 from services.contracts.domain.equivalents import Proposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
-from services.contracts.domain.refusals import ground_of
+from services.contracts.domain.refusals import Refuse, ground_of
 from services.contracts.domain.turns import (
     StepOutOfOrder,
     current,
@@ -63,8 +63,7 @@ class TakeStep:
 
     contract_id: str
     step: str
-    organisation_id: str
-    member_id: str
+    actor: Actor
     equivalents: tuple[Proposal, ...] = ()
     terms: tuple[Term, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -77,19 +76,7 @@ class Extend:
 
     contract_id: str
     step: str
-    organisation_id: str
-    member_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
-    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen."""
-
-    contract_id: str
-    organisation_id: str
-    explanation: str
-    ground: str = ""
-    evidence: str = ""
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,43 +97,45 @@ class ActivateNext:
 Command = Award | TakeStep | FileObjection | AnswerObjection | Extend | Refuse | Lapse | ActivateNext
 
 
-def decide(
-    deal: Deal, command: Command, now: datetime, *, derive_id: DeriveId, ranking: Sequence[RankedBid] = ()
-) -> tuple[Event, ...]:
+def decide(deal: Deal, command: Command, deciding: Deciding) -> tuple[Event, ...]:
     """What happens; nothing where the command repeats what was done already. Raises a RuleBroken of this module, or of the one
-    that the command is about; DoneOtherwise where the step or refusal was done with other content.
-
-    ``ranking`` holds every bid of the process and is needed where a contract may end or the next bidder be activated.
-    """
+    that the command is about; DoneOtherwise where the step or refusal was done with other content."""
     match command:
         case Award():
-            return _award(deal, command, now, derive_id)
+            return _award(deal, command, deciding)
         case TakeStep():
-            return _take_step(deal, command, now)
+            return _take_step(deal, command, deciding.now)
         case FileObjection():
-            return objections.file(deal, command, now)
+            return objections.file(deal, command, deciding.now)
         case AnswerObjection():
-            return objections.answer(deal, command, now)
+            return objections.answer(deal, command, deciding.now)
         case Extend():
-            return _extend(deal, command, now)
+            return _extend(deal, command, deciding.now)
         case Refuse():
-            return _refuse(deal, command, now, ranking, derive_id)
+            return _refuse(deal, command, deciding)
         case Lapse():
-            return _lapse(deal, command, now, ranking, derive_id)
+            return _lapse(deal, command, deciding)
         case ActivateNext():
-            return _activate(deal, command, now, ranking, derive_id)
+            return _activate(deal, command, deciding)
 
 
-def _award(deal: Deal, command: Award, now: datetime, derive_id: DeriveId) -> tuple[Event, ...]:
+def _award(deal: Deal, command: Award, deciding: Deciding) -> tuple[Event, ...]:
     if deal.contract is not None:
         return ()
-    return offer(deal, command.supplier_id, command.supplier_name, 1, deal.amount, command.lines, now, derive_id)
+    first = RankedBid(
+        rank=1,
+        supplier_id=command.supplier_id,
+        supplier_name=command.supplier_name,
+        amount=deal.amount,
+        lines=command.lines,
+    )
+    return offer(deal, first, deciding)
 
 
 def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...]:
     flow = FLOWS[deal.origin]
     contract = current(deal, command.contract_id)
-    party = party_of(deal, contract, command.organisation_id)
+    party = party_of(deal, contract, command.actor.organisation_id)
     if command.step not in flow:
         raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
@@ -161,7 +150,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         contract_id=contract.contract_id,
         step=command.step,
         party=party,
-        member_id=command.member_id,
+        member_id=command.actor.member_id,
         next_step=following[0] if following else None,
         due_at=due(deal, following[0], now, deal.awarded_at or now) if following else None,
         **_brought(deal, contract, command, now),
@@ -200,7 +189,7 @@ def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -
 
 def _extend(deal: Deal, command: Extend, now: datetime) -> tuple[StepExtended, ...]:
     contract = current(deal, command.contract_id)
-    party = party_of(deal, contract, command.organisation_id)
+    party = party_of(deal, contract, command.actor.organisation_id)
     require_side(command.step, party)
     require_running(contract, now)
     require_step(contract, command.step)
@@ -213,16 +202,14 @@ def _extend(deal: Deal, command: Extend, now: datetime) -> tuple[StepExtended, .
             contract_id=contract.contract_id,
             step=command.step,
             party=party,
-            member_id=command.member_id,
+            member_id=command.actor.member_id,
             was_due_at=contract.due_at,
             due_at=extended_until(deal, contract, party),
         ),
     )
 
 
-def _refuse(
-    deal: Deal, command: Refuse, now: datetime, ranking: Sequence[RankedBid], derive_id: DeriveId
-) -> tuple[Event, ...]:
+def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...]:
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.organisation_id)
     ended = contract.ended
@@ -233,60 +220,49 @@ def _refuse(
         said = (ended.ground, ended.explanation, ended.evidence)
         require_repeat(words == said, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence))))
         return ()
-    require_running(contract, now)
-    ground = ground_of(deal, party, command.ground, command.explanation, command.evidence)
-    return _end(deal, contract, "refused", party, command, ground, now, ranking, derive_id)
+    require_running(contract, deciding.now)
+    return _end(deal, party, deciding, command)
 
 
-def _lapse(
-    deal: Deal, command: Lapse, now: datetime, ranking: Sequence[RankedBid], derive_id: DeriveId
-) -> tuple[Event, ...]:
+def _lapse(deal: Deal, command: Lapse, deciding: Deciding) -> tuple[Event, ...]:
     contract = deal.contract
     if contract is None or contract.contract_id != command.contract_id:
         return ()
-    if contract.step is None or contract.due_at is None or now < contract.due_at:
+    if contract.step is None or contract.due_at is None or deciding.now < contract.due_at:
         return ()
-    return _end(deal, contract, "lapsed", PARTIES[contract.step], None, None, now, ranking, derive_id)
+    return _end(deal, PARTIES[contract.step], deciding)
 
 
-def _activate(
-    deal: Deal, command: ActivateNext, now: datetime, ranking: Sequence[RankedBid], derive_id: DeriveId
-) -> tuple[Event, ...]:
+def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Event, ...]:
     if command.organisation_id != deal.buyer_id:
         raise NotAParty("Only the buyer brings in the next bidder.", field="organisation_id")
     if command.contract_id != latest(deal).contract_id:
         return ()
-    bid = awaits_activation(deal, ranking)
+    bid = awaits_activation(deal, deciding.ranking)
     if bid is None:
         raise NobodyToActivate(
             "There is no bidder to bring in: either the contract has not ended by its supplier, or no one is left.",
             rank=latest(deal).rank,
-            bids=len(ranking),
+            bids=len(deciding.ranking),
         )
-    return offer_to(deal, bid, ranking, now, derive_id)
+    return offer_to(deal, bid, deciding)
 
 
-def _end(
-    deal: Deal,
-    contract: Contract,
-    reason: str,
-    party: Party,
-    refusal: Refuse | None,
-    ground: RefusalGround | None,
-    now: datetime,
-    ranking: Sequence[RankedBid],
-    derive_id: DeriveId,
-) -> tuple[Event, ...]:
-    rules = deal.policy.contract
+def _end(deal: Deal, party: Party, deciding: Deciding, refusal: Refuse | None = None) -> tuple[Event, ...]:
+    """The party ends the latest contract: by its refusal, or because it did not take its step in time. Raises what
+    :func:`refusals.ground_of` does."""
+    contract, rules = latest(deal), deal.policy.contract
+    ground = ground_of(deal, party, refusal) if refusal else None
     punishable = party == "buyer" or contract.rank < rules.no_penalty_from_rank
     justified = ground is not None and ground.justified
+    disputable = justified and punishable
     ended = ContractEnded(
         process_id=deal.process_id,
         contract_id=contract.contract_id,
         supplier_id=contract.supplier_id,
         buyer_id=deal.buyer_id,
         pool_id=deal.pool_id,
-        reason=reason,
+        reason="refused" if refusal else "lapsed",
         by=party,
         evasion=party == "supplier" and punishable and not justified,
         explanation=refusal.explanation.strip() if refusal else "",
@@ -294,9 +270,9 @@ def _end(
         ground_title=ground.title if ground else "",
         evidence=refusal.evidence.strip() if refusal else "",
         justified=justified,
-        dispute_until=deal.policy.due(now, rules.dispute_days, deal.calendar) if justified and punishable else None,
+        dispute_until=deal.policy.due(deciding.now, rules.dispute_days, deal.calendar) if disputable else None,
     )
-    bid = next_bid(deal, ranking) if party == "supplier" else None
+    bid = next_bid(deal, deciding.ranking) if party == "supplier" else None
     if bid is None:
         return (ended,)
     if deal.origin == "quote" or bid.rank >= rules.buyer_activates_from_rank:
@@ -308,4 +284,4 @@ def _end(
             next_rank=bid.rank,
         )
         return (ended, awaits)
-    return (ended, *offer_to(deal, bid, ranking, now, derive_id))
+    return (ended, *offer_to(deal, bid, deciding))

@@ -28,10 +28,11 @@ from infra.reactions import Reactions
 from infra.tokens import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT, Principal
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
+from services.contracts.domain.deciding import Deciding
 from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
-from services.contracts.domain.refusals import refusal_of
-from services.contracts.domain.signing import ActivateNext, Award, Command, Extend, Refuse, TakeStep
+from services.contracts.domain.refusals import Refuse, refusal_of
+from services.contracts.domain.signing import ActivateNext, Award, Command, Extend, TakeStep
 from services.contracts.store import contracts, deals, replicas
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
@@ -101,8 +102,7 @@ async def take_step(
     command = TakeStep(
         contract_id=contract_id,
         step=step,
-        organisation_id=principal.organisation_id,
-        member_id=principal.member_id,
+        actor=principal.actor,
         equivalents=await _proposals(tx, brought.equivalents),
         terms=tuple(Term(**structs.asdict(each)) for each in brought.terms),
         refused=brought.refused_equivalents,
@@ -136,17 +136,14 @@ def _card(sku: SkuPublished) -> Card:
 
 
 async def extend(tx: Transaction, contract_id: str, step: str, principal: Principal) -> None:
-    command = Extend(
-        contract_id=contract_id, step=step, organisation_id=principal.organisation_id, member_id=principal.member_id
-    )
+    command = Extend(contract_id=contract_id, step=step, actor=principal.actor)
     await _act(tx, contract_id, command, principal)
 
 
 async def file_objection(tx: Transaction, contract_id: str, points: tuple[Point, ...], principal: Principal) -> None:
     command = FileObjection(
         contract_id=contract_id,
-        organisation_id=principal.organisation_id,
-        member_id=principal.member_id,
+        actor=principal.actor,
         points=points,
     )
     await _act(tx, contract_id, command, principal)
@@ -158,8 +155,7 @@ async def answer_objection(
     command = AnswerObjection(
         contract_id=contract_id,
         number=number,
-        organisation_id=principal.organisation_id,
-        member_id=principal.member_id,
+        actor=principal.actor,
         answers=answers,
     )
     await _act(tx, contract_id, command, principal)
@@ -205,7 +201,7 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
     """Decide about a deal that is locked (or new), and keep what happened."""
     db = await tx.raw()
     ranking = await replicas.ranking(db, kept.auction_id)
-    happened = signing.decide(kept.deal, command, tx.now, derive_id=derive_id, ranking=ranking)
+    happened = signing.decide(kept.deal, command, Deciding(now=tx.now, derive_id=derive_id, ranking=ranking))
     if not happened:
         return
     deal = kept.deal
@@ -230,7 +226,7 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
         for deal, first in portion:
             if deal.buyer_id in known:
                 continue
-            for event in signing.decide(deal, first, tx.now, derive_id=derive_id):
+            for event in signing.decide(deal, first, Deciding(now=tx.now, derive_id=derive_id)):
                 deal = apply(deal, event)
                 tx.emit(event)
                 if isinstance(event, ContractDrafted):

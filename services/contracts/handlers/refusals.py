@@ -19,7 +19,7 @@ async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Pr
         raise Missing("refusal that may be disputed", contract_id)
     if principal.organisation_id == refusal.other[1]:
         require_role(principal, BUYER_OFFICER if refusal.other[0] == "buyer" else SUPPLIER_AGENT)
-    happened = refusals.dispute(refusal, principal.organisation_id, principal.member_id, reasons, tx.now)
+    happened = refusals.dispute(refusal, principal.actor, reasons, tx.now)
     await _record(tx, refusal, happened)
 
 

@@ -14,7 +14,9 @@ from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import (
+    BLANK,
     PUBLIC,
+    Filled,
     FromGround,
     PageNumber,
     PathId,
@@ -89,13 +91,7 @@ def too_long(values: Mapping[str, str]) -> dict[str, str]:
     return misfits(values, Clause)
 
 
-async def contract_page(
-    ground: Ground,
-    request: Visit,
-    contract_id: str,
-    values: dict[str, str],
-    errors: dict[str, str],
-) -> Template:
+async def contract_page(ground: Ground, request: Visit, contract_id: str, filled: Filled = BLANK) -> Template:
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
@@ -104,7 +100,7 @@ async def contract_page(
     return page(
         request,
         "contracts/contract.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         contract=found,
         drafted=drafted,
         status=(await replicas.carried_out(ground.database.pool, [contract_id])).get(contract_id),
@@ -124,8 +120,8 @@ async def contract_page(
         securities=SECURITIES,
         others=others,
         readable={each.contract_id for each in others if may_see(each, principal)},
-        values=values,
-        errors=errors,
+        values=filled.values,
+        errors=filled.errors,
     )
 
 
@@ -197,4 +193,4 @@ class ContractPages(Controller):
             found = await visible(ground, contract_id, request.scope.get("user"))
             query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})
             return redirect(f"/contracts/{found.drafted.contract_id}/execution?{query}")
-        return await contract_page(ground, request, contract_id, {}, {})
+        return await contract_page(ground, request, contract_id)

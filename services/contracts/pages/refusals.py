@@ -9,6 +9,8 @@ from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import (
+    BLANK,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -38,12 +40,12 @@ class RefusalPages(Controller):
     async def dispute(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, values, errors)
+            return await contract_page(ground, request, contract_id, Filled(values, errors))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, values, beside(broken, values))
+            return await contract_page(ground, request, contract_id, Filled(values, beside(broken, values)))
         return redirect(f"/contracts/{contract_id}", gettext("You dispute the refusal. A moderator decides about it."))
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
@@ -58,16 +60,15 @@ class RefusalPages(Controller):
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Verdict):
-            return await self._queue(
-                ground, request, number, contract_id, values, {"decision": gettext("Choose one of the two.")}
-            )
+            errors = {"decision": gettext("Choose one of the two.")}
+            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
         if errors := too_long(values):
-            return await self._queue(ground, request, number, contract_id, values, errors)
+            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, number, contract_id, values, beside(broken, values))
+            return await self._queue(ground, request, number, contract_id, Filled(values, beside(broken, values)))
         said = (
             gettext("The refusal was justified: no penalty.")
             if decision == "justified"
@@ -81,19 +82,18 @@ class RefusalPages(Controller):
         request: MemberVisit,
         number: int,
         contract_id: str = "",
-        values: dict[str, str] | None = None,
-        errors: dict[str, str] | None = None,
+        filled: Filled = BLANK,
     ) -> Template:
         found, number, pages = await leaf(request, number, QUEUE, lambda each: waiting(ground, each))
         return page(
             request,
             "contracts/refusals.html",
-            status_code=422 if errors else 200,
+            status_code=422 if filled.errors else 200,
             refusals=found.rows,
             number=number,
             pages=pages,
             decides=request.user.may(MODERATOR),
             at_fault=contract_id,
-            values=values or {},
-            errors=errors or {},
+            values=filled.values,
+            errors=filled.errors,
         )

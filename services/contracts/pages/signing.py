@@ -16,6 +16,8 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
+    BLANK,
+    Filled,
     FromGround,
     MemberVisit,
     PathId,
@@ -130,10 +132,10 @@ class SigningPages(Controller):
         values = await form_fields(request)
         step = values.get("step", "")
         if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, values, errors)
+            return await contract_page(ground, request, contract_id, Filled(values, errors))
         with_it, errors = brought(step, values)
         if errors:
-            return await contract_page(ground, request, contract_id, values, errors)
+            return await contract_page(ground, request, contract_id, Filled(values, errors))
         return await self._act(
             ground,
             request,
@@ -157,7 +159,7 @@ class SigningPages(Controller):
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
     async def write_objection(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template:
-        return await self._objection(ground, request, contract_id, {}, {}, ROWS)
+        return await self._objection(ground, request, contract_id, BLANK, ROWS)
 
     @post("/objection", opt=allow(SUPPLIER_AGENT))
     async def file_objection(
@@ -168,16 +170,16 @@ class SigningPages(Controller):
         if values.get("more"):
             more = whole(values["more"])
             rows = ROWS if more is None else more + 1
-            return await self._objection(ground, request, contract_id, values, {}, min(rows, MOST_ROWS), 200)
-        if errors := too_long(_written(points)):
-            return await self._objection(ground, request, contract_id, _written(points), errors, max(ROWS, len(points)))
+            return await self._objection(ground, request, contract_id, Filled(values), min(rows, MOST_ROWS))
+        written, rows = _written(points), max(ROWS, len(points))
+        if errors := too_long(written):
+            return await self._objection(ground, request, contract_id, Filled(written, errors), rows)
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.file_objection(tx, clean(contract_id), points, request.user)
         except RuleBroken as broken:
-            return await self._objection(
-                ground, request, contract_id, _written(points), beside(broken, _written(points)), max(ROWS, len(points))
-            )
+            filled = Filled(written, beside(broken, written))
+            return await self._objection(ground, request, contract_id, filled, rows)
         return redirect(f"/contracts/{contract_id}", gettext("Your objection is filed. The buyer answers it."))
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER))
@@ -186,7 +188,7 @@ class SigningPages(Controller):
     ) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, values, errors)
+            return await contract_page(ground, request, contract_id, Filled(values, errors))
         number = whole(values.get("number", "")) or 0
         answered = [name.removeprefix("answer-") for name in values if name.startswith("answer-")]
         answers = tuple(
@@ -214,7 +216,7 @@ class SigningPages(Controller):
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
             unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
-            return await contract_page(ground, request, contract_id, values, {**errors, **unsaid})
+            return await contract_page(ground, request, contract_id, Filled(values, {**errors, **unsaid}))
         said = form
         return await self._act(
             ground,
@@ -233,7 +235,7 @@ class SigningPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, {}, beside(broken, ()))
+            return await contract_page(ground, request, contract_id, Filled(errors=beside(broken, ())))
         ended = await visible(ground, contract_id, request.user)
         newest = (await listing.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
         return redirect(f"/contracts/{newest.contract_id}", gettext("The next bidder was asked to sign."))
@@ -252,7 +254,7 @@ class SigningPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await act(tx)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, values, beside(broken, _places(values)))
+            return await contract_page(ground, request, contract_id, Filled(values, beside(broken, _places(values))))
         return redirect(f"/contracts/{contract_id}", done)
 
     async def _objection(
@@ -260,17 +262,15 @@ class SigningPages(Controller):
         ground: Ground,
         request: MemberVisit,
         contract_id: str,
-        values: Mapping[str, str],
-        errors: dict[str, str],
+        filled: Filled,
         rows: int,
-        status: int | None = None,
     ) -> Template:
         contract = await visible(ground, contract_id, request.user)
         choices = await choices_of(ground, contract, request.user)
         return page(
             request,
             "contracts/objection.html",
-            status_code=status or (422 if errors else 200),
+            status_code=422 if filled.errors else 200,
             contract=contract,
             drafted=contract.drafted,
             paper=contract.paper,
@@ -278,8 +278,8 @@ class SigningPages(Controller):
             terms=TERMS,
             rows=rows,
             most_rows=MOST_ROWS,
-            values=values,
-            errors=errors,
+            values=filled.values,
+            errors=filled.errors,
         )
 
 

@@ -12,7 +12,7 @@ from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed
 from events.values import Line
 from infra.database import Transaction
-from services.contracts.domain.cascade import RankedBid
+from services.contracts.domain.deciding import RankedBid
 from services.contracts.store.rows import Row
 from services.market.replicas import Organisations, Skus
 

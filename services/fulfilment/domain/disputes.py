@@ -13,7 +13,7 @@ from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.invoices import settled, the_invoice
-from services.fulfilment.domain.orders import assessed, the_delivery, withdrawn
+from services.fulfilment.domain.orders import Assessment, assessed, the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
     ByMember,
     party_of,
@@ -25,6 +25,7 @@ from services.fulfilment.domain.state import (
     About,
     Dispute,
     Execution,
+    Matter,
     NothingOfThatNumber,
     Outcome,
     Party,
@@ -91,19 +92,29 @@ class DecideDispute:
     explanation: str
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a dispute ends; ``how`` is agreed, or decided with the moderator's explanation."""
+
+    outcome: Outcome
+    how: str
+    explanation: str = ""
+
+
 def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> tuple[Event, ...]:
     """Also after the contract was terminated: what was delivered before is settled."""
     by = party_of(execution, command.organisation_id)
-    about, number = command.about, command.number
-    require_undisputed(execution, about, number)
-    word, due_at = _last_word(execution, about, number)
+    matter = Matter(command.about, command.number)
+    about, number = matter
+    require_undisputed(execution, matter)
+    word, due_at = _last_word(execution, matter)
     whose = WORDS.get((about, word))
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(
             f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
         )
-    earlier = (each for each in execution.disputes if (each.about, each.subject, each.word) == (about, number, word))
+    earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):
         raise DisputedBefore(
             f"A dispute found already that this word on the {about} {number} stands.",
@@ -140,11 +151,16 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     )
 
 
-def may_dispute(execution: Execution, about: About, number: int, by: Party, now: datetime) -> bool:
-    """Whether the side could open a dispute about it now."""
-    organisation_id = execution.buyer_id if by == "buyer" else execution.supplier_id
+def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) -> bool:
+    """Whether the side could open a dispute about the delivery or invoice now."""
+    assert matter.about != "order", "an order is no word that the other side answers"
     command = OpenDispute(
-        organisation_id=organisation_id, member_id="", about=about, number=number, asks="stands", reasons="asked"
+        organisation_id=execution.buyer_id if by == "buyer" else execution.supplier_id,
+        member_id="",
+        about=matter.about,
+        number=matter.number,
+        asks="stands",
+        reasons="asked",
     )
     try:
         return bool(open_dispute(execution, command, now))
@@ -173,7 +189,7 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
     )
     if dispute.asks(OTHER[by]) != command.asks:
         return (answered,)
-    return (answered, *_ended(execution, dispute, command.asks, "agreed", "", now))
+    return (answered, *_end(execution, dispute, Resolution(command.asks, "agreed"), now))
 
 
 def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) -> tuple[Event, ...]:
@@ -192,12 +208,10 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
             now=now,
         )
     explanation = require_reasons(command.explanation, "A decision says why.", field="explanation")
-    return _ended(execution, dispute, command.outcome, "decided", explanation, now)
+    return _end(execution, dispute, Resolution(command.outcome, "decided", explanation), now)
 
 
-def _ended(
-    execution: Execution, dispute: Dispute, outcome: Outcome, how: str, explanation: str, now: datetime
-) -> tuple[Event, ...]:
+def _end(execution: Execution, dispute: Dispute, resolution: Resolution, now: datetime) -> tuple[Event, ...]:
     rules = execution.policy.execution
     days = rules.acceptance_days if dispute.about == "delivery" else rules.payment_days
     ended = DisputeEnded(
@@ -210,29 +224,29 @@ def _ended(
         supplier_id=execution.supplier_id,
         opened_by=dispute.by,
         asked=dispute.asked,
-        outcome=outcome,
-        how=how,
-        explanation=explanation,
+        outcome=resolution.outcome,
+        how=resolution.how,
+        explanation=resolution.explanation,
         ended_at=now,
         resume_by=execution.due(now, days),
     )
-    match (dispute.word, outcome):
+    match (dispute.word, resolution.outcome):
         case ("reported" | "submitted", "set-aside"):
-            return (ended, withdrawn(execution, dispute.about, dispute.subject, "dispute", now))
+            return (ended, withdrawn(execution, dispute.matter, "dispute", now))
         case ("reported", "stands"):
             delivery = the_delivery(execution, dispute.subject)
-            return (ended, assessed(execution, delivery, delivery.lines, "", "dispute", now))
+            return (ended, assessed(execution, delivery, Assessment(by="dispute", accepted=delivery.lines), now))
         case ("paid", "stands"):
             return (ended, settled(execution, the_invoice(execution, dispute.subject), "dispute", now))
     return (ended,)
 
 
-def _last_word(execution: Execution, about: About, number: int) -> tuple[str, datetime]:
+def _last_word(execution: Execution, matter: Matter) -> tuple[str, datetime]:
     """The status, and until when the other side may answer it."""
-    if about == "delivery":
-        delivery = the_delivery(execution, number)
+    if matter.about == "delivery":
+        delivery = the_delivery(execution, matter.number)
         return delivery.status, delivery.due_at
-    invoice = the_invoice(execution, number)
+    invoice = the_invoice(execution, matter.number)
     return invoice.status, invoice.due_at
 
 

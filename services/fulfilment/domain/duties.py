@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from events import Event
 from events.contracts import ExecutionOverdue
 from services.fulfilment.domain import endings
-from services.fulfilment.domain.orders import assessed
+from services.fulfilment.domain.orders import Assessment, assessed
 from services.fulfilment.domain.state import (
     OTHER,
     Delivery,
     Execution,
+    Matter,
     Party,
     disputed,
     invoiceable,
@@ -56,12 +57,12 @@ def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
         if outstanding(execution, order):
             yield Duty(party="supplier", what="deliver", number=order.number, due_at=order.due_at)
     for delivery in execution.deliveries:
-        if delivery.status == "reported" and disputed(execution, "delivery", delivery.number) is None:
+        if delivery.status == "reported" and disputed(execution, Matter("delivery", delivery.number)) is None:
             yield Duty(party="buyer", what="assess", number=delivery.number, due_at=delivery.due_at)
     if invoiceable(execution):
         yield Duty(party="supplier", what="invoice", number=0, due_at=None)
     for invoice in execution.invoices:
-        if disputed(execution, "invoice", invoice.number) is not None:
+        if disputed(execution, Matter("invoice", invoice.number)) is not None:
             continue
         if invoice.status == "submitted":
             yield Duty(party="buyer", what="pay", number=invoice.number, due_at=invoice.due_at)
@@ -140,18 +141,18 @@ def passed(execution: Execution, now: datetime) -> tuple[Event, ...]:
     silence = execution.policy.execution.silence_accepts
     for delivery in _unanswered(execution):
         if now >= delivery.due_at and silence:
-            found.append(assessed(execution, delivery, delivery.lines, "", "silence", now))
+            found.append(assessed(execution, delivery, Assessment(by="silence", accepted=delivery.lines), now))
         elif now >= delivery.due_at:
-            found.append(_overdue(execution, "delivery", delivery.number, "buyer", delivery.due_at))
+            found.append(_overdue(execution, Matter("delivery", delivery.number), "buyer", delivery.due_at))
     for invoice in execution.invoices:
-        open_one = invoice.status == "submitted" and disputed(execution, "invoice", invoice.number) is None
+        open_one = invoice.status == "submitted" and disputed(execution, Matter("invoice", invoice.number)) is None
         if open_one and not invoice.overdue and now >= invoice.due_at:
-            found.append(_overdue(execution, "invoice", invoice.number, "buyer", invoice.due_at))
+            found.append(_overdue(execution, Matter("invoice", invoice.number), "buyer", invoice.due_at))
     if execution.status != "running":
         return tuple(found)
     for order in execution.standing_orders:
         if order.overdue_at is None and now >= order.due_at and outstanding(execution, order):
-            found.append(_overdue(execution, "order", order.number, "supplier", order.due_at))
+            found.append(_overdue(execution, Matter("order", order.number), "supplier", order.due_at))
     return (*found, *endings.lapsed(execution, now))
 
 
@@ -163,7 +164,7 @@ def next_at(execution: Execution) -> datetime | None:
         for invoice in execution.invoices
         if invoice.status == "submitted"
         and not invoice.overdue
-        and disputed(execution, "invoice", invoice.number) is None
+        and disputed(execution, Matter("invoice", invoice.number)) is None
     ]
     if execution.status == "running":
         moments += [
@@ -182,16 +183,16 @@ def _unanswered(execution: Execution) -> list[Delivery]:
         for delivery in execution.deliveries
         if delivery.status == "reported"
         and not delivery.overdue
-        and disputed(execution, "delivery", delivery.number) is None
+        and disputed(execution, Matter("delivery", delivery.number)) is None
     ]
 
 
-def _overdue(execution: Execution, about: str, number: int, party: Party, due_at: datetime) -> ExecutionOverdue:
+def _overdue(execution: Execution, matter: Matter, party: Party, due_at: datetime) -> ExecutionOverdue:
     return ExecutionOverdue(
         process_id=execution.process_id,
         contract_id=execution.contract_id,
-        about=about,
-        number=number,
+        about=matter.about,
+        number=matter.number,
         party=party,
         due_at=due_at,
     )

@@ -19,6 +19,7 @@ from services.fulfilment.domain.state import (
     AnsweredAlready,
     Execution,
     Invoice,
+    Matter,
     NothingOfThatNumber,
     balances,
     share,
@@ -73,7 +74,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
             )
         if not delivery.accepted:
             raise NothingToInvoice(f"Of delivery {number} nothing is accepted.", field="deliveries", delivery=number)
-        require_undisputed(execution, "delivery", number)
+        require_undisputed(execution, Matter("delivery", number))
     if not numbers:
         raise NothingToInvoice("An invoice names the deliveries it is for.", field="deliveries")
     reference = require_reasons(command.reference, "Give the invoice's number.", field="reference")
@@ -121,7 +122,7 @@ def pay_invoice(execution: Execution, command: PayInvoice, now: datetime) -> tup
     if invoice.status in ("paid", "settled"):
         return ()
     _require_standing(invoice)
-    require_undisputed(execution, "invoice", invoice.number)
+    require_undisputed(execution, Matter("invoice", invoice.number))
     return (
         InvoicePaid(
             process_id=execution.process_id,
@@ -145,7 +146,7 @@ def confirm_receipt(execution: Execution, command: ConfirmReceipt, now: datetime
     if invoice.status == "settled":
         return ()
     _require_standing(invoice)
-    require_undisputed(execution, "invoice", invoice.number)
+    require_undisputed(execution, Matter("invoice", invoice.number))
     return (settled(execution, invoice, "supplier", now),)
 
 
@@ -172,9 +173,9 @@ def withdraw_invoice(execution: Execution, number: int, organisation_id: str, no
         raise AnsweredAlready(
             f"The invoice {number} is {invoice.status} already.", about="invoice", number=number, state=invoice.status
         )
-    require_undisputed(execution, "invoice", number)
+    require_undisputed(execution, Matter("invoice", number))
     bounds.require_taking_back(execution, "supplier")
-    return (withdrawn(execution, "invoice", number, "supplier", now),)
+    return (withdrawn(execution, Matter("invoice", number), "supplier", now),)
 
 
 def the_invoice(execution: Execution, number: int) -> Invoice:

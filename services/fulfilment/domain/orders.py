@@ -25,6 +25,7 @@ from services.fulfilment.domain.state import (
     AnsweredAlready,
     Delivery,
     Execution,
+    Matter,
     NoQuantity,
     NothingOfThatNumber,
     Order,
@@ -89,6 +90,15 @@ class ReportDelivery(ByMember):
     lines: Mapping[str, Decimal]
     note: str
     delivered_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What is accepted of a delivery, and why not the rest. ``by`` is buyer, dispute or silence."""
+
+    by: str
+    accepted: tuple[LineQuantity, ...]
+    reasons: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,20 +241,14 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
             number=delivery.number,
             state=state,
         )
-    require_undisputed(execution, "delivery", delivery.number)
+    require_undisputed(execution, Matter("delivery", delivery.number))
     bounds.require_reasons_within(execution, reasons)
-    return (assessed(execution, delivery, accepted, reasons, "buyer", now),)
+    assessment = Assessment(by="buyer", accepted=accepted, reasons=reasons)
+    return (assessed(execution, delivery, assessment, now),)
 
 
-def assessed(
-    execution: Execution,
-    delivery: Delivery,
-    accepted: tuple[LineQuantity, ...],
-    reasons: str,
-    by: str,
-    now: datetime,
-) -> DeliveryAssessed:
-    order = execution.orders[delivery.order - 1]
+def assessed(execution: Execution, delivery: Delivery, assessment: Assessment, now: datetime) -> DeliveryAssessed:
+    order, accepted = execution.orders[delivery.order - 1], assessment.accepted
     all_of_it = total([accepted]) == total([delivery.lines])
     waiting = [each for each in execution.deliveries_of[order.number] if each.status == "reported"]
     return DeliveryAssessed(
@@ -256,8 +260,8 @@ def assessed(
         supplier_id=execution.supplier_id,
         outcome="refused" if not accepted else "accepted" if all_of_it else "partly",
         lines=accepted,
-        reasons=reasons,
-        by=by,
+        reasons=assessment.reasons,
+        by=assessment.by,
         late=delivery.overdue,
         order_met=all_of_it and waiting == [delivery] and not outstanding(execution, order),
         assessed_at=now,
@@ -273,7 +277,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
     if any(each.order == number and each.status != "withdrawn" for each in execution.deliveries):
         raise DeliveredOn(f"Something was delivered on order {number}: it cannot be taken back.", order=number)
     bounds.require_taking_back(execution, "buyer")
-    return (withdrawn(execution, "order", number, "buyer", now),)
+    return (withdrawn(execution, Matter("order", number), "buyer", now),)
 
 
 def withdraw_delivery(execution: Execution, number: int, organisation_id: str, now: datetime) -> tuple[Event, ...]:
@@ -288,17 +292,17 @@ def withdraw_delivery(execution: Execution, number: int, organisation_id: str, n
             number=number,
             state=delivery.outcome,
         )
-    require_undisputed(execution, "delivery", number)
+    require_undisputed(execution, Matter("delivery", number))
     bounds.require_taking_back(execution, "supplier")
-    return (withdrawn(execution, "delivery", number, "supplier", now),)
+    return (withdrawn(execution, Matter("delivery", number), "supplier", now),)
 
 
-def withdrawn(execution: Execution, about: str, number: int, by: str, now: datetime) -> ExecutionWithdrawn:
+def withdrawn(execution: Execution, matter: Matter, by: str, now: datetime) -> ExecutionWithdrawn:
     return ExecutionWithdrawn(
         process_id=execution.process_id,
         contract_id=execution.contract_id,
-        about=about,
-        number=number,
+        about=matter.about,
+        number=matter.number,
         by=by,
         at=now,
     )

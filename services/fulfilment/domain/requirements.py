@@ -7,7 +7,7 @@ from decimal import Decimal
 from catalogue.money import QuantityNotPositive
 from catalogue.rules import NotAParty, RuleBroken
 from events.contracts import LineQuantity
-from services.fulfilment.domain.state import About, Execution, Party, disputed
+from services.fulfilment.domain.state import Execution, Matter, Party, disputed
 
 _FINEST = Decimal("0.000001")
 _ABSURD = Decimal(10) ** 15
@@ -75,10 +75,13 @@ def require_running(execution: Execution) -> None:
         raise ContractNotRunning(f"This contract is {execution.status}.", state=execution.status)
 
 
-def require_undisputed(execution: Execution, about: About, number: int) -> None:
-    if (dispute := disputed(execution, about, number)) is not None:
+def require_undisputed(execution: Execution, matter: Matter) -> None:
+    if (dispute := disputed(execution, matter)) is not None:
         raise Disputed(
-            f"The {about} {number} is disputed: that ends first.", about=about, number=number, dispute=dispute.number
+            f"The {matter.about} {matter.number} is disputed: that ends first.",
+            about=matter.about,
+            number=matter.number,
+            dispute=dispute.number,
         )
 
 

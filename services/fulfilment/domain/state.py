@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, split
@@ -20,6 +20,13 @@ Outcome = Literal["stands", "set-aside"]
 """Of a dispute: the disputed word holds, or it is as if it had not been said."""
 OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 NONE = Decimal(0)
+
+
+class Matter(NamedTuple):
+    """An order, a delivery or an invoice of a contract: what an act, a duty or a dispute is about. Each kind is numbered from 1."""
+
+    about: Literal["order", "delivery", "invoice"]
+    number: int
 
 
 class NothingOfThatNumber(RuleBroken):
@@ -117,6 +124,10 @@ class Dispute:
     ended_at: datetime | None = None
 
     @property
+    def matter(self) -> Matter:
+        return Matter(self.about, self.subject)
+
+    @property
     def by(self) -> Party:
         return self.said[0].by
 
@@ -203,9 +214,9 @@ class Execution:
         return {number: invoice for invoice in self.standing_invoices for number in invoice.deliveries}
 
     @cached_property
-    def open_disputes(self) -> Mapping[tuple[About, int], Dispute]:
+    def open_disputes(self) -> Mapping[Matter, Dispute]:
         """By what is disputed."""
-        return {(each.about, each.subject): each for each in self.disputes if each.open}
+        return {each.matter: each for each in self.disputes if each.open}
 
     @cached_property
     def settled(self) -> Decimal:
@@ -319,13 +330,13 @@ def _invoiceable(execution: Execution) -> tuple[Delivery, ...]:
         for delivery in execution.deliveries
         if delivery.accepted
         and delivery.number not in execution.invoice_of
-        and disputed(execution, "delivery", delivery.number) is None
+        and disputed(execution, Matter("delivery", delivery.number)) is None
     )
 
 
-def disputed(execution: Execution, about: About, number: int) -> Dispute | None:
+def disputed(execution: Execution, matter: Matter) -> Dispute | None:
     """The open dispute about it."""
-    return execution.open_disputes.get((about, number))
+    return execution.open_disputes.get(matter)
 
 
 def share(execution: Execution, line: Line, quantity: Decimal) -> Decimal:

@@ -1,6 +1,5 @@
 """What the page of a contract that is carried out shows: what is due, its lines in sums, the forms of each side, its history."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from infra.ids import new_id
 from infra.listing import PAGES, last_page
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
+from infra.web.forms import Filled
 from infra.web.languages import pgettext
 from services.fulfilment.domain.disputes import WORDS, may_dispute
 from services.fulfilment.domain.duties import Duty, duties
@@ -20,6 +20,7 @@ from services.fulfilment.domain.orders import longest_order
 from services.fulfilment.domain.state import (
     About,
     Execution,
+    Matter,
     Party,
     balances,
     disputed,
@@ -61,13 +62,10 @@ ASKED = {
 """By what is disputed: what it comes to where its word stands, and where it is set aside."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Acted:
-    """The form that was sent and refused, what was in it, and what is wrong with it."""
+class Acted(Filled, frozen=True, kw_only=True):
+    """The form that was sent and refused: ``form`` says which one of the page it is."""
 
-    form: str
-    values: dict[str, str]
-    errors: dict[str, str]
+    form: str = ""
 
     def head(self, shown: str) -> dict[str, str]:
         """What the head of a page says that has ``shown`` below it: errors by the field on that page, and under "" what is wrong with the
@@ -83,7 +81,7 @@ class Acted:
         return {"": self.errors.get("", loose[0]), **noted} if loose else noted
 
 
-NOTHING = Acted(form="", values={}, errors={})
+NOTHING = Acted()
 
 
 def party_of(execution: Execution | Waiting, principal: Principal | None) -> Party | None:
@@ -143,11 +141,11 @@ async def section(
         "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
         "invoice_of": execution.invoice_of,
         "deliveries_of": execution.deliveries_of,
-        "disputed": {(about, each.number): disputed(execution, about, each.number) for about, each in shown},
+        "disputed": {(about, each.number): disputed(execution, Matter(about, each.number)) for about, each in shown},
         "disputable": {
             (about, each.number)
             for about, each in shown
-            if party and may_dispute(execution, about, each.number, party, now)
+            if party and may_dispute(execution, Matter(about, each.number), party, now)
         },
         "whose": WORDS,
         "asked": ASKED,

@@ -103,7 +103,7 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
     if isinstance(letter, DutyLetter) and not row["attempts"] and row["kind"]:
         others = [_id(each) for each in await db.fetch(ALIKE, row["member_id"], row["kind"], row["letter_id"])]
         if others:
-            return await _attempt_of_all(tx, db, row, letter, others, until, reads=reads)
+            return await _attempt_of_all(tx, row, letter, others, until, reads=reads)
     handed: bool = row["handed"]
     told: tuple[str, ...] = ()
     if isinstance(letter, DutyList):
@@ -131,7 +131,6 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
 
 async def _attempt_of_all(
     tx: Transaction,
-    db: asyncpg.Connection,
     row: asyncpg.Record,
     letter: DutyLetter,
     others: Sequence[str],
@@ -140,6 +139,7 @@ async def _attempt_of_all(
     reads: bool,
 ) -> Attempt:
     """Create a list that replaces that letter and the others, and give it to its first sender."""
+    db = await tx.raw()
     claimed = DutyList.of(letter, new_id(), len(others) + 1, tx.now.replace(microsecond=0))
     await db.execute(
         "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at, attempts,"

@@ -23,8 +23,10 @@ from infra.database import Transaction
 from infra.listing import PAGES, last_page
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
+    BLANK,
     CHOSEN,
     PUBLIC,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -94,7 +96,7 @@ class PoolPages(Controller):
                     return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
                     errors = _beside(broken, pool)
-            return await _page(tx, request, pool_id, values=values, errors=errors)
+            return await _page(tx, request, pool_id, Filled(values, errors))
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
     async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -103,7 +105,7 @@ class PoolPages(Controller):
             try:
                 await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
         return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
@@ -112,7 +114,7 @@ class PoolPages(Controller):
             try:
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, errors={"": told(broken)})
+                return await _page(tx, request, pool_id, Filled(errors={"": told(broken)}))
         return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
@@ -138,7 +140,7 @@ class PoolPages(Controller):
                     return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
                 except RuleBroken as broken:
                     errors = _beside(broken, pool, prefix="price")
-            return await _page(tx, request, pool_id, values=values, errors=errors)
+            return await _page(tx, request, pool_id, Filled(values, errors))
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
     async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -146,11 +148,12 @@ class PoolPages(Controller):
         reason = values.get("reason", "").strip()
         async with ground.database.transaction("pools") as tx:
             if not reason:
-                return await _page(tx, request, pool_id, errors={"reason": gettext("is required: the members read it")})
+                missing = {"reason": gettext("is required: the members read it")}
+                return await _page(tx, request, pool_id, Filled(errors=missing))
             try:
                 await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
         return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
@@ -158,15 +161,14 @@ async def _page(
     tx: Transaction,
     request: Visit,
     pool_id: str,
+    filled: Filled = BLANK,
     *,
     number: int = 1,
     members: int = 1,
     lines: int = 1,
-    values: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
 ) -> Template:
-    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``values`` and ``errors`` are of the form that was
-    refused; the page is then a 422."""
+    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
+    is then a 422."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
@@ -186,7 +188,7 @@ async def _page(
     return page(
         request,
         "pools/pool.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         pool=pool,
         log=log[:SHOWN_OF_LOG],
         number=number,
@@ -206,9 +208,9 @@ async def _page(
         mine=mine,
         leads=leads,
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
-        values={**(_former_demand(pool, former, me) if me else {}), **(values or {})},
-        errors=errors or {},
-        **(await _of_sourcing(tx, kept, pool, values or {}) if leads and pool.stage is Stage.FROZEN else {}),
+        values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
+        errors=filled.errors,
+        **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
     )
 
 

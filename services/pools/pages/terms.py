@@ -24,6 +24,7 @@ from infra.tokens import BUYER_OFFICER
 from infra.web import (
     CHOSEN,
     PUBLIC,
+    Filled,
     FromGround,
     MemberVisit,
     Several,
@@ -103,7 +104,7 @@ class TermsPages(Controller):
             values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
             values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
             lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted]
-            return await _page(tx, request, policy, lead, values, lines)
+            return await _page(tx, request, policy, lead, Filled(values), lines)
 
     @post("/new", opt=OFFICERS)
     async def open_pool(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
@@ -123,7 +124,7 @@ class TermsPages(Controller):
                 lines = [line for line in lines if line["sku"] != which]
             if do in ("add", "remove", "search") or (do == "enter" and searched):
                 found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
-                return await _page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
+                return await _page(tx, request, policy, lead, Filled(values), lines, ticked=ticked, found=found)
             opening, errors = _opening(values, lines, ticked, lead, policy, tx.now)
             errors |= unfit
             if opening is not None and not errors:
@@ -135,7 +136,7 @@ class TermsPages(Controller):
                 except RuleBroken as broken:
                     errors = _beside(broken, lines, lead.time_zone)
                     values = shown_again(values, broken)
-            return await _page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
+            return await _page(tx, request, policy, lead, Filled(values, errors), lines, ticked=ticked)
 
 
 def _beside(broken: RuleBroken, lines: list[dict[str, str]], zone: str) -> dict[str, str]:
@@ -151,27 +152,26 @@ async def _page(
     request: Visit,
     policy: Policy,
     lead: OrganisationRegistered,
-    values: Mapping[str, str],
+    filled: Filled,
     lines: list[dict[str, str]],
     *,
     ticked: list[str] | None = None,
     found: list[Any] | None = None,
-    errors: Mapping[str, str] | None = None,
 ) -> Template:
     skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
     own = [lead.place.region] if lead.place.region else []
     return page(
         request,
         "pools/new.html",
-        status_code=422 if errors else 200,
-        values=values,
-        errors=errors or {},
+        status_code=422 if filled.errors else 200,
+        values=filled.values,
+        errors=filled.errors,
         lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
         found=found,
         ticked=own if ticked is None else ticked,
         regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
         policy=policy,
-        durations=policy.auction.offered(values.get("kind", "goods")),
+        durations=policy.auction.offered(filled.values.get("kind", "goods")),
         zone=lead.time_zone,
         unit_name=unit_name,
     )

@@ -5,12 +5,12 @@ docs/rules.md section 4. Contracts drafts the contract of an accepted purchase; 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
-from catalogue.offers import NotAvailable, Offer, Priced, price_for
+from catalogue.offers import Need, NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy, text_of
 from catalogue.rules import OrganisationNotActive, PriceNotPositive, RuleBroken, require_repeat
 from events import Event
@@ -140,7 +140,8 @@ def request(
             f"A purchase is of more than nothing, not {command.quantity}.", field="quantity", quantity=command.quantity
         )
     region = command.place.region or command.place.country or ""
-    priced = price_for(offer, command.quantity, region, calendar.local(now).date())
+    need = Need(command.quantity, region, calendar.local(now).date())
+    priced = price_for(offer, need)
     if isinstance(priced, NotAvailable):
         field = AT_FAULT[priced.because]
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
@@ -151,7 +152,7 @@ def request(
             quantity=command.quantity,
         )
     if policy.purchase.cheapest_only(sku.category.code):
-        _only_the_cheapest(priced, rivals, command.quantity, region, calendar.local(now).date())
+        _require_the_cheapest(priced, rivals, need)
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise PurchaseAboveCeiling(
@@ -212,9 +213,9 @@ def check_unanswered(policy: Policy, to_the_supplier: int, in_all: int) -> None:
         )
 
 
-def _only_the_cheapest(priced: Priced, rivals: Iterable[Offer], quantity: Decimal, region: str, on: date) -> None:
+def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -> None:
     for rival in rivals:
-        other = price_for(rival, quantity, region, on)
+        other = price_for(rival, need)
         if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
             raise NotTheCheapest(
                 f"These goods are in demand: only the cheapest offer is bought. This one costs {priced.total}, another"

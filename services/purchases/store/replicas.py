@@ -1,7 +1,6 @@
 """What other services told: kept as small as purchases need it."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 
 import asyncpg
@@ -9,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from catalogue.money import Money, minor_step, round_money
-from catalogue.offers import EcoLabel, Offer, Tier
+from catalogue.offers import EcoLabel, Need, Offer, Tier
 from catalogue.places import Place
 from events.catalogue import OfferArchived, OfferPublished
 from infra.database import Transaction
@@ -53,12 +52,10 @@ async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
     return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
 
 
-async def cheaper(
-    db: asyncpg.Connection, offer: Offer, total: Money, *, buyer_id: str, quantity: Decimal, region: str, on: date
-) -> Offer | None:
-    """Another standing offer of its SKU by which this buyer pays less than the total: of an active supplier, not its own. The database
-    compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has the lowest
-    price of each. However many stand, one is read."""
+async def cheaper(db: asyncpg.Connection, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:
+    """Another standing offer of its SKU by which this buyer pays less than the total for its need: of an active supplier, not its own.
+    The database compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has
+    the lowest price of each. However many stand, one is read."""
     less, tie = dearest_below(total)
     body = await db.fetchval(
         "select body::text from purchases.offers cheap where sku_id = $1 and not archived"
@@ -72,11 +69,11 @@ async def cheaper(
         f" order by {LEAST} limit 1",
         offer.sku_id,
         less,
-        quantity,
+        need.quantity,
         offer.offer_id,
         offer.currency,
-        on,
-        region,
+        need.on,
+        need.region,
         tie,
         buyer_id,
     )

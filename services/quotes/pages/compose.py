@@ -23,6 +23,7 @@ from infra.ids import new_id
 from infra.places import delivered_to
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
+    Filled,
     FromGround,
     MemberVisit,
     Several,
@@ -100,7 +101,7 @@ class ComposePages(Controller):
                 fields["title"] = ", ".join(sku.name for sku in skus.values())[:200] if len(skus) == 1 else ""
             else:
                 fields |= _blank_line(0)
-            return await _form(tx, request, policy, buyer, fields, {})
+            return await _form(tx, request, policy, buyer, Filled(fields))
 
     @post()
     async def compose(self, request: MemberVisit, ground: FromGround) -> Redirect | Template:
@@ -132,7 +133,7 @@ class ComposePages(Controller):
                 fields = _changed(fields, action, which)
                 if action in ("search", "enter") and fields.get("search", "").strip():
                     found = await store.skus.named(await tx.raw(), fields["search"][:300])
-            return await _form(tx, request, policy, buyer, fields, errors, found)
+            return await _form(tx, request, policy, buyer, Filled(fields, errors), found)
 
 
 async def _form(
@@ -140,11 +141,10 @@ async def _form(
     request: MemberVisit,
     policy: Policy,
     buyer: OrganisationRegistered,
-    fields: Fields,
-    errors: Mapping[str, str],
+    filled: Filled,
     found: Sequence[SkuPublished] | None = None,
 ) -> Template:
-    db = await tx.raw()
+    db, fields = await tx.raw(), filled.values
     numbers = _numbers(fields)
     skus = await store.skus.get(db, [fields.get(f"line-{number}-sku_id", "") for number in numbers])
     lines = [_preview(number, fields, skus) for number in numbers]
@@ -156,9 +156,9 @@ async def _form(
     return page(
         request,
         "quotes/new.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         values=fields,
-        errors=errors,
+        errors=filled.errors,
         lines=[(number, skus.get(each.line.sku_id or ""), each) for number, each in zip(numbers, beside, strict=True)],
         found=found,
         kinds=[("goods", gettext("Goods")), ("works", gettext("Works")), ("services", gettext("Services"))],

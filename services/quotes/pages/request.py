@@ -24,8 +24,10 @@ from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
+    BLANK,
     PUBLIC,
     STREAMED,
+    Filled,
     FromGround,
     MemberVisit,
     PageNumber,
@@ -162,7 +164,7 @@ class RequestPages(Controller):
                     known = line in {each.line_id for each in shown.lines}
                     said = told(broken, shown.currency)
                     errors = {f"price-{line}": said} if known else beside(broken, values, shown.currency)
-            return await _page(tx, request, request_id, values, errors)
+            return await _page(tx, request, request_id, Filled(values, errors))
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
     async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -171,7 +173,7 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw(tx, request_id, request.user, arrived_at)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, {}, {"": told(broken)})
+                return await _page(tx, request, request_id, Filled(errors={"": told(broken)}))
         return redirect(
             f"/quotes/{request_id}", gettext("Your quote is withdrawn. Until the deadline you can quote again.")
         )
@@ -182,7 +184,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         if other := whole(values.get("show", "")):
             async with ground.database.transaction("quotes") as tx:
-                return await _page(tx, request, request_id, values, part=min(other, PAGES))
+                return await _page(tx, request, request_id, Filled(values), part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
@@ -195,7 +197,7 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            return await _page(tx, request, request_id, values, errors, part=_part(values))
+            return await _page(tx, request, request_id, Filled(values, errors), part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -204,7 +206,7 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, beside(broken, values), part=_part(values))
+                return await _page(tx, request, request_id, Filled(values, beside(broken, values)), part=_part(values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
@@ -214,7 +216,7 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw_request(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, beside(broken, values))
+                return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
 
 
@@ -224,15 +226,8 @@ async def _to_choose(tx: Transaction, buyer_id: str) -> list[Summary]:
     return sorted(found.rows, key=lambda row: row.choose_by)
 
 
-async def _page(
-    tx: Transaction,
-    request: Visit,
-    request_id: str,
-    values: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-    part: int = 1,
-) -> Answer:
-    """``values`` and ``errors`` are of the form that was refused; the page is then a 422. ``part`` is the page of participants."""
+async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled = BLANK, part: int = 1) -> Answer:
+    """``filled`` is the form that was refused; the page is then a 422. ``part`` is the page of participants."""
     user: Principal | None = request.scope.get("user")
     shown = await read(tx, request_id, user, part=part)
     if (last := leafed(request, part, parts_of(shown))) != part:
@@ -246,7 +241,7 @@ async def _page(
     answer = page(
         request,
         "quotes/request.html",
-        status_code=422 if errors else 200,
+        status_code=422 if filled.errors else 200,
         here=f"/quotes/{shown.request_id}" + (f"?page={part}" if part > 1 else ""),
         shown=shown,
         part=part,
@@ -254,9 +249,9 @@ async def _page(
         beside=list(zip(shown.lines, beside, strict=True)),
         buys=buys and bool(user and user.may(BUYER_OFFICER)),
         quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,
-        values=values or _former(shown),
-        marked=_marked(values or {}, shown),
-        errors=errors or {},
+        values=filled.values or _former(shown),
+        marked=_marked(filled.values, shown),
+        errors=filled.errors,
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,

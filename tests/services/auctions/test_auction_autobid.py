@@ -22,7 +22,7 @@ from services.auctions.domain.autobid import (
 )
 from services.auctions.domain.bids import place_bid
 from services.auctions.domain.due import advance, due_at
-from tests.services.auctions.stories import NOON_UTC, a_bid, after, an_auction
+from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
 PACE = timedelta(minutes=3)  # of a 24 hour session in moscow

@@ -12,7 +12,7 @@ from events.auctions import BidRefused
 from services.auctions.domain import closing
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
 from services.auctions.domain.bids import decide, ladder, next_bid, place_bid
-from tests.services.auctions.stories import MOSCOW, NOON_UTC, a_bid, a_line, after, an_auction, rule
+from tests.services.auctions.builders import MOSCOW, NOON_UTC, a_bid, a_line, after, an_auction, rule
 
 END = NOON_UTC + timedelta(hours=24)
 SECOND = timedelta(seconds=1)

@@ -9,14 +9,14 @@ import pytest
 from services.auctions.board import Board, Boards
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.closing import closed
-from services.auctions.store.auctions import Stored
-from tests.services.auctions.stories import MOSCOW, an_auction
+from services.auctions.store.auctions import StoredAuction
+from tests.services.auctions.builders import MOSCOW, an_auction
 
 
 def a_board(version: int, *, over: bool = False) -> Board:
     state = an_auction()
     result = closed(state, "unsuccessful", state.closes_at) if over else None
-    stored = Stored(state=state, policy=MOSCOW, lines=version, head=GENESIS, result=result, version=version)
+    stored = StoredAuction(state=state, policy=MOSCOW, lines=version, head=GENESIS, result=result, version=version)
     return Board(stored, version, [], None, None, None)  # type: ignore[arg-type]
 
 

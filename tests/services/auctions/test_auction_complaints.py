@@ -11,7 +11,7 @@ from infra.tokens import MODERATOR, Principal
 from services.auctions.domain.complaints import MOST
 from services.auctions.views import PER_PAGE
 from tests.market import Market
-from tests.services.auctions.scenes import Scene, a_scene, an_organisation
+from tests.services.auctions.market_builders import Scene, a_scene, an_organisation
 from tests.services.auctions.test_auction_languages import speaks
 
 WORDS = {"grounds": "Line 1 names a brand that only one supplier has.", "evidence": "See line 1 and the catalogue."}

@@ -19,7 +19,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.auctions.pages import compose
 from tests.market import Browser, Market
-from tests.services.auctions.scenes import MOSCOW, a_scene, an_organisation
+from tests.services.auctions.market_builders import MOSCOW, a_scene, an_organisation
 from tests.services.auctions.test_auction_pages import a_referenced_sku, form_of
 
 PAPER = Category(code="30197643", title="Photocopier paper")

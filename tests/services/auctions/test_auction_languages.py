@@ -7,7 +7,7 @@ import pytest
 
 from events.auctions import BidRefused
 from tests.market import Browser, Market
-from tests.services.auctions.scenes import Scene, a_scene
+from tests.services.auctions.market_builders import Scene, a_scene
 
 NAMES = "Lonja API OpenAPI Apache License UTC RUB RU MOW"
 """What is the same in every language."""

@@ -9,7 +9,7 @@ from services.auctions.store.listing import Filter
 from services.auctions.views import PER_PAGE
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.auctions.scenes import a_scene
+from tests.services.auctions.market_builders import a_scene
 
 MANY = 10_000
 BOUND = 2_500

@@ -7,8 +7,8 @@ import httpx
 
 from events.auctions import BidAccepted
 from tests.market import Browser, Market
-from tests.services.auctions.scenes import Scene, a_scene, a_scene_under
-from tests.services.auctions.stories import QUALITY
+from tests.services.auctions.builders import QUALITY
+from tests.services.auctions.market_builders import Scene, a_scene, a_scene_under
 
 SEALED = 10
 

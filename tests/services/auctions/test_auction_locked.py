@@ -21,7 +21,7 @@ from services.auctions.lane import Lane
 from services.auctions.store import pulse
 from services.auctions.timers import clock
 from tests.market import Market
-from tests.services.auctions.scenes import Scene, a_scene
+from tests.services.auctions.market_builders import Scene, a_scene
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from services.auctions.domain.auction import AuctionState, Bid, apply, begin, ra
 from services.auctions.domain.bids import ladder, place_bid
 from services.auctions.domain.due import advance, due_at
 from services.auctions.domain.scoring import ChoicesMissing, ScoringNotSound, check, complete, score
-from tests.services.auctions.stories import MOSCOW, NOON_UTC, QUALITY, a_bid, after, an_auction, rule
+from tests.services.auctions.builders import MOSCOW, NOON_UTC, QUALITY, a_bid, after, an_auction, rule
 
 SECOND = timedelta(seconds=1)
 AT = NOON_UTC + 60 * SECOND

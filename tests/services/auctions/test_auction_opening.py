@@ -18,7 +18,7 @@ from catalogue.rules import RuleBroken
 from events.values import Category
 from services.auctions.domain import opening
 from services.auctions.domain.opening import OpenAuction
-from tests.services.auctions.stories import A_DAY_OF_PAPER, MOSCOW, NOON_UTC, a_line, at_moscow, opened
+from tests.services.auctions.builders import A_DAY_OF_PAPER, MOSCOW, NOON_UTC, a_line, at_moscow, opened
 
 
 def asking(**changes: Any) -> OpenAuction:

@@ -10,7 +10,7 @@ from events.auctions import AuctionClosed, AuctionExtended
 from services.auctions import outages
 from services.auctions.timers import clock
 from tests.market import Market
-from tests.services.auctions.scenes import Scene, a_scene
+from tests.services.auctions.market_builders import Scene, a_scene
 
 Portion = Callable[..., Awaitable[int]]
 

@@ -17,8 +17,8 @@ from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.closing import closed
 from services.auctions.pages.fragments import REQUEST_KEY, own_part, render
-from services.auctions.store.auctions import Stored
-from tests.services.auctions.stories import NOON_UTC, a_bid, after, an_auction
+from services.auctions.store.auctions import StoredAuction
+from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
 GROUND: Any = SimpleNamespace(clock=lambda: AT)
@@ -49,7 +49,7 @@ def a_board(policy: str, over: bool) -> Board:
     state = after(an_auction(policy=load(policy)), *(a_bid(each, amount) for each, amount in BIDS.items()))
     result = closed(state, "unsuccessful", state.closes_at) if over else None
     autobids = {"a": Autobid(state.floor, AT)}
-    stored = Stored(
+    stored = StoredAuction(
         state=state, policy=load(policy), autobids=autobids, lines=4, head=GENESIS, result=result, version=4
     )
     return Board(stored, 4, [], None, None, None)  # type: ignore[arg-type]

@@ -24,10 +24,10 @@ from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from tests.market import Market
-from tests.services.auctions.scenes import MOSCOW, Scene, a_scene, an_organisation, paper
-from tests.services.auctions.stories import an_auction
+from tests.services.auctions.builders import an_auction
+from tests.services.auctions.market_builders import MOSCOW, Scene, a_scene, an_organisation, paper
 
 PAPER = Category(code="30197643", title="Photocopier paper")
 
@@ -260,7 +260,7 @@ async def a_sealed_scene(market: Market) -> Scene:
         opened, auction_id=new_id(), opens_at=now, closes_at=now + timedelta(minutes=10), buyer_id=new_id()
     )
     state = begin(opened)
-    fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+    fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
     async with market.ground.database.transaction("auctions") as tx:
         db = await tx.raw()
         await auctions.insert(db, state, policy)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.auctions.domain.picture import MOST_TICKS, descent
-from tests.services.auctions.stories import NOON_UTC
+from tests.services.auctions.builders import NOON_UTC
 
 MINUTE = timedelta(minutes=1)
 

@@ -30,7 +30,7 @@ from services.auctions.domain.remedies import delete_last, resume
 from services.auctions.proof import Trailer, end, part, verify, verify_receipt
 from services.auctions.receipts import issue
 from services.auctions.store.bids import StoredVerdict
-from tests.services.auctions.stories import NOON_UTC, a_bid, an_auction
+from tests.services.auctions.builders import NOON_UTC, a_bid, an_auction
 
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 SECOND = timedelta(seconds=1)

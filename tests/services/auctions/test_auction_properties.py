@@ -13,7 +13,7 @@ from events.auctions import BidDisclosed
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, ranking, replay
 from services.auctions.domain.bids import Decided, decide, place_bid
 from services.auctions.domain.closing import close
-from tests.services.auctions.stories import NOON_UTC, a_bid, a_line, an_auction
+from tests.services.auctions.builders import NOON_UTC, a_bid, a_line, an_auction
 
 END = NOON_UTC + timedelta(hours=24)
 

@@ -26,7 +26,7 @@ from services.auctions.receipts import Receipt
 from services.auctions.store import facts
 from services.auctions.timers import clock
 from tests.market import Market
-from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
+from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day, paper
 from tests.unreadable import in_health, lists, only_a_newer_release_reads, says_so
 
 

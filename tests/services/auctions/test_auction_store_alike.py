@@ -26,9 +26,9 @@ from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.judging import Asked, judge
 from services.auctions.store import auctions, bids, blocked, pulse, replicas
-from services.auctions.store.auctions import Stored, Unchanged
+from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import StoredVerdict
-from tests.services.auctions.stories import NOON_UTC, an_auction
+from tests.services.auctions.builders import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka
 from tests.simulation.database import Postgres
@@ -115,14 +115,14 @@ async def transaction(here: Here) -> AsyncIterator[Any]:
         yield db
 
 
-async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") -> Stored:
+async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") -> StoredAuction:
     """An auction of that id, with the first line of its log."""
     rules = load(policy)
     event = msgspec.structs.replace(an_auction(policy=rules).opened, auction_id=auction_id)
     state = begin(event)
     async with transaction(here) as db:
         assert await auctions.insert(db, state, rules)
-        fresh = Stored(state=state, policy=rules, lines=0, head=GENESIS, result=None, version=-1)
+        fresh = StoredAuction(state=state, policy=rules, lines=0, head=GENESIS, result=None, version=-1)
         written = journal.chained(fresh, [journal.Entry(event, CAUSE)], state, AT)
         await journal.write(db, [written], AT)
     return written.after

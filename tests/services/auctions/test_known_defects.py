@@ -20,8 +20,8 @@ from services.auctions.domain.bids import place_bid
 from services.auctions.domain.closing import NotOverYet, close
 from services.auctions.domain.due import advance, due_at
 from services.auctions.judging import Asked, Judged, judge
-from services.auctions.store.auctions import Stored
-from tests.services.auctions.stories import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
+from services.auctions.store.auctions import StoredAuction
+from tests.services.auctions.builders import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
 
 END = NOON_UTC + timedelta(hours=24)
 SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)
@@ -31,7 +31,7 @@ CAUSE = Cause("request", "request")
 
 def judged(state: AuctionState, *asked: Asked, now: datetime = END, standing: str = "active") -> Judged:
     """By the lane, as it decides a batch."""
-    stored = Stored(state=state, policy=MOSCOW, lines=1, head=b"opening", result=None, version=0)
+    stored = StoredAuction(state=state, policy=MOSCOW, lines=1, head=b"opening", result=None, version=0)
     return judge(asked, {"auction": stored}, {}, {each.supplier_id: standing for each in asked}, now)
 
 

@@ -26,11 +26,11 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.judging import Asked
 from services.auctions.lane import Lane
 from services.auctions.store import Row, auctions, replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import StoredAuction
 from services.auctions.timers import clock
 from tests.market import Market, empty_database
-from tests.services.auctions.scenes import Scene, a_scene
-from tests.services.auctions.stories import an_auction
+from tests.services.auctions.builders import an_auction
+from tests.services.auctions.market_builders import Scene, a_scene
 
 WINDOW = timedelta(seconds=30)
 """Of the demonstration's policy."""
@@ -210,7 +210,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
             await replicas.organisations.put_all(tx, told)
             policy = load("moscow")
             assert await auctions.insert(db, begin(opened), policy)
-            fresh = Stored(state=begin(opened), policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+            fresh = StoredAuction(state=begin(opened), policy=policy, lines=0, head=GENESIS, result=None, version=-1)
             entries = journal.entries([opened])
             await journal.write(db, [journal.chained(fresh, entries, begin(opened), tx.now)], tx.now)
 

@@ -10,7 +10,7 @@ import pytest
 
 from infra.tokens import BUYER_OFFICER, Principal
 from tests.market import Market
-from tests.services.catalogue.stall import Stall, a_member
+from tests.services.catalogue.market_builders import Stall, a_member
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from services.catalogue.store import endings, proposals
 from services.catalogue.store.endings import Ending
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.catalogue.stall import Stall
+from tests.services.catalogue.market_builders import Stall
 
 pytestmark = pytest.mark.servers
 MANY = 20_000

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from catalogue.offers import EcoLabel, Offer, Tier, rank
+from catalogue.offers import EcoLabel, Need, Offer, Tier, rank
 from catalogue.places import Place
 from catalogue.search import Wanted
 from events.accounts import OrganisationStateChanged
@@ -22,10 +22,10 @@ from infra.tokens import Principal
 from services.catalogue import views
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import MOST_A_DAY, MOST_STANDING
-from services.catalogue.pricing import best_price
+from services.catalogue.pricing import LocalMarket, best_price
 from services.catalogue.store import prices
 from tests.market import Market
-from tests.services.catalogue.stall import Stall, some_terms
+from tests.services.catalogue.market_builders import Stall, some_terms
 
 REGIONS = ("RU", "RU-MOW", "RU-SPE", "RU-TVE", "BR-SP")
 
@@ -167,9 +167,8 @@ class TestWhatAReaderIsShown:
             pages = [
                 await stall.get(f"/skus/{sku_id}", region=region, quantity=quantity, page=page) for page in (1, 2, 3, 4)
             ]
-            ranked = rank(
-                offers, pack_size=Decimal(10), quantity=Decimal(quantity), region=region, on=today, currency="RUB"
-            )
+            need = Need(Decimal(quantity), region, today)
+            ranked = rank(offers, need, pack_size=Decimal(10), currency="RUB")
             shown = [row for page in pages for row in page["offers"]]
             assert [len(page["offers"]) for page in pages] == [50, 50, 30, 0]
             assert {(page["sku"]["offers"], page["pages"]) for page in pages} == {(130, 3)}
@@ -177,7 +176,7 @@ class TestWhatAReaderIsShown:
             landed = [None if row["landed"] is None else Decimal(row["landed"]) for row in shown]
             assert landed == [None if row.landed is None else row.landed.amount for row in ranked]
             assert {row["offer"]["offer_id"] for row in shown} == {offer.offer_id for offer in offers}
-            best = best_price(offers, region, today, "RUB")
+            best = best_price(offers, LocalMarket(region=region, currency="RUB", on=today))
             assert pages[0]["sku"]["best_price"] == (str(best.amount) if best else None)
         usual = await stall.get(f"/skus/{sku_id}")
         assert usual["quantity"] == "1"
@@ -215,7 +214,8 @@ class TestWhatAReaderIsShown:
         database = stall.market.ground.database.of("catalogue")
         async with database.transaction("catalogue") as tx:
             skus = [version.sku for version in (await stall_versions(tx, sku_id))]
-            [card] = await views.cards(tx, skus, "", "RUB", stall.market.clock().date())
+            here = LocalMarket(region="", currency="RUB", on=stall.market.clock().date())
+            [card] = await views.cards(tx, skus, here)
             assert card.offers == 300
             [indexed] = await Finder(database, "RUB")._cards(tx, skus)
         assert max(read) == prices.CHEAPEST

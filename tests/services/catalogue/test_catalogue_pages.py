@@ -9,7 +9,7 @@ import pytest
 from events.catalogue import OfferPublished
 from infra.tokens import Principal
 from tests.market import Browser, Market
-from tests.services.catalogue.stall import Stall, a_card
+from tests.services.catalogue.market_builders import Stall, a_card
 
 STEPS = {"name": "Accordion strap", "category": "37000000", "base_unit": "C62", "pack_size": "1"}
 

@@ -15,7 +15,7 @@ from infra.tokens import Principal
 from services.catalogue.handlers.skus import MOST_AWAITING
 from services.catalogue.store import proposals
 from tests.market import Market
-from tests.services.catalogue.stall import Stall, a_card
+from tests.services.catalogue.market_builders import Stall, a_card
 from tests.services.catalogue.test_catalogue_pages import form_at
 
 LARGEST_ANSWER = 5_000_000

@@ -14,7 +14,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.ids import new_id
 from services.catalogue.finder import Finder
 from tests.market import Market
-from tests.services.catalogue.stall import D, Stall, a_card, some_terms
+from tests.services.catalogue.market_builders import D, Stall, a_card, some_terms
 from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
 

@@ -18,8 +18,8 @@ from services.conduct.domain.performance import LATE, Delivered, Performed, afte
 from services.conduct.handlers import reactions
 from services.fulfilment.domain.state import Delivery, Execution
 from tests.services.conduct.read_off import performed
-from tests.services.contracts.deals_told import a_line
-from tests.services.fulfilment.execution_told import MILL, SCHOOL, Work, concluded
+from tests.services.contracts.builders import a_line
+from tests.services.fulfilment.builders import MILL, SCHOOL, Work, concluded
 from tests.services.fulfilment.test_execution import ACTS, act, finish
 
 

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded
 from services.conduct.domain import sanctions
 from services.conduct.domain.sanctions import (
+    Accused,
     Breach,
     Party,
     Sanction,
@@ -27,7 +29,7 @@ from services.conduct.domain.sanctions import (
     judge,
 )
 from services.contracts.domain.breaches import breach_of
-from tests.services.contracts.deals_told import derive_id
+from tests.services.contracts.builders import derive_id
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
@@ -40,7 +42,7 @@ def breaches(*days: int) -> list[Breach]:
 
 
 def judged(found: list[Breach], earlier: tuple[Sanction, ...] = (), side: Party = "supplier") -> tuple[Sanction, ...]:
-    return judge("mill", side, found, earlier, CALENDAR, derive_id=derive_id)
+    return judge(Accused("mill", side), found, earlier, CALENDAR, derive_id=derive_id)
 
 
 def a_sanction() -> Sanction:
@@ -49,7 +51,7 @@ def a_sanction() -> Sanction:
 
 
 def lifted(sanction: Sanction) -> Sanction:
-    for event in appeal(sanction, "mill", "ann", "Our mill burnt down", sanction.sanctioned.since):
+    for event in appeal(sanction, Actor("mill", "ann"), "Our mill burnt down", sanction.sanctioned.since):
         sanction = apply(sanction, event)
     for event in decide_appeal(sanction, "lifted", "It did", sanction.sanctioned.since):
         sanction = apply(sanction, event)
@@ -118,13 +120,13 @@ def test_who_is_in_breach_follows_from_how_the_contract_ended() -> None:
 def test_an_appeal_is_filed_once_and_decided_within_ten_working_days() -> None:
     one = a_sanction()
     now = one.sanctioned.since
-    (filed,) = appeal(one, "mill", "ann", " Our mill burnt down ", now)
+    (filed,) = appeal(one, Actor("mill", "ann"), " Our mill burnt down ", now)
     assert filed.reasons == "Our mill burnt down"
     assert filed.due_at == CALENDAR.add_working_days(now, 10)
     after = apply(one, filed)
-    assert appeal(after, "mill", "ann", "Our mill burnt down", now) == ()
+    assert appeal(after, Actor("mill", "ann"), "Our mill burnt down", now) == ()
     with pytest.raises(sanctions.AppealedAlready):
-        appeal(after, "mill", "ann", "And it flooded", now)
+        appeal(after, Actor("mill", "ann"), "And it flooded", now)
     assert not after.overdue(filed.due_at - timedelta(seconds=1)) and after.overdue(filed.due_at)
 
 
@@ -139,14 +141,14 @@ def test_an_appeal_is_filed_once_and_decided_within_ten_working_days() -> None:
 def test_an_appeal_against_the_rules_is_refused(who: str, reasons: str, days: int, rule: type[Exception]) -> None:
     one = a_sanction()
     with pytest.raises(rule):
-        appeal(one, who, "ann", reasons, one.sanctioned.since + timedelta(days=days))
+        appeal(one, Actor(who, "ann"), reasons, one.sanctioned.since + timedelta(days=days))
 
 
 def test_a_decision_needs_an_appeal_and_words_and_stands() -> None:
     one, now = a_sanction(), MONDAY + timedelta(days=90)
     with pytest.raises(sanctions.NotAppealed):
         decide_appeal(one, "lifted", "why", now)
-    (filed,) = appeal(one, "mill", "ann", "why", one.sanctioned.since)
+    (filed,) = appeal(one, Actor("mill", "ann"), "why", one.sanctioned.since)
     one = apply(one, filed)
     with pytest.raises(sanctions.DecisionUnexplained):
         decide_appeal(one, "upheld", " ", now)
@@ -214,4 +216,4 @@ def test_what_was_counted_need_not_be_read_again(times: tuple[int, ...]) -> None
     counted = {contract_id for each in before for contract_id in each.contract_ids}
     found = [*breaches(*times), *breaches(50, 51, 52)]
     left = [each for each in found if each.contract_id not in counted]
-    assert judge("mill", "supplier", left, summary, CALENDAR, derive_id=derive_id) == judged(found, before)
+    assert judge(Accused("mill", "supplier"), left, summary, CALENDAR, derive_id=derive_id) == judged(found, before)

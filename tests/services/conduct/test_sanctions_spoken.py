@@ -13,7 +13,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.conduct.store import record
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
+from tests.services.contracts.market_builders import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
 from tests.unreadable import lists, only_a_newer_release_reads
 

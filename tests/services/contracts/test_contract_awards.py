@@ -11,10 +11,12 @@ from events.contracts import CascadeAwaitsBuyer, ContractDrafted, ContractEnded
 from events.pools import Allocation, PoolAllocated
 from events.quotes import QuoteRequestClosed
 from services.contracts.domain.awards import of_auction, of_pool, of_quote
-from services.contracts.domain.cascade import RankedBid, priced
+from services.contracts.domain.cascade import priced
 from services.contracts.domain.deals import Deal
-from services.contracts.domain.signing import ActivateNext, Refuse
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
+from services.contracts.domain.deciding import RankedBid
+from services.contracts.domain.refusals import Refuse
+from services.contracts.domain.signing import ActivateNext
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
 
 MEMBERS = {"school": "480.00", "clinic": "319.99", "museum": "0.01"}
 

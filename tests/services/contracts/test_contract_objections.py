@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from catalogue.actors import Actor
 from catalogue.policy import load
 from catalogue.rules import NotAParty
 from events.contracts import (
@@ -55,6 +56,7 @@ from services.contracts.domain.objections import (
     PointTwice,
     TermNotChangeable,
 )
+from services.contracts.domain.refusals import Refuse
 from services.contracts.domain.security import (
     SecurityKindUnknown,
     SecurityMissing,
@@ -63,7 +65,7 @@ from services.contracts.domain.security import (
     SecurityTooSmall,
     SecurityUnnamed,
 )
-from services.contracts.domain.signing import Extend, Lapse, Refuse, TakeStep
+from services.contracts.domain.signing import Extend, Lapse, TakeStep
 from services.contracts.domain.terms import (
     DeliveryDateInvalid,
     DeliveryTooLate,
@@ -79,7 +81,7 @@ from services.contracts.domain.turns import (
     StepOutOfOrder,
     StepOverdue,
 )
-from tests.services.contracts.deals_told import (
+from tests.services.contracts.builders import (
     MONDAY,
     MOSCOW,
     PAPER,
@@ -106,8 +108,7 @@ def step(story: Story, name: str, by: str | None = None, **brought: object) -> T
     return TakeStep(
         contract_id=story.contract.contract_id,
         step=name,
-        organisation_id=by or story.contract.supplier_id,
-        member_id="ann",
+        actor=Actor(by or story.contract.supplier_id, "ann"),
         **brought,  # type: ignore[arg-type]
     )
 
@@ -122,15 +123,14 @@ PLACE_WANTED = point("delivery-place", "At the gate", "1")
 def objection(story: Story, *points: Point, by: str | None = None) -> FileObjection:
     return FileObjection(
         contract_id=story.contract.contract_id,
-        organisation_id=by or story.contract.supplier_id,
-        member_id="ann",
+        actor=Actor(by or story.contract.supplier_id, "ann"),
         points=points,
     )
 
 
 def answer(story: Story, *answers: PointAnswer, number: int = 1, by: str = "school") -> AnswerObjection:
     return AnswerObjection(
-        contract_id=story.contract.contract_id, number=number, organisation_id=by, member_id="bob", answers=answers
+        contract_id=story.contract.contract_id, number=number, actor=Actor(by, "bob"), answers=answers
     )
 
 
@@ -351,8 +351,7 @@ class TestExtension:
         return Extend(
             contract_id=story.contract.contract_id,
             step=name,
-            organisation_id=by or story.contract.supplier_id,
-            member_id="ann",
+            actor=Actor(by or story.contract.supplier_id, "ann"),
         )
 
     def test_a_side_takes_two_working_days_more_and_the_timer_follows(self) -> None:
@@ -641,9 +640,7 @@ def test_no_story_outlasts_the_whole_time_and_its_events_retell_it(data: st.Data
         else:
             acts.append(step(story, contract.step, side))
         if open_choices.extends_until is not None:
-            acts.append(
-                Extend(contract_id=contract.contract_id, step=contract.step, organisation_id=side, member_id="a")
-            )
+            acts.append(Extend(contract_id=contract.contract_id, step=contract.step, actor=Actor(side, "a")))
         if open_choices.objects:
             acts.append(objection(story, point("wording", "Else")))
         act = data.draw(st.sampled_from(acts))

@@ -10,7 +10,7 @@ from infra.tokens import Principal
 from services.contracts.views import QUEUE
 from tests.market import Market
 from tests.services.conduct.test_sanctions_spoken import evaded, sanctions
-from tests.services.contracts.market_told import Town, a_member, a_town
+from tests.services.contracts.market_builders import Town, a_member, a_town
 from tests.services.contracts.test_contracts_objected import a_justified_refusal
 
 MODERATOR = a_member("Operator", "moderator")

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from catalogue.actors import Actor
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded, RefusalDisputeDecided
 from events.pools import PoolClosed
 from services.conduct.domain.record import breached
-from services.conduct.domain.sanctions import Breach, judge
+from services.conduct.domain.sanctions import Accused, Breach, judge
 from services.contracts.domain.breaches import breach_of, told
 from services.contracts.domain.refusals import (
     DecidedOtherwise,
@@ -22,14 +23,15 @@ from services.contracts.domain.refusals import (
     NotTheOtherSide,
     Refusal,
     RefusalUnexplained,
+    Refuse,
     VerdictUnexplained,
     apply,
     decide,
     dispute,
     refusal_of,
 )
-from services.contracts.domain.signing import ActivateNext, Refuse
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
+from services.contracts.domain.signing import ActivateNext
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
 
 DAY = timedelta(days=1)
 
@@ -112,7 +114,7 @@ def a_refusal(by: str | None = None) -> Refusal:
 
 
 def disputed(refusal: Refusal, now=MONDAY + DAY, by: str = "school", reasons: str = "It still delivers") -> Refusal:
-    for event in dispute(refusal, by, "ann", reasons, now):
+    for event in dispute(refusal, Actor(by, "ann"), reasons, now):
         refusal = apply(refusal, event)
     return refusal
 
@@ -124,11 +126,11 @@ def decided(refusal: Refusal, verdict="unjustified", now=MONDAY + 3 * DAY) -> Re
 
 class TestDispute:
     def test_a_moderator_has_ten_working_days(self) -> None:
-        (event,) = dispute(a_refusal(), "school", "ann", " It still delivers ", MONDAY)
+        (event,) = dispute(a_refusal(), Actor("school", "ann"), " It still delivers ", MONDAY)
         assert (event.by, event.reasons, event.due_at) == ("buyer", "It still delivers", MONDAY + 14 * DAY)
 
     def test_the_supplier_disputes_what_the_buyer_refused(self) -> None:
-        (event,) = dispute(a_refusal(by="school"), "supplier-1", "ann", "There is money", MONDAY)
+        (event,) = dispute(a_refusal(by="school"), Actor("supplier-1", "ann"), "There is money", MONDAY)
         assert event.by == "supplier"
 
     def test_only_the_other_side_and_in_time_and_with_reasons(self) -> None:
@@ -143,7 +145,7 @@ class TestDispute:
 
     def test_once(self) -> None:
         refusal = disputed(a_refusal())
-        assert dispute(refusal, "school", "ann", "It still delivers", MONDAY + 30 * DAY) == ()
+        assert dispute(refusal, Actor("school", "ann"), "It still delivers", MONDAY + 30 * DAY) == ()
         with pytest.raises(DisputedAlready):
             disputed(refusal, reasons="Another thing")
 
@@ -184,13 +186,13 @@ class TestSanction:
     def test_it_counts_from_the_refusal_and_begins_with_the_decision(self) -> None:
         late = Breach(contract_id="late", at=MONDAY, policy=MOSCOW, known_at=MONDAY + 40 * DAY)
         others = [Breach(contract_id=f"c{day}", at=MONDAY + day * DAY, policy=MOSCOW) for day in (10, 20)]
-        (sanction,) = judge("mill", "supplier", [*others, late], (), CALENDAR, derive_id=derive_id)
+        (sanction,) = judge(Accused("mill", "supplier"), [*others, late], (), CALENDAR, derive_id=derive_id)
         told = sanction.sanctioned
         assert told.contract_ids == ("late", "c10", "c20")
         assert told.since == MONDAY + 40 * DAY and told.appeal_until > told.since + 10 * DAY
-        assert judge("mill", "supplier", others, (), CALENDAR, derive_id=derive_id) == ()
+        assert judge(Accused("mill", "supplier"), others, (), CALENDAR, derive_id=derive_id) == ()
 
     def test_a_buyers_begins_with_the_decision_too(self) -> None:
         late = Breach(contract_id="late", at=MONDAY, policy=load("moscow"), known_at=MONDAY + 9 * DAY)
-        (sanction,) = judge("school", "buyer", [late], (), CALENDAR, derive_id=derive_id)
+        (sanction,) = judge(Accused("school", "buyer"), [late], (), CALENDAR, derive_id=derive_id)
         assert sanction.sanctioned.since == MONDAY + 9 * DAY

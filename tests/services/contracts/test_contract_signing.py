@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from catalogue.actors import Actor
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise, NotAParty
 from events.contracts import (
@@ -23,10 +24,10 @@ from events.pools import PoolClosed
 from services.contracts.domain.cascade import RankingIncomplete, awaits_activation
 from services.contracts.domain.deals import apply
 from services.contracts.domain.equivalents import Proposal
-from services.contracts.domain.refusals import RefusalUnexplained
-from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, Refuse, TakeStep
+from services.contracts.domain.refusals import RefusalUnexplained, Refuse
+from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, TakeStep
 from services.contracts.domain.turns import ContractOver, StepOfOtherParty, StepOutOfOrder, StepOverdue
-from tests.services.contracts.deals_told import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
+from tests.services.contracts.builders import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
 
 STEPS = ("supplier-offer", "buyer-draft", "supplier-signature")
 
@@ -82,12 +83,11 @@ class TestStep:
         draft = TakeStep(
             contract_id=story.contract.contract_id,
             step="buyer-draft",
-            organisation_id="school",
-            member_id="ann",
+            actor=Actor("school", "ann"),
             terms=(place, Term(code="payment", text="10 days")),
         )
         story.tell(draft)
-        same = replace(draft, member_id="ben", terms=tuple(reversed(draft.terms)))
+        same = replace(draft, actor=Actor(draft.actor.organisation_id, "ben"), terms=tuple(reversed(draft.terms)))
         for signed in (False, True):
             if signed:
                 story.take("supplier-signature")
@@ -111,8 +111,7 @@ class TestStep:
         draft = TakeStep(
             contract_id=story.contract.contract_id,
             step="buyer-draft",
-            organisation_id="school",
-            member_id="ann",
+            actor=Actor("school", "ann"),
             terms=(Term(code="delivery-place", text="Perm, gate 7"),),
         )
         story.tell(draft)
@@ -125,8 +124,7 @@ class TestStep:
         draft = TakeStep(
             contract_id=story.contract.contract_id,
             step="buyer-draft",
-            organisation_id="school",
-            member_id="ann",
+            actor=Actor("school", "ann"),
             terms=(Term(code="delivery-time", text="2026-12-24"),),
         )
         story.tell(draft)
@@ -157,8 +155,7 @@ class TestStep:
         again = TakeStep(
             contract_id=story.contract.contract_id,
             step="supplier-signature",
-            organisation_id=story.contract.supplier_id,
-            member_id="ann",
+            actor=Actor(story.contract.supplier_id, "ann"),
         )
         assert story.tell(again) == ()
         with pytest.raises(DoneOtherwise, match="no performance security"):
@@ -171,8 +168,7 @@ class TestStep:
         again = TakeStep(
             contract_id=story.contract.contract_id,
             step="supplier-offer",
-            organisation_id=story.contract.supplier_id,
-            member_id="ann",
+            actor=Actor(story.contract.supplier_id, "ann"),
         )
         assert story.tell(again) == ()
         with pytest.raises(DoneOtherwise, match="no equivalents"):
@@ -238,9 +234,7 @@ class TestStep:
         first = story.contract.contract_id
         story.tell(refusal(story))
         with pytest.raises(ContractOver):
-            story.tell(
-                TakeStep(contract_id=first, step="supplier-offer", organisation_id="supplier-1", member_id="bob")
-            )
+            story.tell(TakeStep(contract_id=first, step="supplier-offer", actor=Actor("supplier-1", "bob")))
 
 
 class TestRefusal:

@@ -18,8 +18,8 @@ from events.contracts import (
 )
 from infra.ids import new_id
 from tests.market import Market
-from tests.services.contracts.deals_told import a_line
-from tests.services.contracts.market_told import (
+from tests.services.contracts.builders import a_line
+from tests.services.contracts.market_builders import (
     Town,
     a_member,
     a_town,

@@ -11,7 +11,7 @@ from services.contracts import handlers
 from services.contracts.store import deals, replicas
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.contracts.market_told import a_pool, a_town
+from tests.services.contracts.market_builders import a_pool, a_town
 
 FEW, MANY = 2, 300
 

@@ -8,8 +8,8 @@ import pytest
 from events.contracts import AwardMade, CascadeAwaitsBuyer, ContractEnded
 from events.quotes import QuoteRequestOpened
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town
-from tests.services.quotes.told import a_request, the_choice
+from tests.services.contracts.market_builders import Town, a_town
+from tests.services.quotes.event_builders import a_request, the_choice
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from events.contracts import PurchaseRequested
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town, a_won_auction, an_offer
+from tests.services.contracts.market_builders import Town, a_town, a_won_auction, an_offer
 from tests.services.purchases.test_purchases_bought import bought
 
 

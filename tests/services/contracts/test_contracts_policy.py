@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from catalogue.policy import keep_own_in, load, text_of
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_pool, a_town, an_auction
-from tests.services.quotes.told import a_request, the_choice
+from tests.services.contracts.market_builders import Town, a_pool, a_town, an_auction
+from tests.services.quotes.event_builders import a_request, the_choice
 
 RULES = 'based_on = "moscow"\nworking_day_minutes = 30\n[contract]\nsupplier_offer_days = {}\n'
 A_DAY = timedelta(minutes=30)

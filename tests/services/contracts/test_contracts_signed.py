@@ -10,7 +10,15 @@ from events.accounts import OrganisationStateChanged
 from events.contracts import AwardMade, CascadeAwaitsBuyer, ContractConcluded, ContractDrafted, ContractEnded
 from infra.ids import new_id
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_pool, a_shared_pool, a_town, a_won_auction, an_auction, in_time
+from tests.services.contracts.market_builders import (
+    Town,
+    a_pool,
+    a_shared_pool,
+    a_town,
+    a_won_auction,
+    an_auction,
+    in_time,
+)
 
 OFFER, DRAFT, SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"
 

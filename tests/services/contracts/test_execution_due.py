@@ -6,8 +6,8 @@ from catalogue.policy import of_process
 from events.contracts import Term
 from services.contracts.domain.execution import told
 from services.fulfilment.domain import begin
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW
-from tests.services.fulfilment.execution_told import Work, concluded, speaking
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW
+from tests.services.fulfilment.builders import Work, concluded, speaking
 
 
 class TestTerm:

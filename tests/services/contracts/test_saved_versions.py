@@ -10,7 +10,7 @@ from services.contracts.store import deals
 from services.fulfilment.store import executions
 from services.purchases.store import purchases
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town
+from tests.services.contracts.market_builders import Town, a_town
 from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 from tests.services.purchases.test_purchases_bought import asked
 

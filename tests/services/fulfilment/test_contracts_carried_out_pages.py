@@ -10,7 +10,7 @@ from infra.web.languages import COOKIE
 from services.fulfilment.domain import bounds
 from services.fulfilment.pages import parts
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town, a_won_auction, in_time
+from tests.services.contracts.market_builders import Town, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_pages import seen
 from tests.services.fulfilment.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract, today
 

@@ -2,7 +2,7 @@
 
 from services.fulfilment.pages.work import OF_HISTORY
 from tests.market import Market
-from tests.services.contracts.market_told import a_town
+from tests.services.contracts.market_builders import a_town
 from tests.services.contracts.test_contracts_pages import seen
 from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 

@@ -6,7 +6,7 @@ from services.fulfilment.domain.duties import agenda
 from services.fulfilment.domain.state import Execution
 from services.fulfilment.pages.parts import PER_PART, count, of, part_of, part_with, within
 from services.fulfilment.pages.work import due_words
-from tests.services.fulfilment.execution_told import invoiced
+from tests.services.fulfilment.builders import invoiced
 
 
 def long(orders: int) -> Execution:

@@ -8,7 +8,7 @@ import pytest
 from services.fulfilment.store import executions
 from services.fulfilment.views.disputes import OF_ONE, open_disputes
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town
+from tests.services.contracts.market_builders import Town, a_town
 from tests.services.contracts.test_contract_queues import EXPECTED, MODERATOR, copies, leafed
 from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 

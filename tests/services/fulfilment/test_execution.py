@@ -66,6 +66,7 @@ from services.fulfilment.domain.requirements import (
 )
 from services.fulfilment.domain.state import (
     AnsweredAlready,
+    Matter,
     NoQuantity,
     NothingOfThatNumber,
     balances,
@@ -74,8 +75,8 @@ from services.fulfilment.domain.state import (
     unordered,
     whole,
 )
-from tests.services.contracts.deals_told import CALENDAR, MOSCOW, a_line
-from tests.services.fulfilment.execution_told import (
+from tests.services.contracts.builders import CALENDAR, MOSCOW, a_line
+from tests.services.fulfilment.builders import (
     ALL,
     DAY,
     MILL,
@@ -417,9 +418,9 @@ class TestDispute:
         work = delivered()
         with pytest.raises(OwnWordStillRuns):
             work.dispute("delivery", by=MILL, asks="stands")
-        assert not may_dispute(work.state, "delivery", 1, "supplier", work.now)
+        assert not may_dispute(work.state, Matter("delivery", 1), "supplier", work.now)
         work.after(work.state.deliveries[0].due_at)
-        assert may_dispute(work.state, "delivery", 1, "supplier", work.now)
+        assert may_dispute(work.state, Matter("delivery", 1), "supplier", work.now)
         assert kinds(work.dispute("delivery", by=MILL, asks="stands")) == [ExecutionOverdue, DisputeOpened]
         work.after(work.state.disputes[0].answer_by)
         ended, assessed = work.decision("stands")

@@ -28,9 +28,9 @@ from services.fulfilment.domain.bounds import (
 )
 from services.fulfilment.domain.disputes import may_dispute
 from services.fulfilment.domain.duties import duties, next_at
-from services.fulfilment.domain.state import Execution, invoiceable, unordered
-from tests.services.contracts.deals_told import MONDAY, a_line
-from tests.services.fulfilment.execution_told import (
+from services.fulfilment.domain.state import Execution, Matter, invoiceable, unordered
+from tests.services.contracts.builders import MONDAY, a_line
+from tests.services.fulfilment.builders import (
     DAY,
     MILL,
     SCHOOL,
@@ -97,7 +97,7 @@ class TestOrders:
             invoiceable(state)
             for about, parts in (("delivery", state.deliveries), ("invoice", state.invoices)):
                 for each in parts:
-                    may_dispute(state, about, each.number, "buyer", MONDAY)  # type: ignore[arg-type]
+                    may_dispute(state, Matter(about, each.number), "buyer", MONDAY)  # type: ignore[arg-type]
 
         few, many = [calls_of(partial(asked, self.carried_out(number))) for number in (100, 400)]
         assert many < 4.5 * few
@@ -251,7 +251,7 @@ class TestDisputes:
         disputes = tuple(replace(over, number=number + 1) for number in range(bounds.MOST_DISPUTES))
         work.state = replace(work.state, disputes=disputes)
         work.invoice()
-        assert not may_dispute(work.state, "invoice", 2, "buyer", work.now)
+        assert not may_dispute(work.state, Matter("invoice", 2), "buyer", work.now)
         with pytest.raises(TooManyDisputes) as broken:
             work.dispute("invoice", 2, by=SCHOOL)
         assert broken.value.field == "reasons"

@@ -8,7 +8,7 @@ from services.fulfilment.store import executions
 from services.fulfilment.timers import AT_ONCE
 from tests.explained import listening
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town
+from tests.services.contracts.market_builders import Town, a_town
 from tests.services.contracts.test_contract_lists import AGENCY, MANY, years
 from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 

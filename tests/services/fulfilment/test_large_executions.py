@@ -15,7 +15,7 @@ from services.fulfilment.views.execution import OF_PAGE
 from tests.explained import undone
 from tests.market import Market
 from tests.services.conduct.read_off import performed
-from tests.services.contracts.market_told import Town, a_town
+from tests.services.contracts.market_builders import Town, a_town
 from tests.services.fulfilment.test_contracts_carried_out import Work, a_signed_contract
 
 ORDERS, DELIVERIES = 250, 700

@@ -21,7 +21,7 @@ from services.observatory.domain import Reference, Verdict
 from services.observatory.domain.snapshot import SHORTEST_REST
 from services.observatory.store.packed import unpacked
 from tests.market import Market
-from tests.services.observatory.stories import a_contract, its_end
+from tests.services.observatory.builders import a_contract, its_end
 from tests.services.observatory.test_observatory_service import Observatory, observatory
 
 __all__ = ["observatory"]

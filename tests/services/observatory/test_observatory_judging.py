@@ -18,7 +18,7 @@ from services.observatory.handlers import Judged, judge_all, keep_judged
 from services.observatory.intake import Item
 from services.observatory.store import Card
 from tests.services.observatory import test_observatory_growth as growth
-from tests.services.observatory.stories import a_contract, its_end
+from tests.services.observatory.builders import a_contract, its_end
 from tests.services.observatory.test_observatory_growth import RULES, contracts, item
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 

@@ -11,7 +11,7 @@ from infra.ids import new_id
 from services.observatory import handlers, pages, store, views
 from services.observatory.store import reading, rulings
 from tests.market import Market
-from tests.services.observatory.stories import a_contract
+from tests.services.observatory.builders import a_contract
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 
 __all__ = ["observatory"]

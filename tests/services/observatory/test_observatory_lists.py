@@ -15,7 +15,7 @@ from services.observatory.store import Filter, listing
 from services.observatory.views import PAGE
 from tests.explained import Reading, listening, undone
 from tests.market import Market
-from tests.services.observatory.stories import a_contract, a_sku
+from tests.services.observatory.builders import a_contract, a_sku
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 
 __all__ = ["observatory"]

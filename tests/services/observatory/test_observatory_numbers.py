@@ -12,7 +12,7 @@ from catalogue.policy import keep_own_in, load
 from infra.ids import new_id
 from services.observatory import store
 from services.observatory.store import numbers
-from tests.services.observatory.stories import a_contract
+from tests.services.observatory.builders import a_contract
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 
 SHIPPED = Path(catalogue.__file__).parent / "policies"

@@ -22,7 +22,7 @@ from services.observatory.domain.snapshot import LONGEST_REST
 from services.observatory.handlers import PAUSE
 from services.observatory.intake import item_key
 from tests.market import Market
-from tests.services.observatory.stories import (
+from tests.services.observatory.builders import (
     PAPER,
     PARANA,
     a_bid,
@@ -33,7 +33,7 @@ from tests.services.observatory.stories import (
     its_award,
     its_end,
 )
-from tests.services.quotes.told import a_request, the_choice
+from tests.services.quotes.event_builders import a_request, the_choice
 
 pytestmark = pytest.mark.servers
 IMPORTED = Source(publisher="Ministry of Health", document="prices.csv:7")

@@ -11,7 +11,7 @@ from infra.health import HEALTH, State
 from infra.ids import new_id
 from services.observatory import handlers, store
 from services.observatory.intake import Item, Origin, Seen
-from tests.services.observatory.stories import a_contract
+from tests.services.observatory.builders import a_contract
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 
 __all__ = ["observatory"]

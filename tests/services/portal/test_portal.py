@@ -19,7 +19,7 @@ from events.values import Category, Place, Source
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
-from tests.services.quotes.told import a_request, the_end, the_withdrawal
+from tests.services.quotes.event_builders import a_request, the_end, the_withdrawal
 
 PAPER = Category(code="30197642", title="Paper")
 

@@ -3,13 +3,15 @@
 from decimal import Decimal as D
 
 import pytest
+from msgspec import structs
 
 from catalogue.money import Money
+from catalogue.offers import Need
 from events.catalogue import Tier
 from services.purchases.store import purchases, replicas
 from tests.explained import listening
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town, an_offer
+from tests.services.contracts.market_builders import Town, a_town, an_offer
 from tests.services.contracts.test_contract_lists import AGENCY, BOUND, MANY, years
 from tests.services.purchases.test_purchases_bought import asked
 
@@ -69,14 +71,14 @@ async def test_of_ten_thousand_offers_of_a_sku_the_database_finds_a_cheaper_one(
     async with years(town, "offers", ("offer_id", dear.offer_id), changes, "purchases") as (_, db):
         offer = await replicas.offer(db, dear.offer_id)
         assert offer is not None
-        asked_for = {"buyer_id": town.school.organisation_id, "quantity": D(10), "region": "RU-MOW"}
-        on = town.market.clock().date()
+        total, school = Money(offer.price * 10, "RUB"), town.school.organisation_id
+        here = Need(D(10), "RU-MOW", town.market.clock().date())
         async with listening(db) as reading:
-            rival = await replicas.cheaper(db, offer, Money(offer.price * 10, "RUB"), on=on, **asked_for)  # type: ignore[arg-type]
+            rival = await replicas.cheaper(db, offer, total, here, buyer_id=school)
         assert await reading.of(db, "offers") <= (5 if price == "250.01" else MANY + 1)
         assert (rival and rival.offer_id) == (None if price == "250.01" else "years-1")
-        elsewhere = {**asked_for, "region": "RU-SPE"}
-        assert await replicas.cheaper(db, offer, Money(offer.price * 10, "RUB"), on=on, **elsewhere) is None  # type: ignore[arg-type]
+        elsewhere = structs.replace(here, region="RU-SPE")
+        assert await replicas.cheaper(db, offer, total, elsewhere, buyer_id=school) is None
 
 
 @pytest.mark.parametrize(
@@ -113,9 +115,7 @@ async def test_the_database_compares_offers_as_the_rules_do(
         town.market.ground.database.pool,
         offer,
         Money(D(total), "RUB"),
+        Need(D(10), "RU-MOW", day),
         buyer_id=town.school.organisation_id,
-        quantity=D(10),
-        region="RU-MOW",
-        on=day,
     )
     assert (got and got.offer_id) == (rival.offer_id if found else None)

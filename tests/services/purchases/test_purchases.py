@@ -16,7 +16,7 @@ from events.contracts import AwardMade, ContractConcluded, ContractDrafted, Cont
 from events.pools import PoolMemberWithdrew
 from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
-from services.contracts.domain.signing import Refuse
+from services.contracts.domain.refusals import Refuse
 from services.purchases.domain.purchases import (
     Answer,
     AnsweredOtherwise,
@@ -38,7 +38,7 @@ from services.purchases.domain.purchases import (
     decide,
     request,
 )
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, Story
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, PAPER, Story
 
 SKU = SkuPublished(
     sku_id="paper", version=1, name="Paper A4", category=PAPER, attributes=(), base_unit="LEF", pack_size=D(500)

@@ -14,7 +14,7 @@ from infra.ids import new_id
 from services.purchases.store.purchases import count_unanswered
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.contracts.market_told import Town, a_town, an_offer, in_time
+from tests.services.contracts.market_builders import Town, a_town, an_offer, in_time
 from tests.unreadable import lists, only_a_newer_release_reads
 
 PURCHASES = "/api/contracts/purchases"

@@ -24,7 +24,7 @@ from services.quotes.domain.request import (
     TextTooLong,
     apply,
 )
-from tests.services.quotes.asked import AFTER, DEADLINE, MONDAY, MOSCOW, WHY, Asked, a_line, three_quotes
+from tests.services.quotes.builders import AFTER, DEADLINE, MONDAY, MOSCOW, WHY, Asked, a_line, three_quotes
 
 
 class TestOpening:

@@ -15,8 +15,8 @@ from services.recommender.store import advice
 from services.recommender.store.openings import candidates, close, horizon, reach, uninvited
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.quotes.told import a_request
-from tests.services.recommender.stories import a_pool, a_supplier, agent_of, an_auction, officer_of
+from tests.services.quotes.event_builders import a_request
+from tests.services.recommender.builders import a_pool, a_supplier, agent_of, an_auction, officer_of
 from tests.services.recommender.test_recommender_lists import closed, its_own_trade, listed, until_gone, until_listed
 
 FAR = timedelta(days=900)

@@ -23,8 +23,8 @@ from infra.ids import new_id
 from services.recommender import recommending
 from services.recommender.store import advice, marks
 from tests.market import Market
-from tests.services.quotes.told import a_request, the_end, the_withdrawal
-from tests.services.recommender.stories import (
+from tests.services.quotes.event_builders import a_request, the_end, the_withdrawal
+from tests.services.recommender.builders import (
     ELSEWHERE,
     MOSCOW,
     PAPER,

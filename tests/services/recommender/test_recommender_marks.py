@@ -13,7 +13,7 @@ from services.recommender.store import market as copies
 from services.recommender.store.openings import reach
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.recommender.stories import a_supplier, an_auction, an_award
+from tests.services.recommender.builders import a_supplier, an_auction, an_award
 
 OTHERS = 20_000
 TRADE, ANOTHER = Category(scheme="MARKS", code="AB1234"), Category(scheme="MARKS", code="CD1234")

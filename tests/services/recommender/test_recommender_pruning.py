@@ -5,7 +5,7 @@ from infra.ids import new_id
 from infra.pruning import Pruner
 from services.recommender.store.pruning import PRUNES
 from tests.market import Market
-from tests.services.recommender.stories import PAPER, a_supplier, an_auction
+from tests.services.recommender.builders import PAPER, a_supplier, an_auction
 
 
 async def test_lists_of_others_rankings_and_old_dismissals_go_and_those_of_this_market_stay(market: Market) -> None:

@@ -25,7 +25,7 @@ from services.recommender.store import advice, trainings
 from services.recommender.store.trainings import Training
 from services.recommender.training import TooFewAwards, TrainingRuns, train_now
 from tests.market import Market
-from tests.services.recommender.stories import ELSEWHERE, a_supplier, agent_of, an_auction, an_award
+from tests.services.recommender.builders import ELSEWHERE, a_supplier, agent_of, an_auction, an_award
 
 TRADES = [Category(scheme="TRADE", code=f"{letter}100") for letter in "ABCDEF"]
 PLACES = [Place(country="CA", region=region) for region in ("CA-ON", "CA-QC")]

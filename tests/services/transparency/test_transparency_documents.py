@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from publications import a_release, read
 
 from services.transparency.ocds import documents, streaming
 from services.transparency.ocds.tolerance import NotUnderstood
+from tests.services.transparency.publication_builders import a_release, read
 
 ONE, TWO = a_release("ocds-abc123-1"), a_release("ocds-abc123-2")
 PACKAGE = {"version": "1.1", "publisher": {"name": "P"}, "license": "CC0", "releases": [ONE, TWO]}

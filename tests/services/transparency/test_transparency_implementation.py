@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from happenings import OPENS, Story, with_all_roles
 from official import faults, validators
 from test_transparency_outgoing import plain
 
@@ -16,6 +15,7 @@ from services.transparency.handlers import reactions
 from services.transparency.ocds import outgoing
 from services.transparency.ocds.implementation import CARRIED_OUT, carried_out, sides_of
 from services.transparency.ocds.merging import merge
+from tests.services.transparency.builders import OPENS, Story, with_all_roles
 
 
 def told(story: Story, events: list[Any] | None = None) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from publications import a_release
 from typer.testing import CliRunner, Result
 
 from events.imports import ImportedProcess, OrganisationImported, ProcessImported, organisations_of, processes_of
@@ -24,6 +23,7 @@ from services.transparency.ocds.candidates import Candidate
 from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.reading import read_ocds
 from tests.market import Market
+from tests.services.transparency.publication_builders import a_release
 
 Run = Callable[..., Any]
 LEDGER = ["not_understood", "places"]

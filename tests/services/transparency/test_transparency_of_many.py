@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from happenings import Story
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from services.transparency.ocds.parts import date
 from tests.explained import listening, undone
 from tests.infra.test_reactions import told
 from tests.market import Market
+from tests.services.transparency.builders import Story
 
 pytestmark = pytest.mark.servers
 FEW, MANY = 2, 300

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from happenings import OPENS, Story, with_all_roles
 from official import faults, validators
 
 from services.transparency.ocds import outgoing
 from services.transparency.ocds.merging import merge
 from services.transparency.ocds.publication import package, record_package
+from tests.services.transparency.builders import OPENS, Story, with_all_roles
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from happenings import MOSCOW, OPENS, PAPER, Story, with_all_roles
 from official import faults, validators
 from test_transparency_outgoing import plain
 
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from services.transparency.ocds import outgoing, outgoing_quotes
 from services.transparency.ocds.publication import package, record_package
+from tests.services.transparency.builders import MOSCOW, OPENS, PAPER, Story, with_all_roles
 
 ENDS = OPENS + timedelta(hours=3)
 WHY = "It delivers before the term begins"

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
-from publications import a_release
 
 from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
@@ -25,6 +24,7 @@ from services.transparency.ocds.releases import read_release
 from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.packing import processes_imported
 from services.transparency.reading import Readers, read_ocds
+from tests.services.transparency.publication_builders import a_release
 
 
 @pytest.fixture

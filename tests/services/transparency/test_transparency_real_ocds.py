@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from publications import processes, read
 
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.tolerance import NotUnderstood
+from tests.services.transparency.publication_builders import processes, read
 
 
 @pytest.mark.parametrize(

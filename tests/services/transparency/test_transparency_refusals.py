@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publications import a_release
 from typer.testing import CliRunner, Result
 
 from infra.cli.output import Unwritable
@@ -22,6 +21,7 @@ from services.transparency.ocds.tolerance import LONGEST_VALUE, Fault, NotUnders
 from services.transparency.reading import Readers, read_ocds
 from services.transparency.refusals import COLUMNS, refusals_in
 from tests.market import Market
+from tests.services.transparency.publication_builders import a_release
 
 Run = Callable[..., Any]
 HEADER = "day;what;price;how many"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publications import a_release, processes, read
 
 from catalogue.units import parse_unit
 from events.contracts import ContractConcluded
@@ -17,6 +16,7 @@ from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.merging import latest, merge
 from services.transparency.ocds.process import Process
 from services.transparency.ocds.tolerance import NotUnderstood
+from tests.services.transparency.publication_builders import a_release, processes, read
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from happenings import Story
 from official import faults, validators
 from test_transparency_quotes import Quotes
 from typer.testing import CliRunner
@@ -29,6 +28,7 @@ from services.transparency.ocds.parts import date
 from services.transparency.ocds.publication import record_package
 from services.transparency.store import published
 from tests.market import Market
+from tests.services.transparency.builders import Story
 
 
 async def history(market: Market, story: Story, tags: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Builders that tell how a contract is carried out: a school's paper at 800.00, in two lines of 100 and 3, signed on a Monday."""
+"""Builders of contracts that are carried out: a school's paper at 800.00, in two lines of 100 and 3, signed on a Monday."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from services.fulfilment.domain import (
     decide,
 )
 from services.fulfilment.domain.state import Execution
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, a_line
+from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, a_line
 
 SCHOOL, MILL = "school", "mill"
 ALL = {"1": D(100), "2": D(3)}

@@ -1,4 +1,4 @@
-"""Organisations and auctions on the running market, made through the same events and routes as everywhere."""
+"""Builders of organisations and auctions on the running market, made through the same events and routes as everywhere."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Builders that tell a story: a school asks for quotes on paper, suppliers quote, it chooses."""
+"""Builders of requests for quotes: a school asks for quotes on paper, suppliers quote, it chooses."""
 
 from __future__ import annotations
 

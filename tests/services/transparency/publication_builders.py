@@ -1,4 +1,4 @@
-"""Small publications, and reading them whole."""
+"""Builders of small publications, and reading them whole."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What other services would say so that there is something to sign: organisations, a won mini-auction, a shared-out pool, an offer."""
+"""Builders on the running market, of what there is to sign: organisations, a won mini-auction, a shared-out pool, an offer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from events.pools import Allocation, PoolAllocated, PoolOpened
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
-from tests.services.contracts.deals_told import LINES, PAPER, PLACE, a_line
+from tests.services.contracts.builders import LINES, PAPER, PLACE, a_line
 
 AMOUNTS = ("800.00", "810.01", "850.00", "990.00")
 

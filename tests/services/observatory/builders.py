@@ -1,4 +1,4 @@
-"""What happens in the market that the observatory hears of, told in one line each."""
+"""Builders of the events that the observatory hears of, in one line each."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal

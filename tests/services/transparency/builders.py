@@ -1,4 +1,4 @@
-"""What happens in a market: an auction of paper, its bids, its award and contract; ids are new with each story."""
+"""Builders of the events of a market: an auction of paper, its bids, its award and contract; ids are new with each story."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

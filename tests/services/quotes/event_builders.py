@@ -1,4 +1,4 @@
-"""What quick quotes would tell other services: a request, its end, and the choice with every quote before it."""
+"""Builders of the events by which quotes tells other services: a request, its end, and the choice with every quote before it."""
 
 from __future__ import annotations
 

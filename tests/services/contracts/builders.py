@@ -1,4 +1,4 @@
-"""Builders that tell a story: a school's paper, won by the lowest of so many bidders, and contracts that go so far."""
+"""Builders of deals: a school's paper, won by the lowest of so many bidders, and contracts that go so far."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from catalogue.actors import Actor
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
 from events import Event
 from events.auctions import AuctionClosed, AuctionOpened
 from events.values import Category, Line, Place
 from services.contracts.domain.awards import of_auction
-from services.contracts.domain.cascade import RankedBid
 from services.contracts.domain.deals import Contract, Deal, apply
+from services.contracts.domain.deciding import Deciding, RankedBid
 from services.contracts.domain.signing import Award, Command, TakeStep, decide
 
 MOSCOW = load("moscow")
@@ -115,7 +116,7 @@ class Story:
 
     def tell(self, command: Command, now: datetime | None = None) -> tuple[Event, ...]:
         self.now = now or self.now
-        happened = decide(self.deal, command, self.now, derive_id=derive_id, ranking=self.ranking)
+        happened = decide(self.deal, command, Deciding(now=self.now, derive_id=derive_id, ranking=self.ranking))
         for event in happened:
             self.deal = apply(self.deal, event)
         self.events += happened
@@ -128,9 +129,7 @@ class Story:
 
     def take(self, step: str, by: str | None = None, now: datetime | None = None) -> tuple[Event, ...]:
         party = by or ("school" if step == "buyer-draft" else self.contract.supplier_id)
-        return self.tell(
-            TakeStep(contract_id=self.contract.contract_id, step=step, organisation_id=party, member_id="ann"), now
-        )
+        return self.tell(TakeStep(contract_id=self.contract.contract_id, step=step, actor=Actor(party, "ann")), now)
 
 
 def an_award(policy: Policy = MOSCOW, ranking: Sequence[RankedBid] = FOUR_BIDS) -> Story:

@@ -1,4 +1,4 @@
-"""What other services say, as the recommender hears it."""
+"""Builders of the events that the recommender hears."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A market stall to test on: suppliers, a buyer and a moderator with their clients, and cards and offers to put up."""
+"""Builders of a stall on the running market: suppliers, a buyer and a moderator with their clients, cards and offers to put up."""
 
 from decimal import Decimal
 from typing import Any

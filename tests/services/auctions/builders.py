@@ -1,4 +1,4 @@
-"""Builders that tell a story: a lot of paper, an auction that closes in an hour, bids that arrive so many seconds before it."""
+"""Builders of auctions: a lot of paper, an auction that closes in an hour, bids that arrive so many seconds before it."""
 
 from __future__ import annotations
 
