@@ -300,7 +300,7 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
-            json_serializer=_json_text,
+            json_serializer=json_text,
             json_deserializer=msgspec.json.decode,
             connect_args={"server_settings": settings},
         )
@@ -360,8 +360,9 @@ class Database:
 
 
 async def _use_json(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", encoder=_json_text, decoder=msgspec.json.decode, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=json_text, decoder=msgspec.json.decode, schema="pg_catalog")
 
 
-def _json_text(value: Any) -> str:
+def json_text(value: object) -> str:
+    """For ``$1::text::jsonb``."""
     return msgspec.json.encode(value).decode()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import asyncpg
+from msgspec.structs import replace
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
@@ -36,9 +37,10 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from services.conduct.domain import sanctions
 from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
 from services.conduct.domain.record import breached, concluded, ended
-from services.conduct.domain.sanctions import Breach, Decision, Party, Sanction
+from services.conduct.domain.sanctions import Breach, Decision, Party
 from services.conduct.store import performed, record, replicas
 from services.conduct.store import sanctions as store
+from services.conduct.store.sanctions import StoredSanction
 from services.market.replicas import calendar_of
 
 APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
@@ -47,26 +49,28 @@ APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
 
 async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
     """Raises Missing, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
-    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
-    if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
+    kept = await store.lock(tx, sanction_id)
+    if kept is None or kept.sanction.sanctioned.organisation_id != principal.organisation_id:
         raise Missing("sanction", sanction_id)
-    happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
-    await _record(tx, sanction, happened)
+    happened = sanctions.appeal(kept.sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
+    await _record(tx, kept, happened)
 
 
 async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
     """Raises Missing and what :func:`domain.sanctions.decide_appeal` names."""
-    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
-    if sanction is None:
+    kept = await store.lock(tx, sanction_id)
+    if kept is None:
         raise Missing("sanction", sanction_id)
-    await _record(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
+    await _record(tx, kept, sanctions.decide_appeal(kept.sanction, decision, explanation, tx.now))
 
 
-async def _record(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
+async def _record(tx: Transaction, kept: StoredSanction, events: tuple[Event, ...]) -> None:
+    sanction = kept.sanction
     for event in events:
         sanction = sanctions.apply(sanction, event)
-        await store.put(await tx.raw(), sanction)
         tx.emit(event)
+    if events:
+        await store.save(tx, replace(kept, sanction=sanction))
 
 
 # What other services said
@@ -121,7 +125,7 @@ async def judge(tx: Transaction, event: ContractBreached) -> None:
         derive_id=derive_id,
     )
     for sanction in spoken:
-        await store.put(db, sanction)
+        await store.save(tx, StoredSanction(sanction=sanction))
         tx.emit(sanction.sanctioned)
 
 

@@ -11,8 +11,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events.contracts import OrganisationSanctioned
+from infra.database import Transaction, json_text
 from infra.listing import Listed, count, reach
 from infra.reading import listed, read_one
+from infra.states import XMIN, States
 from services.conduct.domain.sanctions import Breach, Party, Sanction, Spoken
 from services.conduct.store.rows import Row
 
@@ -72,26 +74,33 @@ async def breaches(
     return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
 
 
-async def put(db: asyncpg.Connection, sanction: Sanction) -> None:
-    told, appealed = sanction.sanctioned, sanction.appealed
-    await db.execute(
-        "insert into conduct.sanctions (sanction_id, organisation_id, since, decide_by, state)"
-        " values ($1, $2, $3, $4, $5::text::jsonb)"
-        " on conflict (sanction_id) do update set decide_by = excluded.decide_by, state = excluded.state",
-        told.sanction_id,
-        told.organisation_id,
-        told.since,
-        appealed.due_at if appealed and sanction.decided is None else None,
-        msgspec.json.encode(sanction).decode(),
-    )
+class StoredSanction(msgspec.Struct, frozen=True, kw_only=True):
+    """A sanction as it stands at a version; 0: not stored yet."""
+
+    sanction: Sanction
+    version: int = 0
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: bool = False) -> Sanction | None:
-    state = await db.fetchval(
-        f"select state::text from conduct.sanctions where sanction_id = $1{' for update' if lock else ''}",
-        sanction_id,
-    )
-    return read_one("sanction", sanction_id, _sanction, state) if state else None
+def _stored(row: asyncpg.Record) -> StoredSanction:
+    return StoredSanction(sanction=_sanction(row["state"]), version=row["version"])
+
+
+_sanctions = States(SanctionRow, "sanction", _stored, version=XMIN)
+get, lock = _sanctions.get, _sanctions.lock
+
+
+async def save(tx: Transaction, kept: StoredSanction) -> None:
+    """``kept`` is of the version that was read. Raises Outdated."""
+    told, appealed = kept.sanction.sanctioned, kept.sanction.appealed
+    values = {
+        "sanction_id": told.sanction_id,
+        "organisation_id": told.organisation_id,
+        "since": told.since,
+        "decide_by": appealed.due_at if appealed and kept.sanction.decided is None else None,
+        "state": json_text(kept.sanction),
+        "version": kept.version,
+    }
+    await _sanctions.save(tx, values)
 
 
 async def of_organisation(

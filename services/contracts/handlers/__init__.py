@@ -191,7 +191,7 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
     if contract.concerns(principal.organisation_id):
         buys = principal.organisation_id == contract.drafted.buyer_id
         require_role(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
-    kept = await deals.lock(db, contract.drafted.process_id, contract.drafted.buyer_id)
+    kept = await deals.lock(tx, contract.drafted.process_id, contract.drafted.buyer_id)
     assert kept is not None, "every contract belongs to a deal, written with it"
     await carry_out(tx, kept, command, principal.name)
 
@@ -213,8 +213,8 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
         deal = apply(deal, event)
         tx.emit(event)
         if isinstance(event, ContractEnded) and (refusal := refusal_of(deal, event, tx.now)) is not None:
-            await disputable.put(db, refusal)
-    await deals.save(db, structs.replace(kept, deal=deal))
+            await disputable.save(tx, disputable.StoredRefusal(refusal=refusal))
+    await deals.save(tx, structs.replace(kept, deal=deal))
     await contracts.write(db, happened, tx.now, member_name)
 
 
@@ -237,7 +237,7 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
                     drafted.append(event)
             new.append(deals.StoredDeal(deal=deal, auction_id=auction_id))
         if new:
-            await deals.save(db, *new)
+            await deals.save(tx, *new)
             await contracts.put_drafted(db, drafted, tx.now)
             await tx.flush()
 
