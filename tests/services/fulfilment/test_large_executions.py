@@ -7,8 +7,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from infra.database import columns
 from infra import states
+from infra.database import columns
 from infra.decoded import ON_LOOP
 from services.fulfilment.domain.state import Execution
 from services.fulfilment.store import decoded, executions
