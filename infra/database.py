@@ -50,6 +50,8 @@ from infra.roles import NONE, Connections, role_of, usable
 from infra.running import Frozen, NotRunning, Outdated
 
 A = TypeVar("A")
+Reader = asyncpg.Connection | asyncpg.Pool
+"""Of what is only read: a transaction's connection, or the pool, which takes any connection for the one statement."""
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",

@@ -17,7 +17,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
-from infra.database import Transaction
+from infra.database import Reader, Transaction
 from infra.decoded import ON_LOOP
 from infra.reading import Unreadable, read_one, readable
 from infra.running import Outdated
@@ -58,7 +58,7 @@ class States(Generic[T]):
             f"{self._select}({due}) and {name} <> all($2::text[]) order by {turn} limit $3 for update skip locked"
         )
 
-    async def get(self, db: asyncpg.Connection | asyncpg.Pool, *key: str) -> T | None:
+    async def get(self, db: Reader, *key: str) -> T | None:
         """As it stands, even if this transaction changed it before. Raises UnreadableRow."""
         return await self._found(await db.fetchrow(self._one, *key))
 

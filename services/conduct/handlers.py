@@ -6,7 +6,6 @@ Only published events count, whichever service or release emitted them.
 from collections.abc import Sequence
 from typing import Any, cast
 
-import asyncpg
 from msgspec.structs import replace
 
 from catalogue.calendar import RegionCalendar
@@ -84,9 +83,8 @@ reactions.many(DeliveryReported, replicas.put_deliveries)
 async def record_conclusions(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
     """Contracts of other markets are none of this one."""
     if ours := [event for event in events if event.source is None]:
-        db = await tx.raw()
-        await replicas.conclude(db, ours)
-        await record.add(db, [fact for event in ours for fact in concluded(event)])
+        await replicas.conclude(tx, ours)
+        await record.add(tx, [fact for event in ours for fact in concluded(event)])
 
 
 reactions.many(ContractConcluded, record_conclusions)
@@ -95,25 +93,24 @@ reactions.many(ContractConcluded, record_conclusions)
 @reactions.with_envelope(ContractEnded)
 async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
     """Whether it is a breach ContractBreached tells."""
-    db = await tx.raw()
     if event.reason != "cancelled":
-        await replicas.end_unsigned(db, event.contract_id, envelope.time)
-    await record.add(db, ended(event, envelope.time))
+        await replicas.end_unsigned(tx, event.contract_id, envelope.time)
+    await record.add(tx, ended(event, envelope.time))
 
 
 @reactions.on(ContractBreached)
 async def judge(tx: Transaction, event: ContractBreached) -> None:
     """Count the breach, and speak the sanctions that follow."""
     db, side = await tx.raw(), cast(Party, event.side)
-    await record.add(db, [breached(event)])
-    await store.hold(db, event.organisation_id)
+    await record.add(tx, [breached(event)])
+    await store.hold(tx, event.organisation_id)
     breach = Breach(
         contract_id=event.contract_id,
         at=event.at,
         policy=of_process(event.policy_text, event.policy),
         known_at=event.known_at,
     )
-    await store.add_breach(db, event.organisation_id, side, breach)
+    await store.add_breach(tx, event.organisation_id, side, breach)
     organisation = await replicas.organisations.get(db, event.organisation_id)
     earlier = await store.earlier(db, event.organisation_id, side)
     spoken = sanctions.judge(
@@ -152,15 +149,15 @@ async def count_performance(
 ) -> None:
     db = await tx.raw()
     if isinstance(event, DisputeOpened) and event.about == "delivery":
-        await replicas.put_dispute(db, event)
-    changed = await _change_delivery(db, event)
+        await replicas.put_dispute(tx, event)
+    changed = await _change_delivery(tx, event)
     order = await replicas.order(db, event.contract_id, changed.order) if changed else None
-    await performed.save(db, event.contract_id, change_of(event, changed, order is not None and met(*order)))
+    await performed.save(tx, event.contract_id, change_of(event, changed, order is not None and met(*order)))
 
 
-async def _change_delivery(db: asyncpg.Connection, event: Any) -> Delivered | None:
+async def _change_delivery(tx: Transaction, event: Any) -> Delivered | None:
     """The delivery that the event changed, as it is now."""
-    number = delivery_in(event)
+    number, db = delivery_in(event), await tx.raw()
     if number is None:
         return None
     if isinstance(event, DisputeEnded) and not await replicas.is_about_an_answer(db, event.contract_id, event.dispute):
@@ -169,5 +166,5 @@ async def _change_delivery(db: asyncpg.Connection, event: Any) -> Delivered | No
     if delivery is None:
         return None
     changed = after(event, delivery)
-    await replicas.change_delivery(db, event.contract_id, changed)
+    await replicas.change_delivery(tx, event.contract_id, changed)
     return changed

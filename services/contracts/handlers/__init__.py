@@ -215,7 +215,7 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
         if isinstance(event, ContractEnded) and (refusal := refusal_of(deal, event, tx.now)) is not None:
             await disputable.save(tx, disputable.StoredRefusal(refusal=refusal))
     await deals.save(tx, structs.replace(kept, deal=deal))
-    await contracts.write(db, happened, tx.now, member_name)
+    await contracts.write(tx, happened, member_name)
 
 
 async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, Award]) -> None:
@@ -238,7 +238,7 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
             new.append(deals.StoredDeal(deal=deal, auction_id=auction_id))
         if new:
             await deals.save(tx, *new)
-            await contracts.put_drafted(db, drafted, tx.now)
+            await contracts.put_drafted(tx, drafted)
             await tx.flush()
 
 
@@ -264,7 +264,7 @@ async def put_bid(tx: Transaction, bid: BidDisclosed) -> None:
 async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
     """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
     db = await tx.raw()
-    await replicas.close_auction(db, closed.auction_id)
+    await replicas.close_auction(tx, closed.auction_id)
     if closed.winner_id is None or closed.pool_id is not None:
         return
     opened = await replicas.auction(db, closed.auction_id)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
-from infra.database import Transaction, json_text
+from infra.database import Reader, Transaction, json_text
 from infra.states import States
 from services.contracts.domain.deals import Deal
 from services.contracts.store.rows import DealRow
@@ -29,7 +29,7 @@ _deals = States(DealRow, "deal", _stored, columns="auction_id")
 get, lock, lock_due = _deals.get, _deals.lock, _deals.lock_due
 
 
-async def buyers_of(db: asyncpg.Connection, process_id: str, among: Sequence[str]) -> set[str]:
+async def buyers_of(db: Reader, process_id: str, among: Sequence[str]) -> set[str]:
     """Those of these buyers that have a deal of the process."""
     rows = await db.fetch(
         "select buyer_id from contracts.deals where process_id = $1 and buyer_id = any($2::text[])", process_id, among

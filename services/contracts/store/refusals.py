@@ -9,7 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from infra.database import Transaction, json_text
+from infra.database import Reader, Transaction, json_text
 from infra.listing import Listed, count, reach
 from infra.reading import listed
 from infra.states import XMIN, States
@@ -55,7 +55,7 @@ async def save(tx: Transaction, kept: StoredRefusal) -> None:
     await _refusals.save(tx, values)
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Refusal]:
+async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
     """One page of those whose dispute waits for a decision, what is due first first."""
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.database import Transaction, json_text
+from infra.database import Reader, Transaction, json_text
 from infra.decoded import Decoded
 from infra.listing import Listed, count, reach
 from infra.reading import listed
@@ -117,7 +117,7 @@ _decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version
 get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
-async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Waiting]:
+async def waiting(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
     """Those in which something is for the organisation to do, the oldest deadline of the clock first. Executions are read only
     where there is no agenda of them yet."""
     waits = " union ".join(
@@ -136,7 +136,7 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
     return listed("execution", rows, itemgetter("contract_id"), _waiting)
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
+async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
     """One page of those with an open dispute, what is to be decided first first: in brief, without orders, deliveries, invoices and
     lines."""
     rows = await db.fetch(
@@ -195,9 +195,7 @@ async def _encoded(execution: Execution) -> str:
     return await asyncio.to_thread(json_text, execution) if parts > PARTS_ON_LOOP else json_text(execution)
 
 
-async def history(
-    db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, limit: int, offset: int = 0
-) -> list[Happened]:
+async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
     """The newest first."""
     rows = await db.fetch(
         "select at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
@@ -216,7 +214,7 @@ async def history(
     ]
 
 
-async def happened(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, most: int) -> int:
+async def happened(db: Reader, contract_id: str, most: int) -> int:
     """How long the history is, or one more than ``most`` where it is longer."""
     return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 

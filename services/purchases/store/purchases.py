@@ -9,7 +9,7 @@ import msgspec
 
 from catalogue.policy.buying import PurchaseRules
 from events.contracts import PurchaseRequested
-from infra.database import Transaction, json_text
+from infra.database import Reader, Transaction, json_text
 from infra.ids import derive_id
 from infra.listing import count
 from infra.reading import listed
@@ -90,7 +90,7 @@ get, lock, lock_due = _purchases.get, _purchases.lock, _purchases.lock_due
 
 
 async def listing(
-    db: asyncpg.Connection | asyncpg.Pool,
+    db: Reader,
     organisation_id: str,
     *,
     limit: int,
