@@ -244,12 +244,12 @@ def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column != all_(bindparam(None, list(values), ARRAY(Text))))
 
 
-async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object, rows: int = 1) -> None:
-    """Execute a statement that writes so many ``rows``, as long as each has the version that was read. Raises Outdated where one has
-    another, and was not written."""
+async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object) -> None:
+    """Execute a statement that writes columns of one row, as long as it has the version that was read (whole rows:
+    :mod:`infra.states`). Raises Outdated where it has another, and was not written."""
     done: str = await db.execute(statement, *arguments)
-    if int(done.rpartition(" ")[2]) != rows:
-        raise Outdated(f"{statement.split(' (', 1)[0]}: a row has another version than the one that was read")
+    if not done.endswith(" 1"):
+        raise Outdated(f"{statement.split(' set ', 1)[0]}: the row has another version than the one that was read")
 
 
 class _Session(Session):

@@ -311,12 +311,13 @@ async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
     await db.execute(
         f"insert into quotes.quotes ({columns}) select {columns} from quotes.sealed where request_id = $1", request_id
     )
-    await db.execute(
-        'update quotes.quote_requests set state = state || \'{"quotes": {}, "numbers": {}}\', quoted = $2, version = $3,'
-        " kept_apart = $3, attend_at = due_at, due_at = null where request_id = $1",
+    await write_expected(
+        db,
+        'update quotes.quote_requests set state = state || \'{"quotes": {}, "numbers": {}}\', quoted = $2, version = $3 + 1,'
+        " kept_apart = $3 + 1, attend_at = due_at, due_at = null where request_id = $1 and version = $3",
         request_id,
         kept.request.quoted,
-        kept.version + 1,
+        kept.version,
     )
     return msgspec.structs.replace(kept, version=kept.version + 1, apart=True)
 
