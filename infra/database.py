@@ -50,6 +50,8 @@ from infra.roles import NONE, Connections, role_of, usable
 from infra.running import Frozen, NotRunning, Outdated
 
 A = TypeVar("A")
+Reader = asyncpg.Connection | asyncpg.Pool
+"""Of what is only read: a transaction's connection, or the pool, which takes any connection for the one statement."""
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -245,12 +247,12 @@ def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column != all_(bindparam(None, list(values), ARRAY(Text))))
 
 
-async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object, rows: int = 1) -> None:
-    """Execute a statement that writes so many ``rows``, as long as each has the version that was read. Raises Outdated where one has
-    another, and was not written."""
+async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object) -> None:
+    """Execute a statement that writes columns of one row, as long as it has the version that was read (whole rows:
+    :mod:`infra.states`). Raises Outdated where it has another, and was not written."""
     done: str = await db.execute(statement, *arguments)
-    if int(done.rpartition(" ")[2]) != rows:
-        raise Outdated(f"{statement.split(' (', 1)[0]}: a row has another version than the one that was read")
+    if not done.endswith(" 1"):
+        raise Outdated(f"{statement.split(' set ', 1)[0]}: the row has another version than the one that was read")
 
 
 class _Session(Session):
@@ -303,7 +305,7 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
-            json_serializer=_json_text,
+            json_serializer=json_text,
             json_deserializer=msgspec.json.decode,
             connect_args={"server_settings": settings},
         )
@@ -363,8 +365,9 @@ class Database:
 
 
 async def _use_json(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", encoder=_json_text, decoder=msgspec.json.decode, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=json_text, decoder=msgspec.json.decode, schema="pg_catalog")
 
 
-def _json_text(value: Any) -> str:
+def json_text(value: object) -> str:
+    """For ``$1::text::jsonb``."""
     return msgspec.json.encode(value).decode()

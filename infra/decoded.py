@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
+from infra.database import Transaction
 from infra.reading import read_one
 
 T = TypeVar("T")
@@ -40,9 +41,9 @@ class Decoded(Generic[T]):
         async with turn:
             return await self._get(db, key)
 
-    async def lock(self, db: Any, key: str) -> T | None:
+    async def lock(self, tx: Transaction, key: str) -> T | None:
         """As :meth:`get`, with the row locked, and waiting for no other reader."""
-        return await self._get(db, key, " for update")
+        return await self._get(await tx.raw(), key, " for update")
 
     async def _get(self, db: Any, key: str, how: str = "") -> T | None:
         row = await db.fetchrow(

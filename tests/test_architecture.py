@@ -1,6 +1,7 @@
 """The house rules: who may import whom, and what pure code may not touch. Each rule is also shown to fail on a planted breach."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,9 @@ OF_OUR_OWN = {
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},
 }
 """By file, conversions of what nobody typed: numbers of a refusal, a rank, a clock, or what a pattern holds to a few digits."""
+WRITES = re.compile(r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_advisory_xact_lock")
+HOT_PATH = "services/auctions/store/"
+"""Bids are written on a connection of the lane's own."""
 IMPORTS_BY_NAME = ("importlib", "importlib.import_module", "importlib.__import__")
 IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"}
 
@@ -140,6 +144,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         yield f"{path}: imports are written in full, from the project on"
     if stem:
         yield from misplaced(path, parts[1], stem, tree)
+    if stem == "store" and not path.startswith(HOT_PATH):
+        yield from written_aside(path, tree)
     if at_the_door(parts) and path not in READERS:
         yield from unbounded(path, tree, named)
     if path not in BY_NAME and any(each in IMPORTS_BY_NAME for each in named.values()):
@@ -155,6 +161,14 @@ def breaches(path: str, source: str) -> Iterator[str]:
     if domain or room in ("events", "catalogue"):
         for annotation in float_money(nodes):
             yield f"{path}: money is Decimal, not float: {annotation}"
+
+
+def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
+    """What others call to write or lock, and give no transaction to: it might not commit with its events."""
+    called = (each for each in tree.body if isinstance(each, ast.AsyncFunctionDef) and not each.name.startswith("_"))
+    for each in called:
+        if WRITES.search(ast.unparse(each)) and "tx" not in {given.arg for given in each.args.args}:
+            yield f"{path}:{each.lineno}: what writes or locks takes tx, as {each.name} does not"
 
 
 def at_the_door(parts: list[str]) -> bool:
@@ -339,6 +353,9 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
         ("services/x/domain.py", "class Deal:\n    def end(self, a, b, c, d, /, e, f, g): ...", "takes 7 arguments"),
         ("catalogue/x.py", "def outer():\n    async def inner(a, b, c, d, e, f, g=1): ...", "inner takes 7 arguments"),
         ("services/x/store.py", "@asynccontextmanager\nasync def open(a, b, c, d, e, f, g): ...", "takes 7 arguments"),
+        ("services/x/store.py", "async def put(db):\n    await db.execute('insert into x.y values (1)')", "takes tx"),
+        ("services/x/store/y.py", "async def hold(db):\n    await db.fetch('select from x.y for update')", "takes tx"),
+        ("services/x/store/y.py", "async def end(db, t):\n    await db.execute(f'update x.{t} set z = 1')", "takes tx"),
         ("services/x/pages/y.py", "import msgspec as m\nx = m.convert(fields, Y)", "within bounds"),
         ("services/x/pages.py", "from decimal import Decimal as D\nx = D(fields['x'])", "within bounds"),
         ("services/x/api.py", "x = int(text)", "within bounds"),

@@ -7,6 +7,7 @@ from typing import Literal
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, of_process
@@ -38,6 +39,7 @@ from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import StoredAuction
+from services.auctions.store.complaints import StoredComplaint
 from services.market.lines import Beside, WantedLine, beside_references
 from services.market.lines import lines_of as lines_wanted
 from services.market.replicas import calendar_of
@@ -90,9 +92,7 @@ async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ..
     lines = await lines_wanted(db, replicas.skus, wanted.lines)
     vat = {"vat_rate": wanted.vat_rate, "vat_included": wanted.vat_included}
     prices = (each.unit_price for each in wanted.lines)
-    return tuple(
-        msgspec.structs.replace(line, unit_price=price, **vat) for line, price in zip(lines, prices, strict=True)
-    )
+    return tuple(replace(line, unit_price=price, **vat) for line, price in zip(lines, prices, strict=True))
 
 
 async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Beside]:
@@ -120,7 +120,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
 
 
 def _with_vat(wanted: NewAuction, policy: Policy) -> NewAuction:
-    return wanted if wanted.vat_rate is not None else msgspec.structs.replace(wanted, vat_rate=policy.vat_percent)
+    return wanted if wanted.vat_rate is not None else replace(wanted, vat_rate=policy.vat_percent)
 
 
 async def preview(
@@ -136,7 +136,7 @@ async def _delivered(place: Place) -> Place:
     found = await asyncio.to_thread(place_named, place.country or "", place.region or "", place.locality or "", "place")
     if place.latitude is None or place.longitude is None:
         return found
-    return msgspec.structs.replace(found, latitude=place.latitude, longitude=place.longitude)
+    return replace(found, latitude=place.latitude, longitude=place.longitude)
 
 
 async def _command(
@@ -216,9 +216,7 @@ async def set_autobid(
     before = stored.autobids.get(supplier_id)
     if before and (before.floor, before.on) == (floor, on):
         return before
-    after = msgspec.structs.replace(
-        stored, autobids={**stored.autobids, supplier_id: autobid}, version=stored.version + 1
-    )
+    after = replace(stored, autobids={**stored.autobids, supplier_id: autobid}, version=stored.version + 1)
     await auctions.save(db, [after])
     return autobid
 
@@ -261,7 +259,7 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
             )
             earlier, waiting = await filed.of_supplier(db, complaint.auction_id, complaint.organisation_id)
             tx.emit(complaints.file(stored.state, complaint, earlier=earlier, waiting=waiting))
-            await filed.put(db, complaint)
+            await filed.save(tx, StoredComplaint(complaint=complaint))
             once.answer = complaint.complaint_id
     return once.answer
 
@@ -272,18 +270,21 @@ async def decide_complaint(
     """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises Missing, DoneOtherwise
     where the same was decided for another reason, and what :func:`complaints.decide` does."""
     db = await tx.raw()
-    complaint = await filed.get(db, clean(complaint_id))
-    if complaint is None:
+    complaint_id = clean(complaint_id)
+    found = await filed.get(db, complaint_id)
+    if found is None:
         raise Missing("complaint", complaint_id)
-    stored = await lock(db, complaint.auction_id)
-    complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
+    stored = await lock(db, found.complaint.auction_id)
+    kept = await filed.lock(tx, complaint_id)
+    assert kept is not None, "no complaint is deleted"
+    complaint = kept.complaint
     if complaint.decision == decision:
         require_repeat(reason.strip() == complaint.reason, complaint.reason)
         return complaint
     decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now)
     tx.emit(decided)
-    after = msgspec.structs.replace(complaint, decision=decision, reason=decided.reason, decided_at=tx.now)
-    await filed.put(db, after)
+    after = replace(complaint, decision=decision, reason=decided.reason, decided_at=tx.now)
+    await filed.save(tx, replace(kept, complaint=after))
     if cancelled is not None:
         await _add(tx, stored, cancelled)
     return after

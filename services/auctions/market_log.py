@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from events.auctions import MarketLogSigned
-from infra.database import Transaction
+from infra.database import Reader, Transaction
 from infra.signing import Signer
 from services.auctions import proof
 from services.auctions.domain import chain, merkle
@@ -74,7 +74,7 @@ class MarketLog:
         )
         return len(new)
 
-    async def proof(self, db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> AsyncIterator[bytes]:
+    async def proof(self, db: Reader, auction_id: str) -> AsyncIterator[bytes]:
         """The auction's proof (:mod:`services.auctions.proof`), in parts: a log may be long. Raises NotProvable, SubtreesMissing,
         LogChanged, before the first."""
         leaf = await store.leaf_of(db, auction_id)
@@ -105,7 +105,7 @@ class MarketLog:
 
         return parts()
 
-    async def path(self, db: asyncpg.Connection | asyncpg.Pool, leaf: int, signed: Checkpoint) -> chain.Path:
+    async def path(self, db: Reader, leaf: int, signed: Checkpoint) -> chain.Path:
         """From leaf number ``leaf``, counted from 1, to the root that was signed. Raises SubtreesMissing, LogChanged."""
         known = await self._known(db, signed.size, leaf - 1)
         _agree(known, signed)
@@ -114,9 +114,7 @@ class MarketLog:
     async def _check(self, db: asyncpg.Connection, signed: Checkpoint) -> None:
         _agree(await self._known(db, signed.size), signed)
 
-    async def _known(
-        self, db: asyncpg.Connection | asyncpg.Pool, size: int, leaf: int | None = None
-    ) -> dict[merkle.Place, bytes]:
+    async def _known(self, db: Reader, size: int, leaf: int | None = None) -> dict[merkle.Place, bytes]:
         """What the root of the first ``size`` leaves is made of, and with a leaf its path."""
         places = merkle.needed(size, leaf)
         high = {place for place in places if place[0] >= merkle.LEVEL}

@@ -49,10 +49,10 @@ async def existing(ground: Ground, auction_id: str) -> StoredAuction:
 
 async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
     """Raises Missing."""
-    complaint = await filed.get(ground.database.pool, clean(complaint_id))
-    if complaint is None:
+    found = await filed.get(ground.database.pool, clean(complaint_id))
+    if found is None:
         raise Missing("complaint", complaint_id)
-    return complaint
+    return found.complaint
 
 
 async def listed_complaints(ground: Ground, number: int) -> Listed[Brief]:

@@ -6,7 +6,7 @@ Only published events count, whichever service or release emitted them.
 from collections.abc import Sequence
 from typing import Any, cast
 
-import asyncpg
+from msgspec.structs import replace
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
@@ -36,9 +36,10 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from services.conduct.domain import sanctions
 from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
 from services.conduct.domain.record import breached, concluded, ended
-from services.conduct.domain.sanctions import Accused, Breach, Decision, Party, Sanction
+from services.conduct.domain.sanctions import Accused, Breach, Decision, Party
 from services.conduct.store import performed, record, replicas
 from services.conduct.store import sanctions as store
+from services.conduct.store.sanctions import StoredSanction
 from services.market.replicas import calendar_of
 
 APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
@@ -47,26 +48,28 @@ APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
 
 async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
     """Raises Missing, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
-    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
-    if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
+    kept = await store.lock(tx, sanction_id)
+    if kept is None or kept.sanction.sanctioned.organisation_id != principal.organisation_id:
         raise Missing("sanction", sanction_id)
-    happened = sanctions.appeal(sanction, principal.actor, reasons, tx.now)
-    await _record(tx, sanction, happened)
+    happened = sanctions.appeal(kept.sanction, principal.actor, reasons, tx.now)
+    await _record(tx, kept, happened)
 
 
 async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
     """Raises Missing and what :func:`domain.sanctions.decide_appeal` names."""
-    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
-    if sanction is None:
+    kept = await store.lock(tx, sanction_id)
+    if kept is None:
         raise Missing("sanction", sanction_id)
-    await _record(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
+    await _record(tx, kept, sanctions.decide_appeal(kept.sanction, decision, explanation, tx.now))
 
 
-async def _record(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
+async def _record(tx: Transaction, kept: StoredSanction, events: tuple[Event, ...]) -> None:
+    sanction = kept.sanction
     for event in events:
         sanction = sanctions.apply(sanction, event)
-        await store.put(await tx.raw(), sanction)
         tx.emit(event)
+    if events:
+        await store.save(tx, replace(kept, sanction=sanction))
 
 
 # What other services said
@@ -80,9 +83,8 @@ reactions.many(DeliveryReported, replicas.put_deliveries)
 async def record_conclusions(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
     """Contracts of other markets are none of this one."""
     if ours := [event for event in events if event.source is None]:
-        db = await tx.raw()
-        await replicas.conclude(db, ours)
-        await record.add(db, [fact for event in ours for fact in concluded(event)])
+        await replicas.conclude(tx, ours)
+        await record.add(tx, [fact for event in ours for fact in concluded(event)])
 
 
 reactions.many(ContractConcluded, record_conclusions)
@@ -91,25 +93,24 @@ reactions.many(ContractConcluded, record_conclusions)
 @reactions.with_envelope(ContractEnded)
 async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
     """Whether it is a breach ContractBreached tells."""
-    db = await tx.raw()
     if event.reason != "cancelled":
-        await replicas.end_unsigned(db, event.contract_id, envelope.time)
-    await record.add(db, ended(event, envelope.time))
+        await replicas.end_unsigned(tx, event.contract_id, envelope.time)
+    await record.add(tx, ended(event, envelope.time))
 
 
 @reactions.on(ContractBreached)
 async def judge(tx: Transaction, event: ContractBreached) -> None:
     """Count the breach, and speak the sanctions that follow."""
     db, accused = await tx.raw(), Accused(event.organisation_id, cast(Party, event.side))
-    await record.add(db, [breached(event)])
-    await store.hold(db, event.organisation_id)
+    await record.add(tx, [breached(event)])
+    await store.hold(tx, event.organisation_id)
     breach = Breach(
         contract_id=event.contract_id,
         at=event.at,
         policy=of_process(event.policy_text, event.policy),
         known_at=event.known_at,
     )
-    await store.add_breach(db, accused, breach)
+    await store.add_breach(tx, accused, breach)
     organisation = await replicas.organisations.get(db, event.organisation_id)
     earlier = await store.earlier(db, accused)
     spoken = sanctions.judge(
@@ -120,7 +121,7 @@ async def judge(tx: Transaction, event: ContractBreached) -> None:
         derive_id=derive_id,
     )
     for sanction in spoken:
-        await store.put(db, sanction)
+        await store.save(tx, StoredSanction(sanction=sanction))
         tx.emit(sanction.sanctioned)
 
 
@@ -147,15 +148,15 @@ async def count_performance(
 ) -> None:
     db = await tx.raw()
     if isinstance(event, DisputeOpened) and event.about == "delivery":
-        await replicas.put_dispute(db, event)
-    changed = await _change_delivery(db, event)
+        await replicas.put_dispute(tx, event)
+    changed = await _change_delivery(tx, event)
     order = await replicas.order(db, event.contract_id, changed.order) if changed else None
-    await performed.save(db, event.contract_id, change_of(event, changed, order is not None and met(*order)))
+    await performed.save(tx, event.contract_id, change_of(event, changed, order is not None and met(*order)))
 
 
-async def _change_delivery(db: asyncpg.Connection, event: Any) -> Delivered | None:
+async def _change_delivery(tx: Transaction, event: Any) -> Delivered | None:
     """The delivery that the event changed, as it is now."""
-    number = delivery_in(event)
+    number, db = delivery_in(event), await tx.raw()
     if number is None:
         return None
     if isinstance(event, DisputeEnded) and not await replicas.is_about_an_answer(db, event.contract_id, event.dispute):
@@ -164,5 +165,5 @@ async def _change_delivery(db: asyncpg.Connection, event: Any) -> Delivered | No
     if delivery is None:
         return None
     changed = after(event, delivery)
-    await replicas.change_delivery(db, event.contract_id, changed)
+    await replicas.change_delivery(tx, event.contract_id, changed)
     return changed

@@ -14,7 +14,7 @@ AT_ONCE = 100
 
 
 async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
-    return await deals.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
+    return await deals.lock_due(tx, AT_ONCE, but)
 
 
 async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:

@@ -44,11 +44,11 @@ async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, me
             execution = apply(execution, event)
             tx.emit(event)
             history.append((event, name))
-    await executions.save(await tx.raw(), kept, execution, history, tx.now)
+    await executions.save(tx, kept, execution, history)
 
 
 async def _lock(tx: Transaction, contract_id: str) -> StoredExecution:
-    kept = await executions.get(await tx.raw(), contract_id, lock=True)
+    kept = await executions.lock(tx, contract_id)
     if kept is None:
         raise Missing("concluded contract", contract_id)
     return kept
@@ -72,10 +72,9 @@ reactions.many(ContractConcluded, replicas.put_contracts)
 async def begin_execution(tx: Transaction, event: ExecutionDue) -> None:
     """What is due after the signature is listed from now on. One that is here already stays as it is; one that a former release begins
     at this moment is found when this is tried again."""
-    db = await tx.raw()
-    if await executions.get(db, event.contract_id) is None:
+    if await executions.get(await tx.raw(), event.contract_id) is None:
         first = begin(event)
-        await executions.save(db, StoredExecution(execution=first), first, (), tx.now)
+        await executions.save(tx, StoredExecution(execution=first), first)
 
 
 @reactions.on(ContractClosed, ContractTerminated)

@@ -15,7 +15,7 @@ AT_ONCE = 100
 
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
-    return await executions.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
+    return await executions.lock_due(tx, AT_ONCE, but)
 
 
 async def pass_deadlines(tx: Transaction, due: Sequence[StoredExecution]) -> None:

@@ -192,7 +192,7 @@ async def request_sourcing(tx: Transaction, pool_id: str, sourcing: Sourcing, pr
 
 async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
     """Load with lock, decide, save. Raises Missing and the rule broken."""
-    kept = await store.load(tx, pool_id, lock=True)
+    kept = await store.lock(tx, pool_id)
     if kept is None:
         raise Missing("pool", pool_id)
     if isinstance(command, Enrol | Withdraw):
@@ -282,14 +282,14 @@ async def remember_auction(tx: Transaction, event: AuctionOpened) -> None:
 
 @reactions.on(AuctionOpeningRefused)
 async def record_refusal(tx: Transaction, event: AuctionOpeningRefused) -> None:
-    if (kept := await store.load(tx, event.pool_id, lock=True)) is not None:
+    if (kept := await store.lock(tx, event.pool_id)) is not None:
         await carry_out(tx, kept, RecordSourcingRefused(refusal=event.refusal))
 
 
 @reactions.on(AuctionClosed)
 async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
     """Shares the result out. What a member would have paid alone is the reference for its own place."""
-    if closed.pool_id is None or (kept := await store.load(tx, closed.pool_id, lock=True)) is None:
+    if closed.pool_id is None or (kept := await store.lock(tx, closed.pool_id)) is None:
         return
     if kept.auction_id not in (None, closed.auction_id):
         return  # an earlier attempt's end, heard late
@@ -337,7 +337,7 @@ async def record_contract(
 
 async def _contracting_over(tx: Transaction, pool_id: str) -> datetime | None:
     """When nobody's contract can come any more; None while one is missing. No contract of the pool waits for signatures."""
-    kept = await store.load(tx, pool_id)
+    kept = await store.get(await tx.raw(), pool_id)
     if kept is None or kept.pool.allocated is None:
         return None
     contracts = await store.contracts_of(tx, pool_id)

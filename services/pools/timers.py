@@ -24,12 +24,12 @@ async def attend(tx: Transaction, due: Sequence[store.StoredPool]) -> None:
             first_length = pool.opened.enrolment_ends_at - kept.opened_at
             await carry_out(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
             continue
-        await store.set_due(tx, pool.opened.pool_id, None)
         contracts = await store.contracts_of(tx, pool.opened.pool_id)
         over = {
             member_id: each.state == "concluded" for member_id, each in contracts.items() if each.state != "drafted"
         }
         await carry_out(tx, kept, CloseContracting(concluded=over))
+        await store.set_due(tx, pool.opened.pool_id, None)
 
 
 TIMERS = (Timer("deadlines", 1, Due("pools deadlines", _due, lambda kept: kept.pool.opened.pool_id, attend)),)

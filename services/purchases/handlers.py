@@ -77,11 +77,10 @@ async def request_purchase(
     async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
             purchase = await quote(tx, wanted, principal, policy)
-            db = await tx.raw()
             purchases.check_unanswered(
-                policy, *await requests.count_unanswered(db, purchase.requested, policy.purchase)
+                policy, *await requests.count_unanswered(tx, purchase.requested, policy.purchase)
             )
-            await requests.save(db, requests.StoredPurchase(purchase=purchase, requested_at=tx.now))
+            await requests.save(tx, requests.StoredPurchase(purchase=purchase, requested_at=tx.now))
             tx.emit(purchase.requested)
             once.answer = purchase.requested.process_id
     return once.answer
@@ -89,7 +88,7 @@ async def request_purchase(
 
 async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
     """Accepted, a contract is due. Raises Missing and what :func:`domain.purchases.decide` does."""
-    kept = await requests.get(await tx.raw(), process_id, lock=True)
+    kept = await requests.lock(tx, process_id)
     if kept is None or not kept.concerns(principal.organisation_id):
         raise Missing("purchase", process_id)
     command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
@@ -101,9 +100,7 @@ async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, comma
     for event in purchases.decide(kept.purchase, command, tx.now):
         tx.emit(event)
         after = purchases.apply(kept.purchase, event)
-        await requests.save(
-            await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
-        )
+        await requests.save(tx, structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason))
         if after.answer == "accepted":
             tx.emit(purchases.accepted(after, requests.contract_id_of(after.requested)))
 

@@ -14,7 +14,7 @@ AT_ONCE = 100
 
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
-    return await purchases.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
+    return await purchases.lock_due(tx, AT_ONCE, but)
 
 
 async def lapse(tx: Transaction, due: Sequence[purchases.StoredPurchase]) -> None:

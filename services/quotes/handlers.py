@@ -139,7 +139,7 @@ async def submit(
 
 
 async def _usual_vat(tx: Transaction, request_id: str) -> Decimal:
-    kept = await store.load(tx, clean(request_id))
+    kept = await store.get(await tx.raw(), clean(request_id))
     if kept is None:
         raise Missing("quote request", request_id)
     return kept.usual_vat
@@ -227,7 +227,7 @@ async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
 
 
 async def lock(tx: Transaction, request_id: str) -> StoredRequest:
-    kept = await store.load(tx, clean(request_id), lock=True)
+    kept = await store.lock(tx, clean(request_id))
     if kept is None:
         raise Missing("quote request", request_id)
     return kept
@@ -296,7 +296,7 @@ reactions = Reactions(store.organisations.reactions, store.skus.reactions, store
 @reactions.on(ContractDrafted, ContractConcluded, ContractEnded)
 async def record_contract(tx: Transaction, event: ContractDrafted | ContractConcluded | ContractEnded) -> None:
     """What became of the choice. An end says only whose contract it was: of another origin's there is no request here."""
-    kept = await store.load(tx, event.process_id, lock=True)
+    kept = await store.lock(tx, event.process_id)
     if kept is None:
         return
     before = kept.contract

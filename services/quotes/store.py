@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -18,9 +17,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col
 
 from catalogue.policy import of_process
-from infra.database import Transaction, schema_of, write_expected
+from infra.database import Transaction, json_text, schema_of, write_expected
 from infra.listing import OF_WORDS
-from infra.reading import Unreadable, read_one, readable
+from infra.states import States
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Comparison, Quote, Request, Standing
 
@@ -129,22 +128,34 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
         return of_process(self.request.opened.policy_text, self.request.opened.policy).vat_percent
 
 
-_KEPT = (
-    "select request_id, (state - '{quotes,numbers}'::text[])::text as state, contract::text as contract, version,"
-    " kept_apart is not null as apart, case when kept_apart is not null then quoted else"
-    " jsonb_array_length(jsonb_path_query_array(state, '$.quotes.* ? (!(@.withdrawn == true))')) end as quoted"
-    " from quotes.quote_requests"
-)
 _NO_QUOTES: dict[str, dict[str, object]] = {"quotes": {}, "numbers": {}}
 """As which the former release reads a state whose quotes are apart."""
 PORTION = 8
 """Quotes whose lines are in memory, and read, at once: each can have a hundred lines of thousands of letters."""
 
 
-async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> StoredRequest | None:
-    """As it stands, even if this transaction changed it before; without its quotes."""
-    row = await (await tx.raw()).fetchrow(f"{_KEPT} where request_id = $1{' for update' if lock else ''}", request_id)
-    return read_one("quote request", row["request_id"], _kept, row) if row else None
+def _stored(row: asyncpg.Record) -> StoredRequest:
+    request = msgspec.json.decode(row["state"], type=Request)
+    return StoredRequest(
+        request=msgspec.structs.replace(request, quoted=row["quoted"]),
+        contract=msgspec.json.decode(row["contract"], type=Contract) if row["contract"] else None,
+        version=row["version"],
+        apart=row["apart"],
+    )
+
+
+_requests = States(
+    RequestRow,
+    "quote request",
+    _stored,
+    columns="contract::text as contract, kept_apart is not null as apart, case when kept_apart is not null then quoted else"
+    " jsonb_array_length(jsonb_path_query_array(state, '$.quotes.* ? (!(@.withdrawn == true))')) end as quoted",
+    state="state - '{quotes,numbers}'::text[]",
+    due="attend_at <= $1 or due_at <= $1",
+    turn="coalesce(attend_at, due_at)",
+)
+"""Without their quotes."""
+get, lock, lock_due = _requests.get, _requests.lock, _requests.lock_due
 
 
 async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote | None:
@@ -233,19 +244,12 @@ async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None)
         "opened_at": opened.opened_at,
         "closes_at": opened.closes_at,
         "attend_at": attend_at,
-        "state": msgspec.json.encode(msgspec.to_builtins(request) | _NO_QUOTES).decode(),
-        "version": kept.version + 1,
+        "state": json_text(msgspec.to_builtins(request) | _NO_QUOTES),
         "kept_apart": kept.version + 1,
         "quoted": request.quoted,
+        "version": kept.version,
     }
-    given = ", ".join(f"${n}::text::jsonb" if name == "state" else f"${n}" for n, name in enumerate(values, start=1))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in values)
-    await write_expected(
-        await tx.raw(),
-        f"insert into quotes.quote_requests ({', '.join(values)}) values ({given})"
-        f" on conflict (request_id) do update set {changed} where quote_requests.version = excluded.version - 1",
-        *values.values(),
-    )
+    await _requests.save(tx, values)
 
 
 async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
@@ -307,12 +311,13 @@ async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
     await db.execute(
         f"insert into quotes.quotes ({columns}) select {columns} from quotes.sealed where request_id = $1", request_id
     )
-    await db.execute(
-        'update quotes.quote_requests set state = state || \'{"quotes": {}, "numbers": {}}\', quoted = $2, version = $3,'
-        " kept_apart = $3, attend_at = due_at, due_at = null where request_id = $1",
+    await write_expected(
+        db,
+        'update quotes.quote_requests set state = state || \'{"quotes": {}, "numbers": {}}\', quoted = $2, version = $3 + 1,'
+        " kept_apart = $3 + 1, attend_at = due_at, due_at = null where request_id = $1 and version = $3",
         request_id,
         kept.request.quoted,
-        kept.version + 1,
+        kept.version,
     )
     return msgspec.structs.replace(kept, version=kept.version + 1, apart=True)
 
@@ -323,26 +328,4 @@ async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> 
         update(RequestRow)
         .where(col(RequestRow.request_id) == request_id)
         .values(contract=msgspec.to_builtins(contract), version=RequestRow.version + 1)
-    )
-
-
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[StoredRequest | Unreadable[str]]:
-    """Requests whose time has come, locked; those another process holds are passed over."""
-    rows = await (await tx.raw()).fetch(
-        f"{_KEPT} where (attend_at <= $1 or due_at <= $1) and request_id <> all($2::text[])"
-        " order by coalesce(attend_at, due_at) limit $3 for update skip locked",
-        tx.now,
-        list(but),
-        limit,
-    )
-    return readable(rows, itemgetter("request_id"), _kept)
-
-
-def _kept(row: asyncpg.Record) -> StoredRequest:
-    request = msgspec.json.decode(row["state"], type=Request)
-    return StoredRequest(
-        request=msgspec.structs.replace(request, quoted=row["quoted"]),
-        contract=msgspec.json.decode(row["contract"], type=Contract) if row["contract"] else None,
-        version=row["version"],
-        apart=row["apart"],
     )

@@ -266,7 +266,7 @@ async def part_of(tx: Transaction, request_id: str, number: int) -> int:
 
 
 async def _existing(tx: Transaction, request_id: str) -> StoredRequest:
-    kept = await store.load(tx, clean(request_id))
+    kept = await store.get(await tx.raw(), clean(request_id))
     if kept is None:
         raise Missing("quote request", request_id)
     return kept

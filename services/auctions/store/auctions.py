@@ -1,9 +1,15 @@
-"""Auctions: stored once at the opening, then only their small state is rewritten, under the row lock."""
+"""Auctions: stored once at the opening, then only their small state is rewritten, under the row lock.
+
+A hot path, written by hand and not with :mod:`infra.states`: bids of many auctions are decided and written at once, by one call of the
+database on a connection of the lane's own, which is why the functions here take the connection.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -11,6 +17,7 @@ from msgspec.structs import asdict, replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
+from infra.database import json_text
 from infra.outgoing import Outgoing
 from infra.reading import Unreadable, read_one, readable
 from infra.running import Outdated
@@ -20,12 +27,30 @@ from services.auctions.domain.due import due_at
 from services.auctions.domain.opening import session_rules
 from services.auctions.store import bids, facts
 
-_STATE = (
-    "auction_id, opened::text as opened, policy::text as policy, price, closes_at, leader_id, sequence,"
-    " participants::text as participants, course::text as course, autobids::text as autobids, lines, head,"
-    " result::text as result, version"
-)
 
+class _Saved(NamedTuple):
+    """The columns that change, as the type ``auctions.saved_state`` has them; ``participants``, ``course``, ``autobids`` and ``result`` are
+    JSON."""
+
+    auction_id: str
+    price: Decimal
+    closes_at: datetime
+    due_at: datetime | None
+    leader_id: str | None
+    sequence: int
+    participants: str
+    course: str
+    autobids: str
+    lines: int
+    head: bytes
+    result: str | None
+    version: int
+
+
+_JSON = {"opened", "policy", "participants", "course", "autobids", "result"}
+_STATE = ", ".join(
+    f"{name}::text as {name}" if name in _JSON else name for name in ("opened", "policy", *_Saved._fields)
+)
 WITHOUT_LINES = """jsonb_set(opened, '{lines}', '[]')::text"""
 
 
@@ -72,25 +97,22 @@ class Unchanged(msgspec.Struct, frozen=True):
 async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) -> bool:
     """False if there is one of that id already: the same opening, come again. The log begins with :func:`save`."""
     opened = state.opened
+    values = {
+        "buyer_id": opened.buyer_id,
+        "pool_id": opened.pool_id,
+        "title": opened.title,
+        "category": opened.category.code,
+        "country": opened.place.country or "",
+        "region": opened.place.region or "",
+        "opens_at": opened.opens_at,
+        "opened": json_text(opened),
+        "policy": json_text(policy),
+        **_saved(StoredAuction(state=state, policy=policy, lines=0, head=b"", result=None, version=0))._asdict(),
+    }
+    given = ", ".join(f"${n}::text::jsonb" if name in _JSON else f"${n}" for n, name in enumerate(values, start=1))
     done = await db.execute(
-        "insert into auctions.auctions (auction_id, buyer_id, pool_id, title, category, country, region, opens_at, opened,"
-        " policy, price, closes_at, due_at, sequence, participants, course, version) values ($1, $2, $3, $4, $5, $6,"
-        " $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12, $13, 0, '{}', $14::text::jsonb, 0)"
-        " on conflict (auction_id) do nothing",
-        opened.auction_id,
-        opened.buyer_id,
-        opened.pool_id,
-        opened.title,
-        opened.category.code,
-        opened.place.country or "",
-        opened.place.region or "",
-        opened.opens_at,
-        msgspec.json.encode(opened).decode(),
-        msgspec.json.encode(policy).decode(),
-        state.price,
-        state.closes_at,
-        due_at(state, {}),
-        _course(state),
+        f"insert into auctions.auctions ({', '.join(values)}) values ({given}) on conflict (auction_id) do nothing",
+        *values.values(),
     )
     return bool(done.endswith(" 1"))
 
@@ -163,7 +185,7 @@ async def save(
         "select auctions.save($1, $2, $3, $4, $5, $6, $7)",
         list(known.versions.items()),
         list(known.standings.items()),
-        [_row(each) for each in changed],
+        [_saved(each) for each in changed],
         [bids.row(each) for each in verdicts],
         [facts.row(each) for each in other],
         list(outgoing),
@@ -173,22 +195,22 @@ async def save(
         raise Outdated
 
 
-def _row(stored: StoredAuction) -> tuple[object, ...]:
-    """As the type ``auctions.saved_state`` has it."""
-    return (
-        stored.opened.auction_id,
-        stored.state.price,
-        stored.state.closes_at,
-        stored.due_at,
-        stored.state.leader_id,
-        stored.state.sequence,
-        msgspec.json.encode(stored.state.participants).decode(),
-        _course(stored.state),
-        msgspec.json.encode(stored.autobids).decode(),
-        stored.lines,
-        stored.head,
-        msgspec.json.encode(stored.result).decode() if stored.result else None,
-        stored.version,
+def _saved(stored: StoredAuction) -> _Saved:
+    state = stored.state
+    return _Saved(
+        auction_id=stored.opened.auction_id,
+        price=state.price,
+        closes_at=state.closes_at,
+        due_at=stored.due_at,
+        leader_id=state.leader_id,
+        sequence=state.sequence,
+        participants=json_text(state.participants),
+        course=_course(state),
+        autobids=json_text(stored.autobids),
+        lines=stored.lines,
+        head=stored.head,
+        result=json_text(stored.result) if stored.result else None,
+        version=stored.version,
     )
 
 
@@ -216,7 +238,7 @@ async def lock_due(
 
 def _course(state: AuctionState) -> str:
     course = Course(**{name: getattr(state, name) for name in Course.__struct_fields__})
-    return msgspec.json.encode(course).decode()
+    return json_text(course)
 
 
 @lru_cache(64)

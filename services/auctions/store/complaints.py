@@ -5,10 +5,14 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from infra.database import Transaction
 from infra.listing import Listed, count, reach
+from infra.states import XMIN, States
 from services.auctions.domain.complaints import Complaint
+from services.auctions.store.rows import ComplaintRow
 
-_COLUMNS = "complaint_id, auction_id, organisation_id, grounds, evidence, filed_at, decision, reason, decided_at"
+_SAID = "auction_id, organisation_id, grounds, evidence, filed_at, decision, reason, decided_at"
+_COLUMNS = f"complaint_id, {_SAID}"
 PARTS = {
     "decision = ''": "row_number() over (partition by organisation_id order by filed_at, complaint_id), filed_at, complaint_id",
     "decision <> ''": "decided_at desc, complaint_id",
@@ -31,21 +35,24 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     title: str
 
 
-async def put(db: asyncpg.Connection, complaint: Complaint) -> None:
-    await db.execute(
-        f"insert into auctions.complaints ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-        " on conflict (complaint_id) do update set decision = excluded.decision, reason = excluded.reason,"
-        " decided_at = excluded.decided_at",
-        *msgspec.structs.astuple(complaint),
-    )
+class StoredComplaint(msgspec.Struct, frozen=True, kw_only=True):
+    """A complaint as it stands at a version; 0: not stored yet."""
+
+    complaint: Complaint
+    version: int = 0
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, complaint_id: str, *, lock: bool = False) -> Complaint | None:
-    row = await db.fetchrow(
-        f"select {_COLUMNS} from auctions.complaints where complaint_id = $1{' for update' if lock else ''}",
-        complaint_id,
-    )
-    return _complaint(row) if row else None
+def _stored(row: asyncpg.Record) -> StoredComplaint:
+    return StoredComplaint(complaint=_complaint(row), version=row["version"])
+
+
+_complaints = States(ComplaintRow, "complaint", _stored, columns=_SAID, state="null", version=XMIN)
+get, lock = _complaints.get, _complaints.lock
+
+
+async def save(tx: Transaction, kept: StoredComplaint) -> None:
+    """``kept`` is of the version that was read. Raises Outdated."""
+    await _complaints.save(tx, {**msgspec.structs.asdict(kept.complaint), "version": kept.version})
 
 
 async def of_supplier(db: asyncpg.Connection, auction_id: str, organisation_id: str) -> tuple[int, int]:

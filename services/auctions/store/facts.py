@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from events.auctions import AuctionClosed, BidAccepted, BidDeleted, BidRefused
+from infra.database import Reader
 from services.auctions.domain import chain
 
 PAGE = 1_000
@@ -33,7 +34,7 @@ _LOG = (
 )
 
 
-async def length(db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> int:
+async def length(db: Reader, auction_id: str) -> int:
     """How many lines the auction's log has as the chain has it, to the close; 0 where it has none from the opening on.
 
     What follows the close are refusals of bids that came too late: each has its receipt, none is part of the session.
@@ -48,7 +49,7 @@ async def length(db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> int:
     return number if there == number else 0
 
 
-async def lines(db: asyncpg.Connection | asyncpg.Pool, auction_id: str, number: int) -> AsyncIterator[list[bytes]]:
+async def lines(db: Reader, auction_id: str, number: int) -> AsyncIterator[list[bytes]]:
     """The first ``number`` lines of it, page by page."""
     for begin in range(0, number, PAGE):
         end = min(begin + PAGE, number)

@@ -110,7 +110,7 @@ async def propose(
 
 async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal, policy: Policy) -> Version:
     organisation = await active(tx, principal.organisation_id)
-    card = await _next_card(tx, proposed, principal)
+    card, before = await _next_card(tx, proposed, principal)
     for error in broken_sku_rules(card, policy.catalogue):
         raise error
     if proposed.alike and not proposed.proposal.none_of_these:
@@ -125,28 +125,29 @@ async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal
         proposed_at=tx.now,
         decide_by=policy.due(tx.now, policy.catalogue.moderation_days, calendar),
     )
-    await store.save(tx, made)
+    await store.save(tx, made, before)
     tx.emit(
         SkuProposed(sku_id=card.sku_id, version=card.version, name=card.name, proposed_by=principal.organisation_id)
     )
     return made
 
 
-async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> Sku:
+async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> tuple[Sku, State | None]:
+    """With the state of its row, None where there is none yet."""
     sku_id, proposal = proposed.sku_id, proposed.proposal
     if not sku_id:
-        return card_of(proposal, new_id())
+        return card_of(proposal, new_id()), None
     latest = await _known(tx, sku_id)
     number = latest.sku.version
     if latest.state is State.RETURNED:
         if latest.proposed_by != principal.organisation_id:
             raise NotTheProposer("Only the organisation that proposed a card mends it after it was returned.")
-        return card_of(proposal, sku_id, number)
+        return card_of(proposal, sku_id, number), latest.state
     if latest.state is not State.PUBLISHED:
         raise WrongState(f"Version {number} is in state {latest.state}.", state=str(latest.state), version=number)
     card = card_of(proposal, sku_id, number + 1)
     check_new_version(latest.sku, card)
-    return card
+    return card, None
 
 
 def _near_duplicates(alike: Sequence[Similar]) -> NearDuplicates:
@@ -181,8 +182,8 @@ async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Ve
     if former:
         replaced = (f"replaced by version {judged.sku.version}",)
         state = next_state(former.state, Step.ARCHIVE, former.sku, reasons=replaced)
-        await store.save(tx, replace(former, state=state, reasons=replaced))
-    await store.save(tx, after)
+        await store.save(tx, replace(former, state=state, reasons=replaced), former.state)
+    await store.save(tx, after, judged.state)
     await store.note_changes(tx, [sku_id])
     tx.emit(
         msgspec.convert({**msgspec.to_builtins(judged.sku), "category": category_of(judged.sku.category)}, SkuPublished)
@@ -199,7 +200,7 @@ async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], numb
         require_repeat(reasons == judged.reasons, "; ".join(judged.reasons))
         return judged
     after = replace(judged, state=next_state(judged.state, Step.RETURN, judged.sku, reasons=reasons), reasons=reasons)
-    await store.save(tx, after)
+    await store.save(tx, after, judged.state)
     told = tuple(Refusal(rule="moderation", message=reason) for reason in reasons)
     tx.emit(SkuReturned(sku_id=sku_id, version=judged.sku.version, reasons=told))
     return after
@@ -215,7 +216,7 @@ async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
     after = replace(
         judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
     )
-    await store.save(tx, after)
+    await store.save(tx, after, judged.state)
     await end_all(tx, Ending(of="sku", subject=sku_id, reason="sku-archived"))
     await store.note_changes(tx, [sku_id])
     tx.emit(SkuArchived(sku_id=sku_id, reason=reason))

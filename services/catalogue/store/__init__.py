@@ -15,6 +15,7 @@ from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, among, not_among, schema_of
 from infra.reading import Unreadable, listed, read_one, readable
+from infra.running import Outdated
 from infra.tokens import Principal
 from services.market.replicas import Organisations, ReferencePrices, local_date
 
@@ -184,8 +185,10 @@ def _newest(sku_ids: Iterable[str]) -> Any:
     return query.order_by(SkuRow.sku_id, col(SkuRow.version).desc())
 
 
-async def save(tx: Transaction, kept: Version) -> None:
-    """Insert or replace the row of this version."""
+async def save(tx: Transaction, kept: Version, before: State | None) -> None:
+    """Write the row of this version. ``before`` is the state in which it was read, None where there was no row: cards go through their
+    states one way, and who reads a returned one, which is mended in place, locks it, so that the state tells what a count of versions
+    would. Raises Outdated where the row has another."""
     values = {
         "sku_id": kept.sku.sku_id,
         "version": kept.sku.version,
@@ -199,7 +202,13 @@ async def save(tx: Transaction, kept: Version) -> None:
         "card": msgspec.to_builtins(kept.sku),
     }
     statement = insert(SkuRow).values(values)
-    await tx.session.exec(statement.on_conflict_do_update(index_elements=["sku_id", "version"], set_=values))
+    written = await tx.session.exec(
+        statement.on_conflict_do_update(
+            index_elements=["sku_id", "version"], set_=values, where=col(SkuRow.state) == (before and before.value)
+        ).returning(col(SkuRow.sku_id))
+    )
+    if written.first() is None:
+        raise Outdated(f"version {kept.sku.version} of SKU {kept.sku.sku_id} is no longer {before or 'new'}")
 
 
 def version_of(row: SkuRow) -> Version:

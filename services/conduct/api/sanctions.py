@@ -72,4 +72,4 @@ class SanctionsApi(Controller):
 async def _view(ground: Ground, sanction_id: str, request: MemberVisit) -> SanctionView:
     found = await sanctions.get(ground.database.pool, clean(sanction_id))
     assert found is not None, "it was decided about just now"
-    return (await as_seen(ground, [found], request.user))[0]
+    return (await as_seen(ground, [found.sanction], request.user))[0]

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import asyncpg
 from sqlalchemy import Index, Integer, Text
 from sqlmodel import Field
 
-from infra.database import columns
+from infra.database import Reader, Transaction, columns
 from services.conduct.domain.performance import KINDS, LATE, Change, Kind, Performed
 from services.conduct.domain.sanctions import Party
 from services.conduct.store.record import counted
@@ -32,8 +31,9 @@ class PerformedRow(Row, table=True):
     side: str = Field(sa_type=Text)
 
 
-async def save(db: asyncpg.Connection, contract_id: str, change: Change) -> None:
+async def save(tx: Transaction, contract_id: str, change: Change) -> None:
     """Once or again. Nothing counts of a contract that is not known here."""
+    db = await tx.raw()
     if change.gone:
         await db.execute(
             "delete from conduct.performed using conduct.contracts c, unnest($2::text[], $3::text[], $4::int[])"
@@ -55,7 +55,7 @@ async def save(db: asyncpg.Connection, contract_id: str, change: Change) -> None
         )
 
 
-async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Party, Kind]]:
+async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
     """By side and kind, as far as :func:`services.conduct.store.record.counted` counts."""
     return await counted(db, "performed", organisation_id, KINDS)
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-import asyncpg
 import msgspec
 from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
-from infra.database import columns
+from infra.database import Reader, Transaction, columns
 from infra.listing import COUNTED
 from services.conduct.domain.record import KINDS, Fact, Kind
 from services.conduct.domain.sanctions import Party
@@ -33,12 +32,12 @@ class FactRow(Row, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
-async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
+async def add(tx: Transaction, facts: Sequence[Fact]) -> None:
     """Each counts once. Those of contracts that are none of this market are left out."""
     if not facts:
         return
     rows = [(fact.contract_id, fact.organisation_id, fact.kind, fact.side, fact.at) for fact in facts]
-    await db.execute(
+    await (await tx.raw()).execute(
         "insert into conduct.facts (contract_id, organisation_id, kind, side, at)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])"
         " as told (contract_id, organisation_id, kind, side, at)"
@@ -48,7 +47,7 @@ async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
 
 
 async def counted(
-    db: asyncpg.Connection | asyncpg.Pool, table: str, organisation_id: str, kinds: Mapping[Party, Sequence[K]]
+    db: Reader, table: str, organisation_id: str, kinds: Mapping[Party, Sequence[K]]
 ) -> Counter[tuple[Party, K]]:
     """How many rows of each side and kind an organisation has; COUNTED + 1 where there are more than COUNTED: a record is
     public, and of somebody with a hundred thousand contracts nobody waits for more."""
@@ -63,12 +62,12 @@ async def counted(
     return +Counter({(row["side"], row["kind"]): row["n"] for row in rows})
 
 
-async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Party, Kind]]:
+async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
     """How many facts there are of each side and kind, as far as :func:`counted` counts."""
     return await counted(db, "facts", organisation_id, KINDS)
 
 
-async def latest(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, each: int) -> list[Fact]:
+async def latest(db: Reader, organisation_id: str, each: int) -> list[Fact]:
     """The latest first, ``each`` at most of a side and kind."""
     asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
     rows = await db.fetch(

@@ -19,7 +19,7 @@ from events.contracts import (
     LineQuantity,
     OrderPlaced,
 )
-from infra.database import Transaction, columns
+from infra.database import Reader, Transaction, columns
 from services.conduct.domain.performance import Delivered
 from services.conduct.store.rows import Row
 from services.market.replicas import Organisations
@@ -113,8 +113,8 @@ async def put_drafted(tx: Transaction, events: Sequence[ContractDrafted]) -> Non
     )
 
 
-async def conclude(db: asyncpg.Connection, concluded: Sequence[ContractConcluded]) -> None:
-    await db.execute(
+async def conclude(tx: Transaction, concluded: Sequence[ContractConcluded]) -> None:
+    await (await tx.raw()).execute(
         "update conduct.contracts set state = 'concluded', over_at = at from unnest($1::text[], $2::timestamptz[]) as told (id, at)"
         " where contract_id = id",
         [event.contract_id for event in concluded],
@@ -122,15 +122,15 @@ async def conclude(db: asyncpg.Connection, concluded: Sequence[ContractConcluded
     )
 
 
-async def end_unsigned(db: asyncpg.Connection, contract_id: str, at: datetime) -> None:
-    await db.execute(
+async def end_unsigned(tx: Transaction, contract_id: str, at: datetime) -> None:
+    await (await tx.raw()).execute(
         "update conduct.contracts set state = 'ended', over_at = $2 where contract_id = $1 and state = 'running'",
         contract_id,
         at,
     )
 
 
-async def mentions(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Collection[str]) -> dict[str, Mention]:
+async def mentions(db: Reader, contract_ids: Collection[str]) -> dict[str, Mention]:
     """By contract id, those that are concluded or ended, as far as this was told here."""
     rows = await db.fetch(
         f"select {_TOLD}, state, over_at from conduct.contracts where contract_id = any($1::text[]) and over_at is not null",
@@ -158,13 +158,13 @@ async def put_deliveries(tx: Transaction, events: Sequence[DeliveryReported]) ->
     )
 
 
-async def delivery(db: asyncpg.Connection, contract_id: str, number: int) -> Delivered | None:
+async def delivery(db: Reader, contract_id: str, number: int) -> Delivered | None:
     row = await db.fetchrow(f"select {_DELIVERY} where contract_id = $1 and number = $2", contract_id, number)
     return _delivered(row) if row else None
 
 
-async def change_delivery(db: asyncpg.Connection, contract_id: str, changed: Delivered) -> None:
-    await db.execute(
+async def change_delivery(tx: Transaction, contract_id: str, changed: Delivered) -> None:
+    await (await tx.raw()).execute(
         "update conduct.deliveries set status = $3, accepted = $4::text::jsonb where contract_id = $1 and number = $2",
         contract_id,
         changed.number,
@@ -173,9 +173,7 @@ async def change_delivery(db: asyncpg.Connection, contract_id: str, changed: Del
     )
 
 
-async def order(
-    db: asyncpg.Connection, contract_id: str, number: int
-) -> tuple[tuple[LineQuantity, ...], list[Delivered]] | None:
+async def order(db: Reader, contract_id: str, number: int) -> tuple[tuple[LineQuantity, ...], list[Delivered]] | None:
     """What was ordered, and all deliveries on it."""
     lines = await db.fetchval(
         "select lines::text from conduct.orders where contract_id = $1 and number = $2", contract_id, number
@@ -184,8 +182,8 @@ async def order(
     return (_lines(lines), [_delivered(row) for row in rows]) if lines else None
 
 
-async def put_dispute(db: asyncpg.Connection, event: DisputeOpened) -> None:
-    await db.execute(
+async def put_dispute(tx: Transaction, event: DisputeOpened) -> None:
+    await (await tx.raw()).execute(
         "insert into conduct.disputes (contract_id, number, assessed) select contract_id, $3, status = 'assessed'"
         " from conduct.deliveries where contract_id = $1 and number = $2 on conflict do nothing",
         event.contract_id,
@@ -194,7 +192,7 @@ async def put_dispute(db: asyncpg.Connection, event: DisputeOpened) -> None:
     )
 
 
-async def is_about_an_answer(db: asyncpg.Connection, contract_id: str, dispute: int) -> bool:
+async def is_about_an_answer(db: Reader, contract_id: str, dispute: int) -> bool:
     return bool(
         await db.fetchval(
             "select assessed from conduct.disputes where contract_id = $1 and number = $2", contract_id, dispute

@@ -11,8 +11,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events.contracts import OrganisationSanctioned
+from infra.database import Reader, Transaction, json_text
 from infra.listing import Listed, count, reach
 from infra.reading import listed, read_one
+from infra.states import XMIN, States
 from services.conduct.domain.sanctions import Accused, Breach, Sanction, Spoken
 from services.conduct.store.rows import Row
 
@@ -42,13 +44,15 @@ class SanctionRow(Row, table=True):
     state: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-async def hold(db: asyncpg.Connection, organisation_id: str) -> None:
+async def hold(tx: Transaction, organisation_id: str) -> None:
     """Whoever else judges this organisation waits until this transaction ends: the former release as well, which says contracts."""
-    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}")
+    await (await tx.raw()).execute(
+        "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}"
+    )
 
 
-async def add_breach(db: asyncpg.Connection, accused: Accused, breach: Breach) -> None:
-    await db.execute(
+async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:
+    await (await tx.raw()).execute(
         "insert into conduct.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
         " on conflict (contract_id) do nothing",
         breach.contract_id,
@@ -58,7 +62,7 @@ async def add_breach(db: asyncpg.Connection, accused: Accused, breach: Breach) -
     )
 
 
-async def breaches(db: asyncpg.Connection, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
+async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
     """Those that no earlier sanction counted."""
     rows = await db.fetch(
         "select state::text from conduct.breaches where organisation_id = $1 and side = $2"
@@ -70,31 +74,36 @@ async def breaches(db: asyncpg.Connection, accused: Accused, earlier: Sequence[S
     return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
 
 
-async def put(db: asyncpg.Connection, sanction: Sanction) -> None:
-    told, appealed = sanction.sanctioned, sanction.appealed
-    await db.execute(
-        "insert into conduct.sanctions (sanction_id, organisation_id, since, decide_by, state)"
-        " values ($1, $2, $3, $4, $5::text::jsonb)"
-        " on conflict (sanction_id) do update set decide_by = excluded.decide_by, state = excluded.state",
-        told.sanction_id,
-        told.organisation_id,
-        told.since,
-        appealed.due_at if appealed and sanction.decided is None else None,
-        msgspec.json.encode(sanction).decode(),
-    )
+class StoredSanction(msgspec.Struct, frozen=True, kw_only=True):
+    """A sanction as it stands at a version; 0: not stored yet."""
+
+    sanction: Sanction
+    version: int = 0
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: bool = False) -> Sanction | None:
-    state = await db.fetchval(
-        f"select state::text from conduct.sanctions where sanction_id = $1{' for update' if lock else ''}",
-        sanction_id,
-    )
-    return read_one("sanction", sanction_id, _sanction, state) if state else None
+def _stored(row: asyncpg.Record) -> StoredSanction:
+    return StoredSanction(sanction=_sanction(row["state"]), version=row["version"])
 
 
-async def of_organisation(
-    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int, offset: int = 0
-) -> Listed[Sanction]:
+_sanctions = States(SanctionRow, "sanction", _stored, version=XMIN)
+get, lock = _sanctions.get, _sanctions.lock
+
+
+async def save(tx: Transaction, kept: StoredSanction) -> None:
+    """``kept`` is of the version that was read. Raises Outdated."""
+    told, appealed = kept.sanction.sanctioned, kept.sanction.appealed
+    values = {
+        "sanction_id": told.sanction_id,
+        "organisation_id": told.organisation_id,
+        "since": told.since,
+        "decide_by": appealed.due_at if appealed and kept.sanction.decided is None else None,
+        "state": json_text(kept.sanction),
+        "version": kept.version,
+    }
+    await _sanctions.save(tx, values)
+
+
+async def of_organisation(db: Reader, organisation_id: str, *, limit: int, offset: int = 0) -> Listed[Sanction]:
     """For people: one page of those on both sides, the latest first."""
     spoken = "select sanction_id, state::text from conduct.sanctions where organisation_id = $1"
     rows = await db.fetch(
@@ -104,7 +113,7 @@ async def of_organisation(
     return Listed.of(_listed(rows), await count(db, spoken, organisation_id, most=most), most)
 
 
-async def earlier(db: asyncpg.Connection, accused: Accused) -> list[Spoken]:
+async def earlier(db: Reader, accused: Accused) -> list[Spoken]:
     """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
     rows = await db.fetch(
         "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"
@@ -120,7 +129,7 @@ def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:
     return told.side, Spoken(contract_ids=told.contract_ids, lifted=row["decision"] == "lifted")
 
 
-async def appealed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Sanction]:
+async def appealed(db: Reader, *, limit: int, offset: int) -> Listed[Sanction]:
     """One page of those whose appeal waits for a decision, what is due first first."""
     waiting = "select sanction_id, state::text from conduct.sanctions where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)

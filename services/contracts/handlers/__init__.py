@@ -187,7 +187,7 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
     if contract.concerns(principal.organisation_id):
         buys = principal.organisation_id == contract.drafted.buyer_id
         require_role(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
-    kept = await deals.lock(db, contract.drafted.process_id, contract.drafted.buyer_id)
+    kept = await deals.lock(tx, contract.drafted.process_id, contract.drafted.buyer_id)
     assert kept is not None, "every contract belongs to a deal, written with it"
     await carry_out(tx, kept, command, principal.name)
 
@@ -209,9 +209,9 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
         deal = apply(deal, event)
         tx.emit(event)
         if isinstance(event, ContractEnded) and (refusal := refusal_of(deal, event, tx.now)) is not None:
-            await disputable.put(db, refusal)
-    await deals.save(db, structs.replace(kept, deal=deal))
-    await contracts.write(db, happened, tx.now, member_name)
+            await disputable.save(tx, disputable.StoredRefusal(refusal=refusal))
+    await deals.save(tx, structs.replace(kept, deal=deal))
+    await contracts.write(tx, happened, member_name)
 
 
 async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, Award]) -> None:
@@ -233,8 +233,8 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
                     drafted.append(event)
             new.append(deals.StoredDeal(deal=deal, auction_id=auction_id))
         if new:
-            await deals.save(db, *new)
-            await contracts.put_drafted(db, drafted, tx.now)
+            await deals.save(tx, *new)
+            await contracts.put_drafted(tx, drafted)
             await tx.flush()
 
 
@@ -260,7 +260,7 @@ async def put_bid(tx: Transaction, bid: BidDisclosed) -> None:
 async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
     """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
     db = await tx.raw()
-    await replicas.close_auction(db, closed.auction_id)
+    await replicas.close_auction(tx, closed.auction_id)
     if closed.winner_id is None or closed.pool_id is not None:
         return
     opened = await replicas.auction(db, closed.auction_id)

@@ -18,7 +18,7 @@ from events.contracts import (
     ObjectionFiled,
     StepExtended,
 )
-from infra.database import columns
+from infra.database import Reader, Transaction, columns
 from infra.reading import read_one
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
@@ -59,18 +59,19 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         return organisation_id in (self.drafted.buyer_id, self.drafted.supplier_id)
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> Contract | None:
+async def get(db: Reader, contract_id: str) -> Contract | None:
     row = await db.fetchrow(f"select {_COLUMNS} from contracts.contracts where contract_id = $1", contract_id)
     return read_one("contract", row["contract_id"], _contract, row) if row else None
 
 
-async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, member_name: str) -> None:
+async def write(tx: Transaction, events: Sequence[Event], member_name: str) -> None:
     """What happened, into the rows. ``member_name`` is whoever took a step."""
+    db, now = await tx.raw(), tx.now
     for event in events:
         match event:
             case ContractDrafted():
                 await _end_turn(db, event.process_id, event.buyer_id)
-                await put_drafted(db, [event], now)
+                await put_drafted(tx, [event])
             case ContractStepTaken():
                 taken = (StepTaken(step=event.step, member_name=member_name, at=now),)
                 await _step(db, event.contract_id, event.next_step, event.due_at, taken)
@@ -104,7 +105,7 @@ async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, 
                 )
 
 
-async def put_drafted(db: asyncpg.Connection, drafted: Sequence[ContractDrafted], now: datetime) -> None:
+async def put_drafted(tx: Transaction, drafted: Sequence[ContractDrafted]) -> None:
     """At least one, of deals in which nobody else's turn it is."""
     rows = [
         (
@@ -120,14 +121,14 @@ async def put_drafted(db: asyncpg.Connection, drafted: Sequence[ContractDrafted]
         )
         for event in drafted
     ]
-    await db.execute(
+    await (await tx.raw()).execute(
         "insert into contracts.contracts (contract_id, process_id, buyer_id, supplier_id, rank, state, waits_for, step,"
         " due_at, drafted_at, drafted, steps)"
         " select contract_id, process_id, buyer_id, supplier_id, rank, 'running', waits_for, step, due_at, $10, drafted::jsonb, '[]'"
         " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])"
         " as told (contract_id, process_id, buyer_id, supplier_id, rank, waits_for, step, due_at, drafted)",
         *columns(rows),
-        now,
+        tx.now,
     )
 
 

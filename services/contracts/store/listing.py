@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from events.values import Category
+from infra.database import Reader
 from infra.listing import COUNTED, PLAN_FOR_VALUES, Listed, as_query, count, reach
 from infra.reading import listed
 from services.contracts.store.rows import AT, WORDS
@@ -140,7 +141,7 @@ def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
             yield add(f"{in_state} and supplier_id = {{0}} and buyer_id <> {{0}}", wanted.viewer_id)
 
 
-async def some(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> list[Summary]:
+async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
     """Those that this release can read, in the order given."""
     found = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where contract_id = any($1::text[])", list(contract_ids)
@@ -149,7 +150,7 @@ async def some(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str
     return _read(sorted(found, key=lambda row: at[row["contract_id"]]))
 
 
-async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int) -> Listed[Summary]:
+async def waiting(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
     """Those where it is this organisation's turn: ``limit`` of them, what is due first first."""
     turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
     rows = await db.fetch(
@@ -158,7 +159,7 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *
     return Listed.of(_read(rows), await count(db, f"select from {turn}", organisation_id))
 
 
-async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> list[Summary]:
+async def of_deal(db: Reader, process_id: str, buyer_id: str) -> list[Summary]:
     """Everybody asked so far, by rank."""
     rows = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",

@@ -9,8 +9,10 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from infra.database import Reader, Transaction, json_text
 from infra.listing import Listed, count, reach
-from infra.reading import listed, read_one
+from infra.reading import listed
+from infra.states import XMIN, States
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store.rows import Row
 
@@ -26,25 +28,34 @@ class RefusalRow(Row, table=True):
     state: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-async def put(db: asyncpg.Connection, refusal: Refusal) -> None:
-    disputed = refusal.disputed
-    await db.execute(
-        "insert into contracts.refusals (contract_id, decide_by, state) values ($1, $2, $3::text::jsonb)"
-        " on conflict (contract_id) do update set decide_by = excluded.decide_by, state = excluded.state",
-        refusal.ended.contract_id,
-        disputed.due_at if disputed and refusal.decided is None else None,
-        msgspec.json.encode(refusal).decode(),
-    )
+class StoredRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal as it stands at a version; 0: not stored yet."""
+
+    refusal: Refusal
+    version: int = 0
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Refusal | None:
-    state = await db.fetchval(
-        f"select state::text from contracts.refusals where contract_id = $1{' for update' if lock else ''}", contract_id
-    )
-    return read_one("refusal of", contract_id, _refusal, state) if state else None
+def _stored(row: asyncpg.Record) -> StoredRefusal:
+    return StoredRefusal(refusal=_refusal(row["state"]), version=row["version"])
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Refusal]:
+_refusals = States(RefusalRow, "refusal of", _stored, version=XMIN)
+get, lock = _refusals.get, _refusals.lock
+
+
+async def save(tx: Transaction, kept: StoredRefusal) -> None:
+    """``kept`` is of the version that was read. Raises Outdated."""
+    disputed = kept.refusal.disputed
+    values = {
+        "contract_id": kept.refusal.ended.contract_id,
+        "decide_by": disputed.due_at if disputed and kept.refusal.decided is None else None,
+        "state": json_text(kept.refusal),
+        "version": kept.version,
+    }
+    await _refusals.save(tx, values)
+
+
+async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
     """One page of those whose dispute waits for a decision, what is due first first."""
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)

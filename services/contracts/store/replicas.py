@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import asyncpg
 import msgspec
 
 from events.auctions import AuctionOpened, BidDisclosed
@@ -11,7 +10,7 @@ from events.pools import PoolOpened
 from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed
 from events.values import Line
-from infra.database import Transaction
+from infra.database import Reader, Transaction
 from services.contracts.domain.deciding import RankedBid
 from services.contracts.store.rows import Row
 from services.market.replicas import Organisations, Skus
@@ -36,7 +35,7 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
     await (await tx.raw()).execute("delete from contracts.purchase_requests where process_id = $1", event.process_id)
 
 
-async def requests_of(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[PurchaseWaits]:
+async def requests_of(db: Reader, organisation_id: str, limit: int) -> list[PurchaseWaits]:
     """Of an organisation, on both sides: what is due first first."""
     sides = " union all ".join(
         f"(select due_at, process_id, body from contracts.purchase_requests where {side}"
@@ -59,7 +58,7 @@ async def put_over(tx: Transaction, event: ExecutionOver) -> None:
     )
 
 
-async def carried_out(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:
+async def carried_out(db: Reader, contract_ids: Sequence[str]) -> dict[str, str]:
     """closed or terminated, by contract, of those that are over."""
     rows = await db.fetch(
         "select contract_id, status from contracts.carried_out where contract_id = any($1::text[])", list(contract_ids)
@@ -75,13 +74,13 @@ async def put_auction(tx: Transaction, event: AuctionOpened) -> None:
     )
 
 
-async def auction(db: asyncpg.Connection, auction_id: str) -> AuctionOpened | None:
+async def auction(db: Reader, auction_id: str) -> AuctionOpened | None:
     body = await db.fetchval("select body::text from contracts.auctions where auction_id = $1", auction_id)
     return msgspec.json.decode(body, type=AuctionOpened) if body else None
 
 
-async def close_auction(db: asyncpg.Connection, auction_id: str) -> None:
-    await db.execute("update contracts.auctions set closed = true where auction_id = $1", auction_id)
+async def close_auction(tx: Transaction, auction_id: str) -> None:
+    await (await tx.raw()).execute("update contracts.auctions set closed = true where auction_id = $1", auction_id)
 
 
 async def put_bid(tx: Transaction, event: BidDisclosed) -> None:
@@ -108,7 +107,7 @@ async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
     )
 
 
-async def ranking(db: asyncpg.Connection, auction_id: str | None) -> tuple[RankedBid, ...]:
+async def ranking(db: Reader, auction_id: str | None) -> tuple[RankedBid, ...]:
     """Every bidder by rank, with its name and whether it is active now; empty where there was no auction, and until it closed:
     bids arrive one by one before the close, and for a pool's members after its allocation."""
     rows = await db.fetch(
@@ -132,6 +131,6 @@ async def put_pool(tx: Transaction, event: PoolOpened) -> None:
     )
 
 
-async def pool_policy(db: asyncpg.Connection, pool_id: str) -> str | None:
+async def pool_policy(db: Reader, pool_id: str) -> str | None:
     found: str | None = await db.fetchval("select policy from contracts.pools where pool_id = $1", pool_id)
     return found

@@ -225,7 +225,7 @@ async def ending_of(ground: Ground, contract: Contract, principal: Principal | N
     ended = contract.ended
     if ended is None:
         return None
-    refusal = await disputable.get(ground.database.pool, ended.contract_id) if ended.dispute_until else None
+    kept = await disputable.get(ground.database.pool, ended.contract_id) if ended.dispute_until else None
     return Ending(
         reason=ended.reason,
         by=ended.by,
@@ -237,7 +237,7 @@ async def ending_of(ground: Ground, contract: Contract, principal: Principal | N
         ground_title=ended.ground_title,
         evidence=ended.evidence,
         justified=ended.justified,
-        dispute=dispute_view(refusal, principal, ground.clock()) if refusal else None,
+        dispute=dispute_view(kept.refusal, principal, ground.clock()) if kept else None,
     )
 
 

@@ -13,17 +13,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.database import write_expected
-from infra.decoded import ON_LOOP, Decoded
+from infra.database import Reader, Transaction, json_text
+from infra.decoded import Decoded
 from infra.listing import Listed, count, reach
-from infra.reading import Unreadable, listed, readable
+from infra.reading import listed
+from infra.states import States
 from services.fulfilment.domain.duties import Agenda, agenda, next_at
 from services.fulfilment.domain.state import Execution
 from services.fulfilment.store.decoded import StoredExecution, decode
 from services.fulfilment.store.rows import Row
 
-_COLUMNS = "contract_id, state::text as state, version"
-_decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version", decode)
 PARTS_ON_LOOP = 150
 """Orders, deliveries, invoices and disputes that are encoded where everybody waits for it."""
 _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
@@ -109,27 +108,16 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> StoredExecution | None:
-    """What was read before comes without its state, as long as nobody wrote the row since."""
-    return await (_decoded.lock if lock else _decoded.get)(db, contract_id)
+def _stored(row: asyncpg.Record) -> StoredExecution:
+    return StoredExecution(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])
 
 
-async def lock_due(
-    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[StoredExecution | Unreadable[str]]:
-    rows = await db.fetch(
-        f"select {_COLUMNS} from fulfilment.executions where due_at <= $1 and contract_id <> all($3::text[])"
-        " order by due_at limit $2 for update skip locked",
-        now,
-        limit,
-        but,
-    )
-    if sum(len(row["state"]) for row in rows) > ON_LOOP:
-        return await asyncio.to_thread(readable, rows, itemgetter("contract_id"), _kept)
-    return readable(rows, itemgetter("contract_id"), _kept)
+_executions = States(ExecutionRow, "execution", _stored)
+_decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version", decode)
+get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
-async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Waiting]:
+async def waiting(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
     """Those in which something is for the organisation to do, the oldest deadline of the clock first. Executions are read only
     where there is no agenda of them yet."""
     waits = " union ".join(
@@ -148,7 +136,7 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
     return listed("execution", rows, itemgetter("contract_id"), _waiting)
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
+async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
     """One page of those with an open dispute, what is to be decided first first: in brief, without orders, deliveries, invoices and
     lines."""
     rows = await db.fetch(
@@ -158,49 +146,37 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
         limit,
         offset,
     )
-    found = listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
+    found = listed("execution", rows, itemgetter("contract_id"), lambda row: _stored(row).execution)
     most = reach(limit, offset)
     counted = await count(db, "select 1 from fulfilment.executions where disputed_at is not null", most=most)
     return Listed.of(found, counted, most)
 
 
 async def save(
-    db: asyncpg.Connection,
-    kept: StoredExecution,
-    execution: Execution,
-    happened: Sequence[tuple[Event, str]],
-    now: datetime,
+    tx: Transaction, kept: StoredExecution, execution: Execution, happened: Sequence[tuple[Event, str]] = ()
 ) -> None:
-    """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
+    """What has become of ``kept``, which is of the version that was read; with it what happened to it now and who did it ("": the
     clock). Raises Outdated."""
     due = agenda(execution)
-    state = await _encoded(execution)
-    await write_expected(
-        db,
-        "insert into fulfilment.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
-        " disputed_at, state, version, agenda, agenda_of) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1,"
-        " $10::text::jsonb, $9 + 1)"
-        " on conflict (contract_id) do update set due_at = excluded.due_at, buyer_waits = excluded.buyer_waits,"
-        " supplier_waits = excluded.supplier_waits, disputed_at = excluded.disputed_at, state = excluded.state,"
-        " version = excluded.version, agenda = excluded.agenda, agenda_of = excluded.agenda_of"
-        " where executions.version = $9",
-        execution.contract_id,
-        execution.buyer_id,
-        execution.supplier_id,
-        next_at(execution),
-        bool(due.of("buyer", now)),
-        bool(due.of("supplier", now)),
-        min((each.decide_by for each in execution.disputes if each.open), default=None),
-        state,
-        kept.version,
-        msgspec.json.encode(due).decode(),
-    )
-    await _add_history(db, execution.contract_id, happened, now)
+    values = {
+        "contract_id": execution.contract_id,
+        "buyer_id": execution.buyer_id,
+        "supplier_id": execution.supplier_id,
+        "due_at": next_at(execution),
+        "buyer_waits": bool(due.of("buyer", tx.now)),
+        "supplier_waits": bool(due.of("supplier", tx.now)),
+        "disputed_at": min((each.decide_by for each in execution.disputes if each.open), default=None),
+        "state": await _encoded(execution),
+        "agenda": json_text(due),
+        "agenda_of": kept.version + 1,
+        "version": kept.version,
+    }
+    await _executions.save(tx, values)
+    await _add_history(tx, execution.contract_id, happened)
 
 
-async def _add_history(
-    db: asyncpg.Connection, contract_id: str, happened: Sequence[tuple[Event, str]], now: datetime
-) -> None:
+async def _add_history(tx: Transaction, contract_id: str, happened: Sequence[tuple[Event, str]]) -> None:
+    db = await tx.raw()
     begins: int = await db.fetchval(
         "select coalesce(max(position), 0) from fulfilment.execution_events where contract_id = $1", contract_id
     )
@@ -208,23 +184,18 @@ async def _add_history(
         "insert into fulfilment.execution_events (contract_id, position, at, member_name, type, body)"
         " values ($1, $2, $3, $4, $5, $6::text::jsonb)",
         [
-            (contract_id, position, now, member_name, event.TYPE, msgspec.json.encode(event).decode())
+            (contract_id, position, tx.now, member_name, event.TYPE, json_text(event))
             for position, (event, member_name) in enumerate(happened, start=begins + 1)
         ],
     )
 
 
 async def _encoded(execution: Execution) -> str:
-    def encoded() -> str:
-        return msgspec.json.encode(execution).decode()
-
     parts = len(execution.orders) + len(execution.deliveries) + len(execution.invoices) + len(execution.disputes)
-    return await asyncio.to_thread(encoded) if parts > PARTS_ON_LOOP else encoded()
+    return await asyncio.to_thread(json_text, execution) if parts > PARTS_ON_LOOP else json_text(execution)
 
 
-async def history(
-    db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, limit: int, offset: int = 0
-) -> list[Happened]:
+async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
     """The newest first."""
     rows = await db.fetch(
         "select at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
@@ -243,7 +214,7 @@ async def history(
     ]
 
 
-async def happened(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, most: int) -> int:
+async def happened(db: Reader, contract_id: str, most: int) -> int:
     """How long the history is, or one more than ``most`` where it is longer."""
     return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 
@@ -257,7 +228,3 @@ def _waiting(row: asyncpg.Record) -> Waiting:
         if row["agenda"]
         else agenda(msgspec.json.decode(row["state"], type=Execution)),
     )
-
-
-def _kept(row: asyncpg.Record) -> StoredExecution:
-    return StoredExecution(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])

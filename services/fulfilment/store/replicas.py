@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-import asyncpg
 import msgspec
 from sqlalchemy import Text
 from sqlmodel import Field
 
 from events.contracts import ContractConcluded
-from infra.database import Transaction, columns
+from infra.database import Reader, Transaction, columns
 from services.fulfilment.store.rows import Row
 
 _COLUMNS = "contract_id, title, buyer_name, supplier_name"
@@ -47,7 +46,7 @@ async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
         )
 
 
-async def named(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Collection[str]) -> dict[str, Named]:
+async def named(db: Reader, contract_ids: Collection[str]) -> dict[str, Named]:
     """By contract id, as far as this was told here."""
     rows = await db.fetch(
         f"select {_COLUMNS} from fulfilment.contracts where contract_id = any($1::text[])", list(contract_ids)

@@ -1,7 +1,7 @@
 """Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
 reference prices as others announced them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,10 @@ from sqlmodel import Field, SQLModel, col, select
 from events.codec import Event
 from events.pools import PoolMemberEnrolled
 from events.values import Refusal
-from infra.database import Transaction, not_among, schema_of
+from infra.database import Transaction, json_text, schema_of
 from infra.decoded import Decoded
 from infra.listing import count
-from infra.reading import Unreadable, read_one, readable
+from infra.states import XMIN, States
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Past, Pool, Stage
 
@@ -99,17 +99,21 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredPool(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool with what the service knows beside its rules."""
+    """A pool at a version, with what the service knows beside its rules; 0: not stored yet."""
 
     pool: Pool
     opened_at: datetime
     auction_id: str | None = None
+    version: int = 0
 
 
-async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> StoredPool | None:
-    query = select(PoolRow).where(PoolRow.pool_id == pool_id)
-    row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return read_one("pool", row.pool_id, _kept, row) if row else None
+def _stored(row: Any) -> StoredPool:
+    pool = msgspec.json.decode(row["state"], type=Pool)
+    return StoredPool(pool=pool, opened_at=row["opened_at"], auction_id=row["auction_id"], version=row["version"])
+
+
+_pools = States(PoolRow, "pool", _stored, columns="opened_at, auction_id", version=XMIN)
+get, lock, lock_due = _pools.get, _pools.lock, _pools.lock_due
 
 
 async def count_open(tx: Transaction, lead_id: str) -> int:
@@ -129,17 +133,17 @@ async def read(tx: Transaction, pool_id: str) -> StoredPool | None:
 
 def _decode(state: str, row: Any) -> StoredPool:
     """With what every page of it shows."""
-    pool = msgspec.json.decode(state, type=Pool)
+    kept = _stored({**row, "state": state})
     for each in ("wants", "firm_quantity", "demand", "pages", "shares"):
-        getattr(pool, each)
-    return StoredPool(pool=pool, opened_at=row["opened_at"], auction_id=row["auction_id"])
+        getattr(kept.pool, each)
+    return kept
 
 
-_decoded = Decoded("pool", "pools.pools", "pool_id", "opened_at, auction_id", _decode)
+_decoded = Decoded("pool", "pools.pools", "pool_id", f"opened_at, auction_id, {XMIN} as version", _decode)
 
 
 async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happened: Iterable[Event]) -> None:
-    """State, log and events to publish: together or not at all."""
+    """State, log and events to publish: together or not at all. ``kept`` is of the version that was read. Raises Outdated."""
     opened = kept.pool.opened
     values = {
         "pool_id": opened.pool_id,
@@ -149,10 +153,10 @@ async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happe
         "opened_at": kept.opened_at,
         "due_at": due_at,
         "auction_id": kept.auction_id,
-        "state": msgspec.to_builtins(kept.pool),
+        "state": json_text(kept.pool),
+        "version": kept.version,
     }
-    statement = insert(PoolRow).values(values)
-    await tx.session.exec(statement.on_conflict_do_update(index_elements=["pool_id"], set_=values))
+    await _pools.save(tx, values)
     for event in happened:
         data = msgspec.to_builtins(event)
         tx.session.add(LogRow(pool_id=opened.pool_id, type=type(event).__name__, at=tx.now, data=data))
@@ -227,18 +231,6 @@ async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> Poo
     return msgspec.json.decode(found, type=PoolMemberEnrolled) if found else None
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[StoredPool | Unreadable[str]]:
-    """Pools whose time has come, locked; those another process holds are passed over."""
-    query = (
-        select(PoolRow)
-        .where(col(PoolRow.due_at) <= tx.now, not_among(PoolRow.pool_id, but))
-        .order_by(col(PoolRow.due_at))
-        .limit(limit)
-    )
-    rows = await tx.session.exec(query.with_for_update(skip_locked=True))
-    return readable(rows, lambda row: row.pool_id, _kept)
-
-
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:
     """A row that says so already is not written again: it carries the whole pool."""
     other = col(PoolRow.due_at).is_distinct_from(due_at)
@@ -247,10 +239,6 @@ async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> Non
 
 async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
     await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(auction_id=auction_id))
-
-
-def _kept(row: PoolRow) -> StoredPool:
-    return StoredPool(pool=msgspec.convert(row.state, Pool), opened_at=row.opened_at, auction_id=row.auction_id)
 
 
 async def contracts_of_members(tx: Transaction, pool_id: str, members: Collection[str]) -> dict[str, Contract]:

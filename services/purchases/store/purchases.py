@@ -9,13 +9,14 @@ import msgspec
 
 from catalogue.policy.buying import PurchaseRules
 from events.contracts import PurchaseRequested
-from infra.database import write_expected
+from infra.database import Reader, Transaction, json_text
 from infra.ids import derive_id
 from infra.listing import count
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.reading import listed
+from infra.states import States
 from services.purchases.domain.purchases import Purchase
+from services.purchases.store.rows import PurchaseRow
 
-_COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
 _SHOWN = (
     "process_id, (case when jsonb_typeof(state) = 'object' then state - '{line,policy,calendar}'::text[] else '{}' end)::text as state,"
     " requested_at, answered_at, reason"
@@ -77,29 +78,19 @@ def contract_id_of(requested: PurchaseRequested) -> str:
     return derive_id("contract", requested.process_id, requested.buyer_id, "1")
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> StoredPurchase | None:
-    row = await db.fetchrow(
-        f"select {_COLUMNS} from purchases.purchases where process_id = $1" + (" for update" if lock else ""),
-        process_id,
+def _stored(row: asyncpg.Record) -> StoredPurchase:
+    return StoredPurchase(
+        **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
+        purchase=msgspec.json.decode(row["state"], type=Purchase),
     )
-    return read_one("purchase", row["process_id"], _kept, row) if row else None
 
 
-async def lock_due(
-    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[StoredPurchase | Unreadable[str]]:
-    rows = await db.fetch(
-        f"select {_COLUMNS} from purchases.purchases where due_at <= $1 and process_id <> all($3::text[])"
-        " order by due_at limit $2 for update skip locked",
-        now,
-        limit,
-        but,
-    )
-    return readable(rows, itemgetter("process_id"), _kept)
+_purchases = States(PurchaseRow, "purchase", _stored, columns="requested_at, answered_at, reason")
+get, lock, lock_due = _purchases.get, _purchases.lock, _purchases.lock_due
 
 
 async def listing(
-    db: asyncpg.Connection | asyncpg.Pool,
+    db: Reader,
     organisation_id: str,
     *,
     limit: int,
@@ -150,12 +141,10 @@ def _instant(microseconds: str) -> datetime:
     return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
-async def count_unanswered(
-    db: asyncpg.Connection, requested: PurchaseRequested, rules: PurchaseRules
-) -> tuple[int, int]:
+async def count_unanswered(tx: Transaction, requested: PurchaseRequested, rules: PurchaseRules) -> tuple[int, int]:
     """How many requests of this buyer wait for this supplier and in all, counted no further than the rules need. Nobody else counts
     them before this transaction ends."""
-    buyer = requested.buyer_id
+    db, buyer = await tx.raw(), requested.buyer_id
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/purchases/{buyer}")
     waiting = "select from purchases.purchases where due_at is not null and buyer_id = $1"
     to_the_supplier = f"{waiting} and supplier_id = $2"
@@ -165,32 +154,21 @@ async def count_unanswered(
     )
 
 
-async def save(db: asyncpg.Connection, kept: StoredPurchase) -> None:
-    """``kept`` is of the version that was loaded. Raises Outdated."""
+async def save(tx: Transaction, kept: StoredPurchase) -> None:
+    """``kept`` is of the version that was read. Raises Outdated."""
     requested = kept.purchase.requested
-    await write_expected(
-        db,
-        "insert into purchases.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
-        " version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1) on conflict (process_id) do update set"
-        " due_at = excluded.due_at, answered_at = excluded.answered_at, reason = excluded.reason, state = excluded.state,"
-        " version = excluded.version where purchases.version = $9",
-        requested.process_id,
-        requested.buyer_id,
-        requested.supplier_id,
-        kept.requested_at,
-        None if kept.purchase.answer else requested.due_at,
-        kept.answered_at,
-        kept.reason,
-        msgspec.json.encode(kept.purchase).decode(),
-        kept.version,
-    )
-
-
-def _kept(row: asyncpg.Record) -> StoredPurchase:
-    return StoredPurchase(
-        **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
-        purchase=msgspec.json.decode(row["state"], type=Purchase),
-    )
+    values = {
+        "process_id": requested.process_id,
+        "buyer_id": requested.buyer_id,
+        "supplier_id": requested.supplier_id,
+        "requested_at": kept.requested_at,
+        "due_at": None if kept.purchase.answer else requested.due_at,
+        "answered_at": kept.answered_at,
+        "reason": kept.reason,
+        "state": json_text(kept.purchase),
+        "version": kept.version,
+    }
+    await _purchases.save(tx, values)
 
 
 def _summary(row: asyncpg.Record) -> Summary:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-import asyncpg
 import msgspec
 from msgspec import structs
 
@@ -11,7 +10,7 @@ from catalogue.money import Money, minor_step, round_money
 from catalogue.offers import EcoLabel, Need, Offer, Tier
 from catalogue.places import Place
 from events.catalogue import OfferArchived, OfferPublished
-from infra.database import Transaction
+from infra.database import Reader, Transaction
 from infra.json_columns import as_number, list_in, number_in
 from services.market.replicas import Organisations, Skus
 from services.purchases.store.rows import LEAST, Row
@@ -46,13 +45,13 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
     )
 
 
-async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
+async def offer(db: Reader, offer_id: str) -> Offer | None:
     """None where there is none, or it was archived."""
     body = await db.fetchval("select body::text from purchases.offers where offer_id = $1 and not archived", offer_id)
     return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
 
 
-async def cheaper(db: asyncpg.Connection, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:
+async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:
     """Another standing offer of its SKU by which this buyer pays less than the total for its need: of an active supplier, not its own.
     The database compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has
     the lowest price of each. However many stand, one is read."""

@@ -86,7 +86,7 @@ class ComposePages(Controller):
         pairs = list(_pairs(sku or (), quantity or ()))
         async with ground.database.transaction("quotes") as tx:
             buyer = await handlers.buyer_of(tx, request.user)
-            before = await store.load(tx, clean(again)) if again else None
+            before = await store.get(await tx.raw(), clean(again)) if again else None
             fields = {"kind": "goods", "request_key": new_id(), "closes_at": _first_deadline(policy, buyer, tx.now)}
             fields |= {"region": buyer.place.region or "", "locality": buyer.place.locality or ""}
             if before is not None:

@@ -201,11 +201,12 @@ async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town)
         ("contracts", "deals", ("process_id", work.process_id), deals.lock_due),
         ("purchases", "purchases", ("process_id", purchase), purchases.lock_due),
     ):
-        async with years(town, table, pattern, due, schema) as (_, db):
+        async with years(town, table, pattern, due, schema) as (tx, db):
             trouble = f"years-{MANY}" + (f"/{town.school.organisation_id}" if table == "deals" else "")
             for moment in (now + timedelta(days=9), now - timedelta(days=999)):
+                tx.now = moment
                 for but in ((), (trouble,)):
                     async with listening(db) as reading:
-                        found = await lock_due(db, moment, AT_ONCE, but)
+                        found = await lock_due(tx, AT_ONCE, but)
                     assert len(found) == (AT_ONCE if moment > now else 0)
                     assert await reading.of(db, table) <= 2 * AT_ONCE + 1, (table, but)

@@ -38,10 +38,10 @@ async def test_a_deal_and_its_execution(town: Town) -> None:
     assert deal is not None
 
     async def save_deal(tx: Transaction) -> None:
-        await deals.save(await tx.raw(), deal)
+        await deals.save(tx, deal)
 
     async def save_execution(tx: Transaction) -> None:
-        await executions.save(await tx.raw(), execution, execution.execution, (), tx.now)
+        await executions.save(tx, execution, execution.execution)
 
     await twice(town.market, save_deal)
     await twice(town.market, save_execution, "fulfilment")
@@ -52,6 +52,6 @@ async def test_a_purchase(town: Town) -> None:
     assert purchase is not None
 
     async def save(tx: Transaction) -> None:
-        await purchases.save(await tx.raw(), purchase)
+        await purchases.save(tx, purchase)
 
     await twice(town.market, save, "purchases")

@@ -48,10 +48,11 @@ async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town)
     work = await a_signed_contract(town)
     now = town.market.clock()
     due = "'due_at', now() - n * interval '1 minute'"
-    async with years(town, "executions", ("contract_id", work.contract_id), due, "fulfilment") as (_, db):
+    async with years(town, "executions", ("contract_id", work.contract_id), due, "fulfilment") as (tx, db):
         for moment in (now + timedelta(days=9), now - timedelta(days=999)):
+            tx.now = moment
             for but in ((), (f"years-{MANY}",)):
                 async with listening(db) as reading:
-                    found = await executions.lock_due(db, moment, AT_ONCE, but)
+                    found = await executions.lock_due(tx, AT_ONCE, but)
                 assert len(found) == (AT_ONCE if moment > now else 0)
                 assert await reading.of(db, "executions") <= 2 * AT_ONCE + 1, but

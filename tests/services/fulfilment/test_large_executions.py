@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from infra import states
 from infra.database import columns
 from infra.decoded import ON_LOOP
 from services.fulfilment.domain.state import Execution
@@ -150,11 +151,11 @@ async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pyt
         on_loop.append(threading.current_thread() is threading.main_thread())
         return []
 
-    monkeypatch.setattr(executions, "readable", counted)
+    monkeypatch.setattr(states, "readable", counted)
     database = work.town.market.ground.database
     async with undone(database, "fulfilment") as (tx, db):
         await db.execute(
             "update fulfilment.executions set due_at = '2000-01-01Z' where contract_id = $1", work.contract_id
         )
-        assert await executions.lock_due(db, tx.now, 1) == []
+        assert await executions.lock_due(tx, 1) == []
     assert False in on_loop, "the timers of the market have nothing as large"

@@ -147,7 +147,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
                 await handlers.share_out(tx, story.result(f"{members * 200}.00").closed)
                 await tx.flush()
             spent.append(len(reading.statements))
-            shared = await store.load(tx, pool_id)
+            shared = await store.get(await tx.raw(), pool_id)
             assert shared is not None and shared.pool.stage is Stage.CONTRACTING
             allocated = shared.pool.allocated
             assert isinstance(allocated, PoolAllocated) and len(allocated.allocations) == members

@@ -227,7 +227,7 @@ async def test_so_many_requests_wait_for_one_supplier_and_in_all_and_an_answer_m
 async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_there_is(town: Town) -> None:
     purchase_id, rules = await asked(town), load("demo").purchase
     (requested,) = await bought(town, purchase_id, PurchaseRequested)
-    async with undone(town.market.ground.database.of("purchases"), "purchases") as (_, db):
+    async with undone(town.market.ground.database.of("purchases"), "purchases") as (tx, db):
         await db.execute(
             "insert into purchases.purchases select made.* from purchases.purchases one, generate_series(1, 20000) n,"
             " jsonb_populate_record(one, jsonb_build_object('process_id', 'many-' || n, 'buyer_id', case when n <= 400 then 'b1'"
@@ -237,5 +237,5 @@ async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_ther
         await db.execute("analyze purchases.purchases")
         mine = structs.replace(requested, buyer_id="b1")
         async with listening(db) as reading:
-            assert await count_unanswered(db, mine, rules) == (rules.open_to_one, rules.open_in_all)
+            assert await count_unanswered(tx, mine, rules) == (rules.open_to_one, rules.open_in_all)
         assert await reading.of(db, "purchases") <= rules.open_in_all

@@ -15,7 +15,7 @@ async def test_a_request_and_the_quotes_on_it(market: Market) -> None:
     await quote(market, request_id, supplier, "10")
     database = market.ground.database
     async with database.transaction("quotes") as tx:
-        read = await store.load(tx, request_id)
+        read = await store.get(await tx.raw(), request_id)
         mine = await store.quote_of(tx, request_id, supplier.organisation_id)
     assert read is not None and mine is not None
     async with database.transaction("quotes") as tx:
