@@ -14,13 +14,14 @@ def place_named(country: str, region: str = "", locality: str = "", within: str 
     return msgspec.convert(msgspec.to_builtins(places.read_place(country, region, locality, within)), Place)
 
 
-def delivered_to(region: str, locality: str, seat: Place) -> Place:
-    """Where something goes, by a region's ISO 3166-2 code or name; where neither is given, the seat. Raises UnknownRegion."""
+def delivered_to(region: str, locality: str, seat: Place, within: str = "") -> Place:
+    """Where something goes, by a region's ISO 3166-2 code or name; where neither is given, the seat. ``within`` as in
+    :func:`place_named`. Raises UnknownRegion."""
     if not region and not locality:
         return seat
     prefix, dash, _ = region.partition("-")
     country = prefix if dash and len(prefix) == 2 else seat.country or ""
     if places.country_code(country) is None:
         nowhere = f"{region!r} is no region of {country or 'any country'} (ISO 3166-2)."
-        raise places.UnknownRegion(nowhere, field="region", region=region)
-    return place_named(country, region or seat.region or "", locality)
+        raise places.UnknownRegion(nowhere, field=f"{within}.region" if within else "region", region=region)
+    return place_named(country, region or seat.region or "", locality, within)

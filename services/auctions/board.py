@@ -27,11 +27,11 @@ KEPT = 1000
 """Boards in memory; the one looked at longest ago goes first."""
 LOG = 25
 TREADS = 120
-BREATH, LONG_BREATH = 0.005, 0.04
-"""Seconds between two boards of one auction that are handed out; what happens within is one. In a storm of bids the breath is long:
-the process is theirs, too, and not the watchers' alone (beside 1,000 of them on two cores 1,150 bids a second, not 700)."""
-STORM = 8
-"""Boards one after another, each of them waiting before the breath ended."""
+PAUSE, LONG_PAUSE = 0.005, 0.04
+"""Seconds between two boards of one auction that are sent; what happens in between is sent as one. While many bids arrive the pause is
+long: the process serves bidders as well as watchers (beside 1,000 watchers on two cores 1,150 bids a second, not 700)."""
+MANY_BIDS = 8
+"""So many boards in a row, each ready before the pause before it ended, make the pause long."""
 AT_ONCE = 0.001
 """Seconds within which somebody is served who waits already."""
 WOKEN = 50
@@ -190,7 +190,7 @@ class Boards:
                         await feed.show(board)
                     if board is None or board.stored.result is not None:
                         break
-                    await asyncio.sleep(BREATH if at_once < STORM else LONG_BREATH)
+                    await asyncio.sleep(PAUSE if at_once < MANY_BIDS else LONG_PAUSE)
                     rested = clock()
         except Exception as error:
             away = is_away(error)

@@ -22,7 +22,7 @@ from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id, new_id
-from infra.places import place_named
+from infra.places import delivered_to, place_named
 from infra.reactions import Reactions
 from infra.texts import clean
 from infra.tokens import Principal
@@ -131,9 +131,13 @@ async def preview(
     return await _opened(db, await _command(db, _with_vat(wanted, policy), buyer, policy), policy, buyer, now)
 
 
-async def _delivered(place: Place) -> Place:
-    """With the point that was given, or else the middle of what is named."""
-    found = await asyncio.to_thread(place_named, place.country or "", place.region or "", place.locality or "", "place")
+async def _delivered(place: Place, seat: Place) -> Place:
+    """With the point that was given, or else the middle of what is named. Without a country the region, or the seat, names it."""
+    country, region, locality = place.country or "", place.region or "", place.locality or ""
+    if country:
+        found = await asyncio.to_thread(place_named, country, region, locality, "place")
+    else:
+        found = await asyncio.to_thread(delivered_to, region, locality, seat, "place")
     if place.latitude is None or place.longitude is None:
         return found
     return replace(found, latitude=place.latitude, longitude=place.longitude)
@@ -150,7 +154,7 @@ async def _command(
         title=wanted.title,
         kind=wanted.kind,
         category=next((line.category for line in lines if line.category), Category(code="")),
-        place=await _delivered(wanted.place) if wanted.place.country else buyer.place,
+        place=await _delivered(wanted.place, buyer.place),
         currency=policy.currency,
         lines=lines,
         duration_minutes=wanted.duration_minutes,

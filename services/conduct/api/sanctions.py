@@ -52,7 +52,7 @@ class SanctionsApi(Controller):
     async def list_appeals(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
     ) -> list[SanctionView]:
-        """Those that wait for a decision, 20 at a time: what is due first first."""
+        """Those that wait for a decision, 20 at a time: earliest deadline first."""
         return await as_seen(ground, (await appealed(ground, number)).rows, request.user)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])

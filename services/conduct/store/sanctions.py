@@ -130,7 +130,7 @@ def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:
 
 
 async def appealed(db: Reader, *, limit: int, offset: int) -> Listed[Sanction]:
-    """One page of those whose appeal waits for a decision, what is due first first."""
+    """One page of those whose appeal waits for a decision, earliest deadline first."""
     waiting = "select sanction_id, state::text from conduct.sanctions where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)
     most = reach(limit, offset)

@@ -29,7 +29,7 @@ class RefusalsApi(Controller):
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def list_disputed(self, ground: FromGround, number: PageNumber = 1) -> list[DisputedRefusal]:
-        """Refusals whose ground is disputed and that wait for a decision, 20 at a time: what is due first first."""
+        """Refusals whose ground is disputed and that wait for a decision, 20 at a time: earliest deadline first."""
         return list((await waiting(ground, number)).rows)
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])

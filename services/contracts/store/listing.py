@@ -151,7 +151,7 @@ async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
 
 
 async def waiting(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
-    """Those where it is this organisation's turn: ``limit`` of them, what is due first first."""
+    """Those where it is this organisation's turn: ``limit`` of them, earliest deadline first."""
     turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
     rows = await db.fetch(
         f"select {_SHOWN} from {turn} order by due_at, drafted_at, contract_id limit $2", organisation_id, limit

@@ -56,7 +56,7 @@ async def save(tx: Transaction, kept: StoredRefusal) -> None:
 
 
 async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
-    """One page of those whose dispute waits for a decision, what is due first first."""
+    """One page of those whose dispute waits for a decision, earliest deadline first."""
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)
     found = listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))

@@ -36,7 +36,7 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
 
 
 async def requests_of(db: Reader, organisation_id: str, limit: int) -> list[PurchaseWaits]:
-    """Of an organisation, on both sides: what is due first first."""
+    """Of an organisation, on both sides: earliest deadline first."""
     sides = " union all ".join(
         f"(select due_at, process_id, body from contracts.purchase_requests where {side}"
         " order by due_at, process_id limit $2)"

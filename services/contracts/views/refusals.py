@@ -32,7 +32,7 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
 
 
 async def waiting(ground: Ground, number: int) -> Listed[DisputedRefusal]:
-    """A page of those that wait for a decision, what is due first first."""
+    """A page of those that wait for a decision, earliest deadline first."""
     found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
     ids = [each.ended.contract_id for each in found.rows]
     known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}

@@ -83,5 +83,5 @@ class DisputesApi(Controller):
     async def list_disputes(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
     ) -> list[OpenDisputeView]:
-        """Summaries of open disputes, of 20 contracts at a time and five of each: what is to be decided first first."""
+        """Summaries of open disputes, of 20 contracts at a time and five of each: earliest deadline first."""
         return open_disputes((await disputed(ground, number)).rows, ground.clock())

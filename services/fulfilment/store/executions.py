@@ -137,7 +137,7 @@ async def waiting(db: Reader, organisation_id: str, limit: int) -> list[Waiting]
 
 
 async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
-    """One page of those with an open dispute, what is to be decided first first: in brief, without orders, deliveries, invoices and
+    """One page of those with an open dispute, earliest deadline first: in brief, without orders, deliveries, invoices and
     lines."""
     rows = await db.fetch(
         f"select contract_id, version, {_BRIEF} as state from (select contract_id, version, disputed_at, {_DISPUTES} as state"

@@ -98,7 +98,7 @@ async def listing(
     after: str = "",
     open_only: bool = False,
 ) -> Found:
-    """A page of an organisation's own, unanswered first, what is due first first, then the latest first: after so many rows, or
+    """A page of an organisation's own, unanswered first, earliest deadline first, then the latest first: after so many rows, or
     ``after`` the end of a page (its ``next``). What it reads is bounded by ``limit`` and ``offset``."""
     values: list[object] = [organisation_id]
     stages = ["due_at is not null"] if open_only else ["due_at is not null", "due_at is null"]

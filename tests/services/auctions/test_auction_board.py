@@ -54,7 +54,7 @@ class CountedBoards(Boards):
 
 @pytest.fixture
 def boards(monkeypatch: pytest.MonkeyPatch) -> CountedBoards:
-    monkeypatch.setattr("services.auctions.board.BREATH", 0)
+    monkeypatch.setattr("services.auctions.board.PAUSE", 0)
     return CountedBoards()
 
 

@@ -427,6 +427,7 @@ async def test_a_code_of_the_cpv_is_published_as_eight_digits_with_its_name(mark
     [
         ({"country": "Atlantis"}, "unknown-country", "country"),
         ({"country": "RU", "region": "RU-NOWHERE"}, "unknown-region", "region"),
+        ({"region": "banana"}, "unknown-region", "region"),
     ],
 )
 async def test_a_place_that_is_none_is_refused_by_the_api_and_beside_its_field(
@@ -439,6 +440,14 @@ async def test_a_place_that_is_none_is_refused_by_the_api_and_beside_its_field(
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of(sku_id, **{"region": "", **place}))
     assert page.status_code == 422 and f"is not a {field}" in page.text
+
+
+async def test_a_region_without_its_country_is_where_things_go(market: Market) -> None:
+    buyer = await an_organisation(market, "buyer")
+    async with market.client(buyer) as client:
+        made = (await client.post("/api/auctions", json=paper(place={"region": "RU-SPE"}))).json()
+        shown = (await client.get(f"/api/auctions/{made['auction_id']}")).json()
+    assert (shown["place"]["country"], shown["place"]["region"]) == ("RU", "RU-SPE")
 
 
 async def test_the_auction_of_a_pool_goes_by_the_policy_that_the_pool_began_under(market: Market) -> None:
