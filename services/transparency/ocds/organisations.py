@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from catalogue.identifiers import plain_number
+from catalogue.identifiers import is_number, is_register, plain_number
 from events.values import Place
 from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY
@@ -87,10 +87,15 @@ class Organisations:
         identifier.ignore("legalName", "uri", "key")
         node.ignore("legalName")
         scheme = vocabulary.identifier_scheme(identifier.text("scheme", most=KEY))
+        if is_register(scheme.upper()):
+            scheme = scheme.upper()
         number = _number(identifier.text("id", most=_LONGEST_NUMBER))
         shaped = _ORG_ID.fullmatch(local_id)
         if not number and shaped and shaped[1][:2] in vocabulary.COUNTRIES:
             scheme, number = shaped[1], _number(shaped[2])
+        if number and not is_number(number):
+            self.ledger.add(f"{node.path}: an identifier without letter and digit", number)
+            number = ""
         if not name and not number:
             self.ledger.add(f"{node.path}: an organisation without name and identifier", local_id)
             return None

@@ -192,6 +192,25 @@ class TestOrganisations:
         (both,) = (one for one in understand(release).organisations if one.name == "Shop Ltd")
         assert both.roles == ("buyer", "supplier")
 
+    def test_the_code_of_a_register_is_one_however_it_is_written(self, understand: Callable[..., Process]) -> None:
+        def supplier(scheme: str) -> str:
+            release = a_release(parties=[])
+            found = {"id": "", "name": "Shop", "identifier": {"scheme": scheme, "id": "7707083893"}}
+            release["awards"][0]["suppliers"] = [found]
+            return understand(release).awards[0].suppliers[0].organisation_id
+
+        assert supplier("ru-inn") == supplier("RU-INN") != supplier("BR-CNPJ")
+
+    def test_a_number_without_letter_and_digit_is_none_and_is_told(
+        self, understand: Callable[..., Process], ledger: NotUnderstood
+    ) -> None:
+        release = a_release(parties=[])
+        found = {"id": "", "name": "Shop", "identifier": {"scheme": "RU-INN", "id": "№"}}
+        release["awards"][0]["suppliers"] = [found]
+        (shop,) = understand(release).awards[0].suppliers
+        assert shop.identifier == ""
+        assert any("an identifier without letter and digit" in kind for kind in ledger.kinds)
+
     def test_nobody_is_counted(self, understand: Callable[..., Process], ledger: NotUnderstood) -> None:
         process = understand(
             a_release(parties=[{"id": "x", "name": "", "roles": ["tenderer"]}], buyer={"id": "", "name": None})
