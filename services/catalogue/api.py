@@ -14,7 +14,7 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
-from infra.web.arguments import NUMBER, CategoryCode, number_in
+from infra.web.arguments import NUMBER, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
@@ -63,7 +63,7 @@ class CatalogueApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         q: Words = "",
-        category: CategoryCode = "",
+        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
         price_from: Annotated[
             str | None, QueryParameter(description="Of one pack, VAT included", pattern=NUMBER)

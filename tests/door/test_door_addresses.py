@@ -233,7 +233,7 @@ async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outsid
         "/quotes?group=banana",
         "/register?as=banana",
         "/api/observatory/items?grade=banana",
-        *(f"/api/{listed}?category=banana" for listed in ("auctions", "catalogue/skus", "pools", "quotes")),
+        *(f"/api/{listed}?category=banana" for listed in ("auctions", "pools", "quotes")),
         "/api/observatory/items?page=0",
         "/api/observatory/reference?sku=x&quantity=1e-400000000",
         "/api/observatory/reference?sku=x&quantity=1e400000000",

@@ -108,7 +108,10 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: 
             f" limit {limit + 1} offset {offset}",
             *values,
         )
-        total = await count(db, whole, *counted, most=most)
+        if not after and len(ids) <= limit and (ids or not offset):
+            total = offset + len(ids)  # the last page says how many there are, of the same instant
+        else:
+            total = await count(db, whole, *counted, most=most)
         rows = await some(db, [row["contract_id"] for row in ids[:limit]])
     found = Listed.of(rows, total, most)
     return Found(found.rows, found.total, found.more, found.end, _end_of(ids[limit - 1]) if len(ids) > limit else "")

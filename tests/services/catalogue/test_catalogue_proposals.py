@@ -86,7 +86,7 @@ class TestBounds:
             fields |= {f"free_value_{place}": "x" * letters for place in range(30)}
             shown = await buyer.post("/catalogue/new", fields)
         assert shown.status_code == 422
-        told = re.search(r'<legend>Attributes</legend>\s*<p class="error">([^<]*)', shown.text)
+        told = re.search(r'<legend>Attributes</legend>\s*<p class="error" id="attributes-note">([^<]*)', shown.text)
         assert told and said in re.sub(r"\D", "", told[1])
 
     async def test_a_card_of_a_former_release_stays_readable(self, stall: Stall) -> None:
