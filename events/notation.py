@@ -1,7 +1,7 @@
-"""How numbers and times are written at the door: numbers as JSON writes them, whoever sends them as text, and times as text alone.
+"""How numbers and times must be written: a number sent as text must be written as in JSON; a time must be a text.
 
-Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: whoever mistypes ``1_5`` for ``1.5`` would order fifteen. It also
-reads the number of seconds since 1970 as a time: a number in the wrong place would be one.
+Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: somebody who mistypes ``1_5`` for ``1.5`` would order fifteen. msgspec
+also reads a number as a time, the seconds since 1970: so a number in the wrong place would become a time.
 """
 
 import re
@@ -17,20 +17,20 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 
 
 def check_notation(written: object, _: datetime | None = None) -> None:
-    """Raises OutOfBounds for a text that is a number in Python alone. What is no number at all others refuse."""
+    """Raises OutOfBounds for a text that Python reads as a number and JSON does not. Other checks refuse a text that is not a number."""
     if isinstance(written, str) and ("_" in written or not written.isascii() or written != written.strip()):
         raise OutOfBounds("not-a-number")
 
 
 def check_time(written: object, _: datetime | None = None) -> None:
-    """Raises OutOfBounds for what is neither a text in ISO 8601 nor read already: a number, as such or as text."""
+    """Raises OutOfBounds unless the value is a date, or a text in ISO 8601. A number is refused, also as text."""
     if not isinstance(written, date) and not (isinstance(written, str) and _DAY.match(written)):
         raise OutOfBounds("not-a-date")
 
 
 @cache
 def notation_of(kind: Any) -> Check | None:
-    """Checks all numbers and times in what is to become a ``kind``: JSON's objects, lists and texts, which msgspec fitted to it already."""
+    """A check of all numbers and times in JSON data that already has the shape of ``kind``; None if ``kind`` has none."""
     return _walk(inspect.type_info(kind))
 
 
@@ -66,7 +66,7 @@ def _of_list(walk: Check | None) -> Check | None:
 
 
 def _of_object(walks: dict[str, Check] | None, rest: Check | None) -> Check | None:
-    """``walks`` by name; ``rest`` for every other name."""
+    """``walks`` are the checks by name; ``rest`` checks the value of every other name."""
     if walks is None and rest is None:
         return None
 

@@ -1,6 +1,6 @@
-"""From a type the walk that checks all in a value of it which has a bound, and says what breaks it and where.
+"""Builds for a type the check ("walk") of all bounded parts of a value, which names the broken bound and its place.
 
-Every event goes through one, and hardly any breaks a bound: so :mod:`events.fine` asks first whether there is anything to say.
+Every event is checked, and hardly any breaks a bound: so :mod:`events.fine` first finds out quickly whether all is within bounds.
 """
 
 from datetime import datetime
@@ -29,11 +29,11 @@ from events.limits import (
 
 
 class Looks(NamedTuple):
-    """What a walk looks at beside numbers."""
+    """What a walk checks besides numbers: with ``lengths`` the lengths of texts and lists."""
 
     lengths: bool
     rest: bool
-    """At what a text is written with, and at instants."""
+    """Whether it also checks the characters of texts, whole numbers, floats and instants."""
 
 
 def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | None:
@@ -66,7 +66,7 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
 
 @cache
 def _of_struct(cls: type[Struct], looks: Looks) -> Check | None:
-    """One walk a class, whatever it is a part of."""
+    """Made once for each class, whichever types contain it."""
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
     walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]
     walk = _of_fields([(name, walk) for name, walk in walks if walk is not None])
@@ -93,10 +93,10 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
 
 
 def _of_union(walks: list[Check | None]) -> Check | None:
-    """No walk is given a None: what holds values passes over it."""
+    """A walk never gets None: the walk of the containing value skips it."""
     found = [walk for walk in walks if walk is not None]
     if len(found) > 1:
-        raise TypeError("of a union of several types that have bounds it cannot be told which a value is of")
+        raise TypeError("a union of several bounded types is not supported: nothing tells which type a value has")
     return found[0] if found else None
 
 
@@ -104,7 +104,7 @@ def _of_number(within: Range) -> Check:
     least, most, places = within
 
     def each(number: Decimal, _: datetime | None) -> None:
-        """As :func:`check_number`, which says what is wrong: this is for the many that are right."""
+        """The fast path: most numbers are within their range. For the others :func:`check_number` says what is wrong."""
         if number.is_finite() and least <= number <= most:
             exponent = number.as_tuple().exponent
             if -places <= exponent <= HIGHEST_EXPONENT:  # type: ignore[operator]  # of a finite number it is an int

@@ -1,15 +1,15 @@
-"""Cells of a CSV file that somebody opens in a spreadsheet, where a text that begins as a formula does would be run as one."""
+"""Cells of a CSV file. A spreadsheet that opens the file would run a text that begins like a formula."""
 
 import re
 
 FORMULA = tuple("=+-@＝＋－＠\t\r\n")
-"""What a formula begins with, in the letters of East Asia too; spreadsheets pass over the white space before it."""
+"""Characters that begin a formula, full-width forms too, and white space, because spreadsheets skip it before a formula."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*")
 
 
 def cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is quoted, for texts come from strangers. A number is data, below zero
-    too, also where it is written as text."""
+    """The value, quoted if a spreadsheet would take it for a formula, because anybody may have written it. A number is not quoted, even if
+    it is negative or a text."""
     if isinstance(value, str) and value.startswith(FORMULA) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value

@@ -1,6 +1,6 @@
 """PostgreSQL: one schema a service, one transaction for state, inbox mark and outbox.
 
-A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables with it: outbox, inbox,
+A service's ``store.py`` makes its row base with :func:`schema_of` and gets the ground tables with it: outbox, inbox,
 requests, forgotten.
 """
 
@@ -51,7 +51,7 @@ from infra.running import Frozen, NotRunning, Outdated
 
 A = TypeVar("A")
 Reader = asyncpg.Connection | asyncpg.Pool
-"""Of what is only read: a transaction's connection, or the pool, which takes any connection for the one statement."""
+"""For reading only: a transaction's connection, or the pool, which takes any connection for the one statement."""
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -60,35 +60,36 @@ CONVENTION = {
 }
 
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What a connection raises when the server goes; the driver's internal error, if it goes in the middle of a call."""
+"""What a connection raises when the server ends; the last is the driver's internal error, if the server ends during a call."""
 
 
 WAITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s"}
 """Settings of a process's connections: the longest wait for a lock, and the longest idle time in a transaction, which may hold locks."""
 WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
-"""Of the connections of commands, which work through much at once."""
+"""Settings for commands, which have long transactions."""
 
 LOCK_PATIENCE = "500ms"
-"""How long one of many, an event or a thing that is due, waits by itself for a locked row before it is put off, as lock_timeout. All of
-them together waited before, as long as their connection waits."""
+"""How long a single event or due item waits for a locked row before it is postponed (a lock_timeout). Usually it was tried
+together with others before, and these waited as long as WAITS says."""
 
 KEPT_PER_SIZE = 2
 """Connections of the engine for each one of the asyncpg pool: 30 a process in all at its size of 10, beside those that single parts keep
 to themselves. Web, worker and streams of one market have 90 of them, and fewer than 40 others, of PostgreSQL's 200."""
 
 COMMAND_SECONDS = 60.0
-"""What one statement of a connection that stands by itself may take: a server that does not answer is noticed."""
+"""The time limit of one statement on a separate connection, so that a server that does not answer is noticed."""
 CONNECT_SECONDS = 10.0
-"""What the first connection may take, also while all processes of a market start at once."""
+"""The time limit of the first connection; it also suffices while all processes of a market start at once."""
 
 
 async def connect_alone(url: str) -> asyncpg.Connection:
-    """A connection beside the pool, for one part of a process alone. Its statements raise TimeoutError, and LockNotAvailableError."""
+    """A separate connection, outside the pool, for one part of a process. Its statements raise TimeoutError and LockNotAvailableError."""
     return await asyncpg.connect(url, server_settings=dict(WAITS), command_timeout=COMMAND_SECONDS)
 
 
 def schema_of(service: str) -> registry:
-    """Of the rows of one service: ``class Row(SQLModel, registry=schema_of("quotes"))``. The ground tables stand in it already."""
+    """The registry of a service's row classes: ``class Row(SQLModel, registry=schema_of("quotes"))``. It already contains
+    the tables outbox, inbox, requests and forgotten."""
     metadata = MetaData(schema=service, naming_convention=CONVENTION)
     outbox = Table(
         "outbox",
@@ -174,15 +175,16 @@ class Transaction:
 
     @asynccontextmanager
     async def once(self, act: str, key: str, *, caller: str, body: object, answer: type[A]) -> AsyncIterator[Once[A]]:
-        """For a request that may be sent again under its ``key``; with "" it is always new. A twin that runs now is waited for. ::
+        """For a request that may be sent again under its ``key``; with "" it is always new. If the same request is
+        running now, this one waits for it. ::
 
             async with tx.once("open", key, caller=organisation_id, body=wanted, answer=str) as once:
                 if once.first:
                     once.answer = …
             return once.answer
 
-        ``act`` says what is done, and to which thing. The ``body`` is all that the request says, the ``answer`` a text or what JSON can
-        tell. A caller "" is nobody known: there the body alone says whose the key is. Raises KeyReused.
+        ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or can be encoded
+        as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises KeyReused.
         """
         if not key:
             yield Once(os.urandom(32))
@@ -195,8 +197,8 @@ class Transaction:
             yield request
 
     async def claim(self, event_ids: Sequence[str]) -> set[str]:
-        """Mark incoming events as handled; return those that were not yet. All mark in one order: of two that have events in common
-        one waits for the other, and not each for the other."""
+        """Mark incoming events as handled; return those that were not marked before. All claim in the same order, so that two
+        transactions cannot deadlock."""
         connection = await self.raw()
         rows = await connection.fetch(
             f"insert into {self.service}.inbox (event_id) select unnest($1::text[]) on conflict do nothing returning event_id",
@@ -205,7 +207,7 @@ class Transaction:
         return {row["event_id"] for row in rows}
 
     async def claimed(self, event_ids: Sequence[str]) -> set[str]:
-        """Those of them that are marked."""
+        """Which of these events are marked as handled."""
         connection = await self.raw()
         rows = await connection.fetch(
             f"select event_id from {self.service}.inbox where event_id = any($1::text[])", list(event_ids)
@@ -214,7 +216,7 @@ class Transaction:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What fails within the block is undone, rows and events, and the transaction can go on."""
+        """If the block fails, its rows and events are undone, and the transaction can go on."""
         await self.flush()
         async with self.session.begin_nested():
             try:
@@ -233,7 +235,7 @@ class Transaction:
 
 
 def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    """Rows (at least one) turned for ``unnest``."""
+    """The columns of these rows (at least one), for ``unnest``."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
@@ -249,7 +251,7 @@ def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
 
 async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object) -> None:
     """Execute a statement that writes columns of one row, as long as it has the version that was read (whole rows:
-    :mod:`infra.states`). Raises Outdated where it has another, and was not written."""
+    :mod:`infra.states`). Raises Outdated if the row has another version; then nothing is written."""
     done: str = await db.execute(statement, *arguments)
     if not done.endswith(" 1"):
         raise Outdated(f"{statement.split(' set ', 1)[0]}: the row has another version than the one that was read")
@@ -261,7 +263,7 @@ class _Session(Session):
 
 @listens_for(_Session, "after_begin")
 def _begin(session: Session, _: object, connection: SyncConnection) -> None:
-    """SQLAlchemy's driver begins lazily, at the first statement: it is the one that takes the service's role."""
+    """SQLAlchemy's driver begins the transaction at the first statement: this statement comes first and takes the service's role."""
     connection.exec_driver_sql(f"set local role {session.info['role']}")
 
 
@@ -296,7 +298,7 @@ class Database:
     async def connect(
         cls, url: str, clock: Clock, *, size: int = 10, waits: Mapping[str, str] = WAITS, secret: bytes = b""
     ) -> "Database":
-        """``url`` is ``postgresql://user:password@host:port/name``; with the ``secret`` the digests of requests are made. Raises
+        """``url`` is ``postgresql://user:password@host:port/name``; the ``secret`` is the key of the digests of requests. Raises
         NotRunning."""
         settings = dict(waits)
         engine = create_async_engine(
@@ -339,8 +341,8 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[Transaction]:
-        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``: of each
-        event."""
+        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``: those of
+        each event."""
         role = role_of(service) if service in self.roles else NONE
         async with (
             self._connected() as connection,
@@ -369,5 +371,5 @@ async def _use_json(connection: asyncpg.Connection) -> None:
 
 
 def json_text(value: object) -> str:
-    """For ``$1::text::jsonb``."""
+    """The value as JSON, for ``$1::text::jsonb``."""
     return msgspec.json.encode(value).decode()

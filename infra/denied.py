@@ -1,13 +1,13 @@
-"""What somebody asks for and does not get: it is not there, or it is not theirs. On the web these are answers (:mod:`infra.web.errors`);
-who raises them knows of no web."""
+"""Errors for somebody who asks for a thing and does not get it: it does not exist, or it is not theirs. :mod:`infra.web.errors` turns
+them into answers; code that raises them does not depend on the web."""
 
 
 class Missing(Exception):
-    """``Missing("auction", id)``: the market does not have it, or has it for other eyes."""
+    """``Missing("auction", id)``: the market does not have it, or the caller may not see it."""
 
     def __init__(self, what: str, which: str) -> None:
         super().__init__(f"no {what} {which!r}")
 
 
 class NotAllowed(Exception):
-    """It is there, and whoever asks for it may know that; the message says who may have it."""
+    """It exists, and the caller may know that, but may not have it; the message says who may."""

@@ -1,7 +1,7 @@
 """Owns the processes of one home: starts them, restarts each that ended or hangs, stops all in reverse order.
 
 Each process (a :class:`infra.embedded.process.Part`) is supervised separately. If it fails again and again, it is restarted for ever, with
-growing pauses; the others go on meanwhile.
+growing pauses; the others continue meanwhile.
 `state.json` in the home tells others what runs: name → {pid, port, started, state, detail}.
 """
 
@@ -32,7 +32,7 @@ CHECK_EVERY = 5.0
 ASLEEP_SECONDS = 3.0
 """If the supervisor itself did not run for this many seconds, that time does not count as the silence of any process."""
 KEEP_HOUSE_EVERY = 5.0
-STOPPED = "ended in good order, as somebody else asked it to"
+STOPPED = "stopped normally, on request"
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Supervisor:
             self._say(f"{crash}{kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
             if kept.failures >= FAILING_AFTER:
                 self._say(
-                    f"FAILING: {kept.name} has failed {kept.failures} times in a row; it is tried again and again, all else goes on. "
+                    f"FAILING: {kept.name} has failed {kept.failures} times in a row; it is retried; all other processes continue. "
                     f"Its last lines:\n{tail(kept.child.log)}"
                 )
             kept.ended = f"{trouble} at {datetime.now(UTC):%H:%M:%S} UTC"
@@ -233,6 +233,6 @@ class Supervisor:
 
 
 def read_state(home: Path) -> dict[str, dict[str, Any]]:
-    """What the supervisor of this home started last; empty when it is stopped. A pid may be dead after kill -9."""
+    """The processes that the supervisor of this home started last; empty when it is stopped. After kill -9 a pid may be dead."""
     path = home / "state.json"
     return json.loads(path.read_text()) if path.exists() else {}

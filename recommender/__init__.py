@@ -11,7 +11,8 @@
 The road through the code: `features` says what is seen of a purchase; `history` counts past awards and turns them into
 evidence (smoothing down the category path in several contexts, similar purchases, popularity, recency); `ranking`
 learns from the history's own later parts how to weigh it; `model` joins both; `reasons` says why; `turns` keeps one buyer from filling
-a list; `evaluation` measures.
+a list; `evaluation` measures; `interest` counts events one by one; `names` gives a supplier one key, however its name is typed; `tables`
+reads awards from CSV files; `trades` finds the suppliers that an opening can concern; `values` defines what goes in and comes out.
 Time is always an argument, and training is seeded: equal inputs give equal models.
 """
 

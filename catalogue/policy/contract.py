@@ -80,7 +80,7 @@ class ContractRules(Rules, frozen=True, kw_only=True):
     objections_per_contract: Count = 0
     """Protocols of disagreement that the supplier may file."""
     changeable_terms: tuple[str, ...] = ()
-    """What a protocol may change; never price, quantity or item, for these were competed."""
+    """What a protocol may change; never price, quantity or item, for these were fixed by the competition."""
     performance_days: Positive = 20
     """From the draft on until everything is delivered, where the draft names no day."""
     grounds: tuple[RefusalGround, ...] = ()

@@ -1,5 +1,5 @@
-"""What `lonja up` does once, in a process of its own that gives back what it took: the tables need the models of all services, and the
-demonstration a client, passwords and maps.
+"""What `lonja up` does once, in a separate process, so that its memory is freed when it ends: the tables need the models of all
+services, and the demonstration needs a client, passwords and maps.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ DEMONSTRATION = "services.demonstration.cli"
 
 
 class NotDone(Exception):
-    """The process said why."""
+    """The separate process failed; it has printed the reason."""
 
     code = "not-done"
 
 
 async def run(act: Act, config: Config) -> None:
-    """Its words go where ours go. Ended with us, and not by Ctrl-C, which is for us alone. Raises NotDone."""
+    """Do it in a separate process. It shares our output. It ends when we end; Ctrl-C reaches only us. Raises NotDone."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.cli", "apart", act),
         env={**os.environ, **config.environment()},
@@ -42,7 +42,7 @@ async def run(act: Act, config: Config) -> None:
 
 
 def apart(act: Annotated[Act, typer.Argument()]) -> None:
-    """What `lonja up` has done in a process of its own."""
+    """The command of the separate process that `lonja up` starts."""
     asyncio.run(_ACTS[act](Config.load()))
 
 

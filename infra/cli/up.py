@@ -19,11 +19,11 @@ from infra.embedded.process import Part, PartFailed, Ready, stop_leftover
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
-"""The market that runs by this policy is a demonstration: it is filled at its first start."""
+"""A market with this policy is a demonstration: it is filled at its first start."""
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
-"""glibc gives each thread an arena of its own, and what one held at its largest is not given back."""
+"""glibc gives each thread an arena and does not return its largest size; so the number of arenas is limited."""
 TOPICS_WITHIN = 60.0
-"""Seconds for which the worker waits for its topics. It does without them after that: the clocks of the market do not need Kafka."""
+"""Seconds for which the worker waits for its topics. Then it starts without them: timers do not need Kafka."""
 
 
 class PortTaken(Exception):
@@ -74,9 +74,9 @@ async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
 
 
 async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor: Supervisor, began: float) -> None:
-    """People come first: the web process starts as soon as the database is there, what works behind it after that.
+    """The web process starts first, when the database is ready; then the others.
 
-    Raises PartFailed where the database does not start; whatever else fails is tried again, and all else goes on.
+    Raises PartFailed if the database does not start; any other process that fails is retried, and the others continue.
     """
     own_mailbox = config.smtp_url is None
     if own_mailbox:
@@ -104,7 +104,7 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
 
 
 async def _start(supervisor: Supervisor, parts: Sequence[Part]) -> list[str]:
-    """The names of those that failed, whose reason is said."""
+    """Starts these. Prints why each failed; returns their names."""
     failed = []
     for part, start in [(part, asyncio.create_task(supervisor.start([part]))) for part in parts]:
         try:

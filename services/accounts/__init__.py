@@ -6,5 +6,6 @@ for a token of one hour: so a revocation is in force within the hour although no
 
 In:  lonja.accounts (organisations that imports bring), lonja.contracts (concluded contracts, for the public card; sanctions)
 Out: lonja.accounts: OrganisationRegistered, OrganisationStateChanged, MemberJoined
-Tables: organisations, suspensions, members, invitations, api_keys, tries (failed logins of the last minutes), contracts (replica)
+Tables: organisations, suspensions, members, invitations, joinings (used invitations), api_keys, tries (failed logins of
+the last minutes), contracts (replica)
 """

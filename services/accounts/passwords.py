@@ -14,7 +14,7 @@ from argon2.exceptions import VerifyMismatchError
 # The parameters that OWASP's password storage cheat sheet recommends first among the equal ones.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 NICER = 10
-"""So much nicer than the event loop are the threads that count passwords: on a busy machine they take what it leaves."""
+"""The nice value of the hashing threads, above that of the event loop: on a busy machine the loop gets more of the CPU."""
 
 
 def _give_way() -> None:
@@ -30,7 +30,7 @@ async def hashed(password: str) -> str:
 
 
 async def matches(password: str, stored: str | None) -> bool:
-    """Costs the same where there is nobody to compare with (``None``), so that time does not tell which addresses exist."""
+    """Takes equally long if there is no such member (``None``), so that the time does not reveal which addresses exist."""
 
     def verify() -> bool:
         try:
@@ -42,10 +42,10 @@ async def matches(password: str, stored: str | None) -> bool:
 
 
 def secret_of(prefix: str, random: bytes) -> str:
-    """Of 256 random bits: unlike a password it needs no slow hash."""
+    """A secret made of 256 random bits, so it needs no slow hash, unlike a password."""
     return f"{prefix}_{urlsafe_b64encode(random).rstrip(b'=').decode()}"
 
 
 def digest(secret: str) -> str:
-    """What is stored of a random secret."""
+    """The hash that is stored in place of a random secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,5 +5,6 @@ immutable: an edit archives it and publishes a copy; it expires by itself and is
 
 Topics out: ``lonja.catalogue``. In: ``lonja.accounts`` (who may offer), ``lonja.observatory`` (reference prices beside the offers).
 Tables: ``skus`` (one row a version), ``offers``, ``basket_lines`` (what a buyer's member collects); copies ``organisations``,
-``reference_prices``; ``changes``, what the search index of each web process has still to take over.
+``reference_prices``; ``endings`` (SKUs and suppliers whose offers are being archived); ``changes`` (what the search index of each web
+process has still to take over).
 """

@@ -12,13 +12,13 @@ from infra.ids import new_id
 
 T = TypeVar("T")
 TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
-"""Answers that decide nothing: too many requests, or the server is on its knees."""
+"""Answers that decide nothing: too many requests, or the server failed or is overloaded."""
 PAUSE = 0.2
 LONGEST_PAUSE = 2.0
 
 
 class CallRefused(Exception):
-    """The market answered, and the answer is no. ``rule`` is the code of the broken rule, "" where none is named."""
+    """The market refused the call. ``rule`` is the code of the broken rule, "" where none is named."""
 
     code = "call-refused"
 
@@ -32,7 +32,7 @@ class CallRefused(Exception):
 
 
 class NotAnswered(Exception):
-    """Nothing that decides came within the client's patience."""
+    """No final answer arrived within ``patience``."""
 
     code = "not-answered"
 
@@ -43,7 +43,7 @@ class NotAnswered(Exception):
 class Client:
     """One visitor of a market, or after :meth:`login` one member.
 
-    ``patience`` is for how many seconds a call is sent again, with the same key, while the server is away or overloaded.
+    ``patience``: for this many seconds a call is sent again, with the same key, while the server is away or overloaded.
     """
 
     def __init__(self, http: httpx.AsyncClient, patience: float = 15) -> None:
@@ -74,7 +74,7 @@ class Client:
         return await self._call("GET", path, {"params": wanted})
 
     async def post(self, path: str, body: Any = None, key: str = "") -> Any:
-        """The same ``key`` again gets the same answer; without one each call is a new wish. Raises CallRefused, NotAnswered."""
+        """The same ``key`` again gets the same answer; without a key each call is a new request. Raises CallRefused, NotAnswered."""
         headers = {"idempotency-key": key or new_id()}
         return await self._call("POST", path, {"json": body, "headers": headers})
 
@@ -115,11 +115,12 @@ NOT_HEARD_YET = frozenset(
         "unknown-sku",
     }
 )
-"""Rules that a service names until it has heard from another of a new organisation or SKU."""
+"""Rules that a service names until it has received the event about a new organisation or SKU."""
 
 
 async def when_heard(call: Callable[[], Awaitable[T]], within: float = 30) -> T:
-    """The answer of a call that follows closely on another service's news: refused as not known (yet), it is made again."""
+    """Call, and call again while the answer is "not known yet", because the event of another service may not have arrived. After
+    ``within`` seconds the refusal is raised."""
     deadline = time.monotonic() + within
     while True:
         try:
@@ -132,7 +133,7 @@ async def when_heard(call: Callable[[], Awaitable[T]], within: float = 30) -> T:
 
 
 async def sign(contract_id: str, buyer: Client, supplier: Client) -> dict[str, Any]:
-    """Take every step that is left, each side its own; the contract as it stands then."""
+    """Take all remaining steps, each as the side whose turn it is. Returns the contract after the last step."""
     contract: dict[str, Any] = await when_heard(lambda: buyer.get(f"/api/contracts/{contract_id}"))
     while contract["waits_for"]:
         side = buyer if contract["waits_for"] == buyer.me["organisation_id"] else supplier

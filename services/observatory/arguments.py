@@ -1,4 +1,4 @@
-"""What routes of the observatory take, those of pages and of the API."""
+"""Parameter types shared by pages and API."""
 
 from typing import Annotated
 

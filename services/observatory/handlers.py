@@ -1,7 +1,8 @@
-"""What the observatory does with what it hears. Handlers only keep prices and mark items; :func:`judge_due` judges them later.
+"""How the observatory handles events. Handlers only keep prices and mark items; :func:`judge_due` judges the items later.
 
-A price that comes by itself is judged at once. After that its item rests, the longer the faster prices come (:func:`rest_after`), and
-what came meanwhile is judged together. What imports bring waits a moment in any case, since tens of thousands come within seconds.
+A single price is judged at once. Then its item is not judged for a while; the pause grows with the rate of new prices
+(:func:`rest_after`), and all prices that came meanwhile are judged together. Imported prices always wait a moment, because tens of
+thousands come within seconds.
 """
 
 import asyncio
@@ -45,13 +46,13 @@ from services.observatory.intake import Item
 from services.observatory.store import Card, Change, Outcome, Snapshot
 
 PAUSE = timedelta(seconds=3)
-"""From the first price that an import brings of an item until it is judged."""
+"""How long an item waits after the first imported price."""
 TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 RECHECK = timedelta(days=1)
 BATCH = 50
-"""Items judged in one transaction."""
+"""The most items judged in one transaction."""
 PRICES = 20_000
-"""Prices judged in one transaction, or those of one item that has more."""
+"""The most prices judged in one transaction; an item with more is judged alone."""
 
 
 reactions = Reactions()
@@ -62,7 +63,7 @@ async def keep_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -
 
 
 async def _keep_contracts(tx: Transaction, events: Sequence[ContractConcluded], *, in_bulk: bool = False) -> None:
-    """Their priced lines replace those of their awards; without any, the award's stand for the contract."""
+    """The priced lines of a contract replace those of its award. If a contract has no priced lines, those of its award count."""
     seen = [intake.of_contract(event) for event in events]
     await store.put_all(tx, seen, tx.now + PAUSE if in_bulk else tx.now, in_bulk=in_bulk)
     unpriced = (event for event, one in zip(events, seen, strict=True) if not one.observations)
@@ -78,7 +79,8 @@ async def keep_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None
 
 
 async def withdraw_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
-    """An offer that ran out was a price in its time; one that its supplier took back, or may not keep, was none."""
+    """The price of an expired offer stays; that of an offer in :data:`TAKEN_BACK` is removed: replaced, withdrawn, or its supplier is
+    suspended."""
     await store.withdraw(tx, [event.offer_id for event in events if event.reason in TAKEN_BACK], tx.now)
 
 
@@ -107,7 +109,7 @@ async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
 
 
 async def keep_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    """Prices of other markets."""
+    """Keep the prices of other markets."""
     told = list(processes_of(events))
     awards = [intake.of_award(award) for process in told for award in process.awards]
     bids = [seen for process in told for seen in intake.of_imported_bids(process)]
@@ -138,7 +140,7 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """An item's assessment, which is not kept yet, and what others must hear of it."""
+    """An item's assessment, which is not stored yet, and the events about it."""
 
     outcome: Outcome
     news: list[Event]
@@ -149,8 +151,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def due_items(tx: Transaction) -> list[Card | Unreadable[str]]:
-    """Those with prices that were not judged yet. An item that failed is among them after a while, or as soon as new prices come, and
-    then alone."""
+    """Items with prices that were not judged yet. An item that failed before is returned after a while, or as soon as new prices come,
+    and then alone."""
     claimed = await store.claim_due(tx, BATCH, PRICES)
     troubled = [each for each in claimed if isinstance(each, Card) and each.trouble]
     return [troubled[0]] if troubled else claimed
@@ -159,8 +161,8 @@ async def due_items(tx: Transaction) -> list[Card | Unreadable[str]]:
 async def judge_due(
     tx: Transaction, claimed: Sequence[Card | Unreadable[str]], rules: ObservatoryRules
 ) -> list[Judged | Unreadable[str]]:
-    """Judge items; nothing is written, and no row is locked. Where some fail, they alone are told of, to be set aside: what is right is
-    judged again. So rows are locked in the order of their keys, as by whoever keeps prices."""
+    """Judge items; nothing is written, and no row is locked. If some items fail, only these are returned, to be set aside; the others are
+    judged again. So the rows are locked later, in the order of their keys, as by the handlers that keep prices."""
     unreadable = [each for each in claimed if isinstance(each, Unreadable)]
     if unreadable or not claimed:
         return [*unreadable]
@@ -171,7 +173,7 @@ async def judge_due(
 async def _judge_apart(
     tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules
 ) -> list[Judged | Unreadable[str]]:
-    """All together, and each by itself where that fails. Raises what is away when the database is."""
+    """Judge all together; if that fails, judge each by itself. If the database is unavailable, its error is raised."""
     try:
         async with tx.savepoint():
             return [*await judge_all(tx, cards, rules)]
@@ -184,7 +186,7 @@ async def _judge_apart(
 
 
 async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> list[Judged]:
-    """By the numbers in force; a changed figure becomes a new version, and an event while it is current."""
+    """Judge by the ``rules`` in force. A changed figure becomes a new version, and an event if it is current."""
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
     standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
@@ -204,7 +206,7 @@ async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRu
 
 
 async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
-    """What somebody else judged meanwhile is left as it is: it may know more prices."""
+    """Store what was found. An item that another process judged meanwhile is left as it is: that process may have known more prices."""
     others = await store.overtaken(tx, (each.outcome.card for each in judged))
     while judged := [each for each in judged if each.item_key not in others]:
         try:
@@ -219,12 +221,12 @@ async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
 
 
 async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
-    """Judge items and keep what was found."""
+    """Judge items and store what was found."""
     await keep_judged(tx, await judge_all(tx, cards, rules))
 
 
 class _Before(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands of an item: its snapshot, the rulings on its prices, and the number of its last version, 0 without one."""
+    """The current snapshot and rulings of an item, and the number of its last version, 0 if it has none."""
 
     snapshot: Snapshot | None
     rulings: dict[str, Ruling]
@@ -232,7 +234,7 @@ class _Before(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """``made`` is of the verdicts of a reference."""
+    """``made``: the verdicts, if there is a reference."""
 
     answer: Reference | NoReference
     current: bool
@@ -248,7 +250,7 @@ def _found(item: Item, seen: Sequence[Observation], today: date, rules: Observat
 def judge(
     item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None = None
 ) -> tuple[Reference | NoReference, bool]:
-    """(the reference for a buyer at ``place``, whether it is current). Without a place: the country most prices are from."""
+    """Returns the reference for a buyer at ``place``, and whether it is current. Without a place: for the country most prices are from."""
     observations = [intake.with_unit_of(item, one) for one in seen]
     at = valued_on(observations, today, rules)
     where = home(observations) if place is None else place
@@ -256,7 +258,7 @@ def judge(
 
 
 def _decide(card: Card, before: _Before, prices: Sequence[Observation], found: _Found, now: datetime) -> Outcome:
-    """A standing figure is looked at again every day, because prices leave the window by themselves, or enter it."""
+    """A current figure is judged again every day, because prices leave the window as time passes, or enter it."""
     key, answer, made = card.item.item_key, found.answer, found.made
     old, version = before.snapshot, before.version + 1
     waits = (made and found.current) or any(one.date > now.date() for one in prices)
@@ -286,15 +288,15 @@ def _decide(card: Card, before: _Before, prices: Sequence[Observation], found: _
 
 
 def _stands(old: Snapshot, stood: dict[str, Ruling], answer: Reference, made: Divided) -> bool:
-    """Whether the snapshot says the same. One without terms, from before verdicts had rows, has them with it; of others, ``stood`` are
-    those."""
+    """Whether the snapshot says the same as the answer. A snapshot without ``terms`` (older release) contains its verdicts; for others
+    they are ``stood``."""
     if old.terms is None:
         return same_snapshot(old.reference, answer)
     return same_figures(old.reference, answer) and same_rulings(made, stood, old.terms)
 
 
 def _news(card: Card, old: Snapshot | None, outcome: Outcome, answer: Reference | NoReference) -> list[Event]:
-    """What others must hear: a current figure they do not know, or that the one they know holds no longer."""
+    """Events for others: a new current figure, or the end of the published one."""
     if card.published and old and not outcome.published:
         reason = answer.reason.message if isinstance(answer, NoReference) else "All its prices are out of date."
         return [ReferencePriceWithdrawn(item_key=card.item.item_key, reference_id=old.reference_id, reason=reason)]

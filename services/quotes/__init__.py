@@ -3,6 +3,6 @@ among participants without names, saying why where it is not the cheapest (docs/
 
 Topics in: ``lonja.accounts`` (who is active), ``lonja.catalogue`` (SKUs), ``lonja.observatory`` (reference prices),
 ``lonja.contracts`` (what became of the choice). Out: ``lonja.quotes``.
-Tables: quote_requests (state, sealed quotes in it), versions (every version of every quote); replicas organisations, skus,
-reference_prices.
+Tables: quote_requests (state), quotes (the latest version of each quote), versions (every version of every quote); replicas
+organisations, skus, reference_prices.
 """

@@ -8,5 +8,6 @@ something in them may have changed, and published only if something has.
 In:  lonja.accounts, lonja.catalogue, lonja.auctions, lonja.pools, lonja.contracts, lonja.transparency
 Out: lonja.recommender: RecommendationsMade, ModelTrained
 Tables: suppliers, offers, skus, awards, opportunities (copies); lists, invitees, dismissals, trainings, work;
+changes (openings that opened or closed and wait to be handled), trades (suppliers by the beginning of a declared category);
 interest, co_purchases (Faust views, rebuilt by `lonja rebuild`)
 """

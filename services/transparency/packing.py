@@ -1,4 +1,4 @@
-"""What imports tell, in packs: events of many processes, or of many organisations, of one bucket each (:mod:`events.imports`)."""
+"""Packs: events that hold many processes or organisations of one bucket (:mod:`events.imports`)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -16,13 +16,13 @@ from services.transparency.ocds.candidates import LARGEST, Fact
 
 T = TypeVar("T")
 PACK = 300_000
-"""Bytes of what a pack holds, where it holds more than one thing."""
+"""The most bytes of a pack that holds more than one item."""
 Telling = tuple[type[Event], str, bytes]
-"""An event of a kind, for a bucket, as JSON."""
+"""The class of an event, its bucket, and the event as JSON."""
 
 
 class _Process(msgspec.Struct, frozen=True):
-    """:class:`events.imports.ImportedProcess` as JSON, of facts that are JSON already."""
+    """A :class:`events.imports.ImportedProcess`, made of facts that are JSON already."""
 
     process_id: str
     tender: msgspec.Raw | None
@@ -33,14 +33,14 @@ class _Process(msgspec.Struct, frozen=True):
 
 
 class _Processes(msgspec.Struct, frozen=True):
-    """:class:`ProcessImported` as JSON, as well."""
+    """A :class:`ProcessImported`, made of JSON in the same way."""
 
     bucket: str
     processes: list[_Process]
 
 
 class _Organisations(msgspec.Struct, frozen=True):
-    """:class:`OrganisationImported` as JSON, as well."""
+    """An :class:`OrganisationImported`, made of JSON in the same way."""
 
     bucket: str
     organisations: list[msgspec.Raw]
@@ -56,7 +56,7 @@ def packs_of_processes(facts: Iterable[Fact]) -> Iterator[Telling]:
 
 
 def processes_imported(bucket: str, pack: Iterable[tuple[str, Sequence[Fact]]]) -> bytes:
-    """Of the facts of each process (its id) the event as JSON."""
+    """The event as JSON, from the facts of each process (its id comes first)."""
     return msgspec.json.encode(_Processes(bucket, [_process(process_id, facts) for process_id, facts in pack]))
 
 
@@ -77,7 +77,7 @@ def packs_of_organisations(organisations: Iterable[OrganisationRegistered]) -> I
 
 
 def _packed(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]:
-    """Of (bucket, size, thing) the packs of each bucket, in the order of its things."""
+    """Groups (bucket, size, item) into packs per bucket, in order."""
     open_: dict[str, tuple[int, list[T]]] = {}
     for bucket, size, thing in told:
         before, pack = open_.get(bucket, (0, []))
@@ -91,7 +91,7 @@ def _packed(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]
 
 
 def _portions(facts: Iterable[Fact]) -> Iterator[tuple[str, list[Fact]]]:
-    """The facts of each process together, in as many portions as their size needs."""
+    """The facts of each process, in one portion, or in several if they are large."""
     by_process: dict[str, list[Fact]] = {}
     for fact in facts:
         by_process.setdefault(fact.process_id, []).append(fact)

@@ -241,7 +241,7 @@ async def test_a_contract_in_hand_is_carried_out_through_both_and_counts_once_in
     work, beside = upgraded.work, upgraded.warned
     async with beside.new.market.browser(work.buyer) as browser:
         page = (await browser.get(f"/contracts/{work.contract_id}/execution")).text
-    assert "Paper for the term" in page and "told of delivery 1 on order 1" in page and 'id="assess-1"' in page
+    assert "Paper for the term" in page and "reported delivery 1 on order 1" in page and 'id="assess-1"' in page
     assert (await work.assess({"1": "60", "2": "3"}, reasons="Wet"))[0] == 201
     await beside.record(**{"concluded": 1, "deliveries-partly": 1, "orders-on-time": 0})
     work.town = beside.new

@@ -63,7 +63,7 @@ async def test_a_part_that_somebody_asked_to_end_did_not_crash_and_is_started_ag
     await until(lambda: "on" in (tmp_path / "logs/part.log").read_text())
     os.kill(first, signal.SIGTERM)
     await until(lambda: read_state(tmp_path)["part"]["pid"] != first)
-    assert any("part ended in good order" in line for line in said)
+    assert any("part stopped normally" in line for line in said)
     assert not any("CRASH" in line for line in said)
     await keeper.stop()
 

@@ -24,7 +24,7 @@ class NotOverYet(RuleBroken):
 
 
 class LogIncomplete(RuleBroken):
-    """The bids given are not those the state was built from: no winner is named on such grounds."""
+    """The bids given are not those the state was built from, so no winner can be named."""
 
     code = "log-incomplete"
 
@@ -32,7 +32,7 @@ class LogIncomplete(RuleBroken):
 def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[list[BidDisclosed], AuctionClosed]:
     """Each participant's standing bid, the best first, then the result; an auction without one is unsuccessful.
 
-    ``log`` has accepted bids; those that stand suffice. The close is dated with the effective end, not with ``now``. Raises
+    ``log`` needs only the standing accepted bids. The date of the close is the effective end, not ``now``. Raises
     AlreadyClosed, NotOverYet (the settle window, and turns still to come, included) and LogIncomplete.
     """
     if state.closed:
@@ -89,7 +89,7 @@ def _priced(line: Line, amount: Money) -> Line:
 
 
 def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
-    """By score, then the earlier bid. What was deleted does not stand."""
+    """The standing bids, sorted by score and then by time. Deleted bids are left out."""
     opened = state.opened
     logged = {event.sequence: verdict for verdict in log if (event := verdict.accepted)}
     places = ranking(state)

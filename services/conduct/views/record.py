@@ -20,11 +20,12 @@ from services.conduct.store import record, replicas, sanctions
 from services.conduct.store.replicas import Mention
 
 PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
-"""Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
+"""Where everybody can read about the process that a contract came from. Before a purchase is signed, only its parties can read about
+it."""
 
 
 class Mentioned(msgspec.Struct, kw_only=True):
-    """A contract in the record. ``link`` is the contract where the reader may see it, else the process it came from, or ""."""
+    """A contract in the record. ``link`` leads to the contract if the reader may see it, else to the process it came from, or is ""."""
 
     contract_id: str
     title: str
@@ -52,7 +53,7 @@ class Suspended(msgspec.Struct, kw_only=True):
 class SideRecord(msgspec.Struct, kw_only=True):
     """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first.
     ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
-    and payments on time or late, disputes by their end. Nothing is counted further than 1,000: of the kinds in ``more`` there is more."""
+    and payments on time or late, disputes by their end. Counts stop at 1,000; ``more`` lists the kinds that have more."""
 
     side: Party
     counts: dict[Kind, int]
@@ -62,7 +63,7 @@ class SideRecord(msgspec.Struct, kw_only=True):
 
 
 class RecordView(msgspec.Struct, kw_only=True):
-    """``sides`` are those the organisation acts on; ``sanctions`` are its latest."""
+    """``sides`` are those on which the organisation acts; ``sanctions`` are its latest suspensions."""
 
     organisation_id: str
     name: str
@@ -71,7 +72,7 @@ class RecordView(msgspec.Struct, kw_only=True):
 
 
 def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | None) -> Mentioned:
-    """As the record of the contract's ``side`` names it."""
+    """The contract as the record of ``side`` shows it."""
     insider = reader is not None and (
         reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
     )
@@ -93,7 +94,7 @@ def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | Non
 
 
 async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
-    """``shown`` contracts of a kind, and suspensions, at most, the latest; the counts are of all. Raises Missing."""
+    """At most ``shown`` contracts per kind and ``shown`` suspensions, latest first; counts include all. Raises Missing."""
     organisation_id, now = clean(organisation_id), ground.clock()
     async with ground.database.pool.acquire() as db:
         organisation = await replicas.organisations.get(db, organisation_id)

@@ -22,7 +22,7 @@ COMPETED: Mapping[str, str] = {"price": "The price", "quantity": "The quantity",
 
 
 class CompetedNotChangeable(RuleBroken):
-    """Price, quantity and item were competed."""
+    """Price, quantity and item were fixed by the competition and cannot change."""
 
     code = "competed-not-changeable"
 

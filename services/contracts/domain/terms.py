@@ -1,6 +1,6 @@
 """What a draft says besides its lines: terms the buyer writes and a protocol of disagreement may change (docs/rules.md section 4).
 
-Price, quantity and item are no terms: they were competed, and nobody changes them afterwards.
+Price, quantity and item are no terms: they were fixed by the competition, and nobody changes them afterwards.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The history of a contract that is carried out, a sentence for each thing that happened, in the reader's language."""
+"""The history of a contract that is carried out, one sentence per event, in the reader's language."""
 
 from events.codec import Event
 from events.contracts import (
@@ -27,7 +27,7 @@ GROUNDS = {
     "acceptance-overdue": "the answer to a delivery is overdue",
     "payment-overdue": "a payment is overdue",
 }
-"""Of an ending."""
+"""The ground of an ending, in words."""
 OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "refused"}
 SIDES = {"buyer": "The buyer", "supplier": "The supplier"}
 BY = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}
@@ -36,19 +36,19 @@ WHAT = {"stands": "stands", "set-aside": "is set aside"}
 
 
 def told(event: Event) -> str:
-    """A line of the history; "" for what another line tells."""
+    """A line of the history; "" if another line tells this event."""
     match event:
         case OrderPlaced():
             return gettext("The buyer placed order %(number)s", number=event.order)
         case DeliveryReported():
             if event.late:
                 return gettext(
-                    "The supplier told of delivery %(delivery)s on order %(order)s, late",
+                    "The supplier reported delivery %(delivery)s on order %(order)s, late",
                     delivery=event.delivery,
                     order=event.order,
                 )
             return gettext(
-                "The supplier told of delivery %(delivery)s on order %(order)s",
+                "The supplier reported delivery %(delivery)s on order %(order)s",
                 delivery=event.delivery,
                 order=event.order,
             )
@@ -70,9 +70,7 @@ def told(event: Event) -> str:
         case InvoiceSettled():
             if event.by == "supplier":
                 return gettext("The supplier has the money of invoice %(number)s", number=event.invoice)
-            return gettext(
-                "By the end of a dispute the supplier has the money of invoice %(number)s", number=event.invoice
-            )
+            return gettext("The dispute ended: invoice %(number)s is paid", number=event.invoice)
         case ExecutionWithdrawn():
             thing = thing_of(event.about, event.number)
             if event.by == "dispute":

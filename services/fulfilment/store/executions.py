@@ -24,7 +24,7 @@ from services.fulfilment.store.decoded import StoredExecution, decode
 from services.fulfilment.store.rows import Row
 
 PARTS_ON_LOOP = 150
-"""Orders, deliveries, invoices and disputes that are encoded where everybody waits for it."""
+"""With at most this many orders, deliveries, invoices and disputes a state is encoded on the event loop, else in a thread."""
 _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
     select coalesce(jsonb_agg(case when jsonb_typeof(dispute->'said') = 'array' then jsonb_set(
         dispute || '{"explanation": ""}', '{said}', (
@@ -34,11 +34,11 @@ _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(
         )) else dispute end order by number), '[]')
     from jsonb_array_elements(state->'disputes') with ordinality as each (dispute, number)
     )) else state end)::text"""
-"""For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
-is, and costs itself alone when it is read."""
+"""For lists: of the words of a dispute only the first 1,000 characters of its opening. A state in an unknown form is returned unchanged;
+if it cannot be read, only that row is left out."""
 _LISTED = "state - '{orders,deliveries,invoices}'::text[] || '{\"lines\": []}'"
 _DISPUTES = f"case when jsonb_typeof(state) = 'object' then {_LISTED} else state end"
-"""Without what was ordered, delivered and invoiced, which may be megabytes."""
+"""The state without orders, deliveries, invoices and lines, which may be megabytes."""
 
 
 OVER = ("closed", "terminated")
@@ -46,9 +46,9 @@ _OVER = "state->>'status' = '{}'"
 
 
 class ExecutionRow(Row, table=True):
-    """``state`` is the domain's execution. ``due_at`` is when the clock has to look again; ``buyer_waits`` that something is for the
-    buyer to do, ``disputed_at`` the deadline of the first open dispute. ``agenda`` is what is due, where it is that of the ``version``:
-    a former release leaves it as it is."""
+    """``state`` is the domain's execution. ``due_at`` is when the timer must look at it again. ``buyer_waits``: the buyer has a
+    duty; ``supplier_waits``: the supplier has one. ``disputed_at`` is the earliest deadline of an open dispute. ``agenda`` lists what is
+    due; it is valid only if ``agenda_of`` equals ``version``, because a former release does not update it."""
 
     __tablename__ = "executions"
     __table_args__ = (
@@ -83,7 +83,7 @@ class ExecutionRow(Row, table=True):
 
 
 class HappenedRow(Row, table=True):
-    """What happened while a contract was carried out, in order; ``member_name`` is whoever did it, "" for the clock."""
+    """What happened while a contract was carried out, in order; ``member_name`` is the member who did it, "" for the timer."""
 
     __tablename__ = "execution_events"
 
@@ -118,8 +118,7 @@ get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
 async def waiting(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
-    """Those in which something is for the organisation to do, the oldest deadline of the clock first. Executions are read only
-    where there is no agenda of them yet."""
+    """Contracts on which the organisation has a duty, earliest deadline first. A state is read only if no valid agenda is stored."""
     waits = " union ".join(
         f"(select contract_id, due_at from fulfilment.executions where {side}_id = $1 and {side}_waits"
         " order by due_at, contract_id limit $2)"
@@ -155,8 +154,8 @@ async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
 async def save(
     tx: Transaction, kept: StoredExecution, execution: Execution, happened: Sequence[tuple[Event, str]] = ()
 ) -> None:
-    """What has become of ``kept``, which is of the version that was read; with it what happened to it now and who did it ("": the
-    clock). Raises Outdated."""
+    """Store the execution in place of ``kept``; add what happened and who did it ("": the timer) to the history. Raises Outdated if
+    the stored version is no longer that of ``kept``."""
     due = agenda(execution)
     values = {
         "contract_id": execution.contract_id,
@@ -215,7 +214,7 @@ async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) 
 
 
 async def happened(db: Reader, contract_id: str, most: int) -> int:
-    """How long the history is, or one more than ``most`` where it is longer."""
+    """The number of entries in the history, or ``most`` + 1 if there are more than ``most``."""
     return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 
 

@@ -10,7 +10,7 @@ from services.transparency.ocds.tolerance import NotUnderstood, read_date
 
 
 def in_order(releases: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """By date, those without a readable one first; equal dates keep their order."""
+    """Sorted by date. Releases without a readable date come first; releases of equal dates keep their order."""
     unheard = NotUnderstood()
 
     def instant(release: Mapping[str, Any]) -> str:
@@ -31,11 +31,11 @@ def merge(releases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 class _Object(dict[str, Any]):
-    """An object that belongs to the merge, and is changed in place; what was read never is."""
+    """A copy that merging may change; input objects are never changed."""
 
 
 class _Things:
-    """A list of things with ids that belongs to the merge, by id as text, in the order of the list."""
+    """A copy of a list of objects with ids that merging may change: by id as text, in the order of the list."""
 
     def __init__(self, listed: Sequence[Mapping[str, Any]]) -> None:
         self.by_id = {str(one["id"]): one for one in listed}
@@ -72,7 +72,7 @@ def _value(old: Any, new: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What belongs to the merge as objects and lists again; the rest as it was read."""
+    """Turns the copies back into plain objects and lists; any other value is returned as it was read."""
     if isinstance(value, _Object):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, _Things):
@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
 
 
 def _have_ids(values: Sequence[Any]) -> bool:
-    """Every element is an object with an id of its own; a list that repeats one is a whole and replaces a whole."""
+    """Whether every element is an object with a different id. A list that repeats an id is replaced as a whole."""
     if not values or not all(isinstance(one, Mapping) and one.get("id") not in (None, "") for one in values):
         return False
     return len({str(one["id"]) for one in values}) == len(values)
@@ -91,7 +91,7 @@ _VERSION = frozenset({"releaseDate", "releaseID", "releaseTag", "value"})
 
 
 def latest(value: Any) -> Any:
-    """Rebuild a compiled release from a versioned one: of each field's versions the last by release date."""
+    """Rebuild a compiled release from a versioned one: the last version of each field, by release date."""
     if isinstance(value, Mapping):
         return {key: found for key, one in value.items() if (found := latest(one)) is not None}
     if isinstance(value, list):

@@ -108,7 +108,7 @@ async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
     await work.deliver()
     assert await listed(work.buyer, "Accept or refuse delivery 1")
     _, text = await seen(town, work.buyer, f"/contracts/{work.contract_id}/execution")
-    late, told = "Order 1 was not delivered in time by the supplier", "told of delivery 1 on order 1, late"
+    late, told = "Order 1 was not delivered in time by the supplier", "reported delivery 1 on order 1, late"
     assert f"{late}\n" in text or f"{late}</li>" in text
     assert told in text and "Supplier 1&#39;s member" in text.partition(told)[2][:80]
 
