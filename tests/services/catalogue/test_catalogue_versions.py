@@ -3,11 +3,11 @@
 import asyncio
 
 import httpx
-from tests.services.catalogue.stall import Stall, a_card
 
 from events.catalogue import SkuArchived
 from services.catalogue.handlers.skus import publish
 from tests.market import Market
+from tests.services.catalogue.market_builders import Stall, a_card
 
 
 async def until_waiting(market: Market, many: int) -> None:
