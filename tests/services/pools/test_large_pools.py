@@ -20,10 +20,12 @@ from services.pools.domain import pool as domain
 from services.pools.domain.pool import DEMANDS_SHOWN, MEMBERS_SHOWN, Stage
 from services.pools.pages.pool import LINES_SHOWN
 from tests.market import Market
-from tests.services.pools.test_pools_lifecycle import DEADLINE, MOSCOW, NOW, PAPER, opening, terms
+from tests.services.pools.test_pools_lifecycle import MOSCOW, NOW, PAPER, opening, terms
 from tests.services.pools.test_pools_service import a_buyer
 
 MEMBERS, LINES = 60, 25
+ENDS = NOW + timedelta(days=36_500)
+"""A market on a real clock has timers that end an enrolment of the past."""
 BYTES = 1_000
 """Of what an answer says of one member's part of one line, at most, and of the rest of a member or line."""
 
@@ -35,7 +37,7 @@ def a_large_pool(members: int, lines: int, wanted: int | None = None, lead: str 
         for number in range(lines)
     )
     (opened,) = opening(terms(lines=sold, lead_id=lead, pool_id=new_id()))
-    pool = apply(None, opened)
+    pool = apply(None, msgspec.structs.replace(opened, enrolment_ends_at=ENDS))
     told = {}
     for number in range(members):
         member_id = last if last and number == members - 1 else f"org-{members - number:04}"
@@ -104,7 +106,7 @@ async def kept(market: Market, pool: Pool) -> str:
     async with market.ground.database.transaction("pools") as tx:
         before = await store.lock(tx, pool.opened.pool_id)
         after = store.StoredPool(pool=pool, opened_at=NOW, version=before.version if before else 0)
-        await store.save(tx, after, None if pool.allocated else DEADLINE, [])
+        await store.save(tx, after, None if pool.allocated else ENDS, [])
     return pool.opened.pool_id
 
 
