@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from catalogue.rules import KeyReused
+from infra.running import Outdated
 
 A = TypeVar("A")
 LONGEST_KEY = 200
@@ -76,13 +77,15 @@ async def once(
     yield first
     if not first.answered:
         return
-    await db.execute(
-        f"insert into {service}.requests (request_key, answer, caller, body_digest) values ($1, $2, $3, $4)",
+    stored = await db.execute(
+        f"insert into {service}.requests (request_key, answer, caller, body_digest) values ($1, $2, $3, $4) on conflict do nothing",
         name,
         first.answer.encode() if isinstance(first.answer, str) else msgspec.json.encode(first.answer),
         caller,
         digest,
     )
+    if stored == "INSERT 0 0":  # a process of the former release, where another service takes this request, was faster
+        raise Outdated(f"{service} has answered a repeat of this request meanwhile")
 
 
 def _told(body: object) -> bytes:

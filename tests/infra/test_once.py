@@ -11,6 +11,7 @@ from catalogue.rules import KeyReused
 from infra.clock import system_clock
 from infra.database import Database, schema_of
 from infra.embedded import Servers
+from infra.running import Outdated
 from tests.market import empty_database
 
 
@@ -96,6 +97,18 @@ async def test_what_set_no_answer_may_be_asked_again_with_other_content(desk: De
 async def test_the_former_releases_rows_answer_their_key_whatever_the_body(desk: Desk) -> None:
     await desk.database.pool.execute("insert into probe.requests (request_key, answer) values ('ask/me/k', '7')")
     assert await desk.ask("k", "anything") == 7
+
+
+async def test_a_repeat_that_another_service_answered_meanwhile_changes_nothing(desk: Desk) -> None:
+    row = "insert into probe.requests (request_key, answer) values ('ask/me/k', '7')"
+    with pytest.raises(Outdated):
+        async with (
+            desk.database.transaction("probe") as tx,
+            tx.once("ask", "k", caller="me", body="b", answer=int) as once,
+        ):
+            await desk.database.pool.execute(row)
+            once.answer = 8
+    assert await desk.ask("k") == 7
 
 
 async def test_bodies_are_kept_as_digests_that_only_this_installation_can_make(desk: Desk) -> None:
