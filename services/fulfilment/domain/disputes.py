@@ -256,7 +256,7 @@ def _the_open(execution: Execution, number: int) -> Dispute:
     dispute = execution.disputes[number - 1]
     if not dispute.open:
         raise DisputeOver(
-            f"The dispute {number} ended: {dispute.how}, {dispute.outcome}.",
+            f"The dispute {number} has ended already.",
             number=number,
             how=dispute.how,
             outcome=dispute.outcome,

@@ -225,7 +225,7 @@ class _Reading:
             kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
             currency=read_currency(self.text("currency"), self.column("currency"), self.ledger),
             language=read_choice(self.text("language"), self.column("language"), vocabulary.language, self.ledger),
-            place=self.place("buyer"),
+            place=self.place("buyer", self.ledger),
         )
 
     def text(self, field: str) -> str:
@@ -279,10 +279,11 @@ class _Reading:
             roles=(role,),
             scheme=scheme,
             identifier=number,
-            place=self.place(role),
+            # The buyer's is read with the words of the row, too: what is not understood of it counts once.
+            place=self.place(role, NotUnderstood() if role == "buyer" else self.ledger),
         )
 
-    def place(self, role: str) -> Place:
+    def place(self, role: str, ledger: NotUnderstood) -> Place:
         country = vocabulary.country(self.text("country")) if role == "buyer" else None
         known = country or vocabulary.country(self.text("country")) or ""
         written = self.text(f"{role}_region")
@@ -290,7 +291,7 @@ class _Reading:
         if written and region is None and known:
             region = self.table.region_code(known, written)
             if region is None:
-                self.ledger.add(f"{self.column(f'{role}_region')}: no ISO 3166-2 code found", written)
+                ledger.add(f"{self.column(f'{role}_region')}: no ISO 3166-2 code found", written)
         if region and country is None:
             country = region[:2]
         place = Place(
@@ -298,9 +299,9 @@ class _Reading:
             region=region,
             locality=self.text(f"{role}_locality") or (None if region else written or None),
         )
-        return self._point(place) if role == "buyer" else place
+        return self._point(place, ledger) if role == "buyer" else place
 
-    def _point(self, place: Place) -> Place:
+    def _point(self, place: Place, ledger: NotUnderstood) -> Place:
         latitude, longitude = self.text("latitude"), self.text("longitude")
         at = ("latitude", "longitude")
         if coordinates := self.text("coordinates"):
@@ -308,12 +309,12 @@ class _Reading:
             at = ("coordinates", "coordinates")
         if not latitude or not longitude:
             return place
-        north = read_decimal(latitude, self.column(at[0]), self.ledger, ".")
-        east = read_decimal(longitude, self.column(at[1]), self.ledger, ".")
+        north = read_decimal(latitude, self.column(at[0]), ledger, ".")
+        east = read_decimal(longitude, self.column(at[1]), ledger, ".")
         if north is None or east is None:
             return place
         if abs(north) > 90 or abs(east) > 180:
-            self.ledger.add(f"{self.column(at[0])}: not on the earth", f"{north},{east}")
+            ledger.add(f"{self.column(at[0])}: not on the earth", f"{north},{east}")
             return place
         return msgspec.structs.replace(place, latitude=float(north), longitude=float(east))
 

@@ -513,3 +513,11 @@ def test_sign_and_currency_of_a_price_are_read_or_the_row_is_refused(
         assert (one.column, one.reason.partition(": ")[0]) == ("price", found)
     else:
         assert one.contracts[0].lines[0].unit_price == Decimal(found)
+
+
+def test_a_region_that_is_none_counts_once_for_each_party(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+    columns = 'buyer = "Comprador"\nbuyer_region = "Region"\nsupplier_region = "Region"\n[constants]'
+    mapping = load_mapping(publish(MAPPING.replace("[constants]", columns), "m.toml"))
+    content = f"{HEADER};Comprador;Region\n{ROW};Escuela;Nowhere\n"
+    assert not isinstance(results(publish(content, "f.csv"), mapping, ledger)[0], RowRefused)
+    assert dict(ledger.kinds) == {"Region: no ISO 3166-2 code found": 2}
