@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from infra import roles
+from infra.away import is_locked
 from infra.running import TablesBehind
 
 if TYPE_CHECKING:
@@ -29,7 +30,16 @@ ONE_AT_A_TIME = "pg_try_advisory_lock(hashtextextended('lonja/migrating', 0))"
 whoever waits inside a statement is waited for by such an index."""
 WAIT = 0.1
 """Seconds between two tries."""
+TRIES, PAUSE = 12, 5.0
+"""How often a change of tables is tried that a transaction keeps waiting, and the seconds between: while it waits, everybody behind it
+waits too, so it gives up soon and lets them pass."""
 AHEAD = "the tables of {} are of a newer release, which this one works with: they stay as they are"
+
+
+class TablesHeld(Exception):
+    """A transaction has the tables that change, and does not end."""
+
+    code = "tables-held"
 
 
 def folder(name: str) -> Path:
@@ -86,7 +96,7 @@ def newest_revision(name: str) -> str:
 
 async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
     """Bring the service's schema to the newest revision. Processes that start together wait for one another. A schema that a newer
-    release has brought further stays as it is."""
+    release has brought further stays as it is. Raises TablesHeld."""
     from alembic import command
     from alembic.migration import MigrationContext
 
@@ -101,7 +111,32 @@ async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
             return
         command.upgrade(config, "head")
 
-    await _run(engine, name, metadata, to_the_newest)
+    for _ in range(TRIES):
+        try:
+            return await _run(engine, name, metadata, to_the_newest)
+        except Exception as error:
+            if not is_locked(error):
+                raise
+            holders = await _holders(engine)
+            log.warning("the tables of %s wait for other transactions (%s)", name, holders)
+        await asyncio.sleep(PAUSE)
+    raise TablesHeld(
+        f"the tables of {name} could not be changed, because a transaction has them ({holders}): let it end, or end it with"
+        " `select pg_terminate_backend(<pid>)`; then do this again. What was changed before stays, and nothing is lost"
+    )
+
+
+async def _holders(engine: AsyncEngine) -> str:
+    """The three transactions that began first, by their process ids."""
+    from sqlalchemy import text
+
+    asked = (
+        "select pid, usename, application_name, date_trunc('second', clock_timestamp() - xact_start)::text as age from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null order by xact_start limit 3"
+    )
+    async with engine.connect() as connection:
+        found = (await connection.execute(text(asked))).all()
+    return "; ".join(f"pid {pid}, {' '.join((user or '', what)).strip()}, for {age}" for pid, user, what, age in found)
 
 
 async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:
