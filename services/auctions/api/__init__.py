@@ -24,13 +24,13 @@ from infra.web import (
     MemberVisit,
     PageNumber,
     PathId,
-    Short,
     Words,
     allow,
     clean,
 )
-from infra.web.arguments import CategoryCode
+from infra.web.arguments import CategoryCode, Region
 from infra.web.errors import NotFound
+from infra.web.filters import category_in, region_in
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi, on_blocked
 from services.auctions.board import Boards
@@ -139,14 +139,14 @@ class AuctionsApi(Controller):
         ground: FromGround,
         status: FromQuery[Literal["", "open", "closed"]] = "",
         category: CategoryCode = "",
-        region: Short = "",
+        region: Region = "",
         q: Words = "",
         page: PageNumber = 1,
     ) -> AuctionPage:
         """Running ones by the end that is nearest, then closed ones, the latest first. ``category`` is the beginning of a code, ``region``
         ISO 3166-2 or a country, ``q`` words of the title or the buyer's name, or their beginnings."""
         now = ground.clock()
-        wanted = Filter(status=clean(status), category=clean(category), region=clean(region), q=clean(q))
+        wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
         found = await listed(ground, wanted, now, page)
         return AuctionPage(
             total=found.total,

@@ -32,6 +32,7 @@ from infra.web import (
     read_form,
     whole,
 )
+from infra.web.filters import read_filters
 from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
@@ -59,15 +60,16 @@ class AuctionPages(Controller):
         q: Words = "",
         number: PageNumber = 1,
     ) -> Template:
-        wanted = Filter(
-            status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
-        )
+        asked, errors = read_filters(category=category, region=region)
+        wanted = Filter(status="" if status == "all" else clean(status), q=clean(q), **asked)
         now = ground.clock()
         found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(ground, wanted, now, each))
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,
             "auctions/list.html",
+            status_code=422 if errors else 200,
+            errors=errors,
             rows=[(each, status_of(each.state, each.over, now)) for each in found.rows],
             found=found,
             number=number,

@@ -49,6 +49,7 @@ from infra.web import (
     text_in,
     whole,
 )
+from infra.web.filters import read_filters
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
@@ -97,7 +98,8 @@ class RequestPages(Controller):
         user: Principal | None = request.scope.get("user")
         buyer = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
         own = buyer if mine else ""
-        wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
+        asked, errors = read_filters(category=category, region=region)
+        wanted = Wanted(group=group, words=clean(q), buyer_id=own, **asked)
         async with ground.database.transaction("quotes") as tx:
             found, number, last = await leaf(
                 request,
@@ -110,6 +112,8 @@ class RequestPages(Controller):
         return page(
             request,
             "quotes/list.html",
+            status_code=422 if errors else 200,
+            errors=errors,
             found=found,
             waiting=waiting,
             number=number,
