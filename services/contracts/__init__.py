@@ -6,5 +6,5 @@ Topics in: ``lonja.accounts`` (registered, state changed), ``lonja.catalogue`` (
 ``lonja.contracts`` (concluded: it is to be carried out, by fulfilment; ended, disputes about refusals decided: who is in breach, for
 conduct). Out: ``lonja.contracts``.
 Tables: deals (state), contracts (one for each supplier asked, for lists and pages), refusals (that may be
-disputed); replicas: organisations, skus, auctions, bids, pools, purchase_requests, carried_out.
+disputed); replicas: organisations, skus, auctions, bids, pools, purchase_requests, purchases_answered, carried_out.
 """

@@ -15,6 +15,7 @@ from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
+from infra.reading import Unreadable
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
     PUBLIC,
@@ -180,7 +181,8 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
-        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
+        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it. A position is left out
+        while what stands there cannot be read."""
         await existing(ground, auction_id)
         log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
         return [
@@ -188,6 +190,7 @@ class AuctionsApi(Controller):
             if isinstance(event, BidAccepted)
             else PublicRefusal(position=position, event=event)
             for position, event in log
+            if not isinstance(event, Unreadable)
         ]
 
     @post(opt=allow(BUYER_OFFICER))

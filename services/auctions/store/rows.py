@@ -33,6 +33,8 @@ INSTANT = DateTime(timezone=True)
 OVER = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
 """What lists are searched by."""
+WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
+"""What past contracts are searched by."""
 
 
 class AuctionRow(Row, table=True):
@@ -217,7 +219,10 @@ class PastContractRow(Row, table=True):
     """A contract that lines can be taken from, or a price: concluded here, or imported with a SKU. ``body`` is its event."""
 
     __tablename__ = "past_contracts"
-    __table_args__ = (Index("ix_past_contracts_buyer", "buyer_id", "signed_at"),)
+    __table_args__ = (
+        Index("ix_past_contracts_buyer", "buyer_id", "signed_at"),
+        Index("ix_past_contracts_words", text(WORDS_OF_TITLE), **OF_WORDS),
+    )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     buyer_id: str = Field(sa_type=Text)

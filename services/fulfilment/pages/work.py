@@ -8,10 +8,11 @@ from markupsafe import escape
 
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
+from infra.reading import Unreadable
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
 from infra.web.forms import Filled
-from infra.web.languages import pgettext
+from infra.web.languages import gettext, pgettext
 from services.fulfilment.domain.disputes import WORDS, may_dispute
 from services.fulfilment.domain.duties import Duty, duties
 from services.fulfilment.domain.endings import grounds
@@ -32,7 +33,7 @@ from services.fulfilment.handlers import PARTY_ROLES
 from services.fulfilment.pages import parts
 from services.fulfilment.pages.history import GROUNDS, OUTCOMES, told
 from services.fulfilment.store import executions, replicas
-from services.fulfilment.store.executions import Waiting
+from services.fulfilment.store.executions import Happened, Waiting
 from services.fulfilment.views.execution import insider, readable, summary
 
 AT_MOST = 50
@@ -154,15 +155,22 @@ async def section(
         "outcomes": OUTCOMES,
         "today": execution.calendar.local(now).date().isoformat(),
         "now": now,
-        "history": [
-            (each.at, told(each.event), each.member_name if inside else "")
-            for each in history[:OF_HISTORY]
-            if told(each.event)
-        ],
+        "history": [line for each in history[:OF_HISTORY] if (line := _line(each, inside))[1]],
         "number": number,
         "pages": pages,
         "more": len(history) > OF_HISTORY and number < PAGES,
     }
+
+
+def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | None, str, str]:
+    """When, what and who; nothing is said of what another line tells. A newer release may have written what no word here is for."""
+    if isinstance(each, Unreadable):
+        return None, gettext("This line cannot be read just now."), ""
+    try:
+        said = told(each.event)
+    except KeyError:
+        said = gettext("This line cannot be read just now.")
+    return each.at, said, each.member_name if inside else ""
 
 
 def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:

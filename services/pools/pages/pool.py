@@ -21,6 +21,7 @@ from events.pools import Allocation, Demand, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.listing import PAGES, last_page
+from infra.reading import Unreadable
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
     BLANK,
@@ -180,7 +181,8 @@ async def _page(
     log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=before)
     if before and not log:
         leafed(request, number, last_page(await store.happened(tx, pool_id, before), SHOWN_OF_LOG))
-    named = await store.organisations.names(await tx.raw(), {each.member_id for each in log if each.member_id})
+    told = (each.member_id for each in log if not isinstance(each, Unreadable) and each.member_id)
+    named = await store.organisations.names(await tx.raw(), set(told))
     me = await store.organisations.get(await tx.raw(), reader) if reader else None
     mine = pool.mine
     former = mine or (await store.former_enrolment(tx, pool_id, me.organisation_id) if me else None)
