@@ -25,7 +25,8 @@ organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 
 
-_UNANSWERED = "not exists (select from contracts.purchases_answered a where a.process_id = {})"
+_UNANSWERED = "(select true from contracts.purchases_answered a where a.process_id = {}) is null"
+"""Looked up for each row, and never read as a whole, however many were answered."""
 
 
 async def put_request(tx: Transaction, event: PurchaseWaits) -> None:

@@ -44,9 +44,14 @@ async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
 
 
 async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
+    """One that was not published yet is kept as archived: what is told late of it changes nothing."""
+    skus_of = {event.offer_id: event.sku_id for event in events}
     await (await tx.raw()).execute(
-        "update purchases.offers set archived = true where offer_id = any($1::text[])",
-        [event.offer_id for event in events],
+        "insert into purchases.offers (offer_id, sku_id, archived, body)"
+        " select id, sku_id, true, '{}' from unnest($1::text[], $2::text[]) as told (id, sku_id)"
+        " on conflict (offer_id) do update set archived = true",
+        list(skus_of),
+        list(skus_of.values()),
     )
 
 
