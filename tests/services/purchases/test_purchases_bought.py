@@ -182,7 +182,7 @@ async def test_an_offer_that_cannot_be_read_costs_itself_alone(town: Town) -> No
         only_a_newer_release_reads(town.market, "purchases.offers", key, "body.regions"),
         town.market.client(town.school) as client,
     ):
-        await lists(client, f"/contracts/purchases/new?offer_id={whole.offer_id}")
+        await lists(client, f"/contracts/purchases/new?offer={whole.offer_id}")
         answer = await client.post(PURCHASES, json={"offer_id": strange.offer_id, "quantity": "100"})
         assert (answer.status_code, answer.json()["rule"]) == (503, "unreadable-row")
         assert strange.offer_id in in_health("purchases.offers").detail
