@@ -17,6 +17,7 @@ from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.places import delivered_to
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
@@ -28,6 +29,7 @@ from infra.web import (
     PageNumber,
     PathId,
     PathNumber,
+    Short,
     Visit,
     allow,
     beside,
@@ -49,13 +51,14 @@ from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind,
 from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import About, Execution, Outcome
+from services.fulfilment.pages.parts import NEWEST, Asked
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
 from services.fulfilment.views.disputes import QUEUE, disputed, open_disputes, the_dispute
 from services.fulfilment.views.execution import name_of, readable
 
 Fields = dict[str, str]
-Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
+PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 class NotUnderstood(Exception):
@@ -214,13 +217,13 @@ GROUPS = {"deliveries", "wish", "asks", "outcome"}
 
 
 async def execution_page(
-    ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, number: int = 1, part: int = 0
+    ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
 ) -> Template:
-    """``acted`` is a form that was refused; ``number`` the page of the history, ``part`` the part of the orders and invoices (see
-    :mod:`parts`). Raises Missing."""
-    work = await section(ground, contract_id, request.scope.get("user"), acted, number, part)
-    leafed(request, number, work["pages"])
-    leafed(request, part, work["parts"], "part")
+    """``acted`` is a form that was refused; for what is ``asked`` see :mod:`parts`. Raises Missing."""
+    work = await section(ground, contract_id, request.scope.get("user"), acted, asked)
+    leafed(request, asked.history, work["last"])
+    for name, last in work["pages"].items():
+        leafed(request, getattr(asked, name), last, name)
     return page(
         request,
         "fulfilment/execution.html",
@@ -253,10 +256,19 @@ class ExecutionPages(Controller):
 
     @get("/{contract_id:str}/execution", opt=PUBLIC)
     async def show(
-        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
+        self,
+        ground: FromGround,
+        request: Visit,
+        contract_id: PathId,
+        number: PageNumber = 1,
+        orders: PartPage = 1,
+        invoices: PartPage = 1,
+        disputes: PartPage = 1,
+        at: Short = "",
     ) -> Template:
-        """``page`` is of the history, ``part`` of the orders and invoices."""
-        return await execution_page(ground, request, clean(contract_id), number=number, part=part)
+        """``page`` is of the history. ``at`` names a form, whose page is shown."""
+        asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
+        return await execution_page(ground, request, clean(contract_id), asked=asked)
 
     @get("/due", opt=MEMBERS)
     async def due(self, ground: FromGround, request: MemberVisit) -> Template:
