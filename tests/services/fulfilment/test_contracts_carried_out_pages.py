@@ -174,7 +174,7 @@ async def test_a_long_contract_is_shown_in_parts_and_leads_to_every_form(
     await work.order({"1": "60", "2": "2"})
     _, text = await seen(town, work.supplier, page)
     assert 'id="order-2"' in text and 'id="order-1"' not in text and f'href="{page}?at=deliver-1#deliver-1"' in text
-    assert "Orders and deliveries: page 1 of 2, the newest first." in text and "Invoices: page" not in text
+    assert "Orders and deliveries: page 1 of 2; page 1 has the newest." in text and "Invoices: page" not in text
     assert f'href="{page}?orders=2#orders"' in text
     assert f'href="{page}?at=deliver-1#deliver-1"' in (await seen(town, work.supplier, "/contracts/due"))[1]
     for query in ({"at": "deliver-1"}, {"orders": "2"}):
