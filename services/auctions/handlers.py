@@ -113,7 +113,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         if once.first:
             db = await tx.raw()
             buyer = await buyer_of(db, principal)
-            check_open(await auctions.count_open(db, buyer.organisation_id))
+            check_open(await auctions.count_open(tx, buyer.organisation_id))
             opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
             once.answer = opened.auction_id
     return once.answer
@@ -190,7 +190,7 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     db = await tx.raw()
     opened = await _opened(db, command, policy, buyer, tx.now)
     state = begin(opened)
-    if await auctions.insert(db, state, policy):
+    if await auctions.insert(tx, state, policy):
         fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
         await write(db, [chained(fresh, entries([opened]), state, tx.now, tx.limits)], tx.now)
     return opened
@@ -212,7 +212,7 @@ async def set_autobid(
 ) -> floors.Autobid:
     """The supplier's floor from now on, or off. Raises Missing and what :mod:`domain.autobid` names."""
     db = await tx.raw()
-    stored = await lock(db, auction_id)
+    stored = await lock(tx, auction_id)
     supplier_id = principal.organisation_id
     if on:
         floors.check(stored.state, supplier_id, floor, tx.now)
@@ -227,7 +227,7 @@ async def set_autobid(
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
     """Where the policy lets a bidder take its last bid back. Raises Missing and what :func:`remedies.delete_last` does."""
-    stored = await lock(await tx.raw(), auction_id)
+    stored = await lock(tx, auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
 
 
@@ -235,7 +235,7 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer, DoneOtherwise where it was withdrawn for another reason, and
     what :func:`remedies.withdraw` does."""
     db = await tx.raw()
-    stored = await lock(db, auction_id)
+    stored = await lock(tx, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
         raise NotTheBuyer("Only the buyer withdraws its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
@@ -252,7 +252,7 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
     async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
         if once.first:
             db = await tx.raw()
-            stored = await lock(db, wanted.auction_id)
+            stored = await lock(tx, wanted.auction_id)
             complaint = Complaint(
                 complaint_id=new_id(),
                 auction_id=stored.opened.auction_id,
@@ -278,7 +278,7 @@ async def decide_complaint(
     found = await filed.get(db, complaint_id)
     if found is None:
         raise Missing("complaint", complaint_id)
-    stored = await lock(db, found.complaint.auction_id)
+    stored = await lock(tx, found.complaint.auction_id)
     kept = await filed.lock(tx, complaint_id)
     assert kept is not None, "no complaint is deleted"
     complaint = kept.complaint
@@ -294,8 +294,8 @@ async def decide_complaint(
     return after
 
 
-async def lock(db: asyncpg.Connection, auction_id: str) -> StoredAuction:
-    stored = await auctions.lock(db, clean(auction_id))
+async def lock(tx: Transaction, auction_id: str) -> StoredAuction:
+    stored = await auctions.lock(tx, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)
     return stored
@@ -342,7 +342,7 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
         pool_id=event.pool_id,
     )
     try:
-        check_open(await auctions.count_open(db, event.lead_id))
+        check_open(await auctions.count_open(tx, event.lead_id))
         await _open(tx, command, of_process(event.policy_text, event.policy), buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))

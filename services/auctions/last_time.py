@@ -85,9 +85,9 @@ async def keep(tx: Transaction, event: ContractConcluded) -> None:
     """Of imports only what prices a SKU is kept: they are many, and nobody opens a session from another market's texts."""
     tells = any(line.sku_id and past.price_of(line) for line in event.lines)
     if event.origin != IMPORTED or tells:
-        await past.put(await tx.raw(), event)
+        await past.put(tx, event)
 
 
 async def forget(tx: Transaction, event: ContractEnded) -> None:
     """A cancelled contract says nothing about prices; one that was never signed is not here."""
-    await past.drop(await tx.raw(), event.contract_id)
+    await past.drop(tx, event.contract_id)

@@ -45,23 +45,23 @@ class MarketLog:
         """Append what was closed since, and sign. The advisory lock of :func:`store.waiting` makes it one after the other. A log
         whose subtrees are not there yet, as a former release left it, gets them first: how much was done is more than 0 then."""
         db = await tx.raw()
-        waiting = await store.waiting(db, AT_ONCE)
+        waiting = await store.waiting(tx, AT_ONCE)
         latest = await store.checkpoint(db)
         before = latest.size if latest else 0
-        if made := await self._make_subtrees(db, before):
+        if made := await self._make_subtrees(tx, before):
             return made
         if not waiting:
             return 0
         if latest:
             await self._check(db, latest)
         new = [(auction_id, chain.leaf(auction_id, lines - 1, root).decode()) for auction_id, lines, root in waiting]
-        await store.append(db, before + 1, new)
+        await store.append(tx, before + 1, new)
         size = before + len(new)
-        await self._make_subtrees(db, size)
+        await self._make_subtrees(tx, size)
         root = merkle.root(size, await self._known(db, size))
         text = chain.checkpoint_text(size, root, tx.now)
         signed = Checkpoint(size, root.hex(), tx.now, self._signer.key, self._signer.sign(text))
-        await store.sign(db, signed)
+        await store.sign(tx, signed)
         tx.emit(
             MarketLogSigned(
                 auction_id=waiting[-1][0],
@@ -128,8 +128,9 @@ class MarketLog:
             raise LogChanged(f"the market's log lacks some of its {size} leaves")
         return known
 
-    async def _make_subtrees(self, db: asyncpg.Connection, size: int) -> int:
+    async def _make_subtrees(self, tx: Transaction, size: int) -> int:
         """For whole blocks of the first ``size`` leaves that have none, up to :data:`BLOCKS` of them. How many blocks."""
+        db = await tx.raw()
         made = await store.blocks(db)
         some = min(size // merkle.BLOCK - made, BLOCKS)
         if some <= 0:
@@ -138,7 +139,7 @@ class MarketLog:
         if len(texts) < some * merkle.BLOCK:
             raise LogChanged(f"the market's log lacks some of its {size} leaves")
         known = await store.subtrees(db, merkle.peaks_of_blocks(made))
-        await store.put_subtrees(db, merkle.grown(made, texts, known))
+        await store.put_subtrees(tx, merkle.grown(made, texts, known))
         return some
 
 

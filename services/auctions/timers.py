@@ -26,7 +26,7 @@ async def due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unrea
     """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
-    found = await auctions.lock_due(db, tx.now, AT_ONCE, but)
+    found = await auctions.lock_due(tx, tx.now, AT_ONCE, but)
     return [each for each in found if isinstance(each, Unreadable) or _watched_over(each, beaten)]
 
 

@@ -108,7 +108,7 @@ class Site:
                     rules=rules,
                 )
                 state = begin(opened)
-                await auctions.insert(db, state, POLICY)
+                await auctions.insert(tx, state, POLICY)
                 fresh = StoredAuction(state=state, policy=POLICY, lines=0, head=GENESIS, result=None, version=-1)
                 written.append(chained(fresh, entries([opened]), state, tx.now))
             await write(db, written, tx.now)

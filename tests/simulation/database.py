@@ -440,7 +440,8 @@ async def _insert_outgoing(db: Connection, service: str, rows: Iterable[Outgoing
     db.notice(f"{service}_outbox")
 
 
-async def insert(db: Connection, state: AuctionState, policy: Policy) -> bool:
+async def insert(tx: PlayedTransaction, state: AuctionState, policy: Policy) -> bool:
+    db = await tx.raw()
     await db.trip("opens an auction")
     fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=0)
     return await db.insert_new("auctions", state.opened.auction_id, fresh)
@@ -477,11 +478,13 @@ async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True
     return {auction_id: stored for auction_id, stored in found.items() if stored is not None}
 
 
-async def lock(db: Connection, auction_id: str) -> StoredAuction | None:
+async def lock(tx: PlayedTransaction, auction_id: str) -> StoredAuction | None:
+    db = await tx.raw()
     return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
 
 
-async def lock_due(db: Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[StoredAuction]:
+async def lock_due(tx: PlayedTransaction, now: datetime, limit: int, but: Sequence[str] = ()) -> list[StoredAuction]:
+    db = await tx.raw()
     await db.trip("looks for what is due")
     blocked = db.server.tables["blocked"]
     due = [
@@ -596,7 +599,7 @@ def bids_of(server: Postgres, auction_id: str) -> list[StoredVerdict]:
     return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
 
 
-async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
+async def reveal(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     await db.trip("lets the withheld out")
     found = []
     for (auction_id, position), kept in list(db.server.tables["bids"].items()):

@@ -26,7 +26,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "lock_free", database.lock_free),
     (auctions, "save", database.save),
     (bids, "asked", database.asked),
-    (bids, "withheld", database.withheld),
+    (bids, "reveal", database.reveal),
     (bids, "standing", database.standing),
     (blocked, "block", database.block),
     (blocked, "lose", database.lose),

@@ -173,7 +173,7 @@ class Story:
         async with web.database.transaction("auctions") as tx:
             db: Any = await tx.raw()
             state = begin(opened)
-            if await auctions.insert(db, state, policy):
+            if await auctions.insert(tx, state, policy):
                 fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
                 entries = journal.entries([opened])
                 await journal.write(db, [journal.chained(fresh, entries, state, tx.now)], tx.now)

@@ -1,7 +1,7 @@
 """Auctions: stored once at the opening, then only their small state is rewritten, under the row lock.
 
 A hot path, written by hand and not with :mod:`infra.states`: bids of many auctions are decided and written at once, by one call of the
-database on a connection of the lane's own, which is why the functions here take the connection.
+database on a connection of the lane's own, which is why ``versions_under_lock``, ``lock_free`` and ``save`` take the connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
-from infra.database import json_text
+from infra.database import Transaction, json_text
 from infra.outgoing import Outgoing
 from infra.reading import Unreadable, read_one, readable
 from infra.running import Outdated
@@ -94,7 +94,7 @@ class Unchanged(msgspec.Struct, frozen=True):
     standings: Mapping[str, str]
 
 
-async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) -> bool:
+async def insert(tx: Transaction, state: AuctionState, policy: Policy) -> bool:
     """False if there is one of that id already: the same opening, come again. The log begins with :func:`save`."""
     opened = state.opened
     values = {
@@ -110,6 +110,7 @@ async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) ->
         **_saved(StoredAuction(state=state, policy=policy, lines=0, head=b"", result=None, version=0))._asdict(),
     }
     given = ", ".join(f"${n}::text::jsonb" if name in _JSON else f"${n}" for n, name in enumerate(values, start=1))
+    db = await tx.raw()
     done = await db.execute(
         f"insert into auctions.auctions ({', '.join(values)}) values ({given}) on conflict (auction_id) do nothing",
         *values.values(),
@@ -117,8 +118,9 @@ async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) ->
     return bool(done.endswith(" 1"))
 
 
-async def count_open(db: asyncpg.Connection, buyer_id: str) -> int:
+async def count_open(tx: Transaction, buyer_id: str) -> int:
     """Of one buyer: announced or running. Another opening of this buyer waits until the transaction ends."""
+    db = await tx.raw()
     await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/opening/' || $1::text, 0))", buyer_id)
     found: int = await db.fetchval(
         "select count(*) from auctions.auctions where buyer_id = $1 and result is null", buyer_id
@@ -214,17 +216,19 @@ def _saved(stored: StoredAuction) -> _Saved:
     )
 
 
-async def lock(db: asyncpg.Connection, auction_id: str) -> StoredAuction | None:
+async def lock(tx: Transaction, auction_id: str) -> StoredAuction | None:
     """Held until the transaction ends: bids on it wait."""
+    db = await tx.raw()
     rows = await db.fetch(f"select {_STATE} from auctions.auctions where auction_id = $1 for update", auction_id)
     return read_one("auction", auction_id, _stored, rows[0]) if rows else None
 
 
 async def lock_due(
-    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+    tx: Transaction, now: datetime, limit: int, but: Sequence[str] = ()
 ) -> list[StoredAuction | Unreadable[str]]:
     """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
     when a lane has given their time back."""
+    db = await tx.raw()
     rows = await db.fetch(
         f"select {_STATE} from auctions.auctions a where result is null and due_at <= $1"
         " and not exists (select from auctions.blocked b where b.auction_id = a.auction_id)"

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from events.auctions import AuctionClosed
+from infra.database import Transaction
 from services.auctions.domain import chain, merkle
 
 
@@ -20,11 +21,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
     signature: str
 
 
-async def waiting(db: asyncpg.Connection, limit: int) -> list[tuple[str, int, bytes]]:
+async def waiting(tx: Transaction, limit: int) -> list[tuple[str, int, bytes]]:
     """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time.
 
     The root is the closing line's: an auction's head moves on with every bid that comes too late.
     """
+    db = await tx.raw()
     await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/market-log', 0))")
     rows = await db.fetch(
         "select a.auction_id, f.line, f.previous, f.data from auctions.auctions a"
@@ -49,8 +51,9 @@ async def leaves(db: asyncpg.Connection, *, after: int = 0, limit: int | None = 
     return [row["text"] for row in rows]
 
 
-async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, str]]) -> None:
+async def append(tx: Transaction, first: int, new: Sequence[tuple[str, str]]) -> None:
     """``new`` are (auction id, text) of the leaves from number ``first`` on."""
+    db = await tx.raw()
     numbers = list(range(first, first + len(new)))
     ids, texts = (list(column) for column in zip(*new, strict=True))
     await db.execute(
@@ -67,7 +70,8 @@ async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, st
     )
 
 
-async def sign(db: asyncpg.Connection, signed: Checkpoint) -> None:
+async def sign(tx: Transaction, signed: Checkpoint) -> None:
+    db = await tx.raw()
     await db.execute(
         "insert into auctions.checkpoints (size, root, signed_at, key, signature) values ($1, $2, $3, $4, $5)",
         signed.size,
@@ -97,7 +101,8 @@ async def subtrees(db: asyncpg.Connection, places: Collection[merkle.Place]) -> 
     return {(row["level"], row["number"]): row["hash"] for row in rows}
 
 
-async def put_subtrees(db: asyncpg.Connection, new: merkle.Hashes) -> None:
+async def put_subtrees(tx: Transaction, new: merkle.Hashes) -> None:
+    db = await tx.raw()
     await db.execute(
         "insert into auctions.subtrees (level, number, hash) select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
         [level for level, _ in new],

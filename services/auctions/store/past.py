@@ -9,6 +9,7 @@ import msgspec
 
 from events.contracts import ContractConcluded
 from events.values import Line
+from infra.database import Transaction
 from infra.listing import PLAN_FOR_VALUES, as_query
 from infra.reading import listed, read_one
 from services.auctions.store.rows import WORDS_OF_TITLE
@@ -26,9 +27,10 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     unit_price: Decimal
 
 
-async def put(db: asyncpg.Connection, contract: ContractConcluded) -> None:
+async def put(tx: Transaction, contract: ContractConcluded) -> None:
     """Told again, the later word holds."""
-    await drop(db, contract.contract_id)
+    await drop(tx, contract.contract_id)
+    db = await tx.raw()
     await db.execute(
         "insert into auctions.past_contracts (contract_id, buyer_id, signed_at, body) values ($1, $2, $3, $4::text::jsonb)",
         contract.contract_id,
@@ -48,7 +50,8 @@ async def put(db: asyncpg.Connection, contract: ContractConcluded) -> None:
     )
 
 
-async def drop(db: asyncpg.Connection, contract_id: str) -> None:
+async def drop(tx: Transaction, contract_id: str) -> None:
+    db = await tx.raw()
     await db.execute("delete from auctions.last_prices where contract_id = $1", contract_id)
     await db.execute("delete from auctions.past_contracts where contract_id = $1", contract_id)
 

@@ -263,7 +263,7 @@ async def a_sealed_scene(market: Market) -> Scene:
     fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
     async with market.ground.database.transaction("auctions") as tx:
         db = await tx.raw()
-        await auctions.insert(db, state, policy)
+        await auctions.insert(tx, state, policy)
         await write(db, [chained(fresh, entries([opened]), state, now)], now)
     return replace(scene, auction_id=opened.auction_id)
 

@@ -20,6 +20,7 @@ from events.accounts import OrganisationRegistered
 from infra.causality import Cause
 from infra.clock import system_clock
 from infra.database import Database
+from infra.outgoing import OF_A_REQUEST
 from infra.running import Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
@@ -31,7 +32,7 @@ from services.auctions.store.bids import StoredVerdict
 from tests.services.auctions.builders import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka
-from tests.simulation.database import Postgres
+from tests.simulation.database import PlayedTransaction, Postgres
 from tests.simulation.fate import Address, Fate, Process, Weather
 from tests.simulation.loop import play
 from tests.simulation.played import played
@@ -115,13 +116,18 @@ async def transaction(here: Here) -> AsyncIterator[Any]:
         yield db
 
 
+def within(db: Any) -> PlayedTransaction:
+    """The transaction that this connection, played or real, is in."""
+    return PlayedTransaction("auctions", db, AT, OF_A_REQUEST)
+
+
 async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") -> StoredAuction:
     """An auction of that id, with the first line of its log."""
     rules = load(policy)
     event = msgspec.structs.replace(an_auction(policy=rules).opened, auction_id=auction_id)
     state = begin(event)
     async with transaction(here) as db:
-        assert await auctions.insert(db, state, rules)
+        assert await auctions.insert(within(db), state, rules)
         fresh = StoredAuction(state=state, policy=rules, lines=0, head=GENESIS, result=None, version=-1)
         written = journal.chained(fresh, [journal.Entry(event, CAUSE)], state, AT)
         await journal.write(db, [written], AT)
@@ -149,11 +155,11 @@ async def bid(here: Here, *wanted: Asked, known: dict[Any, StoredVerdict] | None
 async def test_an_auction_is_stored_once_and_read_back_as_it_is(here: Here) -> None:
     stored = await opened(here)
     async with transaction(here) as db:
-        assert not await auctions.insert(db, stored.state, stored.policy)
+        assert not await auctions.insert(within(db), stored.state, stored.policy)
         assert await auctions.load(db, ["one", "none"]) == {"one": stored}
         assert await auctions.versions_under_lock(db, ["one", "none"]) == {"one": 0}
-        assert await auctions.lock(db, "one") == stored
-        assert await auctions.lock(db, "none") is None
+        assert await auctions.lock(within(db), "one") == stored
+        assert await auctions.lock(within(db), "none") is None
 
 
 @alike
@@ -218,7 +224,7 @@ async def test_whoever_rests_on_a_version_waits_for_its_lock_and_is_told_that_it
 
     async def first() -> None:
         async with transaction(here) as db:
-            held = await auctions.lock(db, "one")
+            held = await auctions.lock(within(db), "one")
             assert held is not None
             locked.set()
             await asyncio.sleep(0.3)
@@ -244,7 +250,7 @@ async def test_whoever_wants_a_locked_auction_waits_and_then_sees_the_latest(her
 
     async def first() -> None:
         async with transaction(here) as db:
-            stored = await auctions.lock(db, "one")
+            stored = await auctions.lock(within(db), "one")
             assert stored is not None
             locked.set()
             await asyncio.sleep(0.3)
@@ -272,11 +278,13 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
     async with transaction(here) as other:
         await auctions.versions_under_lock(other, ["held"])
         async with transaction(here) as db:
-            due = await auctions.lock_due(db, AT + timedelta(hours=1), 10)
-            none = await auctions.lock_due(db, AT, 10)
+            due = await auctions.lock_due(within(db), AT + timedelta(hours=1), 10)
+            none = await auctions.lock_due(within(db), AT, 10)
     assert [each.opened.auction_id for each in due] == ["soon", "late"] and none == []
     async with transaction(here) as db:
-        assert [each.opened.auction_id for each in await auctions.lock_due(db, AT + timedelta(hours=1), 1)] == ["held"]
+        assert [each.opened.auction_id for each in await auctions.lock_due(within(db), AT + timedelta(hours=1), 1)] == [
+            "held"
+        ]
 
 
 @alike
@@ -318,12 +326,12 @@ async def test_a_blocked_session_is_left_alone_by_the_clock_until_the_block_ends
         assert await blocked.over(db, AT + timedelta(seconds=5), 10) == []
         assert await blocked.over(db, AT + timedelta(seconds=6), 10) == ["one"]
     async with transaction(here) as db:
-        assert await auctions.lock_due(db, late, 10) == []
+        assert await auctions.lock_due(within(db), late, 10) == []
         assert await blocked.unblock(db, ["one", "none"]) == {"one": (AT, None)}
     async with transaction(here) as db:
         assert await blocked.count(db) == (0, 0)
         assert await blocked.unblock(db, ["one"]) == {}
-        assert [each.opened.auction_id for each in await auctions.lock_due(db, late, 10)] == ["one"]
+        assert [each.opened.auction_id for each in await auctions.lock_due(within(db), late, 10)] == ["one"]
 
 
 @alike
@@ -335,13 +343,13 @@ async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Her
     kept = await bid(here, asked("sealed", "b", "990"), asked("sealed", "a", "980"), asked("one", "a", "990"))
     assert [each.withheld for each in kept.values()] == [True, True, False]
     async with transaction(here) as db:
-        out = await bids.withheld(db, ["sealed", "one"])
+        out = await bids.reveal(db, ["sealed", "one"])
         assert [(each.line, each.verdict.bid.supplier_id, each.data) for each in out] == [
             (1, "b", kept["b 990"].data),
             (2, "a", kept["a 980"].data),
         ]
     async with transaction(here) as db:
-        assert await bids.withheld(db, ["sealed", "one"]) == []
+        assert await bids.reveal(db, ["sealed", "one"]) == []
 
 
 @alike

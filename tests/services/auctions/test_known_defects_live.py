@@ -209,7 +209,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
             ]
             await replicas.organisations.put_all(tx, told)
             policy = load("moscow")
-            assert await auctions.insert(db, begin(opened), policy)
+            assert await auctions.insert(tx, begin(opened), policy)
             fresh = StoredAuction(state=begin(opened), policy=policy, lines=0, head=GENESIS, result=None, version=-1)
             entries = journal.entries([opened])
             await journal.write(db, [journal.chained(fresh, entries, begin(opened), tx.now)], tx.now)

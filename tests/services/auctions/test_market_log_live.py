@@ -30,7 +30,8 @@ async def leaves_of_a_former_release(db: asyncpg.Connection, database: Database)
         " select number, text, text from unnest($1::text[]) with ordinality t (text, number)",
         texts,
     )
-    await store.sign(db, Checkpoint(SIZE, tree.get_root().hex(), database.clock(), "key", "signature"))
+    async with database.transaction("auctions") as tx:
+        await store.sign(tx, Checkpoint(SIZE, tree.get_root().hex(), database.clock(), "key", "signature"))
     await db.execute("analyze auctions.leaves")
     return tree
 
