@@ -3,7 +3,7 @@
 import ast
 from collections import defaultdict
 
-from tests.test_architecture import PROJECT, files
+from tests.rooms import PROJECT, files
 
 
 def codes() -> dict[str, list[str]]:

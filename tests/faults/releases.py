@@ -14,7 +14,7 @@ from pathlib import Path
 from infra.embedded.ports import answers, remembered_port
 from infra.embedded.process import Child, Part, Ready
 from infra.migrations import newest_revision
-from tests.test_architecture import PROJECT, ROOMS
+from tests.rooms import PROJECT, ROOMS
 
 FORMER = "5bdadd5bb2a4293b4a0f294c28515a0f3230dd99"
 """The commit of the former release: the last one that landed before the work that goes on now. It is moved when that lands, and must be

@@ -35,11 +35,11 @@ from services.purchases.store import OfferRow, PurchaseRow
 from tests.faults.living import Books
 from tests.faults.releases import Release, unpack_former
 from tests.market import Market
+from tests.rooms import PROJECT
 from tests.servers import home_of_tests, started
 from tests.services.contracts.market_builders import Town, a_member, a_town, a_won_auction, an_offer
 from tests.services.contracts.test_contracts_signed import signed
 from tests.services.fulfilment.test_contracts_carried_out import ALL, Work
-from tests.test_architecture import PROJECT
 
 pytestmark = pytest.mark.servers
 

