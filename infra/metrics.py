@@ -3,7 +3,7 @@
 Nothing here is labelled by a person, organisation or auction: labels are route templates, services and words of this file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -21,12 +21,6 @@ REQUESTS = Histogram(
     ("method", "route", "status"),
     buckets=SECONDS,
 )
-BIDS = Counter("lonja_bids", "Bids decided, by verdict", ("verdict",))
-LANE_BATCH = Histogram(
-    "lonja_lane_batch_bids", "Bids decided in one batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
-)
-LANE_SECONDS = Histogram("lonja_lane_batch_seconds", "From the start of a batch to its commit", buckets=SECONDS)
-LANE_FAILURES = Counter("lonja_lane_failed_batches", "Batches that did not commit")
 EVENTS_SENT = Counter("lonja_events_published", "Events that the relay sent to Kafka", ("service",))
 EVENTS_HANDLED = Counter("lonja_events_handled", "Events in effect", ("consumer",))
 EVENTS_BURIED = Counter("lonja_events_buried", "Events that became dead letters here", ("consumer",))
@@ -34,7 +28,6 @@ ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows of the ground tables whose time
 MAILS = Counter("lonja_mails", "Letters, by what became of them", ("outcome",))
 WATCHERS = Gauge("lonja_sse_watchers", "Browsers that watch a live page")
 
-_accepted, _refused = BIDS.labels("accepted"), BIDS.labels("refused")
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 
@@ -44,13 +37,6 @@ def answered(method: str, route: str, status: int, seconds: float) -> None:
     if child is None:
         child = _children[method, route, status] = REQUESTS.labels(method, route, str(status))
     child.observe(seconds)
-
-
-def bids_decided(accepted: Iterable[bool]) -> None:
-    """Of one batch: for each bid whether it was accepted."""
-    verdicts = list(accepted)
-    _accepted.inc(sum(verdicts))
-    _refused.inc(len(verdicts) - sum(verdicts))
 
 
 @contextmanager

@@ -16,16 +16,6 @@ SESSION_HOURS = 12
 REMEMBERED = 10_000
 """Tokens known again without verifying them anew."""
 
-SUPPLIER_AGENT = "supplier_agent"
-BUYER_OFFICER = "buyer_officer"
-BUYER_APPROVER = "buyer_approver"
-MODERATOR = "moderator"
-OBSERVER = "observer"
-ADMINISTRATOR = "administrator"
-SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
-"""Who watches over the market reads what is for two sides alone."""
-ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER, MODERATOR, OBSERVER, ADMINISTRATOR)
-
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A member of an organisation, as the token says. ``region`` is ISO 3166-2, "" where unknown."""

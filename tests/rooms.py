@@ -64,6 +64,13 @@ BY_NAME = {
 """What a file may import, or run, by a name that is no import statement. Everywhere else the rules would not see it."""
 MARKET, DEMONSTRATION = "market", "demonstration"
 """Rooms beside the services: what several of them know, and what plays them all."""
+OF_THE_MARKET = re.compile(
+    r"(^|_)(auctions?|bids?|bidders?|buyers?|contracts?|delivered|moderators?|offers?|prices?|purchases?|quotes?|seats?|skus?|suppliers?)(_|$)",
+    re.IGNORECASE,
+)
+"""Words of the market. What infra defines has none of them in its name."""
+FORMATTED = {"infra/web/pages.py": {"price"}}
+"""A number as pages show it."""
 MOST_LINES = 400
 """Of a module; a longer one becomes a package that is split by noun."""
 MOST_POSITIONAL = 6
@@ -203,6 +210,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
     if path not in COMMANDS:
         yield from long_signatures(path, tree)
     yield from by_name(path, named, whole)
+    if room == "infra":
+        yield from of_the_market(path, tree)
     if pure:
         yield from impure(path, whole)
     if domain or room in ("events", "catalogue"):
@@ -231,6 +240,26 @@ def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
             yield f"{path}:{line}: time is an argument, not {name}"
         elif may_use(name, OUTSIDE):
             yield f"{path}:{line}: pure code uses {name}"
+
+
+def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
+    """Functions, classes, parameters and values of infra that are named after something in the market: infra is technical."""
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+                | ast.arg(arg=name)
+            ):
+                pass
+            case ast.Name(id=name, ctx=ast.Store()):
+                pass
+            case _:
+                continue
+        apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+        if OF_THE_MARKET.search(apart) and name not in FORMATTED.get(path, ()):
+            yield f"{path}:{node.lineno}: infra is technical, and {name} is of the market"
 
 
 def written_aside(path: str, tree: ast.Module) -> Iterator[str]:

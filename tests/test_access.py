@@ -14,9 +14,10 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from catalogue.roles import ROLES
 from infra.ids import new_id
 from infra.runtime import load
-from infra.tokens import ROLES, Principal
+from infra.tokens import Principal
 from infra.web import create_app
 from infra.web.access import COOKIE
 from infra.web.app import guarded

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from infra.tokens import ROLES
+from catalogue.roles import ROLES
 from infra.web.app import guarded
 from tests.market import Market
 from tests.test_access import a_member, address, composed

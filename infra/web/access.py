@@ -15,8 +15,9 @@ from litestar.enums import ScopeType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from catalogue.roles import ROLES
 from infra.clock import Clock
-from infra.tokens import ROLES, InvalidToken, Principal, Tokens
+from infra.tokens import InvalidToken, Principal, Tokens
 
 COOKIE = "lonja_session"
 PUBLIC: Mapping[str, Any] = {"access": "public"}

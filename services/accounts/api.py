@@ -5,12 +5,13 @@ from litestar import Controller, get, post
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.params import JSONBody
 
+from catalogue.roles import ADMINISTRATOR
 from events import bounds
 from events.bounds import Code, Few, Name
 from events.values import Category, Place
 from infra.denied import Missing
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, Principal
+from infra.tokens import Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.limits import address_of
 from services.accounts import handlers, invitations, keys, login, passwords, store

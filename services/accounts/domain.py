@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from catalogue.roles import ADMINISTRATOR, BUYER_APPROVER, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT
 from catalogue.rules import NameMissing, RuleBroken, require_repeat
 from events.accounts import OrganisationStateChanged
 from events.bounds import Password
@@ -13,14 +14,14 @@ from events.bounds import longest as longest_of
 from events.values import Category, Place
 
 MEMBER_ROLES = {
-    "supplier": ("supplier_agent",),
-    "buyer": ("buyer_officer", "buyer_approver"),
-    "observer": ("observer",),
-    "operator": ("administrator", "moderator", "observer"),
+    "supplier": (SUPPLIER_AGENT,),
+    "buyer": (BUYER_OFFICER, BUYER_APPROVER),
+    "observer": (OBSERVER,),
+    "operator": (ADMINISTRATOR, MODERATOR, OBSERVER),
 }
 """Roles of an organisation → what its members may be. An operator runs the market; only it and the CLI add staff."""
 SELF_REGISTERED = ("supplier", "buyer")
-MANAGERS = ("supplier_agent", "buyer_officer", "administrator")
+MANAGERS = (SUPPLIER_AGENT, BUYER_OFFICER, ADMINISTRATOR)
 """Members who may invite others into their own organisation."""
 LANGUAGES = ("en", "es", "ru")
 NEXT_STATES = {
@@ -212,8 +213,8 @@ def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]
 def organisation_roles(member_roles: Iterable[str]) -> tuple[str, ...]:
     """What an organisation must be so that somebody may have these roles in it. Staff roles together make an operator."""
     wanted = set(member_roles)
-    kinds = [kind for kind in ("supplier", "buyer", "operator") if wanted & (set(MEMBER_ROLES[kind]) - {"observer"})]
-    return tuple(kinds) or (("observer",) if "observer" in wanted else ())
+    kinds = [kind for kind in ("supplier", "buyer", "operator") if wanted & (set(MEMBER_ROLES[kind]) - {OBSERVER})]
+    return tuple(kinds) or (("observer",) if OBSERVER in wanted else ())
 
 
 def change_state(

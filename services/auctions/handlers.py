@@ -22,7 +22,6 @@ from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id, new_id
-from infra.places import delivered_to, place_named
 from infra.reactions import Reactions
 from infra.texts import clean
 from infra.tokens import Principal
@@ -42,6 +41,7 @@ from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.complaints import StoredComplaint
 from services.market.lines import Beside, WantedLine, beside_references
 from services.market.lines import lines_of as lines_wanted
+from services.market.places import delivered_to, place_named
 from services.market.replicas import calendar_of
 
 UNKNOWN_BUYER = "unknown"

@@ -23,7 +23,6 @@ import asyncpg
 import msgspec
 
 from catalogue.rules import KeyReused
-from infra import metrics
 from infra.away import is_away
 from infra.clock import Clock
 from infra.database import LOST
@@ -32,7 +31,7 @@ from infra.denied import Missing
 from infra.running import Outdated
 from infra.signing import Signer
 from infra.tasks import background
-from services.auctions import receipts
+from services.auctions import metrics, receipts
 from services.auctions.domain.auction import Verdict
 from services.auctions.journal import write
 from services.auctions.judging import Asked, Judged, judge

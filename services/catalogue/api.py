@@ -9,10 +9,10 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.arguments import NUMBER, CategoryCode, Region, number_in
 from infra.web.filters import category_in, region_in

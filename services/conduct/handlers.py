@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.codec import Event
 from events.contracts import (
     ContractBreached,
@@ -32,7 +33,7 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.conduct.domain import sanctions
 from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
 from services.conduct.domain.record import breached, concluded, ended

@@ -1,13 +1,14 @@
 """Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed: nothing here asks for
 that."""
 
+from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RoleMissing
 from events.contracts import ContractClosed, ContractConcluded, ContractTerminated, ExecutionDue
 from events.fulfilment import ExecutionOver
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.reactions import Reactions
-from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.fulfilment.domain import Command, Tick, apply, begin, decide
 from services.fulfilment.domain.disputes import DecideDispute
 from services.fulfilment.domain.state import Execution

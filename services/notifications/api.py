@@ -6,8 +6,8 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
+from catalogue.roles import SUPPLIER_AGENT
 from infra.ids import new_id
-from infra.tokens import SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, allow
 from services.notifications import handlers, store
 from services.notifications.domain import Preferences

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple, get_args
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events import Event
 from events.accounts import OrganisationRegistered
 from events.contracts import (
@@ -36,7 +37,6 @@ from events.contracts import (
 from infra.database import Transaction
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import store
 from services.notifications.domain import Duty, spoken
 from services.notifications.letters import DutyLetter

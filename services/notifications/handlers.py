@@ -2,6 +2,7 @@
 
 import msgspec
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.accounts import MemberJoined
 from events.notifications import MailUnsubscribed
 from events.recommender import RecommendationsMade
@@ -9,7 +10,6 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import duties, store
 from services.notifications.domain import Preferences, choose, spoken
 from services.notifications.letters import Digest

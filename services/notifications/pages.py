@@ -7,12 +7,12 @@ from litestar import Controller, get, post
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect, Template
 
+from catalogue.roles import SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Count
 from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
     BY_LINK,
     PUBLIC,

@@ -7,8 +7,8 @@ from litestar import Controller, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER
 from events.bounds import Reason
-from infra.tokens import BUYER_OFFICER
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
 from infra.web.arguments import CategoryCode, Region
 from infra.web.filters import category_in, region_in

@@ -20,10 +20,10 @@ from infra.answered import Answered
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.tokens import Principal
 from services.market.lines import beside, beside_references
+from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.pools import store
 from services.pools.domain import (

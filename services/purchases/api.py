@@ -8,9 +8,9 @@ from litestar import Controller, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.purchases import handlers

@@ -15,9 +15,9 @@ from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.tokens import Principal
+from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.purchases.domain import purchases
 from services.purchases.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase

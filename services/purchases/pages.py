@@ -6,12 +6,12 @@ from litestar.response import Redirect, Template
 
 from catalogue.numbers import unambiguous
 from catalogue.policy import load
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     BLANK,
     MEMBERS,

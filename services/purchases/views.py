@@ -6,11 +6,12 @@ from decimal import Decimal
 
 import msgspec
 
+from catalogue.roles import SEES_ALL
 from events.values import Place
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import SEES_ALL, Principal
+from infra.tokens import Principal
 from services.purchases.store import purchases
 
 

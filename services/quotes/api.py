@@ -7,9 +7,9 @@ from litestar import Controller, delete, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause, Count
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     PUBLIC,
     FromGround,

@@ -17,11 +17,11 @@ from events.values import Place
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.texts import clean
 from infra.tokens import Principal
 from services.market.lines import WantedLine, lines_of
+from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.quotes import store
 from services.quotes.domain import choosing, quoting

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from catalogue.roles import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT
 from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.listing import last_page
 from infra.texts import clean
-from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Comparison, Request, Stage, Standing

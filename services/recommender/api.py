@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import msgspec
 from litestar import Controller, get, post
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.recommender import Recommendation
 from infra.database import Transaction
 from infra.denied import Missing
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.advice import Invitee, Made, Together

@@ -4,8 +4,8 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.policy import load
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.denied import Missing
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
 from infra.web.languages import ENGLISH, gettext, pgettext, spoken, written
 from services.market.reasons import in_language

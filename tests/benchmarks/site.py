@@ -23,6 +23,7 @@ from litestar.response import Stream
 from litestar.types import Receive, Scope, Send
 
 from catalogue.policy import load as load_policy
+from catalogue.roles import SUPPLIER_AGENT
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, SessionRules
 from events.values import Category, Line, Place
@@ -32,7 +33,7 @@ from infra.embedded import Servers
 from infra.ids import new_id
 from infra.runtime import prepare, run_worker, serve, standing
 from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web import PUBLIC, FromGround, allow, create_app, routes
 from services.auctions import service as auctions_service
 from services.auctions.api import BidIn

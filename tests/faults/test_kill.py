@@ -16,12 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from catalogue.roles import SUPPLIER_AGENT
 from events.auctions import AuctionClosed, AuctionOpened
 from events.contracts import ContractConcluded, ContractDrafted
 from infra.clock import system_clock
 from infra.runtime import load, standing
 from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.demonstration.client import Client
 from tests.faults.living import Books, Lonja, until
 from tests.servers import home_of_tests

@@ -21,10 +21,11 @@ from litestar.testing import RequestFactory
 
 from catalogue import categories
 from catalogue.policy import TERMS, load
+from catalogue.roles import ROLES
 from catalogue.rules import RuleBroken
 from catalogue.units import UNITS, unit_word
 from events.limits import SENTENCES
-from infra.tokens import ROLES, Principal
+from infra.tokens import Principal
 from infra.web.languages import (
     COOKIE,
     ENGLISH,

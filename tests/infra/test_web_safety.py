@@ -8,9 +8,10 @@ import httpx
 import pytest
 from litestar import Response, get, post
 
+from catalogue.roles import SUPPLIER_AGENT
 from infra.clock import system_clock
 from infra.ids import new_id
-from infra.tokens import SUPPLIER_AGENT, Principal, Tokens
+from infra.tokens import Principal, Tokens
 from infra.web import BY_LINK, MEMBERS, PUBLIC, MemberVisit, redirect
 from infra.web.access import COOKIE
 from tests.infra.test_http_limits import serving

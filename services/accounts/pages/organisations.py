@@ -6,12 +6,12 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.response import Response, Template
 
+from catalogue.roles import ADMINISTRATOR
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Reason
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR
 from infra.web import (
     PUBLIC,
     FromGround,

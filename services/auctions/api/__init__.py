@@ -11,12 +11,12 @@ from litestar.di import Provide
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from catalogue.policy import load
+from catalogue.roles import BUYER_OFFICER
 from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.reading import Unreadable
-from infra.tokens import BUYER_OFFICER
 from infra.web import (
     PUBLIC,
     FromGround,

@@ -11,9 +11,9 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from catalogue.roles import SUPPLIER_AGENT
 from events.auctions import BidAccepted
 from events.bounds import Amount, Id
-from infra.tokens import SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import PROBLEM, NotFound, on_http_error
 from infra.web.languages import gettext

@@ -6,9 +6,9 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
+from catalogue.roles import MODERATOR, SUPPLIER_AGENT
 from events.bounds import Reason
 from infra.ids import new_id
-from infra.tokens import MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow
 from infra.web.errors import NotFound
 from services.auctions import handlers

@@ -10,9 +10,9 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from litestar.response import Stream
 
+from catalogue.roles import OBSERVER, SUPPLIER_AGENT
 from events.bounds import Amount
 from infra.denied import Missing
-from infra.tokens import OBSERVER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts

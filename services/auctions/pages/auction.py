@@ -8,9 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream, Template
 
+from catalogue.roles import OBSERVER, SUPPLIER_AGENT
 from infra.denied import Missing
 from infra.service import Ground
-from infra.tokens import OBSERVER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web import (
     BLANK,
     PUBLIC,

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from litestar import Controller, Response, get, post
 from litestar.response import Template
 
+from catalogue.roles import MODERATOR
 from catalogue.rules import RuleBroken
 from infra.service import Ground
-from infra.tokens import MODERATOR
 from infra.web import (
     BLANK,
     Filled,

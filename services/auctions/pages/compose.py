@@ -17,6 +17,7 @@ from catalogue.categories import is_goods, is_works
 from catalogue.durations import DurationOutsideWindow, durations, next_start
 from catalogue.numbers import unambiguous
 from catalogue.policy import Duration, Policy, load
+from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
@@ -24,7 +25,6 @@ from events.values import Category, Line
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER
 from infra.web import (
     FromGround,
     MemberVisit,

@@ -15,12 +15,12 @@ from catalogue.rules import RuleBroken
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
-from infra.places import place_named
 from infra.web import CHOSEN, beside, misfits, read_form, read_instant, whole
 from infra.web.languages import gettext, told
 from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
 from services.market.form_lines import wrong_in_line
+from services.market.places import place_named
 
 Fields = dict[str, str]
 _LINE = re.compile(r"line-(\d{1,3})-[a-z_]+")

@@ -7,9 +7,10 @@ from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
 from catalogue.money import minor_units
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web import Visit
 from infra.web.languages import moment, spoken, unit_name
 from infra.web.pages import template_of

@@ -8,11 +8,11 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect, Template
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Amount
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     BLANK,
     Filled,

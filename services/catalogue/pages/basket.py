@@ -11,11 +11,11 @@ from msgspec import Meta
 
 from catalogue.numbers import digits, unambiguous
 from catalogue.places import regions as regions_of
+from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Packs
 from events.limits import LINE
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER
 from infra.web import BLANK, Filled, FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of

@@ -14,13 +14,13 @@ from msgspec import Meta
 from catalogue.numbers import unambiguous
 from catalogue.offers import Offer, months_later
 from catalogue.policy import load as load_policy
+from catalogue.roles import SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
     Filled,
     FromGround,

@@ -17,10 +17,11 @@ from msgspec import Meta
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.numbers import unambiguous
+from catalogue.roles import BUYER_OFFICER
 from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, Principal
+from infra.tokens import Principal
 from infra.web import PUBLIC, Filled, FromGround, PathId, Visit, leafed, page, read_form
 from infra.web.filters import read_filters
 from infra.web.languages import gettext, pgettext, told, unit_name

@@ -13,6 +13,7 @@ from litestar.response import Redirect, Template
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
 from catalogue.numbers import unambiguous
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, written_unit
@@ -21,7 +22,6 @@ from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import (
     Filled,
     FromGround,

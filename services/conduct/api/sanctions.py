@@ -4,9 +4,9 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
+from catalogue.roles import ADMINISTRATOR, MODERATOR
 from events.bounds import Reason
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.conduct import handlers

@@ -5,9 +5,9 @@ from typing import cast, get_args
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
+from catalogue.roles import ADMINISTRATOR, MODERATOR
 from catalogue.rules import RuleBroken
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import (
     BLANK,
     MEMBERS,

@@ -6,11 +6,12 @@ from typing import cast
 
 import msgspec
 
+from catalogue.roles import SEES_ALL
 from infra.denied import Missing
 from infra.listing import COUNTED
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import SEES_ALL, Principal
+from infra.tokens import Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
 from services.conduct.domain.performance import Kind as PerformedKind
 from services.conduct.domain.record import KINDS, Fact, Kind

@@ -4,8 +4,8 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import FromQuery, JSONBody
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause, Code
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     PUBLIC,
     FromGround,

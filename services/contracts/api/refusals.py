@@ -4,8 +4,8 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
+from catalogue.roles import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from events.bounds import Clause
-from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.domain.refusals import Verdict

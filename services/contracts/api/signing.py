@@ -7,10 +7,10 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause, Code
 from events.contracts import Point, PointAnswer
 from infra.answered import Answered
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
+from catalogue.roles import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
 from catalogue.rules import RoleMissing
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
@@ -25,7 +26,7 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.tokens import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.deciding import Deciding

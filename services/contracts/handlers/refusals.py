@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.codec import Event
 from infra.database import Transaction
 from infra.denied import Missing
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.contracts.domain import refusals
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import require_role

@@ -9,12 +9,12 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Amount, Clause, Code, Quantity, fitted
 from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     BLANK,
     Filled,

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
+from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
 from services.contracts.domain.refusals import Refusal

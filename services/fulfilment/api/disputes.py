@@ -5,8 +5,8 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
+from catalogue.roles import ADMINISTRATOR, MODERATOR
 from events.bounds import Count, Reason
-from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.fulfilment import handlers

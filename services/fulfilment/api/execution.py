@@ -11,7 +11,6 @@ from litestar.params import JSONBody, QueryParameter
 
 from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
 from infra.ids import new_id
-from infra.places import delivered_to
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import (
@@ -33,6 +32,7 @@ from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, Subm
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import Delivery, Invoice, Order
 from services.fulfilment.views.execution import DisputeSummary, ExecutionView, of_page, readable, summary, view
+from services.market.places import delivered_to
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]

@@ -13,14 +13,13 @@ from litestar import Controller, get, post
 from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
+from catalogue.roles import ADMINISTRATOR, MODERATOR
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
-from infra.places import delivered_to
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import (
     MEMBERS,
     PUBLIC,
@@ -56,6 +55,7 @@ from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms,
 from services.fulfilment.store import replicas
 from services.fulfilment.views.disputes import QUEUE, disputed, open_disputes, the_dispute
 from services.fulfilment.views.execution import name_of, readable
+from services.market.places import delivered_to
 
 Fields = dict[str, str]
 PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]

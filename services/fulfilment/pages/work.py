@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 import msgspec
 from markupsafe import escape
 
+from catalogue.roles import MODERATOR
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
 from infra.reading import Unreadable
 from infra.service import Ground
-from infra.tokens import MODERATOR, Principal
+from infra.tokens import Principal
 from infra.web.forms import Filled
 from infra.web.languages import gettext, pgettext
 from services.fulfilment.domain.disputes import WORDS, may_dispute

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
+from catalogue.roles import SEES_ALL
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import SEES_ALL, Principal
+from infra.tokens import Principal
 from services.fulfilment.domain.duties import Duty
 from services.fulfilment.domain.state import (
     About,

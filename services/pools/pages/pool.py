@@ -14,6 +14,7 @@ from litestar.response import Redirect, Template
 from catalogue.durations import durations
 from catalogue.numbers import can_be_written_out, unambiguous
 from catalogue.policy import Duration, Policy
+from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Minutes, Name, Packs, Percent
@@ -22,7 +23,7 @@ from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.listing import PAGES, last_page
 from infra.reading import Unreadable
-from infra.tokens import BUYER_OFFICER, Principal
+from infra.tokens import Principal
 from infra.web import (
     BLANK,
     CHOSEN,

@@ -14,13 +14,13 @@ from catalogue.numbers import unambiguous
 from catalogue.places import regions as regions_of
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED
-from infra.tokens import BUYER_OFFICER
 from infra.web import (
     CHOSEN,
     PUBLIC,

@@ -13,6 +13,7 @@ from catalogue import places
 from catalogue.numbers import unambiguous
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
+from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Code, Id, Name, Quantity, Reason, Title
@@ -20,8 +21,6 @@ from events.catalogue import SkuPublished
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.places import delivered_to
-from infra.tokens import BUYER_OFFICER
 from infra.web import (
     Filled,
     FromGround,
@@ -41,6 +40,7 @@ from infra.web import (
 from infra.web.languages import gettext, told, unit_name
 from services.market.form_lines import field_of, wrong_in_line
 from services.market.lines import WantedLine, beside_references
+from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.quotes import handlers, store
 from services.quotes.domain.opening import MOST_LINES, NoLines

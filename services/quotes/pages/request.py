@@ -13,6 +13,7 @@ from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
 from catalogue.numbers import unambiguous
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Amount, Clause, Count, Days, Percent, Phrase
 from events.values import Line
@@ -22,7 +23,7 @@ from infra.ids import new_id
 from infra.listing import PAGES
 from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web import (
     BLANK,
     PUBLIC,

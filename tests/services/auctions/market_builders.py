@@ -11,11 +11,12 @@ import msgspec
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Duration
 from catalogue.policy import load as policy_named
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.accounts import OrganisationRegistered
 from events.auctions import Scoring
 from events.values import Place
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from services.auctions.handlers import NewAuction, NewLine, open_for_buyer
 from tests.market import Market
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from catalogue.roles import MODERATOR
 from events.auctions import ComplaintFiled
 from infra.ids import new_id
-from infra.tokens import MODERATOR, Principal
+from infra.tokens import Principal
 from services.auctions.domain.complaints import MOST
 from services.auctions.views import PER_PAGE
 from tests.market import Market

@@ -9,8 +9,9 @@ import pytest
 from litestar.response.sse import ServerSentEventMessage
 
 from catalogue.policy import load
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.config import Config
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from infra.web.pages import engine
 from services.auctions.board import Board
 from services.auctions.domain.autobid import Autobid

@@ -12,11 +12,11 @@ import httpx
 import msgspec
 import pytest
 
+from catalogue.roles import OBSERVER
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
 from infra.health import State
 from infra.ids import new_id
-from infra.tokens import OBSERVER
 from services.auctions.domain import chain, opening
 from services.auctions.judging import Asked
 from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked

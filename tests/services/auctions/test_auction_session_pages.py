@@ -2,8 +2,8 @@
 
 import msgspec
 
+from catalogue.roles import MODERATOR
 from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
-from infra.tokens import MODERATOR
 from services.auctions.proof import verify_receipt
 from tests.market import Market
 from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day

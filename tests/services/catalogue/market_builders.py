@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 import msgspec
 
+from catalogue.roles import BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT
 from events.accounts import OrganisationRegistered
 from events.values import Place
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 from tests.market import Market
 
 D = Decimal

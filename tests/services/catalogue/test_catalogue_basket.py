@@ -8,7 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from infra.tokens import BUYER_OFFICER, Principal
+from catalogue.roles import BUYER_OFFICER
+from infra.tokens import Principal
 from tests.market import Market
 from tests.services.catalogue.market_builders import Stall, a_member
 from tests.unreadable import lists, only_a_newer_release_reads

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from catalogue.roles import ROLES
 from events.catalogue import OfferArchived
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.values import Line, Source
 from infra import streams
 from infra.ids import new_id
 from infra.producer import Producer
-from infra.tokens import ROLES, Principal
+from infra.tokens import Principal
 from services.observatory import service
 from services.observatory.domain.snapshot import LONGEST_REST
 from services.observatory.handlers import PAUSE

@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
 from events.contracts import AwardMade
 from events.pools import PoolOpened
 from events.values import Category, Line, Place, Source
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import Principal
 
 PAPER = Category(code="30197630-1", title="Printing paper")
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")

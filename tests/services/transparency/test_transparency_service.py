@@ -16,10 +16,11 @@ from official import faults, validators
 from test_transparency_quotes import Quotes
 from typer.testing import CliRunner
 
+from catalogue.roles import ROLES
 from events.auctions import AuctionExtended
 from events.transparency import ReleasePublished
 from infra.ids import new_id
-from infra.tokens import ROLES, Principal
+from infra.tokens import Principal
 from services.transparency import api, store
 from services.transparency.cli import export_app
 from services.transparency.ocds.history import Asked, History

@@ -1,0 +1,11 @@
+"""What a member may do in the name of its organisation: each role is a word of the market that a token carries."""
+
+SUPPLIER_AGENT = "supplier_agent"
+BUYER_OFFICER = "buyer_officer"
+BUYER_APPROVER = "buyer_approver"
+MODERATOR = "moderator"
+OBSERVER = "observer"
+ADMINISTRATOR = "administrator"
+SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
+"""Who watches over the market reads what is for two sides alone."""
+ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER, MODERATOR, OBSERVER, ADMINISTRATOR)
