@@ -11,6 +11,21 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
     assert found == []
 
 
+def test_every_service_that_shows_something_has_its_views() -> None:
+    """What API and pages show is made there."""
+    modules: dict[str, set[str]] = {}
+    for path in files():
+        if path.startswith("services/") and path.count("/") > 1:
+            _, service, module, *_ = path.split("/")
+            modules.setdefault(service, set()).add(module.removesuffix(".py"))
+    assert len(modules) > 10
+    showing = {service for service, names in modules.items() if names & {"api", "pages"}}
+    assert [service for service in sorted(showing) if "views" not in modules[service]] == []
+    assert [service for service in sorted(showing) if "listing" in modules[service]] == [], (
+        "lists are read in the store"
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "source", "said"),
     [

@@ -8,8 +8,6 @@ from litestar.params import JSONBody
 from catalogue.roles import ADMINISTRATOR
 from events import bounds
 from events.bounds import Code, Few, Name
-from events.values import Category, Place
-from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
@@ -18,6 +16,7 @@ from services.accounts import handlers, invitations, keys, login, passwords, sto
 from services.accounts.domain import MANAGERS, Member, Organisation, Person
 from services.accounts.handlers import NewState
 from services.accounts.login import LoginRefused, Session, TooManyTries
+from services.accounts.views import Card, card
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
@@ -58,23 +57,6 @@ class Invited(msgspec.Struct, frozen=True):
     """``path`` is the page where the invited sets a password, once, within 7 days."""
 
     path: str
-
-
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What everybody may know of an organisation. Contracts are counted up to 1,000; there are ``more`` than that."""
-
-    organisation_id: str
-    name: str
-    roles: tuple[str, ...]
-    state: str
-    identifier_scheme: str
-    identifier: str
-    place: Place
-    categories: tuple[Category, ...]
-    contracts_as_buyer: int
-    contracts_as_supplier: int
-    more_as_buyer: bool = False
-    more_as_supplier: bool = False
 
 
 class AccountsApi(Controller):
@@ -173,19 +155,7 @@ class AccountsApi(Controller):
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
     async def organisation(self, ground: FromGround, organisation_id: PathId) -> Card:
         async with ground.database.transaction("accounts") as tx:
-            found = await store.organisation(tx, organisation_id)
-            if found is None:
-                raise Missing("organisation", organisation_id)
-            bought = await store.deals(tx, organisation_id, side="buyer", limit=0)
-            sold = await store.deals(tx, organisation_id, side="supplier", limit=0)
-        fields = {name: getattr(found, name) for name in Card.__struct_fields__ if hasattr(found, name)}
-        return Card(
-            **fields,
-            contracts_as_buyer=bought.total,
-            contracts_as_supplier=sold.total,
-            more_as_buyer=bought.more,
-            more_as_supplier=sold.more,
-        )
+            return await card(tx, organisation_id)
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
     async def set_state(

@@ -1,7 +1,5 @@
 """JSON of notifications: one's own mail settings."""
 
-from collections.abc import Sequence
-
 import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
@@ -9,19 +7,13 @@ from litestar.params import JSONBody
 from catalogue.roles import SUPPLIER_AGENT
 from infra.ids import new_id
 from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, allow
-from services.notifications import handlers, store
+from services.notifications import handlers, views
 from services.notifications.domain import Preferences
-from services.notifications.store import Member, Sent
+from services.notifications.store import Member
+from services.notifications.views import Settings
 
 AGENTS = allow(SUPPLIER_AGENT)
 READERS = allow(*sorted(handlers.READERS))
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """``stopped`` is the mail server's word when it refused the address for good."""
-
-    member: Member
-    letters: Sequence[Sent]
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
@@ -37,8 +29,7 @@ class NotificationsApi(Controller):
     @get(opt=READERS)
     async def settings(self, ground: FromGround, request: MemberVisit) -> Settings:
         async with ground.database.transaction("notifications") as tx:
-            member = await handlers.reader(tx, request.user.member_id)
-            return Settings(member=member, letters=await store.latest(tx, member.member_id))
+            return await views.settings(tx, request.user.member_id)
 
     @post(opt=READERS, status_code=200)
     async def set_preferences(

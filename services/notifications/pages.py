@@ -28,7 +28,7 @@ from infra.web import (
     redirect,
 )
 from infra.web.languages import gettext, told
-from services.notifications import handlers, store
+from services.notifications import handlers, views
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
 from services.notifications.store import Member
@@ -85,13 +85,8 @@ class NotificationPages(Controller):
         return redirect("/notifications", gettext("We write to this address again."))
 
 
-def _offered(member: Member) -> tuple[str, ...]:
-    """The topics that somebody can choose of: digests are for those who sell."""
-    return tuple(topic for topic in TOPICS if topic != "digest" or SUPPLIER_AGENT in member.roles)
-
-
 def _wanted(member: Member, form: SettingsForm, fields: Mapping[str, str]) -> Preferences:
-    before, offered = member.preferences, _offered(member)
+    before, offered = member.preferences, views.offered(member)
     return Preferences(
         period=form.period or before.period,
         hour=before.hour if form.hour is None else form.hour,
@@ -101,17 +96,16 @@ def _wanted(member: Member, form: SettingsForm, fields: Mapping[str, str]) -> Pr
 
 async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str, str]) -> Template:
     async with ground.database.transaction("notifications") as tx:
-        member = await handlers.reader(tx, request.user.member_id)
-        organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
-        letters = await store.latest(tx, member.member_id)
+        found = await views.settings(tx, request.user.member_id)
+        zone = await views.zone_of(tx, found.member)
     return page(
         request,
         "notifications/settings.html",
         status_code=422 if errors else 200,
-        member=member,
-        zone=organisation.time_zone if organisation else "UTC",
-        letters=letters,
-        offered=_offered(member),
+        member=found.member,
+        zone=zone,
+        letters=found.letters,
+        offered=views.offered(found.member),
         errors=errors,
         request_key=new_id(),
     )

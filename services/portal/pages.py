@@ -5,7 +5,7 @@ from litestar.response import Template
 
 from infra.listing import COUNTED
 from infra.web import PUBLIC, FromGround, Visit, page
-from services.portal import store
+from services.portal import views
 
 SHOWN = 6
 CURRENCIES = 4
@@ -18,5 +18,5 @@ class PortalPages(Controller):
     @get("/")
     async def home(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction("portal") as tx:
-            front = await store.front(tx, SHOWN)
+            front = await views.front(tx, SHOWN)
         return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES], counted=COUNTED)

@@ -110,47 +110,25 @@ class Total(msgspec.Struct, frozen=True):
     amount: Decimal
 
 
-class Front(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the home page shows. ``auctions``, ``quotes`` and ``pools`` are counted up to ``COUNTED``, one more stands for more;
-    ``suppliers`` above it are about so many."""
-
-    auctions: int
-    quotes: int
-    pools: int
-    suppliers: int
-    contracts: int
-    totals: list[Total]
+async def totals(tx: Transaction) -> list[Total]:
     """Largest number of contracts first."""
-    closing: list[Opening]
-    enrolling: list[Opening]
-    latest: list[Contract]
+    rows = await tx.session.exec(select(TotalRow).order_by(col(TotalRow.contracts).desc(), TotalRow.currency))
+    return [Total(row.currency, row.contracts, row.amount) for row in rows if row.contracts]
 
 
-async def front(tx: Transaction, shown: int) -> Front:
-    totals = await tx.session.exec(select(TotalRow).order_by(col(TotalRow.contracts).desc(), TotalRow.currency))
-    latest = await tx.session.exec(
+async def latest_contracts(tx: Transaction, shown: int) -> list[Contract]:
+    rows = await tx.session.exec(
         select(ContractRow).order_by(col(ContractRow.signed_at).desc(), ContractRow.contract_id).limit(shown)
     )
-    known = [Total(row.currency, row.contracts, row.amount) for row in totals if row.contracts]
-    return Front(
-        auctions=await _open(tx, "auction"),
-        quotes=await _open(tx, "quote"),
-        pools=await _open(tx, "pool"),
-        suppliers=await _suppliers(tx),
-        contracts=sum(total.contracts for total in known),
-        totals=[total for total in known if total.currency and total.amount],
-        closing=await _openings(tx, "auction", shown),
-        enrolling=await _openings(tx, "pool", shown),
-        latest=listed("portal.contracts", latest, lambda row: row.contract_id, _contract),
-    )
+    return listed("portal.contracts", rows, lambda row: row.contract_id, _contract)
 
 
-async def _open(tx: Transaction, kind: str) -> int:
+async def open_now(tx: Transaction, kind: str) -> int:
     rows = "select from portal.openings where kind = $1 and closes_at > $2"
     return await count(await tx.raw(), rows, kind, tx.now)
 
 
-async def _suppliers(tx: Transaction) -> int:
+async def suppliers(tx: Transaction) -> int:
     """Exact up to COUNTED; above it what the database reckons, which it knows without counting: the page is asked for every few
     seconds by everybody who has it open."""
     db = await tx.raw()
@@ -161,7 +139,7 @@ async def _suppliers(tx: Transaction) -> int:
     return max(counted, reckoned)
 
 
-async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
+async def openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
     query = (
         select(OpeningRow)
         .where(OpeningRow.kind == kind, OpeningRow.closes_at > tx.now)

@@ -28,7 +28,7 @@ from infra.web.errors import NotFound
 from infra.web.filters import category_in, region_in
 from services.quotes import handlers
 from services.quotes.handlers import NewQuote, NewRequest
-from services.quotes.listing import Summary, Wanted, search
+from services.quotes.store.listing import Summary, Wanted, search
 from services.quotes.views import PER_PAGE, Details, Participant, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)

@@ -22,8 +22,8 @@ from infra.tokens import Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Comparison, Request, Stage, Standing
-from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, StoredRequest
+from services.quotes.store.listing import Summary, status_of
 
 PER_PAGE = 24
 PARTICIPANTS = 50

@@ -1,24 +1,19 @@
 """Open data over HTTP: the feed of releases, all of them at once, records. Without login, as JSON."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from infra.denied import Missing
 from infra.web import PUBLIC, FromGround, PathId
-from services.transparency import store
-from services.transparency.ocds.publication import package, record_package
+from services.transparency import store, views
 
 PAGE = 1_000
 _LARGEST = 2**63 - 1
 JSON_LINES = "application/jsonl"
-_json = msgspec.json.Encoder(decimal_format="number")
 _RECORDS = ThreadPoolExecutor(1, "records")
 """Large records are made one after the other: many at once would take the interpreter from the event loop in turns."""
 
@@ -39,57 +34,30 @@ class OcdsApi(Controller):
         out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are. An answer
         ends after some megabytes, with however many releases."""
         async with ground.database.transaction(store.NAME) as tx:
-            found = await store.feed(tx, since, limit)
-        public_url = ground.config.public_url
-        position = found[-1].position if found else since
-        changed_at = found[-1].released_at if found else ground.clock()
-        envelope = package(public_url, f"/ocds/releases?since={since}&limit={limit}", changed_at)
-        following = f"{public_url}/ocds/releases?since={position}&limit={limit}"
-        return _answer(
-            {
-                **envelope,
-                "links": {"next": following},
-                "lonja:position": position,
-                "releases": [one.release for one in found],
-            }
-        )
+            body = await views.feed(tx, ground.config.public_url, since, limit)
+        return _answer(views.in_json(body))
 
     @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
     async def bulk(self, ground: FromGround) -> Stream:
         """The whole feed as JSON Lines, as it is at this moment."""
-
-        async def lines() -> AsyncIterator[bytes]:
-            async for line in store.all_releases(ground.database):
-                yield line + b"\n"
-
         headers = {"content-disposition": 'attachment; filename="lonja-releases.jsonl"'}
-        return Stream(lines(), media_type=JSON_LINES, headers=headers)
+        return Stream(views.lines(ground.database), media_type=JSON_LINES, headers=headers)
 
     @get("/releases/{release_id:str}", summary="One release, in a release package")
     async def release(self, ground: FromGround, release_id: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
-            found = await store.release(tx, release_id)
-        if found is None:
-            raise Missing("release", release_id)
-        path = f"/ocds/releases/{release_id}"
-        envelope = package(ground.config.public_url, path, found.released_at)
-        return _answer({**envelope, "releases": [found.release]})
+            body = await views.release(tx, ground.config.public_url, release_id)
+        return _answer(views.in_json(body))
 
     @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
-            history = await store.history(tx, ocid)
-        if not history:
-            raise Missing("process of this market", ocid)
-        body = await asyncio.get_running_loop().run_in_executor(_RECORDS, _record, ground.config.public_url, history)
-        return Response(body, media_type="application/json")
+            history = await views.history(tx, ocid)
+        body = await asyncio.get_running_loop().run_in_executor(
+            _RECORDS, views.record, ground.config.public_url, history
+        )
+        return _answer(body)
 
 
-def _record(public_url: str, history: Sequence[str]) -> bytes:
-    """Of releases as JSON. It may take seconds, and the event loop has others to answer."""
-    linked = sum(map(len, history)) > store.LARGEST_ANSWER // 2
-    return _json.encode(record_package(public_url, store.decoded(history), linked=linked))
-
-
-def _answer(body: dict[str, Any]) -> Response[Any]:
-    return Response(_json.encode(body), media_type="application/json")
+def _answer(body: bytes) -> Response[bytes]:
+    return Response(body, media_type="application/json")

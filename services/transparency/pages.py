@@ -4,13 +4,9 @@ from litestar import Controller, get
 from litestar.response import Template
 
 from infra.web import PUBLIC, FromGround, Visit, page
-from services.transparency import store
+from services.transparency import store, views
 from services.transparency.ocds.outgoing import PREFIX
 from services.transparency.ocds.publication import EXTENSIONS, LICENCE, LICENCE_NAME
-
-SHOWN = 8
-SOURCES = 100
-"""Publications that are listed, those with the most records."""
 
 
 class TransparencyPages(Controller):
@@ -20,15 +16,13 @@ class TransparencyPages(Controller):
     @get("/transparency")
     async def open_data(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction(store.NAME) as tx:
-            state = await store.feed_state(tx)
-            latest = await store.latest(tx, SHOWN)
-            imported = await store.imported(tx, SOURCES)
+            found = await views.open_data(tx)
         return page(
             request,
             "transparency/open_data.html",
-            state=state,
-            latest=latest,
-            imported=imported,
+            state=found.state,
+            latest=found.latest,
+            imported=found.imported,
             prefix=PREFIX,
             extensions=EXTENSIONS,
             licence=LICENCE,

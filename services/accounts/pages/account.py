@@ -27,8 +27,8 @@ from infra.web import (
 )
 from infra.web.languages import gettext
 from infra.web.limits import address_of
-from services.accounts import invitations, keys, login, store
-from services.accounts.domain import MANAGERS, MEMBER_ROLES
+from services.accounts import invitations, keys, login, views
+from services.accounts.domain import MANAGERS
 from services.accounts.login import TooManyTries
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form, slow_down
 
@@ -106,23 +106,18 @@ class AccountPages(Controller):
 
     async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
         async with ground.database.transaction("accounts") as tx:
-            organisation = await store.organisation(tx, request.user.organisation_id)
-            members = await store.members_of(tx, request.user.organisation_id)
-            own_keys = await store.keys_of(tx, request.user.member_id)
-            manages = request.user.may(*MANAGERS)
-            invitations = await store.open_invitations(tx, request.user.organisation_id) if manages else []
-        kinds = organisation.roles if organisation else ()
+            own = await views.account(tx, request.user)
         shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
         return page(
             request,
             "accounts/account.html",
             status_code=422 if shown["errors"] else 200,
-            organisation=organisation,
-            members=members,
-            keys=own_keys,
-            invitations=invitations,
-            roles=tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind])),
+            organisation=own.organisation,
+            members=own.members,
+            keys=own.keys,
+            invitations=own.invitations,
+            roles=views.roles_in(own.organisation),
             languages=LANGUAGE_CHOICES,
-            manages=manages,
+            manages=own.manages,
             **shown,
         )

@@ -9,7 +9,6 @@ from litestar.response import Response, Template
 from catalogue.roles import ADMINISTRATOR
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Reason
-from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.web import (
@@ -27,8 +26,8 @@ from infra.web import (
     redirect,
 )
 from infra.web.languages import gettext, pgettext
-from services.accounts import handlers, store
-from services.accounts.domain import MEMBER_ROLES, NEXT_STATES
+from services.accounts import handlers, store, views
+from services.accounts.domain import NEXT_STATES
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form
 from services.accounts.places import countries
 
@@ -80,11 +79,8 @@ class OrganisationPages(Controller):
 
     async def _page(self, ground: Ground, request: Visit, organisation_id: str, **more: Any) -> Template:
         async with ground.database.transaction("accounts") as tx:
-            organisation = await store.organisation(tx, organisation_id)
-            if organisation is None:
-                raise Missing("organisation", organisation_id)
-            bought = await store.deals(tx, organisation_id, side="buyer", limit=10)
-            sold = await store.deals(tx, organisation_id, side="supplier", limit=10)
+            found = await views.record(tx, organisation_id)
+        organisation = found.organisation
         shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more
         return page(
             request,
@@ -92,9 +88,9 @@ class OrganisationPages(Controller):
             status_code=422 if shown["errors"] else 200,
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
-            sides=[("supplier", sold), ("buyer", bought)],
+            sides=[("supplier", found.sold), ("buyer", found.bought)],
             states=NEXT_STATES[organisation.state],
-            roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
+            roles=views.roles_in(organisation),
             languages=LANGUAGE_CHOICES,
             **shown,
         )

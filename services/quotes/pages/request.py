@@ -56,7 +56,7 @@ from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
 from services.quotes.handlers import NewQuote, channel
-from services.quotes.listing import Summary, Wanted, search
+from services.quotes.store.listing import Summary, Wanted, search
 from services.quotes.views import PER_PAGE, Details, part_of, parts_of, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)

@@ -7,7 +7,7 @@ from infra.config import Config
 from infra.listing import COUNTED
 from infra.web.languages import speaking
 from infra.web.pages import engine
-from services.portal.store import Front
+from services.portal.views import Front
 
 EMPTY = Front(auctions=0, quotes=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
 

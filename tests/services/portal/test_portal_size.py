@@ -1,7 +1,7 @@
 """The home page of a market of years: what it reads does not grow with the market."""
 
 from infra.listing import COUNTED
-from services.portal.store import front
+from services.portal.views import front
 from tests.explained import listening, undone
 from tests.market import Market
 

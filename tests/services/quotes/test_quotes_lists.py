@@ -9,7 +9,7 @@ import msgspec
 import events
 from infra.listing import COUNTED, PAGES
 from services.quotes import store
-from services.quotes.listing import Wanted, search
+from services.quotes.store.listing import Wanted, search
 from services.quotes.views import PER_PAGE
 from tests.explained import listening, undone
 from tests.market import Market

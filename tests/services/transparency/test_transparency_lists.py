@@ -7,8 +7,8 @@ from infra.database import Transaction
 from infra.ids import new_id
 from services.transparency import store
 from services.transparency.ocds.history import Asked, History
-from services.transparency.pages import SHOWN, SOURCES
 from services.transparency.store import sessions
+from services.transparency.views import SHOWN, SOURCES
 from tests.explained import listening, undone
 from tests.market import Market
 

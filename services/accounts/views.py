@@ -1,0 +1,96 @@
+"""What pages and API show of organisations and members."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from events.values import Category, Place
+from infra.database import Transaction
+from infra.denied import Missing
+from infra.listing import Listed
+from infra.tokens import Principal
+from services.accounts import store
+from services.accounts.domain import MANAGERS, MEMBER_ROLES, Member, Organisation
+from services.accounts.store import ApiKey, Deal, OpenInvitation
+
+DEALS = 10
+"""Contracts that the page of an organisation shows of each side."""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody may know of an organisation. Contracts are counted up to 1,000; there are ``more`` than that."""
+
+    organisation_id: str
+    name: str
+    roles: tuple[str, ...]
+    state: str
+    identifier_scheme: str
+    identifier: str
+    place: Place
+    categories: tuple[Category, ...]
+    contracts_as_buyer: int
+    contracts_as_supplier: int
+    more_as_buyer: bool = False
+    more_as_supplier: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation, and what it concluded: the latest contracts of each side."""
+
+    organisation: Organisation
+    bought: Listed[Deal]
+    sold: Listed[Deal]
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """One's own account. ``invitations`` are shown to those who may invite."""
+
+    organisation: Organisation | None
+    members: Sequence[Member]
+    keys: Sequence[ApiKey]
+    manages: bool
+    invitations: Sequence[OpenInvitation]
+
+
+async def record(tx: Transaction, organisation_id: str, limit: int = DEALS) -> Record:
+    """Raises Missing."""
+    found = await store.organisation(tx, organisation_id)
+    if found is None:
+        raise Missing("organisation", organisation_id)
+    return Record(
+        organisation=found,
+        bought=await store.deals(tx, organisation_id, side="buyer", limit=limit),
+        sold=await store.deals(tx, organisation_id, side="supplier", limit=limit),
+    )
+
+
+async def card(tx: Transaction, organisation_id: str) -> Card:
+    """Raises Missing."""
+    found = await record(tx, organisation_id, limit=0)
+    fields = {
+        name: getattr(found.organisation, name) for name in Card.__struct_fields__ if hasattr(found.organisation, name)
+    }
+    return Card(
+        **fields,
+        contracts_as_buyer=found.bought.total,
+        contracts_as_supplier=found.sold.total,
+        more_as_buyer=found.bought.more,
+        more_as_supplier=found.sold.more,
+    )
+
+
+async def account(tx: Transaction, reader: Principal) -> Account:
+    manages = reader.may(*MANAGERS)
+    return Account(
+        organisation=await store.organisation(tx, reader.organisation_id),
+        members=await store.members_of(tx, reader.organisation_id),
+        keys=await store.keys_of(tx, reader.member_id),
+        manages=manages,
+        invitations=await store.open_invitations(tx, reader.organisation_id) if manages else [],
+    )
+
+
+def roles_in(organisation: Organisation | None) -> tuple[str, ...]:
+    """What a member of it may be."""
+    kinds = organisation.roles if organisation else ()
+    return tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind]))

@@ -1,0 +1,35 @@
+"""What pages and API show of somebody's own mail."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from catalogue.roles import SUPPLIER_AGENT
+from infra.database import Transaction
+from services.notifications import handlers, store
+from services.notifications.domain import TOPICS
+from services.notifications.store import Member, Sent
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``stopped`` is the mail server's word when it refused the address for good."""
+
+    member: Member
+    letters: Sequence[Sent]
+
+
+async def settings(tx: Transaction, member_id: str) -> Settings:
+    """Raises Missing."""
+    member = await handlers.reader(tx, member_id)
+    return Settings(member=member, letters=await store.latest(tx, member.member_id))
+
+
+async def zone_of(tx: Transaction, member: Member) -> str:
+    """The time zone that the hours of the member's settings are in."""
+    organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
+    return organisation.time_zone if organisation else "UTC"
+
+
+def offered(member: Member) -> tuple[str, ...]:
+    """The topics that somebody can choose of: digests are for those who sell."""
+    return tuple(topic for topic in TOPICS if topic != "digest" or SUPPLIER_AGENT in member.roles)

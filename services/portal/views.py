@@ -1,0 +1,39 @@
+"""What the home page shows."""
+
+import msgspec
+
+from infra.database import Transaction
+from services.portal import store
+from services.portal.store import Contract, Opening, Total
+
+
+class Front(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the home page shows. ``auctions``, ``quotes`` and ``pools`` are counted up to ``COUNTED``, one more stands for more;
+    ``suppliers`` above it are about so many."""
+
+    auctions: int
+    quotes: int
+    pools: int
+    suppliers: int
+    contracts: int
+    totals: list[Total]
+    """Largest number of contracts first."""
+    closing: list[Opening]
+    enrolling: list[Opening]
+    latest: list[Contract]
+
+
+async def front(tx: Transaction, shown: int) -> Front:
+    """``shown``: how many openings of each kind, and contracts."""
+    known = await store.totals(tx)
+    return Front(
+        auctions=await store.open_now(tx, "auction"),
+        quotes=await store.open_now(tx, "quote"),
+        pools=await store.open_now(tx, "pool"),
+        suppliers=await store.suppliers(tx),
+        contracts=sum(total.contracts for total in known),
+        totals=[total for total in known if total.currency and total.amount],
+        closing=await store.openings(tx, "auction", shown),
+        enrolling=await store.openings(tx, "pool", shown),
+        latest=await store.latest_contracts(tx, shown),
+    )
