@@ -8,4 +8,7 @@ In:  lonja.accounts (organisations that imports bring), lonja.contracts (conclud
 Out: lonja.accounts: OrganisationRegistered, OrganisationStateChanged, MemberJoined
 Tables: organisations, suspensions, members, invitations, joinings (used invitations), api_keys, tries (failed logins of
 the last minutes), contracts (replica)
+
+``categories`` that a supplier declares · ``places`` that somebody types · ``passwords`` as argon2id · ``login`` and tokens · ``turns``
+of tries to log in · ``keys`` API secrets · ``invitations`` of members.
 """

@@ -11,4 +11,8 @@ reference_prices, past_contracts, last_prices.
 
 Bids go through ``lane.py``: one lane a web process decides whatever arrived while the last commit ran, in one transaction.
 Live pages are told by ``auction:<id>`` announcements; ``board.py`` keeps what all watchers of an auction see, by version.
+
+``judging`` decides a batch of bids · ``journal`` writes the log · ``outages`` gives lost time back · ``receipts`` sign lines of the log ·
+``market_log`` proves closes · ``proof`` the file of a proof · ``bidders`` for observers · ``last_time`` what was paid before ·
+``metrics`` counts bids.
 """

@@ -7,4 +7,6 @@ Topics out: ``lonja.catalogue``. In: ``lonja.accounts`` (who may offer), ``lonja
 Tables: ``skus`` (one row a version), ``offers``, ``basket_lines`` (what a buyer's member collects); copies ``organisations``,
 ``reference_prices``; ``endings`` (SKUs and suppliers whose offers are being archived); ``changes`` (what the search index of each web
 process has still to take over).
+
+``finder`` the search of a web process · ``pricing`` the best offers · ``baskets`` what a basket shows.
 """

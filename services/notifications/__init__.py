@@ -13,4 +13,6 @@ sender first takes it. A letter is made from what was claimed alone, so that eve
 in a list, what was done meanwhile is left out. Which goes first: :mod:`services.notifications.store.queue`.
 A crash before the server took it leaves it to the next attempt. A crash between the server's acceptance and our commit cannot be
 told from that: the letter goes out again, identical, and receivers that know its Message-ID show it once. SMTP offers no more.
+
+``duties`` which letters are owed · ``letters`` their text · ``writing`` their bytes · ``post`` sends them · ``links`` to unsubscribe.
 """

@@ -10,4 +10,6 @@ Out: lonja.recommender: RecommendationsMade, ModelTrained
 Tables: suppliers, offers, skus, awards, opportunities (copies); lists, invitees, dismissals, trainings, work;
 changes (openings that opened or closed and wait to be handled), trades (suppliers by the beginning of a declared category);
 interest, co_purchases (Faust views, rebuilt by `lonja rebuild`)
+
+`training` learns again · `recommending` makes the lists · `words` tells their reasons.
 """
