@@ -35,7 +35,7 @@ from infra.web.forms import (
 )
 from infra.web.keyed import FromKeyed
 from infra.web.leafing import leaf, leafed
-from infra.web.pages import page, redirect
+from infra.web.pages import form_page, page, redirect
 
 __all__ = [
     "BLANK",
@@ -65,6 +65,7 @@ __all__ = [
     "create_app",
     "form_fields",
     "form_list",
+    "form_page",
     "instant_in",
     "leaf",
     "leafed",

@@ -22,6 +22,7 @@ from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
 from infra.web.answers import GONE, MINUTES, page_of_form
+from infra.web.forms import Filled
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -50,6 +51,12 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
         status_code=status_code,
         cookies=cookies,
     )
+
+
+def form_page(request: Request[Any, Any, Any], template: str, filled: Filled, **context: Any) -> Template:
+    """As :func:`page`, with ``values`` and ``errors`` of the form that is on it, unless the context has others: 422 if it was refused."""
+    status = 422 if filled.errors else 200
+    return page(request, template, status_code=status, **{"values": filled.values, "errors": filled.errors} | context)
 
 
 def template_of(request: Request[Any, Any, Any], name: str) -> Any:

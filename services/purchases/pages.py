@@ -24,6 +24,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    form_page,
     page,
     read_form,
     redirect,
@@ -155,13 +156,11 @@ class PurchasePages(Controller):
         answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
             SUPPLIER_AGENT
         )
-        return page(
+        return form_page(
             request,
             "purchases/purchase.html",
-            status_code=422 if filled.errors else 200,
+            filled,
             purchase=purchase_view(kept),
             line=kept.purchase.line,
             answers=answers,
-            values=filled.values,
-            errors=filled.errors,
         )

@@ -19,6 +19,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    form_page,
     leaf,
     page,
     redirect,
@@ -58,12 +59,10 @@ class ComplaintPages(Controller):
 
 async def _shown(request: MemberVisit, ground: Ground, complaint_id: str, filled: Filled) -> Template:
     complaint = await the_complaint(ground, complaint_id)
-    return page(
+    return form_page(
         request,
         "auctions/complaint_decision.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         complaint=complaint,
         title=(await existing(ground, complaint.auction_id)).opened.title,
-        values=filled.values,
-        errors=filled.errors,
     )

@@ -23,6 +23,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    form_page,
     page,
     read_form,
     redirect,
@@ -139,15 +140,13 @@ class SessionPages(Controller):
         self, request: MemberVisit, ground: FromGround, auction_id: str, name: str, filled: Filled
     ) -> Template:
         stored = await existing(ground, auction_id)
-        return page(
+        return form_page(
             request,
             f"auctions/{name}.html",
-            status_code=422 if filled.errors else 200,
+            filled,
             opened=stored.opened,
             state=stored.state,
             rules=stored.policy.auction.withdrawal,
-            values=filled.values,
-            errors=filled.errors,
             request_key=filled.values.get("request_key") or new_id(),
         )
 

@@ -16,7 +16,7 @@ from catalogue.rules import RuleBroken
 from events.bounds import Id, Packs
 from events.limits import LINE
 from infra.service import Ground
-from infra.web import BLANK, Filled, FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
+from infra.web import BLANK, Filled, FromGround, MemberVisit, allow, form_fields, form_page, read_form, redirect
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
@@ -107,13 +107,12 @@ async def _page(ground: Ground, finder: Finder, request: MemberVisit, filled: Fi
     async with ground.database.transaction("catalogue") as tx:
         shown = await basket_of(tx, request.user, region, finder.currency)
     quantities = {_QUANTITY + line.sku.sku_id: unambiguous(line.quantity) for line in shown.lines}
-    return page(
+    return form_page(
         request,
         "catalogue/basket.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         basket=shown,
         region_name=regions_of(request.user.country).get(region, region),
         values={**quantities, **filled.values},
-        errors=filled.errors,
         unit_name=unit_name,
     )

@@ -31,6 +31,7 @@ from infra.web import (
     beside,
     form_fields,
     form_list,
+    form_page,
     page,
     read_form,
     redirect,
@@ -190,15 +191,14 @@ class OfferPages(Controller):
         months = load_policy(ground.config.policy).catalogue.offer_months
         choices = await region_choices(request.user, regions)
         ticked = {code: choices.get(code, code) for code in regions}
-        return page(
+        return form_page(
             request,
             "catalogue/offer.html",
-            status_code=422 if filled.errors else 200,
+            filled,
             sku=known.sku,
             unit_name=unit_name(known.sku.base_unit),
             currency=finder.currency,
             values={"request_key": new_id(), **filled.values},
-            errors=filled.errors,
             chosen=regions,
             choices=ticked | choices,
             latest=months_later(today, months),

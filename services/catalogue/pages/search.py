@@ -22,7 +22,7 @@ from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import Principal
-from infra.web import PUBLIC, Filled, FromGround, PathId, Visit, leafed, page, read_form
+from infra.web import PUBLIC, Filled, FromGround, PathId, Visit, form_page, leafed, page, read_form
 from infra.web.filters import read_filters
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
@@ -160,17 +160,16 @@ async def show_sku(
         inside = await in_basket(tx, principal)
     leafed(request, wanted.page, max(1, shown.pages))
     served = [area for each in shown.offers for area in each.offer.regions]
-    return page(
+    return form_page(
         request,
         "catalogue/sku.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         shown=shown,
         inside=inside.get(sku_id),
         unit_name=unit_name,
         levels=levels(),
         sku=shown.sku,
         values={"quantity": unambiguous(shown.quantity), "region": shown.region, **filled.values},
-        errors=filled.errors,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),

@@ -32,6 +32,7 @@ from infra.web import (
     allow,
     beside,
     form_fields,
+    form_page,
     leaf,
     misfits,
     page,
@@ -155,12 +156,11 @@ class SkuPages(Controller):
             ]
         category = filled.values.get("attributes_of") or filled.values.get("category", "")
         shown = {"request_key": new_id(), **filled.values, "attributes_of": category}
-        return page(
+        return form_page(
             request,
             "catalogue/new.html",
-            status_code=422 if filled.errors else 200,
+            filled,
             values=shown,
-            errors=filled.errors,
             asked=asked_by(category),
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
             units=sorted(

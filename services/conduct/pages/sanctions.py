@@ -1,34 +1,44 @@
 """Pages of suspensions: why one's own organisation is suspended and its appeal, and the moderators' queue."""
 
-from typing import cast, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
 
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
-from catalogue.rules import RuleBroken
 from infra.service import Ground
-from infra.web import (
-    BLANK,
-    MEMBERS,
-    Filled,
-    FromGround,
-    MemberVisit,
-    PageNumber,
-    PathId,
-    allow,
-    beside,
-    clean,
-    form_fields,
-    leaf,
-    page,
-    redirect,
-    text_in,
-)
+from infra.web import MEMBERS, FromGround, MemberVisit, PageNumber, PathId, allow, clean, text_in
 from infra.web.languages import gettext
+from infra.web.queues import Queue
 from services.conduct import handlers
-from services.conduct.domain.sanctions import Decision
+from services.conduct.domain.sanctions import Decision, Sanction
 from services.conduct.views.sanctions import QUEUE, appealed, as_seen, own_sanctions
+
+
+async def _own(ground: Ground, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
+    appeals = request.user.may(*handlers.APPEALS)
+    return {"sanctions": await as_seen(ground, found, request.user), "appeals": appeals}
+
+
+async def _appealed(ground: Ground, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
+    return {"sanctions": await as_seen(ground, found, request.user), "decides": request.user.may(MODERATOR)}
+
+
+OWN = Queue(
+    address="/contracts/sanctions",
+    template="conduct/sanctions.html",
+    per_page=QUEUE,
+    read=lambda ground, request, number: own_sanctions(ground, request.user.organisation_id, number),
+    shown=_own,
+)
+APPEALED = Queue(
+    address="/contracts/appeals",
+    template="conduct/appeals.html",
+    per_page=QUEUE,
+    read=lambda ground, _, number: appealed(ground, number),
+    shown=_appealed,
+)
 
 
 class SanctionPages(Controller):
@@ -37,84 +47,40 @@ class SanctionPages(Controller):
 
     @get("/sanctions", opt=MEMBERS)
     async def own(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await self._own(ground, request, number)
+        return await OWN.page(ground, request, number)
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
     async def appeal(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """``page`` is that of the list on which the form stands."""
-        values = await form_fields(request)
-        try:
+
+        async def act(values: Mapping[str, str]) -> str:
             async with ground.database.transaction("conduct") as tx:
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
-        except RuleBroken as broken:
-            return await self._own(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
-        return redirect("/contracts/sanctions", gettext("Your appeal is filed. A moderator decides about it."))
+            return gettext("Your appeal is filed. A moderator decides about it.")
+
+        return await OWN.act(ground, request, number, sanction_id, act)
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await self._queue(ground, request, number)
+        return await APPEALED.page(ground, request, number)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
     async def decide(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """``page`` is that of the list on which the form stands."""
-        values = await form_fields(request)
-        decision = values.get("decision", "")
-        if decision not in get_args(Decision):
-            errors = {"decision": gettext("Choose one of the two.")}
-            return await self._queue(ground, request, number, sanction_id, Filled(values, errors))
-        try:
+
+        async def act(values: Mapping[str, str]) -> str:
+            decision = cast(Decision, values["decision"])
             async with ground.database.transaction("conduct") as tx:
-                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
-        except RuleBroken as broken:
-            return await self._queue(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
-        said = gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
-        return redirect("/contracts/appeals", said)
+                await handlers.decide(tx, clean(sanction_id), decision, text_in(values, "explanation"))
+            return gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
 
-    async def _own(
-        self,
-        ground: Ground,
-        request: MemberVisit,
-        number: int,
-        sanction_id: str = "",
-        filled: Filled = BLANK,
-    ) -> Template:
-        own = request.user.organisation_id
-        found, number, pages = await leaf(request, number, QUEUE, lambda each: own_sanctions(ground, own, each))
-        return page(
-            request,
-            "conduct/sanctions.html",
-            status_code=422 if filled.errors else 200,
-            sanctions=await as_seen(ground, found.rows, request.user),
-            number=number,
-            pages=pages,
-            appeals=request.user.may(*handlers.APPEALS),
-            at_fault=sanction_id,
-            values=filled.values,
-            errors=filled.errors,
-        )
+        return await APPEALED.act(ground, request, number, sanction_id, act, check=_undecided)
 
-    async def _queue(
-        self,
-        ground: Ground,
-        request: MemberVisit,
-        number: int,
-        sanction_id: str = "",
-        filled: Filled = BLANK,
-    ) -> Template:
-        found, number, pages = await leaf(request, number, QUEUE, lambda each: appealed(ground, each))
-        return page(
-            request,
-            "conduct/appeals.html",
-            status_code=422 if filled.errors else 200,
-            sanctions=await as_seen(ground, found.rows, request.user),
-            number=number,
-            pages=pages,
-            decides=request.user.may(MODERATOR),
-            at_fault=sanction_id,
-            values=filled.values,
-            errors=filled.errors,
-        )
+
+def _undecided(values: Mapping[str, str]) -> dict[str, str]:
+    known = values.get("decision") in get_args(Decision)
+    return {} if known else {"decision": gettext("Choose one of the two.")}

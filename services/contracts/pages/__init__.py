@@ -22,6 +22,7 @@ from infra.web import (
     PathId,
     Short,
     Visit,
+    form_page,
     leaf,
     misfits,
     page,
@@ -97,10 +98,10 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
     drafted = found.drafted
     deal = await listing.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
     others = [each for each in deal if each.rank != drafted.rank and _told(each, found, principal)]
-    return page(
+    return form_page(
         request,
         "contracts/contract.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         contract=found,
         drafted=drafted,
         status=(await replicas.carried_out(ground.database.pool, [contract_id])).get(contract_id),
@@ -120,8 +121,6 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
         securities=SECURITIES,
         others=others,
         readable={each.contract_id for each in others if may_see(each, principal)},
-        values=filled.values,
-        errors=filled.errors,
     )
 
 

@@ -1,6 +1,7 @@
 """Pages of disputed refusals: the other side's word, and the moderators' queue."""
 
-from typing import cast, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
 
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
@@ -9,7 +10,6 @@ from catalogue.roles import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AG
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.web import (
-    BLANK,
     Filled,
     FromGround,
     MemberVisit,
@@ -19,17 +19,29 @@ from infra.web import (
     beside,
     clean,
     form_fields,
-    leaf,
-    page,
     redirect,
     text_in,
 )
 from infra.web.languages import gettext
+from infra.web.queues import Queue
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.pages import contract_page, too_long
 from services.contracts.views import QUEUE
-from services.contracts.views.refusals import waiting
+from services.contracts.views.refusals import DisputedRefusal, waiting
+
+
+async def _disputed(_: Ground, request: MemberVisit, found: Sequence[DisputedRefusal]) -> Mapping[str, Any]:
+    return {"refusals": found, "decides": request.user.may(MODERATOR)}
+
+
+DISPUTED = Queue(
+    address="/contracts/refusals",
+    template="contracts/refusals.html",
+    per_page=QUEUE,
+    read=lambda ground, _, number: waiting(ground, number),
+    shown=_disputed,
+)
 
 
 class RefusalPages(Controller):
@@ -50,50 +62,25 @@ class RefusalPages(Controller):
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def queue(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await self._queue(ground, request, number)
+        return await DISPUTED.page(ground, request, number)
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR))
     async def decide(
         self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """``page`` is that of the list on which the form stands."""
-        values = await form_fields(request)
-        decision = values.get("decision", "")
-        if decision not in get_args(Verdict):
-            errors = {"decision": gettext("Choose one of the two.")}
-            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
-        if errors := too_long(values):
-            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
-        except RuleBroken as broken:
-            return await self._queue(ground, request, number, contract_id, Filled(values, beside(broken, values)))
-        said = (
-            gettext("The refusal was justified: no penalty.")
-            if decision == "justified"
-            else gettext("The refusal was not justified: it counts as a breach.")
-        )
-        return redirect("/contracts/refusals", said)
 
-    async def _queue(
-        self,
-        ground: Ground,
-        request: MemberVisit,
-        number: int,
-        contract_id: str = "",
-        filled: Filled = BLANK,
-    ) -> Template:
-        found, number, pages = await leaf(request, number, QUEUE, lambda each: waiting(ground, each))
-        return page(
-            request,
-            "contracts/refusals.html",
-            status_code=422 if filled.errors else 200,
-            refusals=found.rows,
-            number=number,
-            pages=pages,
-            decides=request.user.may(MODERATOR),
-            at_fault=contract_id,
-            values=filled.values,
-            errors=filled.errors,
-        )
+        async def act(values: Mapping[str, str]) -> str:
+            decision = cast(Verdict, values["decision"])
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.decide(tx, clean(contract_id), decision, text_in(values, "explanation"))
+            if decision == "justified":
+                return gettext("The refusal was justified: no penalty.")
+            return gettext("The refusal was not justified: it counts as a breach.")
+
+        return await DISPUTED.act(ground, request, number, contract_id, act, check=_undecided)
+
+
+def _undecided(values: Mapping[str, str]) -> dict[str, str]:
+    known = values.get("decision") in get_args(Verdict)
+    return too_long(values) if known else {"decision": gettext("Choose one of the two.")}

@@ -25,7 +25,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
-    page,
+    form_page,
     read_form,
     redirect,
     whole,
@@ -267,10 +267,10 @@ class SigningPages(Controller):
     ) -> Template:
         contract = await visible(ground, contract_id, request.user)
         choices = await choices_of(ground, contract, request.user)
-        return page(
+        return form_page(
             request,
             "contracts/objection.html",
-            status_code=422 if filled.errors else 200,
+            filled,
             contract=contract,
             drafted=contract.drafted,
             paper=contract.paper,
@@ -278,8 +278,6 @@ class SigningPages(Controller):
             terms=TERMS,
             rows=rows,
             most_rows=MOST_ROWS,
-            values=filled.values,
-            errors=filled.errors,
         )
 
 

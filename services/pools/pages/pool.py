@@ -36,8 +36,8 @@ from infra.web import (
     Visit,
     allow,
     form_fields,
+    form_page,
     leafed,
-    page,
     read_form,
     redirect,
     text_in,
@@ -188,10 +188,10 @@ async def _page(
     mine = pool.mine
     former = mine or (await store.former_enrolment(tx, pool_id, me.organisation_id) if me else None)
     leads = bool(me and me.organisation_id == pool.lead_id)
-    return page(
+    return form_page(
         request,
         "pools/pool.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         pool=pool,
         log=log[:SHOWN_OF_LOG],
         number=number,
@@ -212,7 +212,6 @@ async def _page(
         leads=leads,
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
-        errors=filled.errors,
         **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
     )
 

@@ -34,6 +34,7 @@ from infra.web import (
     clean,
     form_fields,
     form_list,
+    form_page,
     leafed,
     page,
     read_form,
@@ -168,12 +169,10 @@ async def _page(
 ) -> Template:
     skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
     own = [lead.place.region] if lead.place.region else []
-    return page(
+    return form_page(
         request,
         "pools/new.html",
-        status_code=422 if filled.errors else 200,
-        values=filled.values,
-        errors=filled.errors,
+        filled,
         lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
         found=found,
         ticked=own if ticked is None else ticked,

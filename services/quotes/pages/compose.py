@@ -30,7 +30,7 @@ from infra.web import (
     allow,
     clean,
     form_fields,
-    page,
+    form_page,
     read_form,
     read_instant,
     redirect,
@@ -153,12 +153,11 @@ async def _form(
     except RuleBroken:
         place = buyer.place
     beside = await beside_references(db, store.references, lines, place, policy.currency)
-    return page(
+    return form_page(
         request,
         "quotes/new.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         values=fields,
-        errors=filled.errors,
         lines=[(number, skus.get(each.line.sku_id or ""), each) for number, each in zip(numbers, beside, strict=True)],
         found=found,
         kinds=[("goods", gettext("Goods")), ("works", gettext("Works")), ("services", gettext("Services"))],

@@ -42,6 +42,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    form_page,
     leaf,
     leafed,
     page,
@@ -243,10 +244,10 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
     beside = await beside_references(db, store.references, plain, shown.place, shown.currency)
     buys = bool(user and user.organisation_id == shown.buyer_id)
     regions = places.regions(shown.place.country) if shown.place.country else {}
-    answer = page(
+    answer = form_page(
         request,
         "quotes/request.html",
-        status_code=422 if filled.errors else 200,
+        filled,
         here=f"/quotes/{shown.request_id}" + (f"?page={part}" if part > 1 else ""),
         shown=shown,
         part=part,
@@ -256,7 +257,6 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
         quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,
         values=filled.values or _former(shown),
         marked=_marked(filled.values, shown),
-        errors=filled.errors,
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,

@@ -1,0 +1,58 @@
+"""Lists on which each item has a form of its own, such as those of what a moderator decides (``queues.html`` has their parts)."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.listing import Listed
+from infra.service import Ground
+from infra.web.arguments import MemberVisit, form_fields
+from infra.web.forms import BLANK, Filled, beside
+from infra.web.leafing import leaf
+from infra.web.pages import form_page, redirect
+
+T = TypeVar("T")
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue(Generic[T]):
+    """``address`` is the path of the list. ``read`` gives a page of it by its number, ``shown`` what else its template has of the rows."""
+
+    address: str
+    template: str
+    per_page: int
+    read: Callable[[Ground, MemberVisit, int], Awaitable[Listed[T]]]
+    shown: Callable[[Ground, MemberVisit, Sequence[T]], Awaitable[Mapping[str, Any]]]
+
+    async def page(
+        self, ground: Ground, request: MemberVisit, number: int, at_fault: str = "", filled: Filled = BLANK
+    ) -> Template:
+        """``at_fault`` is the item whose form was ``filled`` in and refused."""
+        found, number, pages = await leaf(request, number, self.per_page, lambda each: self.read(ground, request, each))
+        shown = await self.shown(ground, request, found.rows)
+        return form_page(request, self.template, filled, number=number, pages=pages, at_fault=at_fault, **shown)
+
+    async def act(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        number: int,
+        item: str,
+        act: Callable[[Values], Awaitable[str]],
+        *,
+        check: Callable[[Values], Mapping[str, str]] = lambda _: {},
+    ) -> Template | Redirect:
+        """Do with an ``item`` what its form says. ``check`` gives the errors of the form's fields; ``act`` does it and says what is done,
+        or raises RuleBroken. What is refused is shown on the page of that ``number``."""
+        values = await form_fields(request)
+        errors = check(values)
+        if not errors:
+            try:
+                return redirect(self.address, await act(values))
+            except RuleBroken as broken:
+                errors = beside(broken, values)
+        return await self.page(ground, request, number, item, Filled(values, errors))
