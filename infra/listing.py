@@ -55,6 +55,22 @@ def as_query(words: str) -> str:
     return " & ".join(f"'{text}':*" if len(word) > 1 else f"'{text}'" for word, text in quoted)
 
 
+class Conditions:
+    """What the rows of a list fulfil, all of it: SQL, and the values that it is asked with."""
+
+    def __init__(self, first: str = "true") -> None:
+        self._all = [first]
+        self.values: list[object] = []
+
+    def add(self, condition: str, value: object) -> None:
+        """``condition`` has ``{}`` where the ``value`` is compared."""
+        self.values.append(value)
+        self._all.append(condition.format(f"${len(self.values)}"))
+
+    def __str__(self) -> str:
+        return " and ".join(self._all)
+
+
 async def count(db: Any, rows: str, *values: object, most: int = COUNTED) -> int:
     """How many ``rows`` has, a query of an asyncpg connection, or one more than ``most`` where there are more."""
     found: int = await db.fetchval(f"select count(*) from ({rows} limit {most + 1}) counted", *values)

@@ -165,7 +165,7 @@ BESIDE = {
     "recommender/__init__.py": ("importlib",),
     "recommender/tables.py": READS,
     "services/transparency/ocds/documents.py": READS,
-    "services/transparency/ocds/sheet.py": READS,
+    "services/transparency/ocds/sheet.py": ("pathlib",),
     "services/transparency/ocds/tables.py": READS,
 }
 """Files of pure rooms that read what is given as a file or comes with the package, and their commands: what each may use beside."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionOpened
-from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count, reach
+from infra.listing import PLAN_FOR_VALUES, Conditions, Listed, as_query, count, reach
 from infra.reading import listed
 from services.auctions.domain.auction import AuctionState, begin
 from services.auctions.domain.opening import session_rules
@@ -75,13 +75,8 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit
 
 
 def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]:
-    where = [part]
-    values: list[object] = []
-
-    def add(condition: str, value: object) -> None:
-        values.append(value)
-        where.append(condition.format(f"${len(values)}"))
-
+    where = Conditions(part)
+    add = where.add
     if wanted.status == "open":
         add("result is null and closes_at > {}", now)
     elif wanted.status == "closed":
@@ -94,7 +89,7 @@ def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]
         add("buyer_id = {}", wanted.buyer_id)
     if wanted.q:
         add(f"{WORDS} @@ to_tsquery('simple', {{}})", as_query(wanted.q))
-    return " and ".join(where), values
+    return str(where), where.values
 
 
 def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:

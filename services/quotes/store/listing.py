@@ -11,7 +11,7 @@ import msgspec
 
 from events.values import Category, Place
 from infra.database import Transaction
-from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count, reach
+from infra.listing import PLAN_FOR_VALUES, Conditions, Listed, as_query, count, reach
 from infra.reading import listed
 from services.quotes.domain.request import Stage
 
@@ -84,13 +84,8 @@ def status_of(stage: Stage, closes_at: datetime, now: datetime) -> Status:
 
 
 def _where(wanted: Wanted) -> tuple[str, list[object]]:
-    where: list[str] = ["true"]
-    values: list[object] = []
-
-    def add(condition: str, value: object) -> None:
-        values.append(value)
-        where.append(condition.format(f"${len(values)}"))
-
+    where = Conditions()
+    add = where.add
     if wanted.group in GROUPS:
         add("stage = any({}::text[])", [stage.value for stage in GROUPS[wanted.group]])
     if wanted.category:
@@ -101,7 +96,7 @@ def _where(wanted: Wanted) -> tuple[str, list[object]]:
         add("buyer_id = {}", wanted.buyer_id)
     if wanted.words.strip():
         add("to_tsvector('simple', title) @@ to_tsquery('simple', {})", as_query(wanted.words))
-    return " and ".join(where), values
+    return str(where), where.values
 
 
 def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:

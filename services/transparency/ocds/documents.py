@@ -76,14 +76,15 @@ def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[D
 
 def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
     """A file taken apart, in its order. Raises OSError where it cannot be opened."""
-    with _opened(path) as stream:
+    with binary(path) as stream:
         try:
             yield from _pieces(path.name, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield Unreadable(path.name, "file: damaged compression", str(error))
 
 
-def _opened(path: Path) -> IO[bytes]:
+def binary(path: Path) -> IO[bytes]:
+    """What is in a file, or in the gzip archive that it is."""
     with path.open("rb") as stream:
         zipped = stream.read(2) == b"\x1f\x8b"
     return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")

@@ -7,13 +7,14 @@ within a quoted cell: nobody can say where that cell ends.
 
 import codecs
 import csv
-import gzip
 import io
 import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
+
+from services.transparency.ocds.documents import binary
 
 SIGNS = ",;\t|"
 """Which may stand between cells."""
@@ -246,13 +247,7 @@ def _named(sign: str) -> str:
 
 def opened(path: Path, encoding: str | None) -> io.TextIOWrapper:
     """``encoding`` is found where none is given."""
-    return io.TextIOWrapper(_binary(path), encoding=encoding or _encoding(path), errors="replace", newline="")
-
-
-def _binary(path: Path) -> IO[bytes]:
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
+    return io.TextIOWrapper(binary(path), encoding=encoding or _encoding(path), errors="replace", newline="")
 
 
 def _encoding(path: Path) -> str:
@@ -260,7 +255,7 @@ def _encoding(path: Path) -> str:
     do not make another encoding of the rest: they are read as U+FFFD, and counted."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     right = damaged = 0
-    with _binary(path) as stream:
+    with binary(path) as stream:
         start = chunk = stream.read(_CHUNK)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return "utf-16"
