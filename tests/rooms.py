@@ -134,7 +134,7 @@ WRITES = re.compile(
 )
 HOT_PATHS = {
     "services/auctions/store/auctions.py": {"versions_under_lock", "lock_free", "save"},
-    "services/auctions/store/bids.py": {"reveal"},
+    "services/auctions/store/bids.py": {"publish_withheld"},
     "services/auctions/store/blocked.py": {"block", "lose", "over", "put_off", "unblock"},
     "services/auctions/store/pulse.py": {"beat", "check_tables"},
 }

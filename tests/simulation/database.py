@@ -599,7 +599,7 @@ def bids_of(server: Postgres, auction_id: str) -> list[StoredVerdict]:
     return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
 
 
-async def reveal(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
+async def publish_withheld(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     await db.trip("lets the withheld out")
     found = []
     for (auction_id, position), kept in list(db.server.tables["bids"].items()):

@@ -26,7 +26,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "lock_free", database.lock_free),
     (auctions, "save", database.save),
     (bids, "asked", database.asked),
-    (bids, "reveal", database.reveal),
+    (bids, "publish_withheld", database.publish_withheld),
     (bids, "standing", database.standing),
     (blocked, "block", database.block),
     (blocked, "lose", database.lose),

@@ -343,13 +343,13 @@ async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Her
     kept = await bid(here, asked("sealed", "b", "990"), asked("sealed", "a", "980"), asked("one", "a", "990"))
     assert [each.withheld for each in kept.values()] == [True, True, False]
     async with transaction(here) as db:
-        out = await bids.reveal(db, ["sealed", "one"])
+        out = await bids.publish_withheld(db, ["sealed", "one"])
         assert [(each.line, each.verdict.bid.supplier_id, each.data) for each in out] == [
             (1, "b", kept["b 990"].data),
             (2, "a", kept["a 980"].data),
         ]
     async with transaction(here) as db:
-        assert await bids.reveal(db, ["sealed", "one"]) == []
+        assert await bids.publish_withheld(db, ["sealed", "one"]) == []
 
 
 @alike
