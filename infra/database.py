@@ -197,6 +197,10 @@ class Transaction:
         ) as request:
             yield request
 
+    async def lock_name(self, name: str) -> None:
+        """Another transaction that locks the same name waits until this one ends. For what has no row to lock, such as a count."""
+        await (await self.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+
     async def claim(self, event_ids: Sequence[str]) -> set[str]:
         """Mark incoming events as handled; return those that were not marked before. All claim in the same order, so that two
         transactions cannot deadlock."""

@@ -27,12 +27,19 @@ ALLOWED_FILES = {
     "catalogue/calendar.py": {"holidays"},
 }
 """Data packages, each behind the one module that knows it."""
+REPLICAS = "services/market/replicas.py"
+"""The copies that stores of services have; the one place beside the stores that asks the database."""
+
+
+def in_a_store(path: str) -> bool:
+    return path.endswith("/store.py") or "/store/" in path or "/migrations/" in path
+
+
 KEPT_IN = {
     "aiokafka": lambda path: path.startswith("infra/") or path.endswith("/agents.py"),
     "faust": lambda path: path.startswith("infra/") or path.endswith("/agents.py"),
-    "sqlmodel": lambda path: (
-        path.startswith("infra/") or path.endswith("/store.py") or "/store/" in path or "/migrations/" in path
-    ),
+    "sqlmodel": lambda path: path.startswith("infra/") or in_a_store(path),
+    "sqlalchemy": lambda path: path.startswith("infra/") or in_a_store(path) or path == REPLICAS,
     "litestar": lambda path: (
         path.startswith("infra/")
         or Path(path).stem in ("api", "pages", "arguments")
@@ -139,6 +146,7 @@ HOT_PATHS = {
     "services/auctions/store/pulse.py": {"beat", "check_tables"},
 }
 """Functions that take a connection though they write or lock: the lane and the pulse call them on connections of their own."""
+STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany")
 LOADERS = ("importlib", "pkgutil", "runpy", "zipimport", "imp", "sys.modules", "sys.meta_path", "sys.path_hooks")
 RUN = ("__import__", "eval", "exec", "compile")
 """What imports, or runs, something by its name: modules and their parts, and built-in functions."""
@@ -205,6 +213,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         yield from misplaced(path, parts[1], stem, [*reached(tree), *by_attribute])
     if stem == "store":
         yield from written_aside(path, tree)
+    elif stem not in ("", "migrations") and path != REPLICAS:
+        yield from asked_aside(path, tree)
     if at_the_door(parts) and path not in READERS:
         yield from unbounded(path, tree, named)
     if path not in COMMANDS:
@@ -275,6 +285,16 @@ def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
             taken = "tx" in {given.arg for given in each.args.args}
             if not taken and each.name not in HOT_PATHS.get(path, ()):
                 yield f"{path}:{each.lineno}: what writes or locks takes tx, as {each.name} does not"
+
+
+def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
+    """Statements to the database that are written down outside of a store."""
+    for call in ast.walk(tree):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(attr=name), args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as statement, *_]
+            ) if name in STATEMENTS:
+                yield f"{path}:{call.lineno}: SQL stands in a store: {ast.unparse(statement)[:60]}"
 
 
 def defined(statement: ast.stmt) -> list[str]:

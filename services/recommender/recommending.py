@@ -1,8 +1,7 @@
 """Makes the outdated lists. No transaction is open while the child process ranks."""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from events.recommender import Recommendation, RecommendationsMade
@@ -13,6 +12,7 @@ from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, marks, trainings
 from services.recommender.store.advice import Waiting
+from services.recommender.store.alone import alone
 from services.recommender.store.openings import Opening, candidates, horizon, reach
 from services.recommender.store.openings import uninvited as unranked
 
@@ -41,19 +41,6 @@ NOBODY = Waiting(
     dismissed=frozenset(),
 )
 """A supplier without any data: an opening that fails for it fails for all suppliers."""
-
-
-@asynccontextmanager
-async def alone(ground: Ground, work: str) -> AsyncIterator[bool]:
-    """True if no other process does this work now. The lock needs no open transaction, and is freed if this process dies."""
-    async with ground.database.pool.acquire() as connection:
-        key = f"{NAME}/{work}"
-        mine = await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", key)
-        try:
-            yield mine
-        finally:
-            if mine:
-                await connection.execute("select pg_advisory_unlock(hashtextextended($1, 0))", key)
 
 
 class Recommending:

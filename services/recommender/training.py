@@ -9,8 +9,9 @@ from infra.ids import new_id
 from infra.service import Ground
 from recommender import Figures, NewSupplierFigures, Rate
 from services.recommender.engine import Engine, Train, Trained
-from services.recommender.recommending import NAME, alone
+from services.recommender.recommending import NAME
 from services.recommender.store import advice, marks, trainings
+from services.recommender.store.alone import alone
 from services.recommender.store.trainings import Training
 
 MIN_AWARDS = 200

@@ -297,7 +297,7 @@ async def _export(database: "Database", file: Path) -> int:
     from services.transparency import store
 
     beside = file.with_name(f".{file.name}.{os.getpid()}")
-    total = await database.pool.fetchval("select count(*) from transparency.releases")
+    total = await store.count_releases(database)
     number = 0
     try:
         with _opened(beside, zipped=file.name.endswith(".gz")) as stream, _Progress(file.name, total) as advance:

@@ -90,7 +90,7 @@ def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
 
 async def hold(tx: Transaction, kind: str, name: str) -> None:
     """Whoever else holds the same name (an e-mail address, an identifier) waits until this transaction ends."""
-    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/{kind}/{name}")
+    await tx.lock_name(f"accounts/{kind}/{name}")
 
 
 class Joining(NamedTuple):

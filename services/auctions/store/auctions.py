@@ -120,8 +120,8 @@ async def insert(tx: Transaction, state: AuctionState, policy: Policy) -> bool:
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:
     """Of one buyer: announced or running. Another opening of this buyer waits until the transaction ends."""
+    await tx.lock_name(f"lonja/opening/{buyer_id}")
     db = await tx.raw()
-    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/opening/' || $1::text, 0))", buyer_id)
     found: int = await db.fetchval(
         "select count(*) from auctions.auctions where buyer_id = $1 and result is null", buyer_id
     )

@@ -26,8 +26,8 @@ async def waiting(tx: Transaction, limit: int) -> list[tuple[str, int, bytes]]:
 
     The root is the closing line's: an auction's head moves on with every bid that comes too late.
     """
+    await tx.lock_name("lonja/market-log")
     db = await tx.raw()
-    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/market-log', 0))")
     rows = await db.fetch(
         "select a.auction_id, f.line, f.previous, f.data from auctions.auctions a"
         " join auctions.facts f on f.auction_id = a.auction_id and f.type = $2"

@@ -264,9 +264,8 @@ async def expired(
 async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> tuple[int, int]:
     """How many of the supplier's offers on the SKU stand, and how many were published within a day. Nobody else counts them before
     this transaction ends."""
+    await tx.lock_name(f"catalogue/offers/{supplier_id}/{sku_id}")
     db = await tx.raw()
-    lock = f"catalogue/offers/{supplier_id}/{sku_id}"
-    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
     row = await db.fetchrow(
         "select (select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and ended is null) as standing,"
         " (select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and published_at > $3) as of_day",

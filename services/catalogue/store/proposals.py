@@ -41,9 +41,8 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
 
 async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
     """How many cards of the organisation await moderation. Nobody else counts them before this transaction ends."""
+    await tx.lock_name(f"catalogue/proposals/{organisation_id}")
     db = await tx.raw()
-    lock = f"catalogue/proposals/{organisation_id}"
-    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
     return int(
         await db.fetchval(
             "select count(*) from catalogue.skus where proposed_by = $1 and state = 'moderation'", organisation_id

@@ -46,9 +46,7 @@ class SanctionRow(Row, table=True):
 
 async def hold(tx: Transaction, organisation_id: str) -> None:
     """Whoever else judges this organisation waits until this transaction ends: the former release as well, which says contracts."""
-    await (await tx.raw()).execute(
-        "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}"
-    )
+    await tx.lock_name(f"contracts/sanctions/{organisation_id}")
 
 
 async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:

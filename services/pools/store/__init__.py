@@ -121,8 +121,8 @@ get, lock, lock_due = _pools.get, _pools.lock, _pools.lock_due
 
 async def count_open(tx: Transaction, lead_id: str) -> int:
     """Pools of one lead that go on. Another opening of this lead waits until the transaction ends."""
+    await tx.lock_name(f"lonja/pooling/{lead_id}")
     db = await tx.raw()
-    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/pooling/' || $1::text, 0))", lead_id)
     found: int = await db.fetchval(
         f"select count(*) from pools.pools where state->'opened'->>'lead_id' = $1 and {_GOES_ON}", lead_id
     )

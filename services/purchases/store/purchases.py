@@ -145,7 +145,7 @@ async def count_unanswered(tx: Transaction, requested: PurchaseRequested, rules:
     """How many requests of this buyer wait for this supplier and in all, counted no further than the rules need. Nobody else counts
     them before this transaction ends."""
     db, buyer = await tx.raw(), requested.buyer_id
-    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/purchases/{buyer}")
+    await tx.lock_name(f"contracts/purchases/{buyer}")
     waiting = "select from purchases.purchases where due_at is not null and buyer_id = $1"
     to_the_supplier = f"{waiting} and supplier_id = $2"
     return (

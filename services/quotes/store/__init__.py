@@ -223,8 +223,8 @@ def _quote(row: asyncpg.Record) -> Quote:
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:
     """Requests of one buyer that are not decided. Another opening of this buyer waits until the transaction ends."""
+    await tx.lock_name(f"lonja/asking/{buyer_id}")
     db = await tx.raw()
-    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/asking/' || $1::text, 0))", buyer_id)
     found: int = await db.fetchval(
         f"select count(*) from quotes.quote_requests where buyer_id = $1 and {_UNDECIDED}", buyer_id
     )

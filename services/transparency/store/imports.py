@@ -19,7 +19,7 @@ class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 async def one_import_at_a_time(tx: Transaction) -> None:
     """Until the commit: two imports of the same file then agree on what is new."""
-    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended('transparency/import', 0))")
+    await tx.lock_name("transparency/import")
 
 
 async def known_originals(tx: Transaction, digests: Sequence[str]) -> set[str]:

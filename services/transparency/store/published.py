@@ -73,6 +73,11 @@ async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
     return found
 
 
+async def count_releases(database: Database) -> int:
+    found: int = await database.pool.fetchval("select count(*) from transparency.releases")
+    return found
+
+
 async def all_releases(database: Database) -> AsyncIterator[bytes]:
     """The JSON of every release there is now, in feed order. Read page by page, so that a slow reader holds no connection;
     as releases never change and none appears behind a position, the pages fit together."""

@@ -26,7 +26,7 @@ async def lock_feed(tx: Transaction) -> None:
     """A sequence gives numbers in the order of asking, and transactions commit in another: a reader that has seen 8 could miss 7
     for ever. So whoever publishes holds one lock from before the number is drawn until its commit. Then positions become
     visible in their order, and "since the last I saw" loses nothing. A rolled-back transaction leaves a gap, which is no loss."""
-    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended('transparency/feed', 0))")
+    await tx.lock_name("transparency/feed")
 
 
 async def publish(tx: Transaction, new: Sequence[New]) -> set[str]:

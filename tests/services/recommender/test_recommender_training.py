@@ -19,9 +19,9 @@ from infra.producer import Producer
 from recommender import Model, Opportunity
 from services.recommender.agents import VIEWS
 from services.recommender.engine import Advise, Engine, EngineFailed, Learn
-from services.recommender.recommending import alone
 from services.recommender.service import create
 from services.recommender.store import advice, trainings
+from services.recommender.store.alone import alone
 from services.recommender.store.trainings import Training
 from services.recommender.training import TooFewAwards, TrainingRuns, train_now
 from tests.market import Market
