@@ -21,7 +21,7 @@ from events.auctions import AuctionExtended
 from events.transparency import ReleasePublished
 from infra.ids import new_id
 from infra.tokens import Principal
-from services.transparency import api, store
+from services.transparency import store, views
 from services.transparency.cli import export_app
 from services.transparency.ocds.history import Asked, History
 from services.transparency.ocds.outgoing import ocid_of
@@ -196,7 +196,7 @@ async def test_a_record_is_built_beside_the_event_loop(market: Market, monkeypat
         threads.add(threading.current_thread())
         return record_package(*arguments, **options)
 
-    monkeypatch.setattr(api, "record_package", built)
+    monkeypatch.setattr(views, "record_package", built)
     async with market.client() as client:
         assert (await client.get(f"/ocds/records/{ocid_of(story.process_id)}")).status_code == 200
     assert len(threads) == 1 and threading.current_thread() not in threads
@@ -340,7 +340,7 @@ async def test_records_are_made_one_after_the_other(market: Market, monkeypatch:
     """However many are asked for at once: each holds the interpreter for as long as it is made."""
     story = Story()
     await concluded(market, story)
-    make, under_way, most = api._record, 0, 0
+    make, under_way, most = views.record, 0, 0
 
     def watched(public_url: str, history: Any) -> bytes:
         nonlocal under_way, most
@@ -351,7 +351,7 @@ async def test_records_are_made_one_after_the_other(market: Market, monkeypatch:
         under_way -= 1
         return made
 
-    monkeypatch.setattr(api, "_record", watched)
+    monkeypatch.setattr(views, "record", watched)
     async with market.client() as client:
         asked = [client.get(f"/ocds/records/{ocid_of(story.process_id)}") for _ in range(6)]
         answers = await asyncio.gather(*asked)
