@@ -122,6 +122,7 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
         readable={each.contract_id for each in others if may_see(each, principal)},
         values=filled.values,
         errors=filled.errors,
+        instead=filled.instead,
     )
 
 

@@ -46,6 +46,8 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    refusal_of_state,
+    ruled,
     text_in,
     whole,
 )
@@ -166,9 +168,17 @@ class RequestPages(Controller):
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
-                    said = told(broken, shown.currency)
+                    said = ruled(broken, shown.currency)
                     errors = {f"price-{line}": said} if known else beside(broken, values, shown.currency)
-            return await _page(tx, request, request_id, Filled(values, errors))
+                    return await _page(tx, request, request_id, Filled(values, errors))
+        tried = NewQuote(prices={}, delivery_days=1)
+        instead = await refusal_of_state(
+            ground.database,
+            "quotes",
+            lambda tx: handlers.submit(tx, request_id, tried, request.user, arrived_at, new_id()),
+        )
+        async with ground.database.transaction("quotes") as tx:
+            return await _page(tx, request, request_id, Filled(values, errors, instead))
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
     async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -190,6 +200,11 @@ class RequestPages(Controller):
             async with ground.database.transaction("quotes") as tx:
                 return await _page(tx, request, request_id, Filled(values), part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
+        instead = ""
+        if form is None:
+            instead = await refusal_of_state(
+                ground.database, "quotes", lambda tx: handlers.choose(tx, request_id, 0, "", request.user)
+            )
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
                 try:
@@ -201,7 +216,7 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            return await _page(tx, request, request_id, Filled(values, errors), part=_part(values))
+            return await _page(tx, request, request_id, Filled(values, errors, instead), part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -256,6 +271,7 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
         values=filled.values or _former(shown),
         marked=_marked(filled.values, shown),
         errors=filled.errors,
+        instead=filled.instead,
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,
