@@ -16,7 +16,8 @@ async def check_told_over(browser: Browser, path: str, fields: dict[str, object]
     main = answer.text.partition("<main")[2].partition("</main>")[0]
     said = re.findall(r'<(?:p|div) class="error"[^>]*role="alert">(.*?)</(?:p|div)>', main, re.DOTALL)
     assert answer.status_code == 422, (path, answer.status_code)
-    assert len(said) == 1 and any(each in said[0] for each in words or (OVER,)), (path, said)
+    assert [any(word in each for word in words or (OVER,)) for each in said].count(True) == 1, (path, said)
+    assert all(re.sub("<[^>]*>", "", each).strip()[0].isupper() for each in said), (path, said)
     assert "Please mend" not in main and "is required" not in main, path
     led = set(re.findall(r'href="#([^"]+)"', main))
     assert [each for each in led if f'id="{each}"' not in main] == [], path

@@ -78,7 +78,7 @@ def told_of_gone(context: Context, main: Markup) -> Markup:
     """The main part of a page, with what is wrong at its head as the page can tell it: links lead to fields that it has. Where it tells
     no error at all, its form is gone, and the head says ``instead`` of the page, or that the page has changed."""
     errors: Mapping[str, str] = context.get("errors") or {}
-    if not errors:
+    if not errors or not context.get("answers_a_form"):
         return main
     shown = str(main)
     said = " ".join(match[2] for match in _SAID.finditer(shown.replace(_head_of(shown), "")))

@@ -170,6 +170,7 @@ async def show_sku(
         sku=shown.sku,
         values={"quantity": unambiguous(shown.quantity), "region": shown.region, **filled.values},
         errors=filled.errors,
+        instead=filled.instead,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),

@@ -234,7 +234,8 @@ class SkuPages(Controller):
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": ruled(error)}
             wanted = WantedPrices(region=region_of(request, None))
-            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong))
+            instead = await refusal_of_state(ground.database, "catalogue", lambda tx: skus.archive(tx, sku_id, WORDS))
+            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
         return redirect(
             f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
         )

@@ -36,6 +36,7 @@ from infra.web import (
     allow,
     form_fields,
     leafed,
+    misfits,
     page,
     read_form,
     redirect,
@@ -114,7 +115,7 @@ class PoolPages(Controller):
             try:
                 await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="withdraw")
         return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
@@ -159,19 +160,20 @@ class PoolPages(Controller):
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
     async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        reason = values.get("reason", "").strip()
-        if not reason:
+        missing = misfits({"reason": values.get("reason", "")})
+        if not values.get("reason", "").strip():
             missing = {"reason": gettext("is required: the members read it")}
+        if missing:
             instead = await refusal_of_state(
                 ground.database, "pools", lambda tx: handlers.cancel(tx, pool_id, request.user, WORDS)
             )
             async with ground.database.transaction("pools") as tx:
-                return await _page(tx, request, pool_id, Filled({}, missing, instead))
+                return await _page(tx, request, pool_id, Filled(values, missing, instead), form="cancel")
         async with ground.database.transaction("pools") as tx:
             try:
-                await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
+                await handlers.cancel(tx, pool_id, request.user, values["reason"].strip())
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="cancel")
         return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
@@ -181,12 +183,13 @@ async def _page(
     pool_id: str,
     filled: Filled = BLANK,
     *,
+    form: str = "",
     number: int = 1,
     members: int = 1,
     lines: int = 1,
 ) -> Template:
     """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
-    is then a 422."""
+    is then a 422. ``form`` says which it is, of those that ask for a reason."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
@@ -230,6 +233,7 @@ async def _page(
         values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
         errors=filled.errors,
         instead=filled.instead,
+        form=form,
         **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -43,15 +44,16 @@ from infra.web import (
     form_fields,
     leaf,
     leafed,
+    misfits,
     page,
     read_form,
     redirect,
     refusal_of_state,
     ruled,
-    text_in,
     whole,
 )
 from infra.web.filters import read_filters
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
@@ -221,9 +223,15 @@ class RequestPages(Controller):
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
+        if errors := misfits({"reason": values.get("reason", "")}, Clause):
+            act = partial(handlers.reject_all, request_id=request_id, reason=WORDS, principal=request.user)
+            over = await refusal_of_state(ground.database, "quotes", act)
+            filled = Filled(values, {"": over} if over else errors)
+            async with ground.database.transaction("quotes") as tx:
+                return await _page(tx, request, request_id, filled, part=_part(values))
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
+                await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)), part=_part(values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
@@ -231,9 +239,15 @@ class RequestPages(Controller):
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
     async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
+        if errors := misfits({"reason": values.get("reason", "")}, Clause):
+            act = partial(handlers.withdraw_request, request_id=request_id, reason=WORDS, principal=request.user)
+            over = await refusal_of_state(ground.database, "quotes", act)
+            filled = Filled(values, {"": over} if over else errors)
+            async with ground.database.transaction("quotes") as tx:
+                return await _page(tx, request, request_id, filled)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.withdraw_request(tx, request_id, text_in(values, "reason", Clause), request.user)
+                await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))

@@ -14,7 +14,11 @@ async def test_a_session_that_ended_meanwhile_is_over(market: Market) -> None:
     async with market.browser(scene.suppliers["a"]) as browser:
         for amount in ("abc", "", "-1"):
             await check_told_over(
-                browser, f"{path}/bids", {"amount": amount, "request_key": "k"}, "The session is over"
+                browser,
+                f"{path}/bids",
+                {"amount": amount, "request_key": "k"},
+                "The session is over",
+                "The session ended",
             )
             await check_told_over(browser, f"{path}/autobid", {"floor": amount, "on": "yes"}, "ended", "over", "closed")
 
@@ -30,4 +34,4 @@ async def test_a_complaint_that_was_decided_meanwhile_is_decided(market: Market)
         for reason in (" ", LONG):
             for decision in ("rejected", "upheld"):
                 fields = {"decision": decision, "reason": reason}
-                await check_told_over(browser, path, {**fields}, "that stands", "decided")
+                await check_told_over(browser, path, {**fields}, "that stands", "already")
