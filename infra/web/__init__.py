@@ -28,11 +28,13 @@ from infra.web.forms import (
     misfits,
     read_form,
     read_instant,
+    ruled,
     said_of,
     shown_again,
     text_in,
     whole,
 )
+from infra.web.gone import fitting, refusal_of_state
 from infra.web.keyed import FromKeyed
 from infra.web.leafing import leaf, leafed
 from infra.web.pages import form_page, page, redirect
@@ -63,6 +65,7 @@ __all__ = [
     "clean",
     "clean_all",
     "create_app",
+    "fitting",
     "form_fields",
     "form_list",
     "form_page",
@@ -74,7 +77,9 @@ __all__ = [
     "read_form",
     "read_instant",
     "redirect",
+    "refusal_of_state",
     "routes",
+    "ruled",
     "said_of",
     "shown_again",
     "text_in",

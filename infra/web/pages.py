@@ -23,6 +23,7 @@ from infra.config import Config
 from infra.web import languages
 from infra.web.answers import GONE, MINUTES, page_of_form
 from infra.web.forms import Filled
+from infra.web.gone import told_of_gone
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -54,9 +55,11 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
 
 
 def form_page(request: Request[Any, Any, Any], template: str, filled: Filled, **context: Any) -> Template:
-    """As :func:`page`, with ``values`` and ``errors`` of the form that is on it, unless the context has others: 422 if it was refused."""
+    """As :func:`page`, with ``values``, ``errors`` and ``instead`` of the form that is on it, unless the context has others. The status is
+    422 if the form was refused."""
     status = 422 if filled.errors else 200
-    return page(request, template, status_code=status, **{"values": filled.values, "errors": filled.errors} | context)
+    shown = {"values": filled.values, "errors": filled.errors, "instead": filled.instead}
+    return page(request, template, status_code=status, **shown | context)
 
 
 def template_of(request: Request[Any, Any, Any], name: str) -> Any:
@@ -114,6 +117,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "number": number,
         "payable": payable,
         "price": price,
+        "told_of_gone": told_of_gone,
         "unambiguous": unambiguous,
         "when": when,
         "percent": percent,

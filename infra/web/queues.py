@@ -7,10 +7,12 @@ from typing import Any, Generic, TypeVar
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
+from infra.database import Transaction
 from infra.listing import Listed
 from infra.service import Ground
 from infra.web.arguments import MemberVisit, form_fields
 from infra.web.forms import BLANK, Filled, beside
+from infra.web.gone import refusal_of_state
 from infra.web.leafing import leaf
 from infra.web.pages import form_page, redirect
 
@@ -22,6 +24,7 @@ Values = Mapping[str, str]
 class Queue(Generic[T]):
     """``address`` is the path of the list. ``read`` gives a page of it by its number, ``shown`` what else its template has of the rows."""
 
+    service: str
     address: str
     template: str
     per_page: int
@@ -44,15 +47,19 @@ class Queue(Generic[T]):
         item: str,
         act: Callable[[Values], Awaitable[str]],
         *,
-        check: Callable[[Values], Mapping[str, str]] = lambda _: {},
+        check: Callable[[Values], Mapping[str, str]],
+        tried: Callable[[Transaction], Awaitable[object]],
     ) -> Template | Redirect:
-        """Do with an ``item`` what its form says. ``check`` gives the errors of the form's fields; ``act`` does it and says what is done,
-        or raises RuleBroken. What is refused is shown on the page of that ``number``."""
+        """Do with an ``item`` what its form says. ``check`` gives the errors of the form's fields. ``act`` does it and says what is done,
+        or raises RuleBroken. ``tried`` does it with fitting fields (see :mod:`infra.web.gone`). What is refused is shown on the page of
+        that ``number``."""
         values = await form_fields(request)
-        errors = check(values)
-        if not errors:
+        errors, instead = check(values), ""
+        if errors:
+            instead = await refusal_of_state(ground.database, self.service, tried)
+        else:
             try:
                 return redirect(self.address, await act(values))
             except RuleBroken as broken:
                 errors = beside(broken, values)
-        return await self.page(ground, request, number, item, Filled(values, errors))
+        return await self.page(ground, request, number, item, Filled(values, errors, instead))

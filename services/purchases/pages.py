@@ -25,12 +25,14 @@ from infra.web import (
     clean,
     form_fields,
     form_page,
+    misfits,
     page,
     read_form,
     redirect,
+    refusal_of_state,
     shown_again,
-    text_in,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext
 from services.purchases import handlers
 from services.purchases.domain.purchases import Purchase
@@ -88,12 +90,19 @@ class PurchasePages(Controller):
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
     async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
+        accepts, errors = values.get("accept") == "yes", misfits({"reason": values.get("reason", "")})
         if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(ground, request, purchase_id, Filled(values, {"": gettext("Say yes or no.")}))
-        accepts = values["accept"] == "yes"
+            errors = {"accept": gettext("Say yes or no.")}
+        if errors:
+            instead = await refusal_of_state(
+                ground.database,
+                "purchases",
+                lambda tx: handlers.answer_purchase(tx, clean(purchase_id), False, WORDS, request.user),
+            )
+            return await self._purchase(ground, request, purchase_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("purchases") as tx:
-                await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
+                await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
         except RuleBroken as broken:
             return await self._purchase(ground, request, purchase_id, Filled(values, beside(broken, {"reason"})))
         said = (

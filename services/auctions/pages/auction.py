@@ -34,6 +34,7 @@ from infra.web import (
     whole,
 )
 from infra.web.filters import read_filters
+from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
@@ -121,6 +122,8 @@ class AuctionPages(Controller):
         if board is None:
             raise Missing("auction", auction_id)
         answer, sure = None, None
+        if form is None and board.stored.state.over(arrived_at):
+            errors = {"": gettext("The session is over.")}
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
@@ -184,7 +187,8 @@ async def shown(
         **context(request, board, ground)
         | verdict_of(answer, board)
         | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
-        | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}},
+        | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}}
+        | {"instead": filled.instead},
         shared={
             name: fragment(request, name, board, ground).html.replace(SERVER_NOW.decode(), ground.clock().isoformat())
             for name in ("price", "log")

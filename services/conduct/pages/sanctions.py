@@ -8,7 +8,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
 from infra.service import Ground
-from infra.web import MEMBERS, FromGround, MemberVisit, PageNumber, PathId, allow, clean, text_in
+from infra.web import MEMBERS, FromGround, MemberVisit, PageNumber, PathId, allow, clean, misfits
 from infra.web.languages import gettext
 from infra.web.queues import Queue
 from services.conduct import handlers
@@ -26,6 +26,7 @@ async def _appealed(ground: Ground, request: MemberVisit, found: Sequence[Sancti
 
 
 OWN = Queue(
+    service="conduct",
     address="/contracts/sanctions",
     template="conduct/sanctions.html",
     per_page=QUEUE,
@@ -33,6 +34,7 @@ OWN = Queue(
     shown=_own,
 )
 APPEALED = Queue(
+    service="conduct",
     address="/contracts/appeals",
     template="conduct/appeals.html",
     per_page=QUEUE,
@@ -57,10 +59,18 @@ class SanctionPages(Controller):
 
         async def act(values: Mapping[str, str]) -> str:
             async with ground.database.transaction("conduct") as tx:
-                await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
+                await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
             return gettext("Your appeal is filed. A moderator decides about it.")
 
-        return await OWN.act(ground, request, number, sanction_id, act)
+        return await OWN.act(
+            ground,
+            request,
+            number,
+            sanction_id,
+            act,
+            check=lambda values: misfits({"reasons": values.get("reasons", "")}),
+            tried=lambda tx: handlers.appeal(tx, clean(sanction_id), "", request.user),
+        )
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
@@ -75,12 +85,24 @@ class SanctionPages(Controller):
         async def act(values: Mapping[str, str]) -> str:
             decision = cast(Decision, values["decision"])
             async with ground.database.transaction("conduct") as tx:
-                await handlers.decide(tx, clean(sanction_id), decision, text_in(values, "explanation"))
+                await handlers.decide(tx, clean(sanction_id), decision, values.get("explanation", ""))
             return gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
 
-        return await APPEALED.act(ground, request, number, sanction_id, act, check=_undecided)
+        return await APPEALED.act(
+            ground,
+            request,
+            number,
+            sanction_id,
+            act,
+            check=_misfits_of_decision,
+            tried=lambda tx: handlers.decide(tx, clean(sanction_id), "upheld", ""),
+        )
 
 
-def _undecided(values: Mapping[str, str]) -> dict[str, str]:
+def _misfits_of_decision(values: Mapping[str, str]) -> dict[str, str]:
     known = values.get("decision") in get_args(Decision)
-    return {} if known else {"decision": gettext("Choose one of the two.")}
+    return (
+        misfits({"explanation": values.get("explanation", "")})
+        if known
+        else {"decision": gettext("Choose one of the two.")}
+    )

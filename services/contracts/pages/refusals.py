@@ -20,6 +20,7 @@ from infra.web import (
     clean,
     form_fields,
     redirect,
+    refusal_of_state,
     text_in,
 )
 from infra.web.languages import gettext
@@ -36,6 +37,7 @@ async def _disputed(_: Ground, request: MemberVisit, found: Sequence[DisputedRef
 
 
 DISPUTED = Queue(
+    service="contracts",
     address="/contracts/refusals",
     template="contracts/refusals.html",
     per_page=QUEUE,
@@ -52,7 +54,12 @@ class RefusalPages(Controller):
     async def dispute(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, Filled(values, errors))
+            instead = await refusal_of_state(
+                ground.database,
+                "contracts",
+                lambda tx: handlers.dispute(tx, clean(contract_id), "", request.user),
+            )
+            return await contract_page(ground, request, contract_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
@@ -78,9 +85,17 @@ class RefusalPages(Controller):
                 return gettext("The refusal was justified: no penalty.")
             return gettext("The refusal was not justified: it counts as a breach.")
 
-        return await DISPUTED.act(ground, request, number, contract_id, act, check=_undecided)
+        return await DISPUTED.act(
+            ground,
+            request,
+            number,
+            contract_id,
+            act,
+            check=_misfits_of_decision,
+            tried=lambda tx: handlers.decide(tx, clean(contract_id), "justified", ""),
+        )
 
 
-def _undecided(values: Mapping[str, str]) -> dict[str, str]:
+def _misfits_of_decision(values: Mapping[str, str]) -> dict[str, str]:
     known = values.get("decision") in get_args(Verdict)
     return too_long(values) if known else {"decision": gettext("Choose one of the two.")}

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from markupsafe import escape
 
 from catalogue.roles import MODERATOR
 from infra.ids import new_id
@@ -72,18 +71,9 @@ class Acted(Filled, frozen=True, kw_only=True):
 
     form: str = ""
 
-    def head(self, shown: str) -> dict[str, str]:
-        """What the head of a page says that has ``shown`` below it: errors by the field on that page, and under "" what is wrong with the
-        form as a whole. A form may be gone, because the other side or a colleague did something meanwhile: then the first error is
-        under ""."""
-        noted, loose = {}, []
-        for name, said in self.errors.items():
-            field = f"{self.form}-{name}"
-            if f'id="{escape(field)}-note"' in shown:
-                noted[field] = said
-            else:
-                loose.append(said)
-        return {"": self.errors.get("", loose[0]), **noted} if loose else noted
+    def on_page(self) -> dict[str, str]:
+        """What is wrong, by the field on the page, where each form has its own."""
+        return {f"{self.form}-{name}" if name else "": said for name, said in self.errors.items()}
 
 
 NOTHING = Acted()

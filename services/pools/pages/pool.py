@@ -38,10 +38,14 @@ from infra.web import (
     form_fields,
     form_page,
     leafed,
+    misfits,
     read_form,
     redirect,
+    refusal_of_state,
+    ruled,
     text_in,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, kept_refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
@@ -97,8 +101,13 @@ class PoolPages(Controller):
                     said = gettext("You are enrolled. You can change this until the demand is frozen.")
                     return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
-                    errors = _beside(broken, pool)
-            return await _page(tx, request, pool_id, Filled(values, errors))
+                    return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool)))
+        tried = Enrolment(demands=())
+        instead = await refusal_of_state(
+            ground.database, "pools", lambda tx: handlers.enrol(tx, pool_id, tried, request.user)
+        )
+        async with ground.database.transaction("pools") as tx:
+            return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
     async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -107,7 +116,7 @@ class PoolPages(Controller):
             try:
                 await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="withdraw")
         return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
@@ -141,21 +150,31 @@ class PoolPages(Controller):
                     await handlers.request_sourcing(tx, pool_id, sourcing, request.user)
                     return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
                 except RuleBroken as broken:
-                    errors = _beside(broken, pool, prefix="price")
-            return await _page(tx, request, pool_id, Filled(values, errors))
+                    return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool, prefix="price")))
+        tried = Sourcing(step_percent=Decimal(1))
+        instead = await refusal_of_state(
+            ground.database, "pools", lambda tx: handlers.request_sourcing(tx, pool_id, tried, request.user)
+        )
+        async with ground.database.transaction("pools") as tx:
+            return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
     async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        reason = values.get("reason", "").strip()
+        missing = misfits({"reason": values.get("reason", "")})
+        if not values.get("reason", "").strip():
+            missing = {"reason": gettext("is required: the members read it")}
+        if missing:
+            instead = await refusal_of_state(
+                ground.database, "pools", lambda tx: handlers.cancel(tx, pool_id, request.user, WORDS)
+            )
+            async with ground.database.transaction("pools") as tx:
+                return await _page(tx, request, pool_id, Filled(values, missing, instead), form="cancel")
         async with ground.database.transaction("pools") as tx:
-            if not reason:
-                missing = {"reason": gettext("is required: the members read it")}
-                return await _page(tx, request, pool_id, Filled(errors=missing))
             try:
-                await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
+                await handlers.cancel(tx, pool_id, request.user, values["reason"].strip())
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="cancel")
         return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
@@ -165,12 +184,13 @@ async def _page(
     pool_id: str,
     filled: Filled = BLANK,
     *,
+    form: str = "",
     number: int = 1,
     members: int = 1,
     lines: int = 1,
 ) -> Template:
     """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
-    is then a 422."""
+    is then a 422. ``form`` says which it is, of those that ask for a reason."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
@@ -212,6 +232,7 @@ async def _page(
         leads=leads,
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
+        form=form,
         **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
     )
 
@@ -322,7 +343,7 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
 
 
 def _at_reason(broken: RuleBroken) -> dict[str, str]:
-    return {"reason" if broken.field == "reason" else "": told(broken)}
+    return {"reason" if broken.field == "reason" else "": ruled(broken)}
 
 
 def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
@@ -330,7 +351,7 @@ def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str
     numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
     if (number := numbers.get(str(broken.numbers.get("line")))) is not None:
         kind = "tolerance" if broken.code == "tolerance-negative" else prefix
-        return {f"{kind}_{number}": told(broken, pool.currency)}
+        return {f"{kind}_{number}": ruled(broken, pool.currency)}
     if broken.field == "demands":
-        return {"firm_0": told(broken)}
-    return {("region" if broken.field == "place" else broken.field or ""): told(broken, pool.currency)}
+        return {"firm_0": ruled(broken)}
+    return {("region" if broken.field == "place" else broken.field or ""): ruled(broken, pool.currency)}

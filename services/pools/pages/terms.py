@@ -44,7 +44,7 @@ from infra.web import (
 )
 from infra.web.filters import read_filters
 from infra.web.languages import gettext, told, unit_name
-from infra.web.pages import payable, price
+from infra.web.pages import money, payable
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
@@ -193,7 +193,7 @@ async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, poli
         reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
         if reference is not None:
             line["price"] = payable(reference, policy.currency)
-            line["reference"] = price(reference, policy.currency)
+            line["reference"] = money(reference, policy.currency)
     return line
 
 

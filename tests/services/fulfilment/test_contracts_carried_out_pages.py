@@ -124,11 +124,8 @@ async def test_what_is_wrong_with_a_form_that_is_gone_stands_in_the_head(town: T
     status, text = await filled(
         work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
     )
-    assert (
-        status == 422
-        and '-note">go to' not in text
-        and text.count('<p class="error" role="alert">is required</p>') == 1
-    )
+    assert status == 422 and '-note">go to' not in text and "is required" not in text
+    assert text.count('<p class="error" role="alert">') == 1
 
 
 async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what_was_said_has_a_page(
