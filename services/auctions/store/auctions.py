@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -48,6 +48,9 @@ class _Saved(NamedTuple):
 
 
 _JSON = {"opened", "policy", "participants", "course", "autobids", "result"}
+COLUMNS_OF_STATE = tuple(name for name in _Saved._fields if name in AuctionState.__struct_fields__)
+"""The fields of a state that have columns of their own; the others that change are in :class:`Course`."""
+_read_participants = msgspec.json.Decoder(dict[str, Participant]).decode
 _STATE = ", ".join(
     f"{name}::text as {name}" if name in _JSON else name for name in ("opened", "policy", *_Saved._fields)
 )
@@ -197,14 +200,11 @@ async def save(
 
 def _saved(stored: StoredAuction) -> _Saved:
     state = stored.state
+    columns: dict[str, Any] = {name: getattr(state, name) for name in COLUMNS_OF_STATE}
     return _Saved(
+        **columns | {"participants": json_text(state.participants)},
         auction_id=stored.opened.auction_id,
-        price=state.price,
-        closes_at=state.closes_at,
         due_at=stored.due_at,
-        leader_id=state.leader_id,
-        sequence=state.sequence,
-        participants=json_text(state.participants),
         course=_course(state),
         autobids=json_text(stored.autobids),
         lines=stored.lines,
@@ -254,11 +254,7 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
     course = msgspec.json.decode(row["course"], type=Course)
     state = replace(
         begin(opened, session_rules(policy.auction, None)),
-        price=row["price"],
-        closes_at=row["closes_at"],
-        leader_id=row["leader_id"],
-        sequence=row["sequence"],
-        participants=msgspec.json.decode(row["participants"], type=dict[str, Participant]),
+        **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": _read_participants(row["participants"])},
         closed=result is not None,
         **asdict(course),
     )
