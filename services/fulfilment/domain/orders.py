@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from catalogue.actors import Actor
 from catalogue.numbers import digits
 from catalogue.rules import RuleBroken
 from events import Event
@@ -13,7 +14,6 @@ from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdr
 from events.values import Place
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.requirements import (
-    ByMember,
     quantities,
     require_party,
     require_reasons,
@@ -74,7 +74,7 @@ class DeliveredOn(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder(ByMember):
+class PlaceOrder(Actor):
     """``days`` are working days until all of it is delivered; ``place`` None: the contract's."""
 
     lines: Mapping[str, Decimal]
@@ -83,7 +83,7 @@ class PlaceOrder(ByMember):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDelivery(ByMember):
+class ReportDelivery(Actor):
     """``delivered_on`` None: today."""
 
     order: int
