@@ -74,8 +74,11 @@ class Equivalents(Rules, frozen=True, kw_only=True):
     max_percent: Decimal
 
 
-class AuctionRules(Rules, frozen=True, kw_only=True):
-    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns."""
+class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns.
+
+    Sessions are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    """
 
     none_because: str = ""
     """Why this jurisdiction has no live auction; such a policy offers no duration."""
@@ -108,6 +111,10 @@ class AuctionRules(Rules, frozen=True, kw_only=True):
     restart: Restart | None = None
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
+    complaint_characters: Positive = 20
+    """How long at least the grounds of a complaint are, its evidence and the reason of its decision."""
+    complaints_per_supplier: Positive = 10
+    """About one session, at most."""
 
     def __post_init__(self) -> None:
         if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):

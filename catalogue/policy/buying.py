@@ -35,8 +35,11 @@ class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
         return category.startswith(self.in_demand) if self.in_demand else False
 
 
-class QuoteRules(Rules, frozen=True, kw_only=True):
-    """Quick quotes: sealed quotes until a deadline, then the buyer's choice."""
+class QuoteRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """Quick quotes: sealed quotes until a deadline, then the buyer's choice.
+
+    Requests are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    """
 
     min_minutes: Positive
     """A request takes quotes for so long at least."""
@@ -50,6 +53,8 @@ class QuoteRules(Rules, frozen=True, kw_only=True):
     """How long at least the reason is for a quote that is not the cheapest."""
     ceiling: Decimal | None = None
     """Highest total of a quote; None: none holds."""
+    longest_delivery_days: Positive = 365
+    """A quote promises delivery within so many days at most."""
 
     def __post_init__(self) -> None:
         if self.ceiling is not None and self.ceiling <= 0:

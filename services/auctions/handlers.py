@@ -262,7 +262,8 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
                 filed_at=tx.now,
             )
             earlier, waiting = await filed.of_supplier(db, complaint.auction_id, complaint.organisation_id)
-            tx.emit(complaints.file(stored.state, complaint, earlier=earlier, waiting=waiting))
+            rules = stored.policy.auction
+            tx.emit(complaints.file(stored.state, complaint, rules=rules, earlier=earlier, waiting=waiting))
             await filed.save(tx, StoredComplaint(complaint=complaint))
             once.answer = complaint.complaint_id
     return once.answer
@@ -285,7 +286,8 @@ async def decide_complaint(
     if complaint.decision == decision:
         require_repeat(reason.strip() == complaint.reason, complaint.reason)
         return complaint
-    decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now)
+    rules = stored.policy.auction
+    decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now, rules=rules)
     tx.emit(decided)
     after = replace(complaint, decision=decision, reason=decided.reason, decided_at=tx.now)
     await filed.save(tx, replace(kept, complaint=after))

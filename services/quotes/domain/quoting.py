@@ -15,7 +15,6 @@ from events.values import Line
 from services.quotes.domain.choosing import NOBODY, closed
 from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
 
-LONGEST_DELIVERY = 365
 MOST_VERSIONS = 100
 """Of one supplier's quote, each of which is kept as a proof."""
 _ABSURD = Decimal(10**12)
@@ -98,10 +97,9 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
             standing=command.standing,
             supplier=command.supplier_name,
         )
-    if not 0 <= command.delivery_days <= LONGEST_DELIVERY:
-        raise DeliveryNotValid(
-            f"Delivery takes between 0 and {LONGEST_DELIVERY} days.", field="delivery_days", longest=LONGEST_DELIVERY
-        )
+    longest = request.rules.longest_delivery_days
+    if not 0 <= command.delivery_days <= longest:
+        raise DeliveryNotValid(f"Delivery takes between 0 and {longest} days.", field="delivery_days", longest=longest)
     if not command.vat_rate.is_finite() or not 0 <= command.vat_rate <= 100:
         raise VatNotValid("VAT lies between 0 and 100 %.", field="vat_rate")
     comment = _without_names(command)
