@@ -21,6 +21,7 @@ from services.fulfilment.domain.state import (
     Invoice,
     Matter,
     NothingOfThatNumber,
+    TakenBack,
     balances,
     share,
     total,
@@ -186,9 +187,4 @@ def the_invoice(execution: Execution, number: int) -> Invoice:
 
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
-        raise AnsweredAlready(
-            f"The invoice {invoice.number} was taken back.",
-            about="invoice",
-            number=invoice.number,
-            state=invoice.status,
-        )
+        raise TakenBack(f"The invoice {invoice.number} was taken back.", about="invoice", number=invoice.number)

@@ -29,6 +29,7 @@ from services.fulfilment.domain.state import (
     NoQuantity,
     NothingOfThatNumber,
     Order,
+    TakenBack,
     outstanding,
     total,
     unordered,
@@ -233,6 +234,8 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
         reasons = require_reasons(reasons, "Say why something is not accepted.")
     if delivery.status == "assessed" and (delivery.accepted, delivery.reasons) == (accepted, reasons):
         return ()
+    if delivery.status == "withdrawn":
+        raise TakenBack(f"Delivery {delivery.number} was taken back.", about="delivery", number=delivery.number)
     if delivery.status != "reported":
         state = "accepted in part" if delivery.outcome == "partly" else delivery.outcome or delivery.status
         raise AnsweredAlready(
@@ -317,7 +320,7 @@ def the_order(execution: Execution, number: int) -> Order:
 def standing_order(execution: Execution, number: int) -> Order:
     order = the_order(execution, number)
     if order.withdrawn:
-        raise NothingOfThatNumber(f"The order {number} was taken back.", field="order", number=number)
+        raise TakenBack(f"The order {number} was taken back.", field="order", about="order", number=number)
     return order
 
 

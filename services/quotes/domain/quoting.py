@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from catalogue.money import round_money
-from catalogue.rules import PriceNotPositive, RuleBroken, SupplierNotActive
+from catalogue.rules import ComesToNothing, PriceNotPositive, RuleBroken, SupplierNotActive
 from events.bounds import Phrase
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
@@ -219,7 +219,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         assert line.quantity is not None, "the opening checks it"
         amount = round_money(line.quantity * price, request.opened.currency)
         if amount <= 0:
-            raise PriceNotPositive(
+            raise ComesToNothing(
                 f"At a price of {price:,f}, line {line.line_id} comes to nothing: ask more.",
                 field=f"price-{line.line_id}",
                 price=price,

@@ -156,7 +156,7 @@ class TestQuoting:
             ({"prices": {"1": Decimal(0), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
             ({"prices": {"1": Decimal(1), "2": Decimal("-2")}}, quoting.PriceNotPositive, "price-2"),
             ({"prices": {"1": Decimal("-2.1234567"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
-            ({"prices": {"1": Decimal("0.000001"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
+            ({"prices": {"1": Decimal("0.000001"), "2": Decimal(1)}}, quoting.ComesToNothing, "price-1"),
             ({"prices": {"1": Decimal(10**12), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
             ({"prices": {"1": Decimal("NaN"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
             ({"prices": {"1": Decimal("1.0000001"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
