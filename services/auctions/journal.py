@@ -89,7 +89,7 @@ async def write(
     ]
     outgoing = []
     if revealed:
-        outgoing += [_late(each, now) for each in await bids.withheld(db, revealed)]
+        outgoing += [_late(each, now) for each in await bids.publish_withheld(db, revealed)]
     cause = current_cause()
     outgoing += [outbox_row("auctions", each, at=now, cause=cause, event_id=new_id()) for each in disclosed]
     outgoing += [row for one in written for row in one.outgoing]

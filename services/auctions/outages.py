@@ -146,7 +146,7 @@ class Pulse:
                     if limit == 1 and not is_away(error):
                         async with db.transaction():
                             now = self._clock()
-                            await blocked.put_off(db, await blocked.over(db, now, limit), now + FAILING)
+                            await blocked.put_off(db, await blocked.lock_due(db, now, limit), now + FAILING)
                     raise
 
 
@@ -178,7 +178,7 @@ async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PO
     Locked sessions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so a session gets its time
     once."""
     async with db.transaction():
-        waiting = await blocked.over(db, now, limit)
+        waiting = await blocked.lock_due(db, now, limit)
         if not waiting:
             return 0
         _, locked = await auctions.lock_free(db, sorted(waiting))

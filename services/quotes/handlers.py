@@ -259,7 +259,7 @@ async def record(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) 
 
 async def _number(tx: Transaction, request_id: str) -> None:
     compared = await store.comparison(tx, request_id)
-    await store.number(tx, request_id, numbered(compared.standing))
+    await store.number_participants(tx, request_id, numbered(compared.standing))
 
 
 async def _disclose(tx: Transaction, request: Request, fact: QuotesDisclosed) -> None:

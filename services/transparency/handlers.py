@@ -94,7 +94,7 @@ async def _follow_sessions(tx: Transaction, events: Sequence[Happened]) -> None:
         await store.close_sessions(tx, closed)
 
 
-async def moved_ends(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
+async def lock_moved(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
     """Nobody who publishes waits for a session that is locked here."""
     await store.lock_feed(tx)
     return await store.lock_moved(tx, 100, but)

@@ -419,7 +419,7 @@ async def write_outbox(db: Connection, service: str, rows: Iterable[Outgoing]) -
 
 
 async def _holds(db: Connection, versions: Mapping[str, int], standings: Mapping[str, str]) -> bool:
-    found = await versions_under_lock(db, list(versions))
+    found = await lock_versions(db, list(versions))
     states = db.server.tables["organisations"]
     return found == versions and all(states.get(each) == state for each, state in standings.items())
 
@@ -446,7 +446,7 @@ async def insert(db: Connection, state: AuctionState, policy: Policy) -> bool:
     return await db.insert_new("auctions", state.opened.auction_id, fresh)
 
 
-async def versions_under_lock(db: Connection, auction_ids: Sequence[str]) -> dict[str, int]:
+async def lock_versions(db: Connection, auction_ids: Sequence[str]) -> dict[str, int]:
     await db.trip(f"locks {len(auction_ids)} auctions")
     found = {}
     for auction_id in sorted(auction_ids):
@@ -478,7 +478,7 @@ async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True
 
 
 async def lock(db: Connection, auction_id: str) -> StoredAuction | None:
-    return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
+    return (await load(db, list(await lock_versions(db, [auction_id])))).get(auction_id)
 
 
 async def lock_due(db: Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[StoredAuction]:
@@ -522,7 +522,7 @@ async def lose(db: Connection, since: datetime, until: datetime) -> None:
         db.put("blocked", auction_id, (began, ends, lost_until and until))
 
 
-async def over(db: Connection, now: datetime, limit: int) -> list[str]:
+async def lock_due_blocks(db: Connection, now: datetime, limit: int) -> list[str]:
     await db.trip("looks for blocks that may end")
     if db.server.is_locked(("turns to give time back", 0), db._work()):
         return []
@@ -596,7 +596,7 @@ def bids_of(server: Postgres, auction_id: str) -> list[StoredVerdict]:
     return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
 
 
-async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
+async def publish_withheld(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     await db.trip("lets the withheld out")
     found = []
     for (auction_id, position), kept in list(db.server.tables["bids"].items()):

@@ -129,7 +129,7 @@ async def count_open(db: asyncpg.Connection, buyer_id: str) -> int:
     return found
 
 
-async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
+async def lock_versions(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
     """Lock the rows, always in the order of their ids, so that two processes cannot deadlock."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id for update",
@@ -139,7 +139,7 @@ async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]
 
 
 async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
-    """As :func:`versions_under_lock`, without waiting: the versions of those that nobody else has locked, and which are locked."""
+    """As :func:`lock_versions`, without waiting: the versions of those that nobody else has locked, and which are locked."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked",

@@ -66,7 +66,7 @@ def row(kept: StoredVerdict) -> tuple[object, ...]:
     )
 
 
-async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
+async def publish_withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     """What was kept from the public, in the order of the log; from now on it is public."""
     rows = await db.fetch(
         f"update auctions.bids set withheld = false where auction_id = any($1::text[]) and withheld returning {_BID}",

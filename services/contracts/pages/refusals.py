@@ -30,7 +30,7 @@ from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.pages import contract_page, too_long
 from services.contracts.views import QUEUE
-from services.contracts.views.refusals import waiting
+from services.contracts.views.refusals import undecided
 
 
 class RefusalPages(Controller):
@@ -95,7 +95,7 @@ class RefusalPages(Controller):
         contract_id: str = "",
         filled: Filled = BLANK,
     ) -> Template:
-        found, number, pages = await leaf(request, number, QUEUE, lambda each: waiting(ground, each))
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: undecided(ground, each))
         return page(
             request,
             "contracts/refusals.html",
