@@ -11,7 +11,7 @@ from infra.web.errors import NotFound
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.views import ContractView, shown
-from services.contracts.views.refusals import DisputedRefusal
+from services.contracts.views.refusals import DisputedRefusal, undecided
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
