@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 
 from tests.test_architecture import PROJECT, files
 
@@ -66,6 +67,7 @@ ONE_RULE = {
 """Codes that several sentences have, and the one rule that all of them say. A sentence that says another rule needs a code of its own."""
 
 
+@cache
 def codes() -> dict[str, list[str]]:
     """The classes that say a code themselves, by it."""
     found = defaultdict(list)

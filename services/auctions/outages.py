@@ -141,7 +141,7 @@ class Pulse:
             self._portions = db = await self._connected(self._portions)
             with in_use(db):
                 try:
-                    return await resume_sessions(db, self._clock(), limit)
+                    return await resume_auctions(db, self._clock(), limit)
                 except Exception as error:
                     if limit == 1 and not is_away(error):
                         async with db.transaction():
@@ -171,7 +171,7 @@ async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) ->
     await blocked.lose(db, since, until)
 
 
-async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
+async def resume_auctions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
     """Give up to ``limit`` waiting sessions their time back, in one transaction. Returns how many were handled, postponed ones included; 0
     if none waits now.
 

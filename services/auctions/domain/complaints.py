@@ -18,10 +18,10 @@ class GroundsMissing(RuleBroken):
     code = "grounds-missing"
 
 
-class SessionClosed(RuleBroken):
+class TooLateToComplain(RuleBroken):
     """After the close it is the contract that is disputed."""
 
-    code = "session-closed"
+    code = "too-late-to-complain"
 
 
 class ComplaintWaits(RuleBroken):
@@ -57,10 +57,10 @@ def file(
 ) -> ComplaintFiled:
     """``earlier`` is how many this supplier filed about this session before, ``waiting`` how many of them are not decided.
 
-    Raises SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
+    Raises TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
     """
     if state.closed:
-        raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
+        raise TooLateToComplain("The session is closed: what is wrong now is a matter of its contract.")
     if waiting:
         raise ComplaintWaits(
             "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"

@@ -19,7 +19,7 @@ from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import Reference
 from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
-from events.auctions import AuctionOpened, Scoring, SessionRules
+from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
 
@@ -57,7 +57,7 @@ class OpensInThePast(RuleBroken):
 
 
 class TooManyOpen(RuleBroken):
-    code = "too-many-sessions-open"
+    code = "too-many-auctions-open"
 
 
 class StepNotOffered(RuleBroken):
@@ -165,16 +165,16 @@ def open_auction(
         closes_at=closes_at,
         reference_ids=reference_ids,
         pool_id=command.pool_id,
-        rules=session_rules(policy.auction, duration),
+        rules=opening_rules(policy.auction, duration),
         scoring=command.scoring,
         equivalents=command.equivalents,
         policy_text=text_of(policy),
     )
 
 
-def session_rules(rules: AuctionRules, duration: Duration | None) -> SessionRules:
+def opening_rules(rules: AuctionRules, duration: Duration | None) -> OpeningRules:
     """The numbers of the policy that the log is judged by, for a session of this length."""
-    return SessionRules(
+    return OpeningRules(
         whole_steps=rules.whole_steps,
         improve_on=rules.improve_on,
         floor_percent=rules.floor_percent,

@@ -24,7 +24,7 @@ from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
-from services.auctions.domain.opening import session_rules
+from services.auctions.domain.opening import opening_rules
 from services.auctions.store import bids, facts
 
 
@@ -253,7 +253,7 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
     course = msgspec.json.decode(row["course"], type=Course)
     state = replace(
-        begin(opened, session_rules(policy.auction, None)),
+        begin(opened, opening_rules(policy.auction, None)),
         **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": _read_participants(row["participants"])},
         closed=result is not None,
         **asdict(course),

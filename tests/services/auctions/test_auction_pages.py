@@ -371,7 +371,7 @@ async def test_the_session_of_a_pool_counts_among_those_that_its_lead_has_open(
         told = await market.published("auctions", AuctionOpeningRefused)
         return [event.refusal.rule for event in told if event.pool_id == asked.pool_id]
 
-    assert await market.eventually(refused) == ["too-many-sessions-open"]
+    assert await market.eventually(refused) == ["too-many-auctions-open"]
 
 
 async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) -> None:

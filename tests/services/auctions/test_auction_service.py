@@ -382,7 +382,7 @@ async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_
         answers = await asyncio.gather(*(another(key) for key in ("one", "two", "three")))
         assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
         refused = (await another("four")).json()
-        assert (refused["rule"], refused["numbers"]) == ("too-many-sessions-open", {"most": 2})
+        assert (refused["rule"], refused["numbers"]) == ("too-many-auctions-open", {"most": 2})
         withdrawn = await buyer.post(f"/api/auctions/{first.auction_id}/withdrawal", json={"reason": "Closed."})
         assert withdrawn.status_code == 204
         assert (await another("five")).status_code == 201

@@ -48,7 +48,7 @@ class FloorForm(msgspec.Struct):
     on: bool = False
 
 
-class SessionPages(Controller):
+class ActPages(Controller):
     path = "/auctions"
     include_in_schema = False
 
