@@ -111,6 +111,8 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     restart: Restart | None = None
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
+    open_in_all: Positive = 1000
+    """Sessions of one buyer that are announced or running, those of its pools included, at most."""
     complaint_characters: Positive = 20
     """How long at least the grounds of a complaint are, its evidence and the reason of its decision."""
     complaints_per_supplier: Positive = 10

@@ -113,7 +113,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         if once.first:
             db = await tx.raw()
             buyer = await buyer_of(db, principal)
-            check_open(await auctions.count_open(db, buyer.organisation_id))
+            check_open(await auctions.count_open(db, buyer.organisation_id), policy.auction)
             opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
             once.answer = opened.auction_id
     return once.answer
@@ -344,8 +344,9 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
         pool_id=event.pool_id,
     )
     try:
-        check_open(await auctions.count_open(db, event.lead_id))
-        await _open(tx, command, of_process(event.policy_text, event.policy), buyer)
+        policy = of_process(event.policy_text, event.policy)
+        check_open(await auctions.count_open(db, event.lead_id), policy.auction)
+        await _open(tx, command, policy, buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))
 

@@ -250,7 +250,10 @@ def test_the_numbers_of_the_observatory_are_numbers_of_the_policy(tmp_path: Path
     [
         ("auction", "complaint_characters", 20),
         ("auction", "complaints_per_supplier", 10),
+        ("auction", "open_in_all", 1000),
         ("quote", "longest_delivery_days", 365),
+        ("quote", "open_in_all", 300),
+        ("pool", "open_in_all", 100),
     ],
 )
 def test_a_number_that_the_former_release_does_not_know_is_stored_only_where_it_is_not_the_usual_one(
@@ -258,7 +261,7 @@ def test_a_number_that_the_former_release_does_not_know_is_stored_only_where_it_
 ) -> None:
     for preset in ("moscow", "demo", "pregao", "prozorro", "acordar"):
         usual = load(preset)
-        assert getattr(getattr(usual, part), name) == number and name not in text_of(usual)
+        assert getattr(getattr(usual, part), name) == number and f'"{name}"' not in text_of(usual)
     ours = load("own", own(tmp_path, f'based_on = "moscow"\n[{part}]\n{name} = 3\n'))
     assert getattr(getattr(ours, part), name) == 3 and of_process(text_of(ours), "own") == ours
     with pytest.raises(PolicyNotValid, match=name):

@@ -24,8 +24,6 @@ from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
-MOST_OPEN = 1000
-"""Sessions that one buyer has announced or running."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
 
 
@@ -323,10 +321,10 @@ def _fits(
     return duration, end_of(duration, opens_at, initial_price, policy, calendar)
 
 
-def check_open(number: int) -> None:
+def check_open(number: int, rules: AuctionRules) -> None:
     """May a buyer that has so many sessions announced or running open another? Raises TooManyOpen."""
-    if number >= MOST_OPEN:
+    if number >= rules.open_in_all:
         raise TooManyOpen(
-            f"A buyer has {MOST_OPEN} sessions announced or running at most. Open this one when others are closed.",
-            most=MOST_OPEN,
+            f"A buyer has {rules.open_in_all} sessions announced or running at most. Open this one when others are closed.",
+            most=rules.open_in_all,
         )
