@@ -6,6 +6,8 @@ from datetime import time
 from decimal import Decimal
 from typing import Literal
 
+from msgspec import field
+
 from catalogue.policy.bounds import KINDS, Count, Positive, Rules
 
 
@@ -107,7 +109,8 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     scorings: tuple[str, ...] = ("price",)
     """What bids may be ranked on: price, quality, life-cycle."""
     withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
-    outage: Outage = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
+    outage: Outage = field(default_factory=lambda: Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900))
+    """Stored even if it is as usual: a query reads it."""
     restart: Restart | None = None
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
