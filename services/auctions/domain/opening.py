@@ -73,7 +73,15 @@ class ScoringNotOffered(RuleBroken):
 
 
 class EquivalentsNotAllowed(RuleBroken):
+    """The policy has none."""
+
     code = "equivalents-not-allowed"
+
+
+class TooFewPositions(RuleBroken):
+    """Equivalents need a session of so many."""
+
+    code = "too-few-positions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +279,7 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
     if rules is None:
         raise EquivalentsNotAllowed("This market knows no equivalents.", field="equivalents")
     if len(lines) < rules.min_lines:
-        raise EquivalentsNotAllowed(
+        raise TooFewPositions(
             f"Equivalents need a session of at least {rules.min_lines} positions; this one has {len(lines)}.",
             field="equivalents",
             min_lines=rules.min_lines,
