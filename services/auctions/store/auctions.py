@@ -50,7 +50,6 @@ class _Saved(NamedTuple):
 _JSON = {"opened", "policy", "participants", "course", "autobids", "result"}
 COLUMNS_OF_STATE = tuple(name for name in _Saved._fields if name in AuctionState.__struct_fields__)
 """The fields of a state that have columns of their own; the others that change are in :class:`Course`."""
-_read_participants = msgspec.json.Decoder(dict[str, Participant]).decode
 _STATE = ", ".join(
     f"{name}::text as {name}" if name in _JSON else name for name in ("opened", "policy", *_Saved._fields)
 )
@@ -252,9 +251,10 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
     policy = _policy(row["policy"])
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
     course = msgspec.json.decode(row["course"], type=Course)
+    participants = msgspec.json.decode(row["participants"], type=dict[str, Participant])
     state = replace(
         begin(opened, opening_rules(policy.auction, None)),
-        **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": _read_participants(row["participants"])},
+        **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": participants},
         closed=result is not None,
         **asdict(course),
     )
