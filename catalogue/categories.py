@@ -10,7 +10,7 @@ import gzip
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -132,6 +132,15 @@ def normalise(code: str) -> str:
             given=code,
         )
     return digits[1].ljust(8, "0")
+
+
+@lru_cache(maxsize=10_000)
+def plain_code(code: str) -> str:
+    """As :func:`normalise` writes it; what is no CPV code, as it is."""
+    try:
+        return normalise(code)
+    except MalformedCategory:
+        return code
 
 
 def read_code(code: str, field: str = "category", **numbers: Value) -> str:

@@ -138,6 +138,12 @@ class PriceNotPositive(RuleBroken):
     code = "price-not-positive"
 
 
+class ComesToNothing(RuleBroken):
+    """Its price is above zero, and so little that the whole is rounded to nothing."""
+
+    code = "comes-to-nothing"
+
+
 class SkuNotPublished(RuleBroken):
     code = "sku-not-published"
 

@@ -33,6 +33,12 @@ class UnparseableUnit(RuleBroken):
     code = "unparseable-unit"
 
 
+class UnparseableNumber(RuleBroken):
+    """Digits that are no number above zero, or that mean different numbers to different people."""
+
+    code = "unparseable-number"
+
+
 class NotComparable(RuleBroken):
     """A lump sum, or a package of unknown content: it has a price, but no price per base unit."""
 
@@ -115,7 +121,7 @@ def written_unit(code: str) -> str:
 
 
 def parse_quantity(text: str) -> Decimal:
-    """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableUnit.
+    """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableNumber.
 
     One separator before exactly three digits ("1.000") is a thousand to some and one to others: refused, unless the
     number begins with a zero ("0,125").
@@ -124,24 +130,24 @@ def parse_quantity(text: str) -> Decimal:
     last = max(digits.rfind("."), digits.rfind(","))
     marks = re.findall(r"[.,]", digits)
     if len(marks) == 1 and len(digits) - last == 4 and not digits.startswith("0"):
-        raise UnparseableUnit(f"{text!r} may mean a thousand times as much: the separator is ambiguous.", text=text)
+        raise UnparseableNumber(f"{text!r} may mean a thousand times as much: the separator is ambiguous.", text=text)
     if len(marks) == 1 or (len(set(marks)) == 2 and marks.count(digits[last]) == 1):
         whole, fraction = digits[:last], digits[last:]
     else:
         whole, fraction = digits, ""
     if marks and not re.fullmatch(r"\d{1,3}([.,]\d{3})*|\d*", whole):
-        raise UnparseableUnit(f"{text!r} is not a number.", text=text)
+        raise UnparseableNumber(f"{text!r} is not a number.", text=text)
     try:
         number = Decimal(re.sub(r"[.,]", "", whole) + fraction.replace(",", "."))
     except InvalidOperation:
-        raise UnparseableUnit(f"{text!r} is not a number.", text=text) from None
+        raise UnparseableNumber(f"{text!r} is not a number.", text=text) from None
     if not number.is_finite() or number <= 0:
-        raise UnparseableUnit(f"{text!r} is not a positive number.", text=text)
+        raise UnparseableNumber(f"{text!r} is not a positive number.", text=text)
     return number
 
 
 def parse_pack(text: str) -> Pack:
-    """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raises UnparseableUnit.
+    """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raises UnparseableUnit, UnparseableNumber.
 
     A package word alone ("FRASCO") is a pack of one such package: priced, but not comparable across packages.
     """

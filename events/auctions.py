@@ -31,7 +31,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     criteria: Many[Criterion] = ()
 
 
-class SessionRules(msgspec.Struct, frozen=True, kw_only=True):
+class OpeningRules(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of the policy that verdicts and the end follow from (:class:`catalogue.policy.AuctionRules` says what each means)."""
 
     whole_steps: bool
@@ -77,7 +77,7 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     closes_at: datetime
     reference_ids: Many[Key] = ()
     pool_id: Key | None = None
-    rules: SessionRules | None = None
+    rules: OpeningRules | None = None
     scoring: Scoring = Scoring()
     equivalents: bool = False
     policy_text: PolicyText = ""

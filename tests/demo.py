@@ -1,8 +1,8 @@
 """The demonstration in the tests' market, filled once a run by whoever needs it first."""
 
 from catalogue.policy import load
+from services.demonstration.auctions import lengths
 from services.demonstration.seed import seed
-from services.demonstration.sessions import lengths
 from tests.market import Market
 
 PASSWORD = "sandy bay at low tide"

@@ -140,9 +140,9 @@ WRITES = re.compile(
     r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_(try_)?advisory_xact_lock|lock table |select auctions\.save\("
 )
 HOT_PATHS = {
-    "services/auctions/store/auctions.py": {"versions_under_lock", "lock_free", "save"},
+    "services/auctions/store/auctions.py": {"lock_versions", "lock_free", "save"},
     "services/auctions/store/bids.py": {"publish_withheld"},
-    "services/auctions/store/blocked.py": {"block", "lose", "over", "put_off", "unblock"},
+    "services/auctions/store/blocked.py": {"block", "lock_due", "lose", "put_off", "unblock"},
     "services/auctions/store/pulse.py": {"beat", "check_tables"},
 }
 """Functions that take a connection though they write or lock: the lane and the pulse call them on connections of their own."""

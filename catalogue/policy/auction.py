@@ -6,6 +6,8 @@ from datetime import time
 from decimal import Decimal
 from typing import Literal
 
+from msgspec import field
+
 from catalogue.policy.bounds import KINDS, Count, Positive, Rules
 
 
@@ -74,8 +76,11 @@ class Equivalents(Rules, frozen=True, kw_only=True):
     max_percent: Decimal
 
 
-class AuctionRules(Rules, frozen=True, kw_only=True):
-    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns."""
+class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns.
+
+    Sessions are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    """
 
     none_because: str = ""
     """Why this jurisdiction has no live auction; such a policy offers no duration."""
@@ -104,10 +109,17 @@ class AuctionRules(Rules, frozen=True, kw_only=True):
     scorings: tuple[str, ...] = ("price",)
     """What bids may be ranked on: price, quality, life-cycle."""
     withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
-    outage: Outage = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
+    outage: Outage = field(default_factory=lambda: Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900))
+    """Stored even if it is as usual: a query reads it."""
     restart: Restart | None = None
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
+    open_in_all: Positive = 1000
+    """Sessions of one buyer that are announced or running, those of its pools included, at most."""
+    complaint_characters: Positive = 20
+    """How long at least the grounds of a complaint are, its evidence and the reason of its decision."""
+    complaints_per_supplier: Positive = 10
+    """About one session, at most."""
 
     def __post_init__(self) -> None:
         if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):

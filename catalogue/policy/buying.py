@@ -7,9 +7,13 @@ from decimal import Decimal
 from catalogue.policy.bounds import Count, Positive, Rules
 
 
-class PoolRules(Rules, frozen=True, kw_only=True):
+class PoolRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """Pools are kept with the rules they began under: what is as usual is left out, so that a former release reads them."""
+
     min_enrolment_days: Count
     """Working days an enrolment is open at least; 0: free."""
+    open_in_all: Positive = 100
+    """Pools that one buyer leads and that are not over, at most."""
 
 
 class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,8 +39,11 @@ class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
         return category.startswith(self.in_demand) if self.in_demand else False
 
 
-class QuoteRules(Rules, frozen=True, kw_only=True):
-    """Quick quotes: sealed quotes until a deadline, then the buyer's choice."""
+class QuoteRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """Quick quotes: sealed quotes until a deadline, then the buyer's choice.
+
+    Requests are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    """
 
     min_minutes: Positive
     """A request takes quotes for so long at least."""
@@ -50,6 +57,10 @@ class QuoteRules(Rules, frozen=True, kw_only=True):
     """How long at least the reason is for a quote that is not the cheapest."""
     ceiling: Decimal | None = None
     """Highest total of a quote; None: none holds."""
+    open_in_all: Positive = 300
+    """Requests of one buyer that are not decided, at most."""
+    longest_delivery_days: Positive = 365
+    """A quote promises delivery within so many days at most."""
 
     def __post_init__(self) -> None:
         if self.ceiling is not None and self.ceiling <= 0:

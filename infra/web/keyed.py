@@ -45,10 +45,10 @@ class Keyed:
     async def do(self, tx: Transaction, act: Callable[[], Awaitable[object]]) -> None:
         """The same of an act whose answer nobody needs."""
 
-        async def done() -> None:
+        async def run() -> None:
             await act()
 
-        await self.once(tx, NoneType, done)
+        await self.once(tx, NoneType, run)
 
 
 FromKeyed = NamedDependency[Keyed]

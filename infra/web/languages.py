@@ -153,9 +153,14 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
         return _in_english(sentence, numbers, zone)
 
 
+RENAMED = {"too-many-sessions-open": "too-many-auctions-open"}
+"""Codes in events of former releases."""
+
+
 def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
     """:func:`refusal` of one that an event carries."""
-    return refusal_in_texts(kept.rule, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
+    code = RENAMED.get(kept.rule, kept.rule)
+    return refusal_in_texts(code, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
 
 
 def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:

@@ -136,7 +136,7 @@ class AccountsApi(Controller):
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite], idempotency_key: IdempotencyKey = ""
     ) -> Invited:
         """Into one's own organisation."""
-        return await _invited(ground, request, request.user.organisation_id, data, idempotency_key)
+        return await _invite(ground, request, request.user.organisation_id, data, idempotency_key)
 
     @get("/invitations", opt=allow(*MANAGERS))
     async def invitations(self, ground: FromGround, request: MemberVisit) -> list[store.OpenInvitation]:
@@ -174,10 +174,10 @@ class AccountsApi(Controller):
         idempotency_key: IdempotencyKey = "",
     ) -> Invited:
         """Into any organisation."""
-        return await _invited(ground, request, organisation_id, data, idempotency_key)
+        return await _invite(ground, request, organisation_id, data, idempotency_key)
 
 
-async def _invited(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
+async def _invite(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
     person = Person(**msgspec.structs.asdict(data))
     async with ground.database.transaction("accounts") as tx:
         secret = await invitations.invite(tx, organisation_id, person, by=request.user.member_id, request_key=key)

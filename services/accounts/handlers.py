@@ -108,7 +108,7 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
         raise NotSelfRegistered(
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
-    organisation = await _found_organisation(tx, wanted, wanted.organisation, (wanted.kind,))
+    organisation = await _create_organisation(tx, wanted, wanted.organisation, (wanted.kind,))
     person = Person(name=wanted.name, email=wanted.email, roles=MEMBER_ROLES[wanted.kind], language=wanted.language)
     return await join(tx, organisation, person, password_hash)
 
@@ -125,7 +125,7 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         name=checked_name(wanted.organisation, "organisation"),
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
         written=_written(wanted),
-    ) or await _found_organisation(tx, wanted, wanted.organisation, roles)
+    ) or await _create_organisation(tx, wanted, wanted.organisation, roles)
     person = Person(name=wanted.name, email=email, roles=wanted.roles, language=wanted.language)
     return await join(tx, organisation, person, password_hash)
 
@@ -134,7 +134,7 @@ def _written(wanted: Registration | NewMember) -> tuple[str, str]:
     return wanted.identifier_scheme.strip(), wanted.identifier.strip()
 
 
-async def _found_organisation(
+async def _create_organisation(
     tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]
 ) -> Organisation:
     """Make and announce a new organisation."""

@@ -113,7 +113,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         if once.first:
             db = await tx.raw()
             buyer = await buyer_of(db, principal)
-            check_open(await auctions.count_open(tx, buyer.organisation_id))
+            check_open(await auctions.count_open(tx, buyer.organisation_id), policy.auction)
             opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
             once.answer = opened.auction_id
     return once.answer
@@ -262,7 +262,8 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
                 filed_at=tx.now,
             )
             earlier, waiting = await filed.of_supplier(db, complaint.auction_id, complaint.organisation_id)
-            tx.emit(complaints.file(stored.state, complaint, earlier=earlier, waiting=waiting))
+            rules = stored.policy.auction
+            tx.emit(complaints.file(stored.state, complaint, rules=rules, earlier=earlier, waiting=waiting))
             await filed.save(tx, StoredComplaint(complaint=complaint))
             once.answer = complaint.complaint_id
     return once.answer
@@ -285,7 +286,8 @@ async def decide_complaint(
     if complaint.decision == decision:
         require_repeat(reason.strip() == complaint.reason, complaint.reason)
         return complaint
-    decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now)
+    rules = stored.policy.auction
+    decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now, rules=rules)
     tx.emit(decided)
     after = replace(complaint, decision=decision, reason=decided.reason, decided_at=tx.now)
     await filed.save(tx, replace(kept, complaint=after))
@@ -342,8 +344,9 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
         pool_id=event.pool_id,
     )
     try:
-        check_open(await auctions.count_open(tx, event.lead_id))
-        await _open(tx, command, of_process(event.policy_text, event.policy), buyer)
+        policy = of_process(event.policy_text, event.policy)
+        check_open(await auctions.count_open(tx, event.lead_id), policy.auction)
+        await _open(tx, command, policy, buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))
 

@@ -294,7 +294,7 @@ class Lane:
         late: set[str] = set()
         async with db.transaction():
             if wait:
-                versions = await auctions.versions_under_lock(db, wanted)
+                versions = await auctions.lock_versions(db, wanted)
             else:
                 versions, locked = await auctions.lock_free(db, wanted)
             current = await self._current(db, versions)

@@ -42,10 +42,10 @@ class MarketLog:
         self._signer = signer
 
     async def anchor(self, tx: Transaction) -> int:
-        """Append what was closed since, and sign. The advisory lock of :func:`store.waiting` makes it one after the other. A log
+        """Append what was closed since, and sign. The advisory lock of :func:`store.lock_missing` makes it one after the other. A log
         whose subtrees are not there yet, as a former release left it, gets them first: how much was done is more than 0 then."""
         db = await tx.raw()
-        waiting = await store.waiting(tx, AT_ONCE)
+        waiting = await store.lock_missing(tx, AT_ONCE)
         latest = await store.checkpoint(db)
         before = latest.size if latest else 0
         if made := await self._make_subtrees(tx, before):

@@ -141,12 +141,12 @@ class Pulse:
             self._portions = db = await self._connected(self._portions)
             with in_use(db):
                 try:
-                    return await resume_sessions(db, self._clock(), limit)
+                    return await resume_auctions(db, self._clock(), limit)
                 except Exception as error:
                     if limit == 1 and not is_away(error):
                         async with db.transaction():
                             now = self._clock()
-                            await blocked.put_off(db, await blocked.over(db, now, limit), now + FAILING)
+                            await blocked.put_off(db, await blocked.lock_due(db, now, limit), now + FAILING)
                     raise
 
 
@@ -171,14 +171,14 @@ async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) ->
     await blocked.lose(db, since, until)
 
 
-async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
+async def resume_auctions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
     """Give up to ``limit`` waiting sessions their time back, in one transaction. Returns how many were handled, postponed ones included; 0
     if none waits now.
 
     Locked sessions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so a session gets its time
     once."""
     async with db.transaction():
-        waiting = await blocked.over(db, now, limit)
+        waiting = await blocked.lock_due(db, now, limit)
         if not waiting:
             return 0
         _, locked = await auctions.lock_free(db, sorted(waiting))

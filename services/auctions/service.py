@@ -3,14 +3,14 @@
 from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.auctions.api import AuctionsApi, BidsApi, with_lane
+from services.auctions.api.auction import AuctionApi
 from services.auctions.api.complaints import ComplaintsApi
 from services.auctions.api.market_log import MarketLogApi
-from services.auctions.api.session import SessionApi
 from services.auctions.board import Boards
 from services.auctions.handlers import reactions
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
-from services.auctions.pages import AuctionPages, ComplaintPages, ComposePages, SessionPages
+from services.auctions.pages import ActPages, AuctionPages, ComplaintPages, ComposePages
 from services.auctions.store import Row
 from services.auctions.timers import TIMERS
 
@@ -21,7 +21,7 @@ def create(ground: Ground) -> Service:
     lane = Lane(ground.database.url, ground.clock, ground.signer)
     market_log = MarketLog(ground.signer)
     shared = with_lane(
-        lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, SessionApi, AuctionPages, SessionPages
+        lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, AuctionApi, AuctionPages, ActPages
     )
     return Service(
         name=NAME,

@@ -22,7 +22,7 @@ from services.auctions.store.auctions import StoredAuction
 AT_ONCE = 100
 
 
-async def due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unreadable[str]]:
+async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unreadable[str]]:
     """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
@@ -52,7 +52,7 @@ async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:
 
 def clock() -> Due[StoredAuction, str]:
     """One auction that cannot go on does not hold up the others; it stays due."""
-    return Due("auctions clock", due, lambda stored: stored.opened.auction_id, go_on)
+    return Due("auctions clock", lock_due, lambda stored: stored.opened.auction_id, go_on)
 
 
 def _watched_over(stored: StoredAuction, beaten: datetime | None) -> bool:

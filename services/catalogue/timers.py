@@ -28,7 +28,7 @@ async def expire_offers(tx: Transaction, over: Sequence[store.Standing]) -> None
 
 
 async def _ending(tx: Transaction, but: Sequence[tuple[str, str]]) -> list[Ending | Unreadable[tuple[str, str]]]:
-    return await endings.next_endings(tx, 1, but)
+    return await endings.lock_endings(tx, 1, but)
 
 
 async def go_on_ending(tx: Transaction, some: Sequence[Ending]) -> None:

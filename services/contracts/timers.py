@@ -13,7 +13,7 @@ from services.contracts.store import deals
 AT_ONCE = 100
 
 
-async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
     return await deals.lock_due(tx, AT_ONCE, but)
 
 
@@ -24,4 +24,4 @@ async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
         await carry_out(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))
 
 
-TIMERS = (Timer("lapse steps", 1, Due("contracts lapse steps", _due_deals, deals.key_of, lapse_steps)),)
+TIMERS = (Timer("lapse steps", 1, Due("contracts lapse steps", _lock_due, deals.key_of, lapse_steps)),)

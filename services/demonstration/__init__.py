@@ -2,7 +2,7 @@
 contracts, which no route makes, go in by the database.
 
 ``client`` the API · ``cast`` who and what (market.toml) · ``seed`` fills an empty market, ``demo_market`` is what it has made ·
-``history`` its past · ``sessions`` how long sessions last · ``day`` plays a market day · ``report`` what a day came to ·
+``history`` its past · ``auctions`` how long sessions last · ``day`` plays a market day · ``report`` what a day came to ·
 ``cli`` `lonja demo` · ``simulate`` `lonja simulate`.
 To change the cast or the goods, edit market.toml.
 """

@@ -13,10 +13,10 @@ from infra.config import Config
 from infra.database import Database
 from infra.secrets import secret
 from services.demonstration import history
+from services.demonstration.auctions import lengths
 from services.demonstration.cast import COUNTRY, Cast, Good, Player, cast
 from services.demonstration.client import CallRefused, Client, sign, when_heard
 from services.demonstration.demo_market import DemoMarket
-from services.demonstration.sessions import lengths
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -49,7 +49,7 @@ KEY_REUSED = "idempotency-key-reused"
 async def seed(url: str, database: Database, password: str, policy: Policy, say: Say = lambda line: None) -> bool:
     """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). False: it was full already.
 
-    Sessions last what its ``policy`` offers. Raises CallRefused, NotAnswered, NoSessions.
+    Sessions last what its ``policy`` offers. Raises CallRefused, NotAnswered, NoAuctions.
     """
     shortest, longest = lengths(policy)
     async with Client.visiting(url, patience=20) as visitor:

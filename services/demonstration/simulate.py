@@ -40,7 +40,7 @@ def simulate(
         bids_per_second=bids_per_second,
         suppliers=suppliers,
         agencies=agencies,
-        minutes=_shortest_session(config),
+        minutes=_shortest_auction(config),
         finish=finish,
         patience=patience,
     )
@@ -52,10 +52,10 @@ def simulate(
     print_table(("the day", ""), ((name.replace("_", " "), _shown(figure)) for name, figure in summary.items()))
 
 
-def _shortest_session(config: Config) -> int:
+def _shortest_auction(config: Config) -> int:
     """Minutes."""
     from catalogue.policy import load
-    from services.demonstration.sessions import lengths
+    from services.demonstration.auctions import lengths
 
     return lengths(load(config.policy, config.policies))[0]
 

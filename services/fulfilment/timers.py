@@ -14,7 +14,7 @@ from services.fulfilment.store.decoded import StoredExecution
 AT_ONCE = 100
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
     return await executions.lock_due(tx, AT_ONCE, but)
 
 
@@ -27,6 +27,6 @@ TIMERS = (
     Timer(
         "pass deadlines",
         1,
-        Due("fulfilment pass deadlines", _due, lambda kept: kept.execution.contract_id, pass_deadlines),
+        Due("fulfilment pass deadlines", _lock_due, lambda kept: kept.execution.contract_id, pass_deadlines),
     ),
 )

@@ -182,7 +182,7 @@ async def tell_of_contracts(tx: Transaction, events: Sequence[OnContract]) -> No
             duty = _duty(wanted, contract)
             told.setdefault(duty.path, []).append(duty)
     if over:
-        await queue.no_more_about(tx, over)
+        await queue.cancel_about(tx, over)
     await tell(tx, chain.from_iterable(told.values()))
 
 
@@ -225,7 +225,7 @@ async def tell_of_requests(tx: Transaction, events: Sequence[PurchaseRequested])
 
 
 async def forget_requests(tx: Transaction, events: Sequence[PurchaseAnswered]) -> None:
-    await queue.no_more_about(tx, [f"/contracts/purchases/{event.process_id}" for event in events])
+    await queue.cancel_about(tx, [f"/contracts/purchases/{event.process_id}" for event in events])
 
 
 reactions.many(PurchaseRequested, tell_of_requests)

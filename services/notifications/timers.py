@@ -32,7 +32,7 @@ LEASE = timedelta(seconds=ATTEMPT + post.SECONDS)
 """Longer than any attempt can take: after it the sender is dead, and another may try."""
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[Member]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[Member]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
@@ -162,6 +162,6 @@ def _mailed(letter: DutyLetter | DutyList, duty: Duty, at: datetime) -> DutyMail
 
 def timers(ground: Ground, links: Links) -> tuple[Timer, ...]:
     return (
-        Timer("digests", 2, Due("notifications digests", _due, lambda each: each.member_id, claim_digests)),
+        Timer("digests", 2, Due("notifications digests", _lock_due, lambda each: each.member_id, claim_digests)),
         Timer("letters", 1, Postman(ground, links).send_one),
     )

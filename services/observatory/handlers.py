@@ -150,7 +150,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome.card.item.item_key
 
 
-async def due_items(tx: Transaction) -> list[Card | Unreadable[str]]:
+async def claim_due(tx: Transaction) -> list[Card | Unreadable[str]]:
     """Items with prices that were not judged yet. An item that failed before is returned after a while, or as soon as new prices come,
     and then alone."""
     claimed = await store.claim_due(tx, BATCH, PRICES)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
+from catalogue.categories import CPV, plain_code
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
@@ -66,6 +67,13 @@ def folded(text: str) -> str:
     return " ".join(re.findall(r"\w+", "".join(char for char in plain if not unicodedata.combining(char))))
 
 
+def plain(category: Category | None) -> Category | None:
+    """A CPV code as the catalogue writes it: events of a former release have it as a publisher wrote it, "30197642-8" or "30"."""
+    if category is None or category.scheme != CPV or (code := plain_code(category.code)) == category.code:
+        return category
+    return msgspec.structs.replace(category, code=code)
+
+
 def item_key(line: Line, category: Category | None, currency: str) -> str:
     """The SKU's id; else a derived id of category code, folded description and currency; "" if the line names no thing.
 
@@ -73,6 +81,7 @@ def item_key(line: Line, category: Category | None, currency: str) -> str:
     """
     if line.sku_id:
         return line.sku_id
+    category = plain(category)
     code, words = (f"{category.scheme}/{category.code}" if category else ""), folded(line.description)
     return derive_id("item", code, words, currency) if words else ""
 
@@ -217,7 +226,7 @@ def _seen(
     # An award has no page of its own; a contract has one.
     named = f"award {document_id}" if origin is Origin.AWARD else document_id
     for number, line, key in _priced(lines, category, currency):
-        held = line.category or category
+        held = plain(line.category or category)
         title = (line.description or (held.title if held else "")).strip()[:TITLE_LENGTH]
         items[key] = Item(item_key=key, sku_id=line.sku_id, title=title, category=held, currency=currency or "")
         assert line.unit_price is not None

@@ -10,7 +10,7 @@ from infra.due import Due
 from infra.reading import Unreadable
 from infra.service import Ground, Timer
 from services.observatory import store
-from services.observatory.handlers import Judged, due_items, judge_due, keep_judged
+from services.observatory.handlers import Judged, claim_due, judge_due, keep_judged
 from services.observatory.store import Card
 
 
@@ -20,8 +20,8 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     known: dict[str, Card] = {}
     """What is judged in this run, as it was before."""
 
-    async def judged(tx: Transaction, _: Sequence[str]) -> list[Judged | Unreadable[str]]:
-        claimed = await due_items(tx)
+    async def judge(tx: Transaction, _: Sequence[str]) -> list[Judged | Unreadable[str]]:
+        claimed = await claim_due(tx)
         known.clear()
         known.update({each.item.item_key: each for each in claimed if isinstance(each, Card)})
         return await judge_due(tx, claimed, load(ground.config.policy).observatory)
@@ -29,7 +29,7 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     async def aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:
         await store.set_aside(tx, key, why, again_at, known[key].written if key in known else None)
 
-    due = Due("observatory assess", judged, lambda each: each.item_key, keep_judged, aside=aside)
+    due = Due("observatory assess", judge, lambda each: each.item_key, keep_judged, aside=aside)
 
     async def mark_changed(tx: Transaction) -> int:
         return await store.mark_changed(tx, load(ground.config.policy).observatory)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue import places as atlas
-from catalogue.categories import read_beginning
+from catalogue.categories import plain_code, read_beginning
 from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
@@ -296,6 +296,7 @@ async def category_of(tx: Transaction, typed: str) -> str:
     """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes nobody can list:
     what a code of an item begins with is one, too. Raises MalformedCategory, UnknownDivision."""
     code = clean(typed)
+    code = plain_code(code) if "-" in code else code
     return code if await store.is_category(tx, code) else read_beginning(code)
 
 

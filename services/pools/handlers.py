@@ -119,7 +119,7 @@ async def open_pool(
 
 async def _open(tx: Transaction, opening: Opening, principal: Principal, policy: Policy) -> str:
     lead = await active_buyer(tx, principal)
-    check_open(await store.count_open(tx, lead.organisation_id))
+    check_open(await store.count_open(tx, lead.organisation_id), policy.pool)
     currency = opening.currency or policy.currency
     lines, first = await _lines(tx, opening.lines, lead.place, currency)
     (opened,) = decide_terms(

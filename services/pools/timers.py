@@ -13,7 +13,7 @@ from services.pools.handlers import carry_out
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StoredPool | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[store.StoredPool | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
@@ -32,4 +32,4 @@ async def attend(tx: Transaction, due: Sequence[store.StoredPool]) -> None:
         await store.set_due(tx, pool.opened.pool_id, None)
 
 
-TIMERS = (Timer("deadlines", 1, Due("pools deadlines", _due, lambda kept: kept.pool.opened.pool_id, attend)),)
+TIMERS = (Timer("deadlines", 1, Due("pools deadlines", _lock_due, lambda kept: kept.pool.opened.pool_id, attend)),)

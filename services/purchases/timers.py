@@ -13,7 +13,7 @@ from services.purchases.store import purchases
 AT_ONCE = 100
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
     return await purchases.lock_due(tx, AT_ONCE, but)
 
 
@@ -22,4 +22,4 @@ async def lapse(tx: Transaction, due: Sequence[purchases.StoredPurchase]) -> Non
         await carry_out_answer(tx, kept, LapseAnswer())
 
 
-TIMERS = (Timer("lapse", 1, Due("purchases lapse", _due, lambda kept: kept.process_id, lapse)),)
+TIMERS = (Timer("lapse", 1, Due("purchases lapse", _lock_due, lambda kept: kept.process_id, lapse)),)

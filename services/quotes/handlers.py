@@ -85,7 +85,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Princip
 
 async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy) -> str:
     buyer = await buyer_of(tx, principal)
-    check_open(await store.count_open(tx, buyer.organisation_id))
+    check_open(await store.count_open(tx, buyer.organisation_id), policy)
     lines = await lines_of(await tx.raw(), store.skus, wanted.lines)
     request, opened = open_request(
         OpenRequest(
@@ -259,7 +259,7 @@ async def record(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) 
 
 async def _number(tx: Transaction, request_id: str) -> None:
     compared = await store.comparison(tx, request_id)
-    await store.number(tx, request_id, numbered(compared.standing))
+    await store.number_participants(tx, request_id, numbered(compared.standing))
 
 
 async def _disclose(tx: Transaction, request: Request, fact: QuotesDisclosed) -> None:

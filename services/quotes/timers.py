@@ -15,7 +15,7 @@ from services.quotes.handlers import record
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StoredRequest | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[store.StoredRequest | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
@@ -29,4 +29,6 @@ async def attend(tx: Transaction, due: Sequence[store.StoredRequest]) -> None:
             await record(tx, kept, lapse(request, compared, tx.now))
 
 
-TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.opened.request_id, attend)),)
+TIMERS = (
+    Timer("deadlines", 0.5, Due("quotes deadlines", _lock_due, lambda kept: kept.request.opened.request_id, attend)),
+)

@@ -62,14 +62,14 @@ async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
     if not news:
         return
     events = [each.event for each in news]
-    await _follow_sessions(tx, events)
-    bids = await store.disclosed_bids(tx, ids) if (ids := {*filter(None, map(happened.session_of, events))}) else {}
+    await _follow_auctions(tx, events)
+    bids = await store.disclosed_bids(tx, ids) if (ids := {*filter(None, map(happened.auction_of, events))}) else {}
     known = await store.parties(tx, {each for event in events for each in happened.organisations_of(event)})
     history = History(await store.said_of(tx, {*filter(None, map(happened.asked_of, events))}))
     made = []
     for each in news:
-        of_session = bids.get(happened.session_of(each.event) or "", ())
-        release = happened.release(each.event, each.at, known, of_session, history)
+        of_auction = bids.get(happened.auction_of(each.event) or "", ())
+        release = happened.release(each.event, each.at, known, of_auction, history)
         if release is not None:
             history.add(release)
             made.append((store.New(happened.process_of(each.event), release, each.at), each.cause))
@@ -87,20 +87,20 @@ async def _fresh(tx: Transaction, messages: Iterable[Message]) -> list[_News]:
     return [each for release_id, each in news.items() if release_id not in there]
 
 
-async def _follow_sessions(tx: Transaction, events: Sequence[Happened]) -> None:
+async def _follow_auctions(tx: Transaction, events: Sequence[Happened]) -> None:
     if opened := [event for event in events if isinstance(event, AuctionOpened)]:
-        await store.open_sessions(tx, opened)
+        await store.open_auctions(tx, opened)
     if closed := [event.auction_id for event in events if isinstance(event, AuctionClosed)]:
-        await store.close_sessions(tx, closed)
+        await store.close_auctions(tx, closed)
 
 
-async def moved_ends(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
+async def lock_moved(tx: Transaction, but: Sequence[str]) -> list[store.Auction]:
     """Nobody who publishes waits for a session that is locked here."""
     await store.lock_feed(tx)
     return await store.lock_moved(tx, 100, but)
 
 
-async def tell_ends(tx: Transaction, moved: Sequence[store.Session]) -> None:
+async def tell_ends(tx: Transaction, moved: Sequence[store.Auction]) -> None:
     """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
     releases = [outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now) for each in moved]
     made = zip(moved, releases, strict=True)

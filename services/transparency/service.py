@@ -5,7 +5,7 @@ from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.transparency import store
 from services.transparency.api import OcdsApi
-from services.transparency.handlers import moved_ends, reactions, tell_ends
+from services.transparency.handlers import lock_moved, reactions, tell_ends
 from services.transparency.pages import TransparencyPages
 
 NAME = store.NAME
@@ -17,5 +17,5 @@ def create(ground: Ground) -> Service:
         metadata=store.Row.metadata,
         routes=[routes(ground, OcdsApi, TransparencyPages)],
         reactions=reactions,
-        timers=[Timer("ends", 5, Due("transparency ends", moved_ends, lambda each: each.auction_id, tell_ends))],
+        timers=[Timer("ends", 5, Due("transparency ends", lock_moved, lambda each: each.auction_id, tell_ends))],
     )

@@ -25,7 +25,7 @@ from litestar.types import Receive, Scope, Send
 from catalogue.policy import load as load_policy
 from catalogue.roles import SUPPLIER_AGENT
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionOpened, SessionRules
+from events.auctions import AuctionOpened, OpeningRules
 from events.values import Category, Line, Place
 from infra.broker import access
 from infra.config import Config
@@ -39,7 +39,7 @@ from services.auctions import service as auctions_service
 from services.auctions.api import BidIn
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
-from services.auctions.domain.opening import session_rules
+from services.auctions.domain.opening import opening_rules
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
 from services.auctions.store.auctions import StoredAuction
@@ -51,7 +51,7 @@ NOTHING = "/api/nothing"
 BARE = "/api/bare"
 NOTHING_LIVE = "/nothing/live"
 POLICY = load_policy("demo")
-RULES = session_rules(POLICY.auction, None)
+RULES = opening_rules(POLICY.auction, None)
 LINE = Line(line_id="1", description="Bench", quantity=Decimal(1), unit="H87", unit_price=INITIAL, amount=INITIAL)
 
 
@@ -85,7 +85,7 @@ class Site:
     ground: Ground
     tokens: dict[str, str]
 
-    async def open(self, ends: Iterable[datetime], rules: SessionRules = RULES) -> list[str]:
+    async def open(self, ends: Iterable[datetime], rules: OpeningRules = RULES) -> list[str]:
         """Auctions that end at these instants; their ids."""
         async with self.ground.database.transaction("auctions") as tx:
             db = await tx.raw()

@@ -16,6 +16,7 @@ from catalogue.categories import (
     is_works,
     load_cpv,
     normalise,
+    plain_code,
     prefixes,
     read_beginning,
     read_code,
@@ -50,6 +51,14 @@ def test_a_digit_that_was_lost_or_mistyped_is_seen_by_the_check_digit(given):
 )
 def test_codes_that_the_vocabulary_moved_keep_their_digit(code):
     assert normalise(code) == code[:8]
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [("30197642-8", "30197642"), ("30", "30000000"), ("30197642-1", "30197642-1"), ("banana", "banana")],
+)
+def test_a_code_from_elsewhere_is_written_as_here_if_it_can_be(written, plain):
+    assert plain_code(written) == plain
 
 
 def test_prefixes_widen_from_the_division_down():

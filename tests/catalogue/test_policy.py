@@ -245,6 +245,35 @@ def test_the_numbers_of_the_observatory_are_numbers_of_the_policy(tmp_path: Path
     assert usual.step == Decimal("0.000001")
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "number"),
+    [
+        ("auction", "complaint_characters", 20),
+        ("auction", "complaints_per_supplier", 10),
+        ("auction", "open_in_all", 1000),
+        ("quote", "longest_delivery_days", 365),
+        ("quote", "open_in_all", 300),
+        ("pool", "open_in_all", 100),
+    ],
+)
+def test_a_number_that_the_former_release_does_not_know_is_stored_only_where_it_is_not_the_usual_one(
+    tmp_path: Path, part: str, name: str, number: int
+) -> None:
+    for preset in ("moscow", "demo", "pregao", "prozorro", "acordar"):
+        usual = load(preset)
+        assert getattr(getattr(usual, part), name) == number and f'"{name}"' not in text_of(usual)
+    ours = load("own", own(tmp_path, f'based_on = "moscow"\n[{part}]\n{name} = 3\n'))
+    assert getattr(getattr(ours, part), name) == 3 and of_process(text_of(ours), "own") == ours
+    with pytest.raises(PolicyNotValid, match=name):
+        load("own", own(tmp_path, f'based_on = "moscow"\n[{part}]\n{name} = 0\n'))
+
+
+def test_what_a_session_gets_back_for_an_outage_is_always_stored_because_a_query_reads_it(tmp_path: Path) -> None:
+    without = load("own", own(tmp_path, 'based_on = "moscow"\nwithout = ["auction.outage"]\n'))
+    stored = msgspec.json.decode(text_of(without))["auction"]["outage"]
+    assert stored == {"after_seconds": 5, "margin_seconds": 60, "lost_end_seconds": 900}
+
+
 def test_how_many_requests_may_wait_is_a_number_of_the_policy_and_stored_only_where_it_is_not_the_usual_one(
     tmp_path: Path,
 ) -> None:

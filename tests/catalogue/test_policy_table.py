@@ -53,6 +53,9 @@ TABLE: dict[str, tuple[object, ...]] = {
     "settle_seconds": (1, 1, 1, 1, 0),
     "delete_seconds": (0, 15, 0, 0, 0),
     "reference_grades": (("A", "B"),) * 5,
+    "open_in_all": (1000,) * 5,
+    "complaint_characters": (20,) * 5,
+    "complaints_per_supplier": (10,) * 5,
     "scorings": (("price",), ("price",), ("price", "quality", "life-cycle"), ("price",), ("price",)),
     "withdrawal": (
         HOURS,
@@ -126,6 +129,8 @@ QUOTES: dict[str, tuple[object, ...]] = {
     "choose_days": (2,) * 5,
     "justification_characters": (20,) * 5,
     "ceiling": (600_000, None, None, 600_000, None),
+    "open_in_all": (300,) * 5,
+    "longest_delivery_days": (365,) * 5,
 }
 
 

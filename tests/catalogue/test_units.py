@@ -10,6 +10,7 @@ from catalogue.units import (
     NotComparable,
     Pack,
     UnknownUnit,
+    UnparseableNumber,
     UnparseableUnit,
     _plain,
     base_unit,
@@ -67,10 +68,14 @@ def test_packs_are_read_with_their_content(text, pack):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10 x 5 ml", "1/2 l", "FRASCO 1.000 ML", "FRASCO 0 ML", "LITRO 2 ML", "FRASCO 2 foo", "3"]
+    ("text", "rule"),
+    [
+        *((text, UnparseableUnit) for text in ("", "10 x 5 ml", "1/2 l", "LITRO 2 ML", "FRASCO 2 foo", "3")),
+        *((text, UnparseableNumber) for text in ("FRASCO 1.000 ML", "FRASCO 0 ML")),
+    ],
 )
-def test_what_would_need_a_guess_is_refused_with_the_reason(text):
-    with pytest.raises(UnparseableUnit) as refused:
+def test_what_would_need_a_guess_is_refused_with_the_reason(text, rule):
+    with pytest.raises(rule) as refused:
         parse_pack(text)
     assert refused.value.message and refused.value.numbers["text"] is not None
 
@@ -92,7 +97,7 @@ def test_both_ways_of_writing_numbers_are_read(text, number):
 
 @pytest.mark.parametrize("text", ["1.000", "12,345", "", "1,2,3", "1.00.000,5", "-1"])
 def test_an_ambiguous_or_broken_number_is_refused(text):
-    with pytest.raises(UnparseableUnit):
+    with pytest.raises(UnparseableNumber):
         parse_quantity(text)
 
 

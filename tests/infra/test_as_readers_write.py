@@ -12,7 +12,17 @@ from catalogue.rules import RuleBroken, Value
 from events.values import Number, Refusal
 from infra.clock import system_clock
 from infra.config import Config
-from infra.web.languages import _AS_WRITTEN, LANGUAGES, PROJECT, kept_refusal, refusal, refusal_in_texts, speaking, told
+from infra.web.languages import (
+    _AS_WRITTEN,
+    LANGUAGES,
+    PROJECT,
+    RENAMED,
+    kept_refusal,
+    refusal,
+    refusal_in_texts,
+    speaking,
+    told,
+)
 from infra.web.pages import engine, share
 from tests.infra.test_languages import OTHERS, PAGES, raised
 
@@ -208,3 +218,14 @@ def test_a_small_share_can_be_told_from_another(value: str, written: str) -> Non
     assert share(Decimal(value)) == written
     with speaking("es"):
         assert share(Decimal(value)) == written.replace(".", ",")
+
+
+@pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
+def test_a_code_that_a_former_release_wrote_into_an_event_is_said_in_every_language(language: str) -> None:
+    with speaking(language):
+        for former, now in RENAMED.items():
+            told = [
+                kept_refusal(Refusal(rule=code, message="As published.", numbers=(Number(name="most", value="9"),)))
+                for code in (former, now)
+            ]
+            assert told[0] == told[1] != "As published."

@@ -419,7 +419,7 @@ async def write_outbox(db: Connection, service: str, rows: Iterable[Outgoing]) -
 
 
 async def _holds(db: Connection, versions: Mapping[str, int], standings: Mapping[str, str]) -> bool:
-    found = await versions_under_lock(db, list(versions))
+    found = await lock_versions(db, list(versions))
     states = db.server.tables["organisations"]
     return found == versions and all(states.get(each) == state for each, state in standings.items())
 
@@ -447,7 +447,7 @@ async def insert(tx: PlayedTransaction, state: AuctionState, policy: Policy) -> 
     return await db.insert_new("auctions", state.opened.auction_id, fresh)
 
 
-async def versions_under_lock(db: Connection, auction_ids: Sequence[str]) -> dict[str, int]:
+async def lock_versions(db: Connection, auction_ids: Sequence[str]) -> dict[str, int]:
     await db.trip(f"locks {len(auction_ids)} auctions")
     found = {}
     for auction_id in sorted(auction_ids):
@@ -480,7 +480,7 @@ async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True
 
 async def lock(tx: PlayedTransaction, auction_id: str) -> StoredAuction | None:
     db = await tx.raw()
-    return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
+    return (await load(db, list(await lock_versions(db, [auction_id])))).get(auction_id)
 
 
 async def lock_due(tx: PlayedTransaction, now: datetime, limit: int, but: Sequence[str] = ()) -> list[StoredAuction]:
@@ -525,7 +525,7 @@ async def lose(db: Connection, since: datetime, until: datetime) -> None:
         db.put("blocked", auction_id, (began, ends, lost_until and until))
 
 
-async def over(db: Connection, now: datetime, limit: int) -> list[str]:
+async def lock_due_blocks(db: Connection, now: datetime, limit: int) -> list[str]:
     await db.trip("looks for blocks that may end")
     if db.server.is_locked(("turns to give time back", 0), db._work()):
         return []

@@ -19,7 +19,7 @@ from tests.simulation.fate import Address
 
 STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "insert", database.insert),
-    (auctions, "versions_under_lock", database.versions_under_lock),
+    (auctions, "lock_versions", database.lock_versions),
     (auctions, "load", database.load),
     (auctions, "lock", database.lock),
     (auctions, "lock_due", database.lock_due),
@@ -30,7 +30,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (bids, "standing", database.standing),
     (blocked, "block", database.block),
     (blocked, "lose", database.lose),
-    (blocked, "over", database.over),
+    (blocked, "lock_due", database.lock_due_blocks),
     (blocked, "put_off", database.put_off),
     (blocked, "count", database.count_blocks),
     (blocked, "unblock", database.unblock),

@@ -10,7 +10,7 @@ import msgspec
 from catalogue.policy import Policy, Restart, Rounds, Withdrawal, load
 from events.auctions import AuctionOpened, Criterion, Option, Scoring
 from events.values import Category, Line, Place
-from services.auctions.domain.opening import session_rules, step_amount
+from services.auctions.domain.opening import opening_rules, step_amount
 from tests.simulation.fate import BEGINNING
 
 PAPER = Category(code="30197630", title="Printing paper")
@@ -76,7 +76,7 @@ def opening(rng: random.Random, auction_id: str) -> tuple[AuctionOpened, Policy]
         policy=rules.name,
         opens_at=opens_at,
         closes_at=opens_at + timedelta(seconds=round(5 + rng.random() * 7, 3)),
-        rules=session_rules(rules.auction, rules.auction.durations[-1]),
+        rules=opening_rules(rules.auction, rules.auction.durations[-1]),
         scoring=scoring(rng, rules),
     )
     return opened, rules

@@ -17,8 +17,8 @@ from events.auctions import (
     BidAccepted,
     BidDeleted,
     BidRefused,
+    OpeningRules,
     RoundBegan,
-    SessionRules,
     TurnEnded,
 )
 from services.auctions.domain.scoring import score
@@ -104,7 +104,7 @@ class AuctionState(msgspec.Struct, frozen=True):
     """
 
     opened: AuctionOpened
-    rules: SessionRules
+    rules: OpeningRules
     price: Decimal
     closes_at: datetime
     leader_id: str | None = None
@@ -152,7 +152,7 @@ class AuctionState(msgspec.Struct, frozen=True):
         return _led(replace(self, participants=self.shown, sequence=sequence))
 
 
-def begin(opened: AuctionOpened, rules: SessionRules | None = None) -> AuctionState:
+def begin(opened: AuctionOpened, rules: OpeningRules | None = None) -> AuctionState:
     """``rules`` for an opening published before openings carried theirs."""
     rules = opened.rules or rules
     if rules is None:
@@ -183,7 +183,7 @@ def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
     raise TypeError(f"{type(fact).__name__} changes no auction")
 
 
-def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: SessionRules | None = None) -> AuctionState:
+def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: OpeningRules | None = None) -> AuctionState:
     """The state from the stored log, in the order of decision."""
     state = begin(opened, rules)
     for fact in log:

@@ -7,25 +7,21 @@ from typing import Literal
 
 import msgspec
 
+from catalogue.policy import AuctionRules
 from catalogue.rules import DecisionUnexplained, EvidenceMissing, RuleBroken
 from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.remedies import cancel
-
-LEAST = 20
-"""Characters of grounds, evidence and reasons: fewer say nothing that could be decided on."""
-MOST = 10
-"""Complaints of one supplier about one session."""
 
 
 class GroundsMissing(RuleBroken):
     code = "grounds-missing"
 
 
-class SessionClosed(RuleBroken):
+class TooLateToComplain(RuleBroken):
     """After the close it is the contract that is disputed."""
 
-    code = "session-closed"
+    code = "too-late-to-complain"
 
 
 class ComplaintWaits(RuleBroken):
@@ -56,32 +52,35 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
 
 
-def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: int) -> ComplaintFiled:
+def file(
+    state: AuctionState, complaint: Complaint, *, rules: AuctionRules, earlier: int, waiting: int
+) -> ComplaintFiled:
     """``earlier`` is how many this supplier filed about this session before, ``waiting`` how many of them are not decided.
 
-    Raises SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
+    Raises TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
     """
     if state.closed:
-        raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
+        raise TooLateToComplain("The session is closed: what is wrong now is a matter of its contract.")
     if waiting:
         raise ComplaintWaits(
             "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"
             " file another."
         )
-    if earlier >= MOST:
+    least, most = rules.complaint_characters, rules.complaints_per_supplier
+    if earlier >= most:
         raise TooManyComplaints(
-            f"You filed {earlier} complaints about this session, and {MOST} is the most. Once the session is closed, what is"
+            f"You filed {earlier} complaints about this session, and {most} is the most. Once the session is closed, what is"
             " wrong is a matter of its contract.",
             filed=earlier,
-            most=MOST,
+            most=most,
         )
-    if len(complaint.grounds.strip()) < LEAST:
-        raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds", least=LEAST)
-    if len(complaint.evidence.strip()) < LEAST:
+    if len(complaint.grounds.strip()) < least:
+        raise GroundsMissing(f"Say what is wrong, in at least {least} characters.", field="grounds", least=least)
+    if len(complaint.evidence.strip()) < least:
         raise EvidenceMissing(
-            f"Say where it can be seen (addresses, documents, lines), in at least {LEAST} characters.",
+            f"Say where it can be seen (addresses, documents, lines), in at least {least} characters.",
             field="evidence",
-            least=LEAST,
+            least=least,
         )
     return ComplaintFiled(
         auction_id=complaint.auction_id,
@@ -93,7 +92,13 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
 
 
 def decide(
-    state: AuctionState, complaint: Complaint, decision: Literal["upheld", "rejected"], reason: str, now: datetime
+    state: AuctionState,
+    complaint: Complaint,
+    decision: Literal["upheld", "rejected"],
+    reason: str,
+    now: datetime,
+    *,
+    rules: AuctionRules,
 ) -> tuple[ComplaintDecided, AuctionClosed | None]:
     """The decision, and the cancellation that follows where it is upheld and the session still runs.
 
@@ -101,9 +106,10 @@ def decide(
     """
     if complaint.decision:
         raise DecidedBefore(f"It was {complaint.decision} already.", decision=complaint.decision)
-    if len(reason.strip()) < LEAST:
+    least = rules.complaint_characters
+    if len(reason.strip()) < least:
         raise DecisionUnexplained(
-            f"Say why, in at least {LEAST} characters: both sides read it.", field="reason", least=LEAST
+            f"Say why, in at least {least} characters: both sides read it.", field="reason", least=least
         )
     decided = ComplaintDecided(
         auction_id=complaint.auction_id,

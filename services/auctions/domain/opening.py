@@ -19,13 +19,11 @@ from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import Reference
 from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
-from events.auctions import AuctionOpened, Scoring, SessionRules
+from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
-MOST_OPEN = 1000
-"""Sessions that one buyer has announced or running."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
 
 
@@ -57,7 +55,7 @@ class OpensInThePast(RuleBroken):
 
 
 class TooManyOpen(RuleBroken):
-    code = "too-many-sessions-open"
+    code = "too-many-auctions-open"
 
 
 class StepNotOffered(RuleBroken):
@@ -75,7 +73,15 @@ class ScoringNotOffered(RuleBroken):
 
 
 class EquivalentsNotAllowed(RuleBroken):
+    """The policy has none."""
+
     code = "equivalents-not-allowed"
+
+
+class TooFewPositions(RuleBroken):
+    """Equivalents need a session of so many."""
+
+    code = "too-few-positions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,16 +171,16 @@ def open_auction(
         closes_at=closes_at,
         reference_ids=reference_ids,
         pool_id=command.pool_id,
-        rules=session_rules(policy.auction, duration),
+        rules=opening_rules(policy.auction, duration),
         scoring=command.scoring,
         equivalents=command.equivalents,
         policy_text=text_of(policy),
     )
 
 
-def session_rules(rules: AuctionRules, duration: Duration | None) -> SessionRules:
+def opening_rules(rules: AuctionRules, duration: Duration | None) -> OpeningRules:
     """The numbers of the policy that the log is judged by, for a session of this length."""
-    return SessionRules(
+    return OpeningRules(
         whole_steps=rules.whole_steps,
         improve_on=rules.improve_on,
         floor_percent=rules.floor_percent,
@@ -273,7 +279,7 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
     if rules is None:
         raise EquivalentsNotAllowed("This market knows no equivalents.", field="equivalents")
     if len(lines) < rules.min_lines:
-        raise EquivalentsNotAllowed(
+        raise TooFewPositions(
             f"Equivalents need a session of at least {rules.min_lines} positions; this one has {len(lines)}.",
             field="equivalents",
             min_lines=rules.min_lines,
@@ -323,10 +329,10 @@ def _fits(
     return duration, end_of(duration, opens_at, initial_price, policy, calendar)
 
 
-def check_open(number: int) -> None:
+def check_open(number: int, rules: AuctionRules) -> None:
     """May a buyer that has so many sessions announced or running open another? Raises TooManyOpen."""
-    if number >= MOST_OPEN:
+    if number >= rules.open_in_all:
         raise TooManyOpen(
-            f"A buyer has {MOST_OPEN} sessions announced or running at most. Open this one when others are closed.",
-            most=MOST_OPEN,
+            f"A buyer has {rules.open_in_all} sessions announced or running at most. Open this one when others are closed.",
+            most=rules.open_in_all,
         )

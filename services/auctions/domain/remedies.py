@@ -12,6 +12,12 @@ from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.closing import AlreadyClosed, closed
 
 
+class DeletionNotOffered(RuleBroken):
+    """The policy has none."""
+
+    code = "deletion-not-offered"
+
+
 class NothingToDelete(RuleBroken):
     code = "nothing-to-delete"
 
@@ -35,12 +41,14 @@ class OutsideWithdrawalHours(RuleBroken):
 def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDeleted:
     """A bidder takes back its own last bid, once, within the policy's seconds. The end stays where the bid moved it.
 
-    Raises NothingToDelete, DeletedBefore, TooLateToDelete.
+    Raises DeletionNotOffered, TooLateToDelete, NothingToDelete, DeletedBefore.
     """
     seconds = state.rules.delete_seconds
     known = state.participants.get(supplier_id)
-    if not seconds or state.over(now):
-        raise NothingToDelete("A bid cannot be taken back here." if not seconds else "The session is over.")
+    if not seconds:
+        raise DeletionNotOffered("A bid cannot be taken back here.")
+    if state.over(now):
+        raise TooLateToDelete("The session is over.", closes_at=state.closes_at, now=now)
     if known is None or known.last is None:
         raise NothingToDelete("You have no bid that stands.")
     if known.deleted:

@@ -1,11 +1,11 @@
 """HTML of mini-auctions: the list and the running session (``auction``; ``bidding`` is the form of a bid, ``fragments`` are the parts of
 the page, ``own`` what one organisation sees otherwise, ``live`` what is pushed), the opening (``compose``, with its form in ``draft``),
-what else one does there (``session``), and what moderators decide (``complaints``).
+what else one does there (``acts``), and what moderators decide (``complaints``).
 """
 
+from services.auctions.pages.acts import ActPages
 from services.auctions.pages.auction import AuctionPages
 from services.auctions.pages.complaints import ComplaintPages
 from services.auctions.pages.compose import ComposePages
-from services.auctions.pages.session import SessionPages
 
-__all__ = ["AuctionPages", "ComplaintPages", "ComposePages", "SessionPages"]
+__all__ = ["ActPages", "AuctionPages", "ComplaintPages", "ComposePages"]

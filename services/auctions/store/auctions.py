@@ -1,7 +1,7 @@
 """Auctions: stored once at the opening, then only their small state is rewritten, under the row lock.
 
 A hot path, written by hand and not with :mod:`infra.states`: bids of many auctions are decided and written at once, by one call of the
-database on a connection of the lane's own, which is why ``versions_under_lock``, ``lock_free`` and ``save`` take the connection.
+database on a connection of the lane's own, which is why ``lock_versions``, ``lock_free`` and ``save`` take the connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -24,7 +24,7 @@ from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
-from services.auctions.domain.opening import session_rules
+from services.auctions.domain.opening import opening_rules
 from services.auctions.store import bids, facts
 
 
@@ -48,6 +48,8 @@ class _Saved(NamedTuple):
 
 
 _JSON = {"opened", "policy", "participants", "course", "autobids", "result"}
+COLUMNS_OF_STATE = tuple(name for name in _Saved._fields if name in AuctionState.__struct_fields__)
+"""The fields of a state that have columns of their own; the others that change are in :class:`Course`."""
 _STATE = ", ".join(
     f"{name}::text as {name}" if name in _JSON else name for name in ("opened", "policy", *_Saved._fields)
 )
@@ -128,7 +130,7 @@ async def count_open(tx: Transaction, buyer_id: str) -> int:
     return found
 
 
-async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
+async def lock_versions(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
     """Lock the rows, always in the order of their ids, so that two processes cannot deadlock."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id for update",
@@ -138,7 +140,7 @@ async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]
 
 
 async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
-    """As :func:`versions_under_lock`, without waiting: the versions of those that nobody else has locked, and which are locked."""
+    """As :func:`lock_versions`, without waiting: the versions of those that nobody else has locked, and which are locked."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked",
@@ -199,14 +201,11 @@ async def save(
 
 def _saved(stored: StoredAuction) -> _Saved:
     state = stored.state
+    columns: dict[str, Any] = {name: getattr(state, name) for name in COLUMNS_OF_STATE}
     return _Saved(
+        **columns | {"participants": json_text(state.participants)},
         auction_id=stored.opened.auction_id,
-        price=state.price,
-        closes_at=state.closes_at,
         due_at=stored.due_at,
-        leader_id=state.leader_id,
-        sequence=state.sequence,
-        participants=json_text(state.participants),
         course=_course(state),
         autobids=json_text(stored.autobids),
         lines=stored.lines,
@@ -256,13 +255,10 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
     policy = _policy(row["policy"])
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
     course = msgspec.json.decode(row["course"], type=Course)
+    participants = msgspec.json.decode(row["participants"], type=dict[str, Participant])
     state = replace(
-        begin(opened, session_rules(policy.auction, None)),
-        price=row["price"],
-        closes_at=row["closes_at"],
-        leader_id=row["leader_id"],
-        sequence=row["sequence"],
-        participants=msgspec.json.decode(row["participants"], type=dict[str, Participant]),
+        begin(opened, opening_rules(policy.auction, None)),
+        **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": participants},
         closed=result is not None,
         **asdict(course),
     )

@@ -68,7 +68,7 @@ async def lose(db: asyncpg.Connection, since: datetime, until: datetime) -> None
     )
 
 
-async def over(db: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
     """Auctions whose block may end, those that end soonest first. None where another does that just now: one at a time."""
     if not await db.fetchval(f"select pg_try_advisory_xact_lock({ONE_AFTER_THE_OTHER})"):
         return []

@@ -13,7 +13,7 @@ from events.auctions import AuctionOpened
 from infra.listing import PLAN_FOR_VALUES, Conditions, Listed, as_query, count, reach
 from infra.reading import listed
 from services.auctions.domain.auction import AuctionState, begin
-from services.auctions.domain.opening import session_rules
+from services.auctions.domain.opening import opening_rules
 from services.auctions.store.auctions import Course
 from services.auctions.store.rows import WORDS
 
@@ -97,7 +97,7 @@ def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
     rules = None if row["policy"] is None else msgspec.json.decode(row["policy"], type=Policy).auction
     course = msgspec.json.decode(row["course"], type=Course)
     state = replace(
-        begin(opened, session_rules(rules, None) if rules else None),
+        begin(opened, opening_rules(rules, None) if rules else None),
         price=row["price"],
         closes_at=row["closes_at"],
         sequence=row["sequence"],

@@ -21,7 +21,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     signature: str
 
 
-async def waiting(tx: Transaction, limit: int) -> list[tuple[str, int, bytes]]:
+async def lock_missing(tx: Transaction, limit: int) -> list[tuple[str, int, bytes]]:
     """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time.
 
     The root is the closing line's: an auction's head moves on with every bid that comes too late.

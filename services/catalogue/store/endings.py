@@ -73,7 +73,7 @@ async def note_ending(tx: Transaction, ending: Ending) -> None:
     await tx.session.exec(insert(EndingRow).values(values).on_conflict_do_nothing())
 
 
-async def next_endings(
+async def lock_endings(
     tx: Transaction, limit: int, but: Sequence[tuple[str, str]] = ()
 ) -> list[Ending | Unreadable[tuple[str, str]]]:
     """The oldest, locked; those another process holds are passed over. ``but``: ``of`` and subject."""

@@ -11,7 +11,7 @@ from infra.web.errors import NotFound
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.views import ContractView, shown
-from services.contracts.views.refusals import DisputedRefusal, waiting
+from services.contracts.views.refusals import DisputedRefusal, undecided
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
@@ -30,7 +30,7 @@ class RefusalsApi(Controller):
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def list_disputed(self, ground: FromGround, number: PageNumber = 1) -> list[DisputedRefusal]:
         """Refusals whose ground is disputed and that wait for a decision, 20 at a time: earliest deadline first."""
-        return list((await waiting(ground, number)).rows)
+        return list((await undecided(ground, number)).rows)
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def dispute(

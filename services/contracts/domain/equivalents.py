@@ -16,10 +16,10 @@ from events.values import Category, Line
 from services.contracts.domain.deals import Contract, Deal
 
 
-class SessionWithoutEquivalents(RuleBroken):
+class AuctionWithoutEquivalents(RuleBroken):
     """The session was not opened for equivalents."""
 
-    code = "session-without-equivalents"
+    code = "auction-without-equivalents"
 
 
 class EquivalentOfNoLine(RuleBroken):
@@ -89,7 +89,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
     """What the supplier named, if the rules allow it. Raises a RuleBroken of this module; its field names the line."""
     rules = deal.policy.auction.equivalents
     if proposals and (rules is None or not deal.equivalents_allowed):
-        raise SessionWithoutEquivalents("The session was not opened for equivalents.", field="equivalents")
+        raise AuctionWithoutEquivalents("The session was not opened for equivalents.", field="equivalents")
     lines = {line.line_id: line for line in contract.lines}
     found: dict[str, Equivalent] = {}
     for proposal in proposals:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from catalogue.actors import Actor
-from catalogue.rules import NotAParty, RuleBroken, require_repeat
+from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events import Event
 from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
@@ -235,7 +235,7 @@ def _lapse(deal: Deal, command: Lapse, deciding: Deciding) -> tuple[Event, ...]:
 
 def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Event, ...]:
     if command.organisation_id != deal.buyer_id:
-        raise NotAParty("Only the buyer brings in the next bidder.", field="organisation_id")
+        raise NotTheBuyer("Only the buyer brings in the next bidder.", field="organisation_id")
     if command.contract_id != latest(deal).contract_id:
         return ()
     bid = awaits_activation(deal, deciding.ranking)

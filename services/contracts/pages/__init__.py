@@ -168,7 +168,7 @@ class ContractPages(Controller):
             party=party,
             me=me,
             mine=mine,
-            waiting=await listing.waiting(pool, me, limit=AT_MOST) if party else None,
+            waiting=await listing.waiting_for(pool, me, limit=AT_MOST) if party else None,
             requests=await replicas.requests_of(pool, "supplier", me, now=now, limit=OPEN_PURCHASES) if party else None,
             asked=await replicas.requests_of(pool, "buyer", me, now=now, limit=OPEN_PURCHASES) if party else None,
             found=found,

@@ -29,7 +29,7 @@ from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.pages import contract_page, too_long
 from services.contracts.views import QUEUE
-from services.contracts.views.refusals import DisputedRefusal, waiting
+from services.contracts.views.refusals import DisputedRefusal, undecided
 
 
 async def _disputed(_: Ground, request: MemberVisit, found: Sequence[DisputedRefusal]) -> Mapping[str, Any]:
@@ -41,7 +41,7 @@ DISPUTED = Queue(
     address="/contracts/refusals",
     template="contracts/refusals.html",
     per_page=QUEUE,
-    read=lambda ground, _, number: waiting(ground, number),
+    read=lambda ground, _, number: undecided(ground, number),
     shown=_disputed,
 )
 

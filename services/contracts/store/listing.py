@@ -153,7 +153,7 @@ async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
     return _read(sorted(found, key=lambda row: at[row["contract_id"]]))
 
 
-async def waiting(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
+async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
     """Those where it is this organisation's turn: ``limit`` of them, earliest deadline first."""
     turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
     rows = await db.fetch(

@@ -31,7 +31,7 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
     overdue: bool
 
 
-async def waiting(ground: Ground, number: int) -> Listed[DisputedRefusal]:
+async def undecided(ground: Ground, number: int) -> Listed[DisputedRefusal]:
     """A page of those that wait for a decision, earliest deadline first."""
     found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
     ids = [each.ended.contract_id for each in found.rows]

@@ -8,6 +8,7 @@ waited is gone, an answered one waits again, with fresh time.
 from dataclasses import dataclass
 from datetime import datetime
 
+from catalogue.actors import Actor
 from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
@@ -15,7 +16,6 @@ from services.fulfilment.domain import bounds
 from services.fulfilment.domain.invoices import settled, the_invoice
 from services.fulfilment.domain.orders import Assessment, assessed, the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
-    ByMember,
     party_of,
     require_reasons,
     require_undisputed,
@@ -69,7 +69,7 @@ class OtherSideUnheard(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDispute(ByMember):
+class OpenDispute(Actor):
     about: About
     number: int
     asks: Outcome
@@ -77,7 +77,7 @@ class OpenDispute(ByMember):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerDispute(ByMember):
+class AnswerDispute(Actor):
     dispute: int
     asks: Outcome
     words: str

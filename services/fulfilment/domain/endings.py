@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from catalogue.actors import Actor
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import (
@@ -16,7 +17,6 @@ from events.contracts import (
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.requirements import (
     ActOfOtherParty,
-    ByMember,
     party_of,
     require_reasons,
     require_running,
@@ -63,7 +63,7 @@ class WorkUnfinished(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProposeEnding(ByMember):
+class ProposeEnding(Actor):
     kind: Kind
     ground: EndingGround
     reasons: str

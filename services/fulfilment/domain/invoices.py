@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from catalogue.actors import Actor
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import InvoicedLine, InvoicePaid, InvoiceSettled, InvoiceSubmitted
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.orders import the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
-    ByMember,
     require_party,
     require_reasons,
     require_undisputed,
@@ -21,6 +21,7 @@ from services.fulfilment.domain.state import (
     Invoice,
     Matter,
     NothingOfThatNumber,
+    TakenBack,
     balances,
     share,
     total,
@@ -38,7 +39,7 @@ class InvoicedAlready(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitInvoice(ByMember):
+class SubmitInvoice(Actor):
     """For all that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the invoice."""
 
     deliveries: tuple[int, ...]
@@ -46,7 +47,7 @@ class SubmitInvoice(ByMember):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayInvoice(ByMember):
+class PayInvoice(Actor):
     """The buyer says that it paid."""
 
     invoice: int
@@ -186,9 +187,4 @@ def the_invoice(execution: Execution, number: int) -> Invoice:
 
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
-        raise AnsweredAlready(
-            f"The invoice {invoice.number} was taken back.",
-            about="invoice",
-            number=invoice.number,
-            state=invoice.status,
-        )
+        raise TakenBack(f"The invoice {invoice.number} was taken back.", about="invoice", number=invoice.number)

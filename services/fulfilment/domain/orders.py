@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from catalogue.actors import Actor
 from catalogue.numbers import digits
 from catalogue.rules import RuleBroken
 from events import Event
@@ -13,7 +14,6 @@ from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdr
 from events.values import Place
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.requirements import (
-    ByMember,
     quantities,
     require_party,
     require_reasons,
@@ -29,6 +29,7 @@ from services.fulfilment.domain.state import (
     NoQuantity,
     NothingOfThatNumber,
     Order,
+    TakenBack,
     outstanding,
     total,
     unordered,
@@ -74,7 +75,7 @@ class DeliveredOn(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder(ByMember):
+class PlaceOrder(Actor):
     """``days`` are working days until all of it is delivered; ``place`` None: the contract's."""
 
     lines: Mapping[str, Decimal]
@@ -83,7 +84,7 @@ class PlaceOrder(ByMember):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDelivery(ByMember):
+class ReportDelivery(Actor):
     """``delivered_on`` None: today."""
 
     order: int
@@ -233,6 +234,8 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
         reasons = require_reasons(reasons, "Say why something is not accepted.")
     if delivery.status == "assessed" and (delivery.accepted, delivery.reasons) == (accepted, reasons):
         return ()
+    if delivery.status == "withdrawn":
+        raise TakenBack(f"Delivery {delivery.number} was taken back.", about="delivery", number=delivery.number)
     if delivery.status != "reported":
         state = "accepted in part" if delivery.outcome == "partly" else delivery.outcome or delivery.status
         raise AnsweredAlready(
@@ -317,7 +320,7 @@ def the_order(execution: Execution, number: int) -> Order:
 def standing_order(execution: Execution, number: int) -> Order:
     order = the_order(execution, number)
     if order.withdrawn:
-        raise NothingOfThatNumber(f"The order {number} was taken back.", field="order", number=number)
+        raise TakenBack(f"The order {number} was taken back.", field="order", about="order", number=number)
     return order
 
 

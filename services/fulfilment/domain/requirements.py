@@ -1,7 +1,6 @@
 """What every decision about an execution asks of its command: whose act it is, and whether its quantities and words can be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from catalogue.money import QuantityNotPositive
@@ -43,14 +42,6 @@ class Disputed(RuleBroken):
 
 class ReasonsMissing(RuleBroken):
     code = "reasons-missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByMember:
-    """A command for which a member answers by name, for its organisation."""
-
-    organisation_id: str
-    member_id: str
 
 
 def party_of(execution: Execution, organisation_id: str) -> Party:

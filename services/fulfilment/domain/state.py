@@ -30,6 +30,8 @@ class Matter(NamedTuple):
 
 
 class NothingOfThatNumber(RuleBroken):
+    """There never was one."""
+
     code = "nothing-of-that-number"
 
 
@@ -40,9 +42,15 @@ class NoQuantity(RuleBroken):
 
 
 class AnsweredAlready(RuleBroken):
-    """It was answered, or taken back, and the answer was another one."""
+    """It was answered, and the answer was another one."""
 
     code = "answered-already"
+
+
+class TakenBack(RuleBroken):
+    """Who said it took it back: nobody can act on it."""
+
+    code = "taken-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 async def due_of(ground: Ground, principal: Principal) -> list[Due]:
     """What waits for this member on contracts that are carried out, the most urgent first."""
     pool, now = ground.database.pool, ground.clock()
-    found = await executions.waiting(pool, principal.organisation_id, AT_MOST)
+    found = await executions.waiting_for(pool, principal.organisation_id, AT_MOST)
     told = await replicas.named(pool, [each.contract_id for each in found])
     due = []
     for waiting in found:

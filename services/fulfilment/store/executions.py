@@ -117,7 +117,7 @@ _decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version
 get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
-async def waiting(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
+async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
     """Contracts on which the organisation has a duty, earliest deadline first. A state is read only if no valid agenda is stored."""
     waits = " union ".join(
         f"(select contract_id, due_at from fulfilment.executions where {side}_id = $1 and {side}_waits"

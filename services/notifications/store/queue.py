@@ -107,7 +107,7 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
     handed: bool = row["handed"]
     told: tuple[str, ...] = ()
     if isinstance(letter, DutyList):
-        letter, told = await _filled(db, letter, tx.now, as_before=handed)
+        letter, told = await _fill(db, letter, tx.now, as_before=handed)
     stands = isinstance(letter, Unreadable) or letter.stands(tx.now)
     # A list that was handed over keeps its letters until it ends; a list of a former release may have lost them.
     wanted = reads and ((handed and bool(told or not isinstance(letter, DutyList))) or (not row["moot"] and stands))
@@ -160,7 +160,7 @@ async def _attempt_of_all(
         tx.now + HELD,
         claimed.letter_id,
     )
-    filled, told = await _filled(db, claimed, tx.now)
+    filled, told = await _fill(db, claimed, tx.now)
     wanted = reads and filled.stands(tx.now)
     await db.execute("update notifications.letters set handed = $2 where letter_id = $1", claimed.letter_id, wanted)
     return Attempt(
@@ -173,7 +173,7 @@ async def _attempt_of_all(
     )
 
 
-async def _filled(
+async def _fill(
     db: asyncpg.Connection, claimed: DutyList, now: datetime, *, as_before: bool = False
 ) -> tuple[DutyList, tuple[str, ...]]:
     """The list filled with the duties that are still open, one per page, and the ids of the letters that it covers. Letters whose duty is
@@ -204,7 +204,7 @@ async def _filled(
 async def _end_within(
     db: asyncpg.Connection, letter_ids: Sequence[str], state: str, trouble: str, sent_at: datetime | None
 ) -> None:
-    """End letters of a list. They are locked in the order of their ids, as in :func:`no_more_about`."""
+    """End letters of a list. They are locked in the order of their ids, as in :func:`cancel_about`."""
     if letter_ids:
         await db.execute(
             "with ended as (select letter_id from notifications.letters where letter_id = any($1::text[]) and state = 'sending'"
@@ -226,7 +226,7 @@ def _letter(row: asyncpg.Record) -> Letter:
     return found
 
 
-async def no_more_about(tx: Transaction, abouts: Collection[str]) -> None:
+async def cancel_about(tx: Transaction, abouts: Collection[str]) -> None:
     """Letters about these duties that did not go out yet are not sent any more."""
     await (await tx.raw()).execute(
         f"with moot as (select letter_id from notifications.letters where about = any($1::text[]) and {WAITING} and not moot"

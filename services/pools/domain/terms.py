@@ -9,15 +9,12 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_codes
 from catalogue.money import minor_units
 from catalogue.places import UnknownRegion, is_area
-from catalogue.policy import Policy, text_of
+from catalogue.policy import Policy, PoolRules, text_of
 from catalogue.rules import LinesMissing, RuleBroken
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
 from services.pools.domain.weight import check_lines
-
-MOST_OPEN = 100
-"""Pools of one lead that go on."""
 
 
 class TooManyPoolsOpen(RuleBroken):
@@ -137,10 +134,10 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
         )
 
 
-def check_open(number: int) -> None:
+def check_open(number: int, rules: PoolRules) -> None:
     """May a buyer that leads so many pools that go on open another? Raises TooManyPoolsOpen."""
-    if number >= MOST_OPEN:
+    if number >= rules.open_in_all:
         raise TooManyPoolsOpen(
-            f"A buyer leads {MOST_OPEN} pools at most that go on. Open this one when others are closed or cancelled.",
-            most=MOST_OPEN,
+            f"A buyer leads {rules.open_in_all} pools at most that go on. Open this one when others are closed or cancelled.",
+            most=rules.open_in_all,
         )

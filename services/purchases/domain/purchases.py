@@ -12,7 +12,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
 from catalogue.offers import Need, NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy, text_of
-from catalogue.rules import OrganisationNotActive, PriceNotPositive, RuleBroken, require_repeat
+from catalogue.rules import ComesToNothing, OrganisationNotActive, RuleBroken, require_repeat
 from events import Event
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
@@ -146,7 +146,7 @@ def request(
         field = AT_FAULT[priced.because]
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
     if priced.total.amount <= 0:
-        raise PriceNotPositive(
+        raise ComesToNothing(
             f"A quantity of {command.quantity:,f} of this offer comes to nothing: buy more of it.",
             field="quantity",
             quantity=command.quantity,

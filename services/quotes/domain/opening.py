@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
-from catalogue.policy import KINDS, Policy, text_of
+from catalogue.policy import KINDS, Policy, QuoteRules, text_of
 from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
 from events.bounds import Name, Reason
 from events.quotes import QuoteRequestOpened
@@ -14,8 +14,6 @@ from events.values import Category, Line, Place
 from services.quotes.domain.request import Request, within
 
 MOST_LINES = 100
-MOST_OPEN = 300
-"""Requests of one buyer that are not decided."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 _FINEST = 6
 
@@ -82,9 +80,7 @@ def open_request(
 
     Raises the first rule broken (a class of this module, or NotOneFunctionalGroup).
     """
-    rules = policy.quote
-    if rules is None:
-        raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name, title=policy.title)
+    rules = _rules(policy)
     if command.standing != "active":
         raise BuyerNotActive(
             f"Only an active buyer asks for quotes; this one is {command.standing}.", standing=command.standing
@@ -116,6 +112,12 @@ def open_request(
         choose_by=policy.due(closes_at, rules.choose_days, calendar),
     )
     return Request(opened=opened, rules=rules), opened
+
+
+def _rules(policy: Policy) -> QuoteRules:
+    if policy.quote is None:
+        raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name, title=policy.title)
+    return policy.quote
 
 
 def _group(lines: tuple[Line, ...]) -> Category:
@@ -187,10 +189,11 @@ def _length(minutes: int) -> str:
     )
 
 
-def check_open(number: int) -> None:
+def check_open(number: int, policy: Policy) -> None:
     """May a buyer with so many requests of which none is decided open another? Raises TooManyRequestsOpen."""
-    if number >= MOST_OPEN:
+    rules = _rules(policy)
+    if number >= rules.open_in_all:
         raise TooManyRequestsOpen(
-            f"A buyer has {MOST_OPEN} requests for quotes at most that are not decided. Open this one when others are.",
-            most=MOST_OPEN,
+            f"A buyer has {rules.open_in_all} requests for quotes at most that are not decided. Open this one when others are.",
+            most=rules.open_in_all,
         )

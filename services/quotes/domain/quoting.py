@@ -8,14 +8,13 @@ from decimal import Decimal
 from msgspec import structs
 
 from catalogue.money import round_money
-from catalogue.rules import PriceNotPositive, RuleBroken, SupplierNotActive
+from catalogue.rules import ComesToNothing, PriceNotPositive, RuleBroken, SupplierNotActive
 from events.bounds import Phrase
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
 from services.quotes.domain.choosing import NOBODY, closed
 from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
 
-LONGEST_DELIVERY = 365
 MOST_VERSIONS = 100
 """Of one supplier's quote, each of which is kept as a proof."""
 _ABSURD = Decimal(10**12)
@@ -98,10 +97,9 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
             standing=command.standing,
             supplier=command.supplier_name,
         )
-    if not 0 <= command.delivery_days <= LONGEST_DELIVERY:
-        raise DeliveryNotValid(
-            f"Delivery takes between 0 and {LONGEST_DELIVERY} days.", field="delivery_days", longest=LONGEST_DELIVERY
-        )
+    longest = request.rules.longest_delivery_days
+    if not 0 <= command.delivery_days <= longest:
+        raise DeliveryNotValid(f"Delivery takes between 0 and {longest} days.", field="delivery_days", longest=longest)
     if not command.vat_rate.is_finite() or not 0 <= command.vat_rate <= 100:
         raise VatNotValid("VAT lies between 0 and 100 %.", field="vat_rate")
     comment = _without_names(command)
@@ -221,7 +219,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         assert line.quantity is not None, "the opening checks it"
         amount = round_money(line.quantity * price, request.opened.currency)
         if amount <= 0:
-            raise PriceNotPositive(
+            raise ComesToNothing(
                 f"At a price of {price:,f}, line {line.line_id} comes to nothing: ask more.",
                 field=f"price-{line.line_id}",
                 price=price,

@@ -289,7 +289,7 @@ async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
     )
 
 
-async def number(tx: Transaction, request_id: str, numbers: dict[str, int]) -> None:
+async def number_participants(tx: Transaction, request_id: str, numbers: dict[str, int]) -> None:
     """The participants, once quoting is over."""
     await (await tx.raw()).execute(
         "update quotes.quotes q set number = given.number from unnest($2::text[], $3::int[]) as given (supplier_id, number)"

@@ -47,7 +47,7 @@ def release_id_of(event: Happened) -> str:
     return number_of(process_of(event), event)
 
 
-def session_of(event: Happened) -> str | None:
+def auction_of(event: Happened) -> str | None:
     """Whose disclosed bids or quotes its release shows."""
     if isinstance(event, AuctionClosed | QuoteRequestClosed):
         return event.subject

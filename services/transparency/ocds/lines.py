@@ -134,27 +134,29 @@ def read_category(classification: Node, item_id: str) -> Category | None:
         return None
     if not scheme:
         classification.ledger.add(f"{classification.path}.scheme: missing", code)
-    scheme = believed(scheme, code, classification.ledger, f"{classification.path}.id")
+    scheme, code = read_cpv(scheme, code, classification.ledger, f"{classification.path}.id")
     return Category(code=code, scheme=scheme, title=" ".join(title.split()))
 
 
-def believed(scheme: str, code: str, ledger: NotUnderstood, where: str) -> str:
-    """The scheme that a code is said to be of; "" where it is said to be CPV and cannot be, by the rule that holds for whoever sells and
-    buys here. The code is kept as it is written."""
-    if scheme == CPV and (broken := _no_cpv(code)):
+def read_cpv(scheme: str, code: str, ledger: NotUnderstood, where: str) -> tuple[str, str]:
+    """(scheme, code). What is said to be CPV is read as the catalogue reads it, and is written as there; what cannot be is of no scheme
+    and stays as it is written. Codes of other schemes stay, too."""
+    if scheme != CPV:
+        return scheme, code
+    plain, broken = _plain_or_broken(code)
+    if broken:
         ledger.add(f"{where}: {broken.replace('-', ' ')}", code)
-        return ""
-    return scheme
+        return "", code
+    return scheme, plain
 
 
 @lru_cache(maxsize=10_000)
-def _no_cpv(code: str) -> str:
-    """The rule that it breaks, or ""."""
+def _plain_or_broken(code: str) -> tuple[str, str]:
+    """The code, and the rule that it breaks, or ""."""
     try:
-        read_code(code)
+        return read_code(code), ""
     except RuleBroken as broken:
-        return broken.code
-    return ""
+        return code, broken.code
 
 
 def read_location(location: Node, place: Place) -> Place:

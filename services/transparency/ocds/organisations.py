@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from catalogue.identifiers import is_number, is_register, plain_number
+from catalogue.identifiers import MalformedIdentifier, UnknownRegister, plain_number, read_identifier
 from events.values import Place
 from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY
@@ -86,21 +86,17 @@ class Organisations:
         name = " ".join((node.text("name") or identifier.text("legalName") or node.text("legalName")).split())
         identifier.ignore("legalName", "uri", "key")
         node.ignore("legalName")
-        scheme = vocabulary.identifier_scheme(identifier.text("scheme", most=KEY))
-        if is_register(scheme.upper()):
-            scheme = scheme.upper()
-        number = _number(identifier.text("id", most=_LONGEST_NUMBER))
+        written = vocabulary.identifier_scheme(identifier.text("scheme", most=KEY))
+        number = identifier.text("id", most=_LONGEST_NUMBER)
         shaped = _ORG_ID.fullmatch(local_id)
-        if not number and shaped and shaped[1][:2] in vocabulary.COUNTRIES:
-            scheme, number = shaped[1], _number(shaped[2])
-        if number and not is_number(number):
-            self.ledger.add(f"{node.path}: an identifier without letter and digit", number)
-            number = ""
+        if not _number(number) and shaped and shaped[1][:2] in vocabulary.COUNTRIES:
+            written, number = shaped[1], shaped[2]
+        scheme, number = read_number(written, number, self.ledger, node.path)
         if not name and not number:
             self.ledger.add(f"{node.path}: an organisation without name and identifier", local_id)
             return None
-        if number and scheme:
-            organisation_id = derived_id("organisation", scheme, number)
+        if number and written:
+            organisation_id = derived_id("organisation", scheme or written, number)
         elif number:
             organisation_id = derived_id("organisation", self.publisher, "identifier", number)
         elif known := self.by_name.get(vocabulary.folded(name)):
@@ -141,6 +137,22 @@ class Organisations:
 
 def _detail(place: Place) -> int:
     return sum(value is not None for value in (place.country, place.region, place.locality, place.latitude))
+
+
+def read_number(scheme: str, number: str, ledger: NotUnderstood, where: str) -> tuple[str, str]:
+    """(register, number), by the rule that holds for organisations that register here. What breaks it is left out, and counted."""
+    plain = _number(number)
+    try:
+        read_identifier("", plain)
+    except MalformedIdentifier:
+        ledger.add(f"{where}: an identifier without letter and digit", number)
+        plain = ""
+    try:
+        return read_identifier(scheme, plain)
+    except UnknownRegister:
+        if plain:
+            ledger.add(f"{where}: unknown register", scheme)
+        return "", plain
 
 
 def _number(text: str) -> str:

@@ -1,6 +1,5 @@
 """A row of a mapped CSV file → a :class:`~services.transparency.ocds.process.Process`, like one that came as OCDS."""
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
@@ -12,8 +11,8 @@ from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place, Source
 from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY, LABEL, PROSE, cut, left_out
-from services.transparency.ocds.lines import believed, per_unit
-from services.transparency.ocds.organisations import RegionCode, no_regions
+from services.transparency.ocds.lines import per_unit, read_cpv
+from services.transparency.ocds.organisations import RegionCode, no_regions, read_number
 from services.transparency.ocds.process import Award, Contract, Organisation, Process, derived_id
 from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRefused
 from services.transparency.ocds.tolerance import (
@@ -262,13 +261,13 @@ class _Reading:
         return read_decimal(unit_price * quantity, "quantity x unit price", self.ledger)
 
     def organisation(self, role: str) -> Organisation | None:
-        name, number = self.text(role), re.sub(r"[\s.]", "", self.text(f"{role}_id"))
+        name, written = self.text(role), self.mapping.constants.identifier_scheme
+        scheme, number = read_number(written, self.text(f"{role}_id"), self.ledger, self.column(f"{role}_id"))
         if not name and not number:
             return None
-        scheme = self.mapping.constants.identifier_scheme if number else ""
         key = (
-            ("organisation", scheme, number)
-            if scheme
+            ("organisation", scheme or written, number)
+            if written
             else ("organisation", self.mapping.namespace, "identifier", number)
         )
         if not number:
@@ -277,7 +276,7 @@ class _Reading:
             organisation_id=derived_id(*key),
             name=name or number,
             roles=(role,),
-            scheme=scheme,
+            scheme=scheme if number else "",
             identifier=number,
             # The buyer's is read with the words of the row, too: what is not understood of it counts once.
             place=self.place(role, NotUnderstood() if role == "buyer" else self.ledger),
@@ -323,7 +322,9 @@ class _Reading:
         unit, size = self._unit(text)
         code = self.text("category") or self.text("item_code")
         field = "category" if self.text("category") else "item_code"
-        scheme = believed(self.mapping.constants.category_scheme, code, self.ledger, self.column(field)) if code else ""
+        scheme = self.mapping.constants.category_scheme
+        if code:
+            scheme, code = read_cpv(scheme, code, self.ledger, self.column(field))
         title = self.text("category_title") or self.text("item")[:LABEL]
         if unit_price is None and amount is not None and quantity:
             unit_price = per_unit(amount, quantity)

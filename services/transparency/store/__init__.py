@@ -1,9 +1,19 @@
 """Rows of transparency: what was imported, with its originals, and the releases of this market. ``rows`` the tables · ``imports`` ·
-``organisations`` · ``sessions`` mini-auctions that run · ``publishing`` into the feed · ``published`` the feed as it is read.
+``organisations`` · ``auctions`` mini-auctions that run · ``publishing`` into the feed · ``published`` the feed as it is read.
 
 An import writes by the thousand and a handler waits for nobody: everything here is one statement, with arrays where there are many.
 """
 
+from services.transparency.store.auctions import (
+    Auction,
+    close_auctions,
+    disclosed_bids,
+    keep_bids,
+    lock_moved,
+    move_ends,
+    open_auctions,
+    set_told,
+)
 from services.transparency.store.imports import (
     Imported,
     ImportedSource,
@@ -37,29 +47,19 @@ from services.transparency.store.published import (
 )
 from services.transparency.store.publishing import New, in_feed, last_dates, lock_feed, publish, roles_before, said_of
 from services.transparency.store.rows import NAME, Row
-from services.transparency.store.sessions import (
-    Session,
-    close_sessions,
-    disclosed_bids,
-    keep_bids,
-    lock_moved,
-    move_ends,
-    open_sessions,
-    set_told,
-)
 
 __all__ = [
     "LARGEST_ANSWER",
     "NAME",
+    "Auction",
     "FeedState",
     "Imported",
     "ImportedSource",
     "New",
     "Published",
     "Row",
-    "Session",
     "all_releases",
-    "close_sessions",
+    "close_auctions",
     "count_releases",
     "decoded",
     "disclosed_bids",
@@ -82,7 +82,7 @@ __all__ = [
     "lock_moved",
     "move_ends",
     "one_import_at_a_time",
-    "open_sessions",
+    "open_auctions",
     "originals_of",
     "parties",
     "publish",

@@ -84,7 +84,7 @@ class DisclosedBidRow(Row, table=True):
     event: bytes = Field(sa_type=LargeBinary)
 
 
-class SessionRow(Row, table=True):
+class AuctionRow(Row, table=True):
     """Replica: mini-auctions that run. ``told`` is the end that the feed has, ``closes_at`` the effective one."""
 
     __tablename__ = "sessions"

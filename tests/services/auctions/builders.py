@@ -14,7 +14,7 @@ from events.auctions import AuctionOpened, BidRefused, Criterion, Option, Scorin
 from events.values import Category, Line, Place
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
 from services.auctions.domain.bids import place_bid
-from services.auctions.domain.opening import OpenAuction, open_auction, session_rules
+from services.auctions.domain.opening import OpenAuction, open_auction, opening_rules
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
@@ -81,7 +81,7 @@ def an_auction(lines: tuple[Line, ...] = (a_line(),), step: str = "10.00", polic
         opened(),
         lines=lines,
         step=Decimal(step),
-        rules=session_rules(policy.auction, policy.auction.durations[-1]),
+        rules=opening_rules(policy.auction, policy.auction.durations[-1]),
         policy=policy.name,
     )
     amounts = {line.line_id: (line.quantity or 0) * (line.unit_price or Decimal(0)) * Decimal("1.00") for line in lines}

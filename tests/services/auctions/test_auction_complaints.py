@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
+from catalogue.policy import load
 from catalogue.roles import MODERATOR
 from events.auctions import ComplaintFiled
 from infra.ids import new_id
 from infra.tokens import Principal
-from services.auctions.domain.complaints import MOST
 from services.auctions.views import PER_PAGE
 from tests.market import Market
 from tests.services.auctions.market_builders import Scene, a_scene, an_organisation
@@ -17,6 +17,7 @@ from tests.services.auctions.test_auction_languages import speaks
 
 WORDS = {"grounds": "Line 1 names a brand that only one supplier has.", "evidence": "See line 1 and the catalogue."}
 LONG = "😀" * 4000
+MOST = load("moscow").auction.complaints_per_supplier
 
 
 async def a_moderator(market: Market) -> Principal:

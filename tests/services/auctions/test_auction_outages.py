@@ -18,12 +18,12 @@ Portion = Callable[..., Awaitable[int]]
 @pytest.fixture
 def portion(monkeypatch: pytest.MonkeyPatch) -> Portion:
     """One, when the test says so: the lane that runs gives none."""
-    real = outages.resume_sessions
+    real = outages.resume_auctions
 
     async def none(*_: object) -> int:
         return 0
 
-    monkeypatch.setattr(outages, "resume_sessions", none)
+    monkeypatch.setattr(outages, "resume_auctions", none)
     return real
 
 

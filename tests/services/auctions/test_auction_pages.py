@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,13 +20,13 @@ from events.observatory import ReferencePricePublished
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line
 from infra.ids import derive_id, new_id
-from services.auctions.domain import opening
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions
 from services.auctions.store.auctions import StoredAuction
 from tests.market import Market
+from tests.policies import in_force
 from tests.services.auctions.builders import an_auction
 from tests.services.auctions.market_builders import MOSCOW, Scene, a_scene, an_organisation, paper
 
@@ -359,19 +360,18 @@ async def test_a_pool_whose_demand_breaks_a_rule_is_told_which(market: Market) -
     assert event.refusal.rule == "duration-not-offered"
 
 
-async def test_the_session_of_a_pool_counts_among_those_that_its_lead_has_open(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opening, "MOST_OPEN", 0)
+async def test_the_session_of_a_pool_counts_among_those_that_its_lead_has_open(market: Market, tmp_path: Path) -> None:
     lead = await an_organisation(market, "buyer")
-    asked = sourcing(lead.organisation_id)
-    await market.publish(asked)
+    first, second = sourcing(lead.organisation_id), sourcing(lead.organisation_id)
 
-    async def refused() -> list[str]:
+    async def refused() -> list[tuple[str, str]]:
         told = await market.published("auctions", AuctionOpeningRefused)
-        return [event.refusal.rule for event in told if event.pool_id == asked.pool_id]
+        return [(event.pool_id, event.refusal.rule) for event in told if event.buyer_id == lead.organisation_id]
 
-    assert await market.eventually(refused) == ["too-many-sessions-open"]
+    with in_force(tmp_path, "auction", "open_in_all = 1", first.policy):
+        await market.publish(first, second)
+        ((pool_id, rule),) = await market.eventually(refused)
+    assert pool_id in (first.pool_id, second.pool_id) and rule == "too-many-auctions-open"
 
 
 async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) -> None:

@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -17,7 +18,7 @@ from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
 from infra.health import State
 from infra.ids import new_id
-from services.auctions.domain import chain, opening
+from services.auctions.domain import chain
 from services.auctions.judging import Asked
 from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import lose_time
@@ -26,6 +27,7 @@ from services.auctions.receipts import Receipt
 from services.auctions.store import facts
 from services.auctions.timers import clock
 from tests.market import Market
+from tests.policies import in_force
 from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day, paper
 from tests.unreadable import in_health, lists, only_a_newer_release_reads, says_so
 
@@ -369,23 +371,23 @@ async def test_the_buyer_withdraws_with_a_reason_and_nobody_wins_or_is_named(mar
 
 
 async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_closed(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: Market, tmp_path: Path
 ) -> None:
     on_a_working_day(market)
-    monkeypatch.setattr(opening, "MOST_OPEN", 2)
-    first = await a_scene(market)
-    async with market.client(first.buyer) as buyer:
+    with in_force(tmp_path, "auction", "open_in_all = 2", market.ground.config.policy):
+        first = await a_scene(market)
+        async with market.client(first.buyer) as buyer:
 
-        async def another(key: str) -> httpx.Response:
-            return await buyer.post("/api/auctions", json=paper(), headers={"idempotency-key": key})
+            async def another(key: str) -> httpx.Response:
+                return await buyer.post("/api/auctions", json=paper(), headers={"idempotency-key": key})
 
-        answers = await asyncio.gather(*(another(key) for key in ("one", "two", "three")))
-        assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
-        refused = (await another("four")).json()
-        assert (refused["rule"], refused["numbers"]) == ("too-many-sessions-open", {"most": 2})
-        withdrawn = await buyer.post(f"/api/auctions/{first.auction_id}/withdrawal", json={"reason": "Closed."})
-        assert withdrawn.status_code == 204
-        assert (await another("five")).status_code == 201
+            answers = await asyncio.gather(*(another(key) for key in ("one", "two", "three")))
+            assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
+            refused = (await another("four")).json()
+            assert (refused["rule"], refused["numbers"]) == ("too-many-auctions-open", {"most": 2})
+            withdrawn = await buyer.post(f"/api/auctions/{first.auction_id}/withdrawal", json={"reason": "Closed."})
+            assert withdrawn.status_code == 204
+            assert (await another("five")).status_code == 201
 
 
 async def test_after_an_outage_sessions_get_their_time_back_once(market: Market) -> None:

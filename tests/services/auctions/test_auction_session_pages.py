@@ -146,7 +146,7 @@ async def test_complaints_come_while_the_session_is_open_and_only_moderators_dec
     path = f"/api/auctions/{scene.auction_id}/complaints"
     async with market.client(scene.suppliers["a"]) as a, market.client(scene.buyer) as buyer:
         late = await a.post(path, json={"grounds": GROUNDS, "evidence": EVIDENCE})
-        assert late.json()["rule"] == "session-closed"
+        assert late.json()["rule"] == "too-late-to-complain"
         assert (await buyer.get("/api/auctions/complaints")).status_code == 403
         assert (
             await a.post("/api/auctions/complaints/x/decision", json={"decision": "upheld", "reason": "x" * 20})

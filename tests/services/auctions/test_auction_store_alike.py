@@ -142,7 +142,7 @@ async def bid(here: Here, *wanted: Asked, known: dict[Any, StoredVerdict] | None
     """As the lane does; the verdicts by request key."""
     async with transaction(here) as db:
         current = await auctions.load(
-            db, sorted(await auctions.versions_under_lock(db, [each.auction_id for each in wanted]))
+            db, sorted(await auctions.lock_versions(db, [each.auction_id for each in wanted]))
         )
         found, standings = await bids.asked(db, {each.key for each in wanted})
         outcome = judge(wanted, current, found if known is None else known, standings, AT)
@@ -157,7 +157,7 @@ async def test_an_auction_is_stored_once_and_read_back_as_it_is(here: Here) -> N
     async with transaction(here) as db:
         assert not await auctions.insert(within(db), stored.state, stored.policy)
         assert await auctions.load(db, ["one", "none"]) == {"one": stored}
-        assert await auctions.versions_under_lock(db, ["one", "none"]) == {"one": 0}
+        assert await auctions.lock_versions(db, ["one", "none"]) == {"one": 0}
         assert await auctions.lock(within(db), "one") == stored
         assert await auctions.lock(within(db), "none") is None
 
@@ -260,7 +260,7 @@ async def test_whoever_wants_a_locked_auction_waits_and_then_sees_the_latest(her
     async def second() -> None:
         await locked.wait()
         async with transaction(here) as db:
-            seen.append(await auctions.versions_under_lock(db, ["one"]))
+            seen.append(await auctions.lock_versions(db, ["one"]))
 
     await asyncio.gather(first(), second())
     assert seen == [{"one": 1}]
@@ -276,7 +276,7 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
         async with transaction(here) as db:
             await auctions.save(db, [moved])
     async with transaction(here) as other:
-        await auctions.versions_under_lock(other, ["held"])
+        await auctions.lock_versions(other, ["held"])
         async with transaction(here) as db:
             due = await auctions.lock_due(within(db), AT + timedelta(hours=1), 10)
             none = await auctions.lock_due(within(db), AT, 10)
@@ -292,7 +292,7 @@ async def test_what_somebody_else_has_locked_is_told_and_not_waited_for(here: He
     await opened(here, "free")
     await opened(here, "held")
     async with transaction(here) as other:
-        await auctions.versions_under_lock(other, ["held"])
+        await auctions.lock_versions(other, ["held"])
         async with transaction(here) as db:
             assert await auctions.lock_free(db, ["free", "held", "none"]) == ({"free": 0}, {"held"})
     async with transaction(here) as db:
@@ -303,11 +303,11 @@ async def test_what_somebody_else_has_locked_is_told_and_not_waited_for(here: He
 async def test_a_lock_is_waited_for_as_long_as_the_connection_says(here: Here) -> None:
     await opened(here)
     async with transaction(here) as other:
-        await auctions.versions_under_lock(other, ["one"])
+        await auctions.lock_versions(other, ["one"])
         impatient = await asyncpg.connect(here.url, server_settings={"lock_timeout": "50ms"})
         with pytest.raises(asyncpg.LockNotAvailableError):
             async with impatient.transaction():
-                await auctions.versions_under_lock(impatient, ["one"])
+                await auctions.lock_versions(impatient, ["one"])
         async with impatient.transaction():
             assert await auctions.lock_free(impatient, ["one"]) == ({}, {"one"})
         impatient.terminate()
@@ -323,8 +323,8 @@ async def test_a_blocked_session_is_left_alone_by_the_clock_until_the_block_ends
         await blocked.block(db, {"one": AT + timedelta(seconds=1)}, AT)
         assert await blocked.count(db) == (1, 0)
     async with transaction(here) as db:
-        assert await blocked.over(db, AT + timedelta(seconds=5), 10) == []
-        assert await blocked.over(db, AT + timedelta(seconds=6), 10) == ["one"]
+        assert await blocked.lock_due(db, AT + timedelta(seconds=5), 10) == []
+        assert await blocked.lock_due(db, AT + timedelta(seconds=6), 10) == ["one"]
     async with transaction(here) as db:
         assert await auctions.lock_due(within(db), late, 10) == []
         assert await blocked.unblock(db, ["one", "none"]) == {"one": (AT, None)}
@@ -368,12 +368,12 @@ async def test_sessions_wait_for_the_time_of_an_outage_in_the_order_of_their_end
         await blocked.lose(db, since, until)
     async with transaction(here) as db:
         assert await blocked.count(db) == (0, 3)
-        assert await blocked.over(db, until, 2) == ["first", "second"]
+        assert await blocked.lock_due(db, until, 2) == ["first", "second"]
         async with transaction(here) as other:
-            assert await blocked.over(other, until, 2) == [], "one at a time"
+            assert await blocked.lock_due(other, until, 2) == [], "one at a time"
         assert await blocked.put_off(db, ["first", "none"], until + timedelta(seconds=1)) == 1
     async with transaction(here) as db:
-        assert await blocked.over(db, until, 9) == ["second", "last"]
+        assert await blocked.lock_due(db, until, 9) == ["second", "last"]
         assert await blocked.unblock(db, ["second"]) == {"second": (since, until)}
     async with transaction(here) as db:
         await blocked.block(db, {"first": until}, until)

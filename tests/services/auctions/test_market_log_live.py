@@ -73,7 +73,7 @@ async def test_what_is_appended_is_signed_as_pymerkle_would(servers: Servers, tm
             return waiting
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(store, "waiting", closed)
+            patch.setattr(store, "lock_missing", closed)
             while True:
                 async with database.transaction("auctions") as tx:
                     if await log.anchor(tx) == len(waiting):

@@ -172,7 +172,7 @@ async def test_what_waits_for_somebody_is_read_from_an_index_the_most_urgent(tow
     work = await a_signed_contract(town)
     async with years(town, "contracts", ("contract_id", work.contract_id), CONTRACTS) as (_, db):
         async with listening(db) as reading:
-            found = await listing.waiting(db, AGENCY, limit=50)
+            found = await listing.waiting_for(db, AGENCY, limit=50)
         assert await reading.of(db, "contracts") <= COUNTED + 1
         assert [each.contract_id for each in found.rows] == [f"years-{4 * n}" for n in range(1, 51)]
         assert (found.total, found.more) == (COUNTED, True)

@@ -27,6 +27,7 @@ from events.contracts import (
 from services.contracts.domain.choices import choices
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.equivalents import (
+    AuctionWithoutEquivalents,
     Card,
     EquivalentIsOriginal,
     EquivalentNotNamed,
@@ -38,7 +39,6 @@ from services.contracts.domain.equivalents import (
     EquivalentTwice,
     EquivalentUndescribed,
     Proposal,
-    SessionWithoutEquivalents,
 )
 from services.contracts.domain.objections import (
     AnswerIncomplete,
@@ -479,7 +479,7 @@ class TestEquivalents:
 
     def test_a_session_without_them_takes_none(self) -> None:
         story = an_award()
-        with pytest.raises(SessionWithoutEquivalents):
+        with pytest.raises(AuctionWithoutEquivalents):
             story.tell(self.offer(story, Proposal(line_id="1", quantity=D(1), description="x")))
 
     def test_the_buyer_refuses_single_ones_and_the_rest_stands_in_the_contract(self) -> None:

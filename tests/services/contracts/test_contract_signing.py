@@ -9,7 +9,7 @@ from msgspec import structs
 
 from catalogue.actors import Actor
 from catalogue.policy import load
-from catalogue.rules import DoneOtherwise, NotAParty
+from catalogue.rules import DoneOtherwise, NotAParty, NotTheBuyer
 from events.contracts import (
     AwardMade,
     ContractConcluded,
@@ -373,7 +373,7 @@ class TestActivation:
 
     def test_only_the_buyer_asks(self):
         story = self.story_of_two_refusals()
-        with pytest.raises(NotAParty):
+        with pytest.raises(NotTheBuyer):
             story.tell(self.activation(story, by="supplier-3"))
 
     def test_nobody_is_brought_in_while_a_contract_runs_or_when_none_is_left(self):

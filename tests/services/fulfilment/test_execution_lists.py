@@ -33,13 +33,13 @@ async def test_what_is_to_be_carried_out_is_read_from_an_index_without_its_state
             " where contract_id like 'years-%'"
         )
         async with listening(db) as reading:
-            found = await executions.waiting(db, AGENCY, 50)
+            found = await executions.waiting_for(db, AGENCY, 50)
         assert await reading.of(db, "executions") <= 200
         assert {each.agenda.of("buyer", town.market.clock())[0].what for each in found} == {"order"}
         await db.execute("update fulfilment.executions set state = '\"novel\"' where contract_id like 'years-%'")
-        assert await executions.waiting(db, AGENCY, 50) == found, "no state was read"
+        assert await executions.waiting_for(db, AGENCY, 50) == found, "no state was read"
         await db.execute("update fulfilment.executions set version = version + 1 where contract_id like 'years-%'")
-        assert await executions.waiting(db, AGENCY, 50) == [], "what a former release wrote is read from the state"
+        assert await executions.waiting_for(db, AGENCY, 50) == [], "what a former release wrote is read from the state"
         mine = [n for n in range(1, 999) if (n % 2 == 0 and n % 4 == 0) or (n % 3 == 0 and n % 5 == 0)]
         assert [each.contract_id for each in found] == [f"years-{n}" for n in mine[:50]]
 

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,10 +22,10 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.pools import store
 from services.pools.domain import Pool, apply
-from services.pools.domain import terms as pool_terms
 from services.pools.pages.pool import SHOWN_OF_LOG
 from tests.explained import listening, undone
 from tests.market import Market
+from tests.policies import in_force
 from tests.unreadable import lists, only_a_newer_release_reads, says_so_in_place
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
@@ -376,16 +377,14 @@ async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
     assert len(opened) == 1
 
 
-async def test_a_buyer_leads_so_many_pools_and_opens_the_next_when_one_is_over(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_terms, "MOST_OPEN", 1)
+async def test_a_buyer_leads_so_many_pools_and_opens_the_next_when_one_is_over(market: Market, tmp_path: Path) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)
-    first = await a_pool(market, lead, sku_id)
-    refused = (await say(market, lead, "", terms(market, sku_id))).json()
-    assert (refused["rule"], refused["numbers"]) == ("too-many-pools-open", {"most": 1})
-    assert (await say(market, lead, f"/{first}/cancel", {"reason": "No budget."})).status_code < 300
-    await a_pool(market, lead, sku_id)
+    with in_force(tmp_path, "pool", "open_in_all = 1", market.ground.config.policy):
+        first = await a_pool(market, lead, sku_id)
+        refused = (await say(market, lead, "", terms(market, sku_id))).json()
+        assert (refused["rule"], refused["numbers"]) == ("too-many-pools-open", {"most": 1})
+        assert (await say(market, lead, f"/{first}/cancel", {"reason": "No budget."})).status_code < 300
+        await a_pool(market, lead, sku_id)
 
 
 async def test_a_line_without_a_price_begins_at_the_reference(market: Market) -> None:

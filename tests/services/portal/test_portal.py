@@ -11,7 +11,7 @@ from msgspec import structs
 
 from events import Event
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, SessionRules
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, OpeningRules
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestOpened
@@ -126,7 +126,7 @@ async def test_a_session_that_goes_on_for_longer_is_still_shown_and_only_a_lower
 
 
 async def test_a_deleted_bid_gives_the_price_back_to_those_that_stand(market: Market) -> None:
-    rules = SessionRules(
+    rules = OpeningRules(
         whole_steps=False,
         improve_on="price",
         floor_percent=Decimal("0.5"),

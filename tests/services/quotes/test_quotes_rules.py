@@ -94,6 +94,14 @@ class TestQuoting:
         assert sealed.quote.amount == Decimal("0.52")
         assert {(line.vat_included, line.vat_rate) for line in sealed.quote.lines} == {(True, Decimal(20))}
 
+    def test_how_late_a_quote_may_deliver_is_a_number_of_the_policy(self) -> None:
+        rules = msgspec.structs.replace(MOSCOW.quote, longest_delivery_days=400)
+        story = Asked(policy=msgspec.structs.replace(MOSCOW, quote=rules))
+        story.quoted("one", "10", delivery_days=400)
+        with pytest.raises(quoting.DeliveryNotValid) as refused:
+            story.quoted("one", "10", delivery_days=401)
+        assert refused.value.numbers["longest"] == 400
+
     def test_a_change_is_the_next_version_and_the_same_again_is_none(self) -> None:
         story = Asked()
         story.quoted("one", "10")
@@ -148,7 +156,7 @@ class TestQuoting:
             ({"prices": {"1": Decimal(0), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
             ({"prices": {"1": Decimal(1), "2": Decimal("-2")}}, quoting.PriceNotPositive, "price-2"),
             ({"prices": {"1": Decimal("-2.1234567"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
-            ({"prices": {"1": Decimal("0.000001"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
+            ({"prices": {"1": Decimal("0.000001"), "2": Decimal(1)}}, quoting.ComesToNothing, "price-1"),
             ({"prices": {"1": Decimal(10**12), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
             ({"prices": {"1": Decimal("NaN"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
             ({"prices": {"1": Decimal("1.0000001"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
@@ -156,6 +164,7 @@ class TestQuoting:
             ({"vat_rate": Decimal(101)}, quoting.VatNotValid, "vat_rate"),
             ({"vat_rate": Decimal("NaN")}, quoting.VatNotValid, "vat_rate"),
             ({"delivery_days": -1}, quoting.DeliveryNotValid, "delivery_days"),
+            ({"delivery_days": 366}, quoting.DeliveryNotValid, "delivery_days"),
             ({"comment": "x" * 1001}, TextTooLong, "comment"),
             ({"comment": "Yours, NAME OF ONE"}, quoting.CommentNamesSupplier, "comment"),
             ({"comment": "Write to sales@one.example"}, quoting.CommentNamesSupplier, "comment"),

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,8 +20,8 @@ from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.quotes import views
-from services.quotes.domain import opening as quote_opening
 from tests.market import Market
+from tests.policies import in_force
 from tests.unreadable import lists, only_a_newer_release_reads
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
@@ -475,19 +476,17 @@ async def first_push(market: Market, reader: Principal | None, request_id: str) 
     raise AssertionError("nothing came")
 
 
-async def test_a_buyer_asks_so_often_and_the_next_time_when_one_is_decided(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quote_opening, "MOST_OPEN", 1)
+async def test_a_buyer_asks_so_often_and_the_next_time_when_one_is_decided(market: Market, tmp_path: Path) -> None:
     buyer = await a_buyer(market)
-    first = await asked(market, buyer)
-    async with market.client(buyer) as client:
-        refused = (await client.post("/api/quotes", json=asking(market))).json()
-        assert (refused["rule"], refused["numbers"]) == ("too-many-requests-open", {"most": 1})
-        assert (
-            await client.post(f"/api/quotes/{first}/withdrawal", json={"reason": "We have some."})
-        ).status_code < 300
-    await asked(market, buyer)
+    with in_force(tmp_path, "quote", "open_in_all = 1", market.ground.config.policy):
+        first = await asked(market, buyer)
+        async with market.client(buyer) as client:
+            refused = (await client.post("/api/quotes", json=asking(market))).json()
+            assert (refused["rule"], refused["numbers"]) == ("too-many-requests-open", {"most": 1})
+            assert (
+                await client.post(f"/api/quotes/{first}/withdrawal", json={"reason": "We have some."})
+            ).status_code < 300
+        await asked(market, buyer)
 
 
 class TestChoice:

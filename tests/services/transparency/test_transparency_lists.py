@@ -7,7 +7,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from services.transparency import store
 from services.transparency.ocds.history import Asked, History
-from services.transparency.store import sessions
+from services.transparency.store import auctions
 from services.transparency.views import SHOWN, SOURCES
 from tests.explained import listening, undone
 from tests.market import Market
@@ -95,7 +95,7 @@ async def test_the_timer_reads_the_ends_that_moved_alone(market: Market) -> None
     async with undone(market.ground.database, store.NAME) as (tx, db):
         await _years_of_sessions(tx, db)
         async with listening(db) as reading:
-            moved = await sessions.lock_moved(tx, 100)
+            moved = await auctions.lock_moved(tx, 100)
         assert [each.auction_id for each in moved] == [
             "years-1000",
             "years-2000",

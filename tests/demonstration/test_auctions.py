@@ -1,7 +1,7 @@
 import pytest
 
 from catalogue.policy import load
-from services.demonstration.sessions import NoSessions, lengths
+from services.demonstration.auctions import NoAuctions, lengths
 
 
 @pytest.mark.parametrize(
@@ -18,5 +18,5 @@ def test_sessions_that_may_begin_at_any_hour_are_played(policy: str, shortest: i
 
 
 def test_a_policy_without_live_auctions_says_so() -> None:
-    with pytest.raises(NoSessions, match="no live auction"):
+    with pytest.raises(NoAuctions, match="no live auction"):
         lengths(load("acordar"))

@@ -3,18 +3,18 @@
 from catalogue.policy import Policy
 
 
-class NoSessions(Exception):
+class NoAuctions(Exception):
     """The market's policy has no live auction, so nothing can be played."""
 
-    code = "no-sessions"
+    code = "no-auctions"
 
 
 def lengths(policy: Policy) -> tuple[int, int]:
     """Minutes of the shortest session, and of the longest for any price, of those that may begin at any hour; where all keep
-    hours, of those. Raises NoSessions."""
+    hours, of those. Raises NoAuctions."""
     offered = policy.auction.offered("goods")
     free = [each for each in offered if each.runs_within is None and each.starts_within is None] or offered
     if not free:
-        raise NoSessions(policy.auction.none_because or f"The policy {policy.name} has no sessions for goods.")
+        raise NoAuctions(policy.auction.none_because or f"The policy {policy.name} has no sessions for goods.")
     of_any_price = [each.minutes for each in free if each.max_initial_price is None]
     return min(each.minutes for each in free), max(of_any_price or [each.minutes for each in free])

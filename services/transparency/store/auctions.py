@@ -32,14 +32,14 @@ async def disclosed_bids(tx: Transaction, auction_ids: Collection[str]) -> dict[
     return bids
 
 
-class Session(msgspec.Struct, frozen=True):
+class Auction(msgspec.Struct, frozen=True):
     auction_id: str
     process_id: str
     opens_at: datetime
     closes_at: datetime
 
 
-async def open_sessions(tx: Transaction, events: Sequence[AuctionOpened]) -> None:
+async def open_auctions(tx: Transaction, events: Sequence[AuctionOpened]) -> None:
     await (await tx.raw()).execute(
         "insert into transparency.sessions (auction_id, process_id, opens_at, closes_at, told) select *, closes_at from"
         " unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as opened (auction_id, process_id, opens_at, closes_at)"
@@ -61,11 +61,11 @@ async def move_ends(tx: Transaction, ends: Mapping[str, datetime]) -> None:
     )
 
 
-async def close_sessions(tx: Transaction, auction_ids: Sequence[str]) -> None:
+async def close_auctions(tx: Transaction, auction_ids: Sequence[str]) -> None:
     await (await tx.raw()).execute("delete from transparency.sessions where auction_id = any($1::text[])", auction_ids)
 
 
-async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Session]:
+async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Auction]:
     """Sessions whose end is another than the feed has."""
     rows = await (await tx.raw()).fetch(
         "select auction_id, process_id, opens_at, closes_at from transparency.sessions"
@@ -73,7 +73,7 @@ async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> li
         limit,
         but,
     )
-    return [Session(**row) for row in rows]
+    return [Auction(**row) for row in rows]
 
 
 async def set_told(tx: Transaction, auction_ids: Sequence[str]) -> None:

@@ -49,7 +49,7 @@ class FloorForm(msgspec.Struct):
     on: bool = False
 
 
-class SessionPages(Controller):
+class ActPages(Controller):
     path = "/auctions"
     include_in_schema = False
 

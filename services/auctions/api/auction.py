@@ -37,7 +37,7 @@ class AutobidOut(msgspec.Struct, kw_only=True):
     set_at: datetime
 
 
-class SessionApi(Controller):
+class AuctionApi(Controller):
     path = "/api/auctions/{auction_id:str}"
     tags = ["auctions"]
 

@@ -1,0 +1,25 @@
+"""Policies of a market in a test: the preset that it goes by, with other numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import catalogue
+from catalogue.policy import keep_own_in
+
+SHIPPED = Path(catalogue.__file__).parent / "policies"
+
+
+@contextmanager
+def in_force(folder: Path, part: str, numbers: str, *names: str) -> Iterator[None]:
+    """For the time of a block these presets have ``numbers``, written as in a file, in this part. ``folder`` is empty."""
+    for name in names:
+        text = (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
+        head = f"\n[{part}]\n"
+        changed = text.replace(head, f"{head}{numbers}\n", 1) if head in text else f"{text}{head}{numbers}\n"
+        (folder / f"{name}.toml").write_text(changed, encoding="utf-8")
+    keep_own_in(folder)
+    try:
+        yield
+    finally:
+        keep_own_in(None)
