@@ -163,7 +163,7 @@ def checked_email(text: str) -> str:
     email = text.strip().lower()
     found = _EMAIL.fullmatch(email)
     if found is None or len(email) > 254 or len(found["local"]) > _LONGEST_LOCAL:
-        raise EmailNotValid("This is no e-mail address, such as ana@agency.example.", field="email")
+        raise EmailNotValid("This is not an e-mail address, such as ana@agency.example.", field="email")
     return email
 
 
