@@ -19,7 +19,7 @@ from infra.running import Outdated
 
 A = TypeVar("A")
 LONGEST_KEY = 200
-"""Characters; of a longer key the digest is stored."""
+"""Characters of a stored key; of a longer key the digest is stored."""
 
 
 class _NoAnswer:

@@ -89,10 +89,10 @@ def head_of(errors: dict[str, str]) -> str:
 
 
 def test_the_head_of_a_form_counts_the_fields_to_mend_and_ends_with_one_stop() -> None:
-    assert '> Please mend 1 field: <a href="#title-note">go to it</a>.</p>' in head_of({"title": "is required"})
+    assert '> Please correct 1 field: <a href="#title-note">go to it</a>.</p>' in head_of({"title": "is required"})
     assert '">Somebody else was first.</p>' in head_of({"": "Somebody else was first."})
     both = head_of({"": "Somebody else was first.", "title": "is required", "price": "is required"})
-    assert '">Somebody else was first. Please mend 2 fields: <a href="#title-note">go to the first</a>.</p>' in both
+    assert '">Somebody else was first. Please correct 2 fields: <a href="#title-note">go to the first</a>.</p>' in both
 
 
 ENTER = {

@@ -43,7 +43,7 @@ async def says_so(client: httpx.AsyncClient, path: str) -> None:
     assert answer.status_code == 503, (path, answer.status_code, answer.text[:500])
     assert "cannot be read just now" in answer.text
     if as_page:
-        assert "Not readable now" in answer.text and "</html>" in answer.text
+        assert "Cannot be read at the moment" in answer.text and "</html>" in answer.text
     else:
         assert answer.json()["rule"] == "unreadable-row"
 

@@ -11,7 +11,7 @@ from infra.operations.processes import GONE, SILENT, Process
 from infra.set_aside import SETTLE
 
 OLD = timedelta(seconds=30)
-"""An event that waits longer than this for its way to Kafka waits for a person."""
+"""If an event has waited longer than this to be sent to Kafka, a person must act."""
 CLOCK = timedelta(seconds=1)
 DEAD_LETTERS = "dead letters"
 LOOK_AT_LETTERS = (
@@ -22,7 +22,8 @@ NEEDED = ("worker", "streams")
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one part of the market, or of one part of a ``process``. A part that waits for a server is in order: that server is not."""
+    """The judgement of one part of the market, or of one part of a ``process``. A part that waits for a server is in
+    order: the server is not."""
 
     part: str
     state: State
@@ -38,12 +39,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_ready(judgements: Iterable[Judgement]) -> bool:
-    """Whether the market needs neither a person nor a server, but for what costs itself alone."""
+    """Whether the market needs neither a person nor a server. Faults that affect only themselves do not count."""
     return all(each.ready or each.apart for each in judgements)
 
 
 def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
-    """Every part, as it is known. ``own`` are the conditions of the process that asks, whose name is ``process``: fresher than its row."""
+    """Judge every part. ``own`` are the conditions of the asking process, whose name is ``process``: they are newer
+    than its row."""
     return [
         *_servers(figures),
         *_processes(figures.processes, known=not figures.database),
@@ -165,7 +167,7 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
 
 
 def _dead_letters(figures: Figures) -> Iterator[Judgement]:
-    """Each is an event that one service never took in."""
+    """The judgement of dead letters. Each is an event that one service never took in."""
     if figures.unsettled:
         newest = figures.unsettled[-1]
         yield Judgement(

@@ -268,9 +268,9 @@ async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> N
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("/auctions?status=banana&page=1", "In the address of this page, “status” is none of the values"),
+        ("/auctions?status=banana&page=1", "In the address of this page, “status” is not one of the allowed values"),
         ("/pools?start=-1", "In the address of this page, “start” must be at least 0."),
-        ("/auctions?page=two", "In the address of this page, “page” is not written as it should be."),
+        ("/auctions?page=two", "In the address of this page, “page” is not in the right form."),
         ("/quotes?group=banana", "“group”"),
     ],
 )

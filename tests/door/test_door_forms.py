@@ -130,7 +130,7 @@ async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes
         unseen = await sent(client, "/register", REGISTRANT | {"organisation": "\u200b\u200b"})
         many = await sent(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
     assert (unseen.status_code, many.status_code) == (422, 422)
-    assert said_beside(unseen.text, "organisation") == "has no letter that can be seen"
+    assert said_beside(unseen.text, "organisation") == "has no visible character"
     assert "has more than 1\u202f000 entries" in many.text and 'value="Firm"' in many.text
 
 

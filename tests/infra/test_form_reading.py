@@ -14,7 +14,7 @@ from infra.web.forms import CHOSEN, NotFitting, read_form, text_in
 from infra.web.languages import speaking
 
 WHOLE, NUMBER, DAY = "must be a whole number", "must be a number, such as 12.50", "must be a date, such as 2027-01-31"
-CHOICE, OTHER = "must be one of the choices", "is not written as it should be"
+CHOICE, OTHER = "must be one of the choices", "is not in the right form"
 
 
 class Said(Enum):

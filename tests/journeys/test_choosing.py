@@ -122,7 +122,7 @@ async def test_a_refused_choice_leads_to_what_is_missing(meet: Meet, path: str, 
     await page.set_viewport_size({"width": 390, "height": 400})
     await page.locator("input[name=participant]").last.check()
     await agency.press("Choose this participant")
-    refusal = agency.sees("Please mend 1 field")
+    refusal = agency.sees("Please correct 1 field")
     await expect(refusal).to_be_visible()
     if scripted:
         await expect(refusal).to_be_in_viewport()
