@@ -1,4 +1,4 @@
-"""Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
+"""Pages of the recommender: a supplier's own list, the suppliers that a buyer may invite, and the measurements."""
 
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
@@ -29,7 +29,7 @@ GROUPS = (
     ("baseline category", "All awards", "most frequent winners of the category"),
     ("baseline popularity", "All awards", "most frequent winners overall"),
 )
-"""(group of figures, what was looked for, by whom): the rows of the public table."""
+"""The rows of the public table: (group of figures, what was searched for, by which method)."""
 
 
 class RecommendationPages(Controller):
@@ -111,7 +111,7 @@ class RecommenderPage(Controller):
 
 
 def decision(training: trainings.Training) -> str:
-    """Why a model came into use, or did not, in the reader's language; of a code that this release does not know as it was kept."""
+    """Why a model came into use, or did not, in the reader's language; for an unknown code the stored sentence."""
     numbers = {name: written(value) for name, value in measured(training.reason).items()}
     if spoken() == ENGLISH or training.code not in VERDICTS or not numbers:
         return training.reason
