@@ -1,4 +1,4 @@
-"""Open data over HTTP: the feed of releases, all of them at once, records. Without login, as JSON."""
+"""Open data over HTTP as JSON, without login: the feed of releases, all releases in one file, and records."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,8 @@ _LARGEST = 2**63 - 1
 JSON_LINES = "application/jsonl"
 _json = msgspec.json.Encoder(decimal_format="number")
 _RECORDS = ThreadPoolExecutor(1, "records")
-"""Large records are made one after the other: many at once would take the interpreter from the event loop in turns."""
+"""Large records are made one after the other, because several at once would take the interpreter's time from the event
+loop."""
 
 
 class OcdsApi(Controller):
@@ -35,9 +36,9 @@ class OcdsApi(Controller):
         since: Annotated[int, QueryParameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
     ) -> Response[Any]:
-        """Start at 0 and follow ``links.next`` for ever: each release comes once, in the order of its position, and none is left
-        out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are. An answer
-        ends after some megabytes, with however many releases."""
+        """Start at 0 and follow ``links.next`` again and again: each release comes once, in the order of its position,
+        and none is left out. If there is nothing new, the list is empty and the link is the same again.
+        ``lonja:position`` is the position of the last release. An answer has at most a few megabytes."""
         async with ground.database.transaction(store.NAME) as tx:
             found = await store.feed(tx, since, limit)
         public_url = ground.config.public_url
@@ -56,7 +57,7 @@ class OcdsApi(Controller):
 
     @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
     async def bulk(self, ground: FromGround) -> Stream:
-        """The whole feed as JSON Lines, as it is at this moment."""
+        """The whole current feed as JSON Lines."""
 
         async def lines() -> AsyncIterator[bytes]:
             async for line in store.all_releases(ground.database):
@@ -86,7 +87,7 @@ class OcdsApi(Controller):
 
 
 def _record(public_url: str, history: Sequence[str]) -> bytes:
-    """Of releases as JSON. It may take seconds, and the event loop has others to answer."""
+    """The record package of these releases as JSON. It may take seconds, so it is not made on the event loop."""
     linked = sum(map(len, history)) > store.LARGEST_ANSWER // 2
     return _json.encode(record_package(public_url, store.decoded(history), linked=linked))
 

@@ -10,7 +10,7 @@ from services.transparency.ocds.publication import EXTENSIONS, LICENCE, LICENCE_
 
 SHOWN = 8
 SOURCES = 100
-"""Publications that are listed, those with the most records."""
+"""The most publications that are listed; those with most records are chosen."""
 
 
 class TransparencyPages(Controller):
