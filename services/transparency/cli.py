@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 import_app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Read procurement that others published: OCDS, awards, prices."
 )
-export_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Write the open data of this market."
-)
+export_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Write the open data of this market.")
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Plain or gzip; the content decides, not the name.")]
 MappingFile = Annotated[
