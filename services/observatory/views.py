@@ -298,14 +298,14 @@ def _by_size(counts: Counter[str]) -> dict[str, int]:
 
 
 async def category_of(tx: Transaction, typed: str) -> str:
-    """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes nobody can list:
-    what a code of an item begins with is one, too. Raises MalformedCategory, UnknownDivision."""
+    """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes are not known
+    here: the beginning of any item's code is accepted, too. Raises MalformedCategory, UnknownDivision."""
     code = clean(typed)
     return code if await store.is_category(tx, code) else read_beginning(code)
 
 
 async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> Answer:
-    """Its verdicts are still to be paged. Raises Missing."""
+    """An answer whose page of verdicts is not read yet. Raises Missing."""
     found = await answer(tx, item_key, rules, place)
     if found is None:
         raise Missing("priced item", item_key)
