@@ -29,12 +29,12 @@ class OcdsApi(Controller):
     tags = ["open data"]
     opt = PUBLIC
 
-    @get("/releases", summary="The feed: a release package of what came after a position")
+    @get("/releases", summary="The feed: a release package with the releases after a position")
     async def feed(
         self,
         ground: FromGround,
         since: Annotated[int, QueryParameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="The most releases of an answer.")] = PAGE,
     ) -> Response[Any]:
         """Start at 0 and follow ``links.next`` again and again: each release comes once, in the order of its position,
         and none is left out. If there is nothing new, the list is empty and the link is the same again.
@@ -55,7 +55,7 @@ class OcdsApi(Controller):
             }
         )
 
-    @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
+    @get("/releases.jsonl", summary="Every release, one per line", media_type=JSON_LINES)
     async def bulk(self, ground: FromGround) -> Stream:
         """The whole current feed as JSON Lines."""
 
@@ -76,7 +76,7 @@ class OcdsApi(Controller):
         envelope = package(ground.config.public_url, path, found.released_at)
         return _answer({**envelope, "releases": [found.release]})
 
-    @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
+    @get("/records/{ocid:str}", summary="The record of one process: all its releases, and their merged state")
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = await store.history(tx, ocid)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from services.transparency.refusals import Refusals
 
 import_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Read procurement that others published: OCDS, awards, prices."
+    no_args_is_help=True, add_completion=False, help="Import procurement data that others published: OCDS, awards, prices."
 )
 export_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Write the open data of this market.")
 
@@ -33,8 +33,8 @@ MappingFile = Annotated[
     typer.Option(
         "--mapping",
         metavar="FILE",
-        help="TOML that says which column is what; needed for a publisher whose mapping does not ship."
-        " `lonja import fields` tells how to write one.",
+        help="TOML file that maps the columns; needed if no mapping for the publisher is shipped."
+        " `lonja import fields` shows how to write one.",
     ),
 ]
 RefusedFile = Annotated[
@@ -42,7 +42,7 @@ RefusedFile = Annotated[
     typer.Option(
         "--refused",
         metavar="FILE",
-        help="Write all that was not taken over to this CSV file: a line for each refused row, and for each value that was left out"
+        help="Write everything that was not imported to this CSV file: a line for each refused row, and for each value that was left out"
         " of an imported one, with file, line, column, rule and value.",
     ),
 ]
@@ -97,7 +97,7 @@ def fields() -> None:
     from services.transparency.ocds import tables
 
     say((tables.__doc__ or "").replace("::", ":").partition("\n\nOur fields are")[0])
-    say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nThose that ship, to begin with:")
+    say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nShipped mappings, as examples:")
     for path in sorted(tables.SHIPPED.glob("*.toml")):
         say(f"  {path}")
 

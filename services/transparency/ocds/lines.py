@@ -222,7 +222,7 @@ def _single(line: Line, written: Decimal | None, total: Decimal, path: str, ledg
     if _near(written * line.quantity, total):
         return _priced_by_unit(line, written)
     if not _near(written, total):
-        ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was taken", f"{written} in {total}")
+        ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was used", f"{written} in {total}")
     return _priced_by_line(line, total)
 
 

@@ -96,7 +96,7 @@ def _award(award: Award, process: Process, ledger: NotUnderstood) -> Iterator[Ev
     signed = (one.signed_at for one in process.contracts if one.award_id == award.award_id)
     awarded_at = award.awarded_at or _first(signed) or process.released_at
     if not award.suppliers:
-        ledger.add("awards: no supplier, told without one", award.local_id)
+        ledger.add("awards: no supplier, published without one", award.local_id)
     if awarded_at is None:
         ledger.add("awards: no date", award.local_id)
     else:
@@ -129,9 +129,9 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
         ledger.add("contracts: no date", contract.local_id)
     else:
         if not contract.suppliers:
-            ledger.add("contracts: no supplier, told without one", contract.local_id)
+            ledger.add("contracts: no supplier, published without one", contract.local_id)
         elif len(contract.suppliers) > 1:
-            ledger.add("contracts: several suppliers, the first taken", contract.local_id)
+            ledger.add("contracts: several suppliers, the first one was used", contract.local_id)
         supplier_id, supplier_name = _first_of(contract.suppliers)
         buyer_id = process.buyer.organisation_id if process.buyer else ""
         yield ContractConcluded(

@@ -171,6 +171,6 @@ def _ocid(whole: Mapping[str, Any], outer: Mapping[str, Any], ledger: NotUnderst
             ledger.add("ocid: not a text", ocid)
     own = whole.get("id")
     if isinstance(own, str | int) and not isinstance(own, bool) and own != "":
-        ledger.add("ocid: missing, the release's id taken instead", own)
+        ledger.add("ocid: missing, the release's id was used instead", own)
         return read_text(own, "id", ledger)[:200]
     return ""

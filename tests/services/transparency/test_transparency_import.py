@@ -206,8 +206,8 @@ async def test_prices_come_by_a_mapping_of_ones_own(
     result = await lonja("prices", path, "--mapping", mapping, "--json")
     assert (result.exit_code, counts(result)) == (0, [1, 2, 1, 0, 1])
     assert json.loads(result.stdout)["not_understood"] == {
-        "contracts: no supplier, told without one": 1,
-        "awards: no supplier, told without one": 1,
+        "contracts: no supplier, published without one": 1,
+        "awards: no supplier, published without one": 1,
         "refused: price: not a number": 1,
     }
     told = [
