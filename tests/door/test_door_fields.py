@@ -1,4 +1,5 @@
-"""What is typed into a field is read as people and our pages write it; what could mean two things or fits no bound is refused beside it."""
+"""A typed value is read in the forms that people and our pages use; an ambiguous value, or one out of bounds, is
+refused beside its field."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -48,7 +49,7 @@ def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
 
 
 class Typed(msgspec.Struct):
-    """A form."""
+    """A form for the tests."""
 
     name: bounds.Name = ""
     rate: bounds.Percent = Decimal(0)

@@ -1,4 +1,4 @@
-"""What answers a form has an address of its own: of one session, for a time, and never so much that it fills the database."""
+"""Answers to forms have their own addresses: for one session, for a limited time, and with a limited total size."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""The parts of a worker stand and fall alone, and what is away is waited for."""
+"""The parts of a worker fail separately, and wait for unavailable servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +49,7 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 async def test_a_part_is_begun_again_after_a_cancellation_that_was_not_its_own() -> None:
-    """As when a library waits for a task that it cancelled itself."""
+    """For example if a library waits for a task that it cancelled itself."""
     runs = 0
 
     async def loses_its_own_task() -> None:

@@ -28,7 +28,7 @@ async def town(market: Market) -> Town:
 
 @pytest.fixture
 async def sit(town: Town, browser: Browser) -> AsyncIterator[Sit]:
-    """``await sit(member)`` is that member at a browser, logged in."""
+    """``await sit(member)`` is that member, logged in at a browser."""
     screens = (town.market.ground.config.home / "screens").absolute()
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []

@@ -1,4 +1,4 @@
-"""Every way in which a file can hold releases."""
+"""All forms in which a file can contain releases."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""From releases to processes: OCDS 1.0 and 1.1, versions, merges, and what publishers make of them."""
+"""From releases to processes: OCDS 1.0 and 1.1, versions, merges, and variants of publishers."""
 
 import copy
 import itertools
@@ -33,7 +33,7 @@ def understand(publish: Callable[..., Path], ledger: NotUnderstood) -> Callable[
 
 
 def versioned(value: Any) -> Any:
-    """As a versioned release writes it."""
+    """The value in the form of a versioned release."""
     if isinstance(value, dict):
         return {key: one if key in ("ocid", "id") else versioned(one) for key, one in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
