@@ -41,7 +41,7 @@ class Once(Generic[A]):
 
     @property
     def answer(self) -> A:
-        assert self.answered, "whoever comes first sets the answer"
+        assert self.answered, "the first request must set the answer"
         return cast(A, self._answer)
 
     @answer.setter

@@ -8,7 +8,7 @@ from tests.market import Market
 PASSWORD = "sandy bay at low tide"
 RULES = load("demo")
 LONGEST_AUCTION = lengths(RULES)[1]
-"""Minutes that a deadline of the demonstration lasts."""
+"""The longest auction of the demonstration, in minutes."""
 
 
 async def fill(market: Market) -> bool:

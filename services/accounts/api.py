@@ -166,7 +166,7 @@ class AccountsApi(Controller):
     async def withdraw_invitation(
         self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, invitation_id: PathId
     ) -> None:
-        """Withdraw an invitation, whoever made it: its link becomes invalid."""
+        """Withdraw an invitation, also one of another member: its link becomes invalid."""
         async with ground.database.transaction("accounts") as tx:
             await keyed.do(tx, lambda: invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 

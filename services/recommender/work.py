@@ -99,7 +99,7 @@ def main() -> None:
     while (data := read(sys.stdin.buffer)) is not None:
         try:
             answer = desk.answer(msgspec.msgpack.decode(data, type=Question))
-        except Exception:  # noqa: BLE001 - said to whoever asked, who raises it
+        except Exception:  # noqa: BLE001 - the parent gets the error and raises it
             answer = Failed(traceback.format_exc())
         write(answers, msgspec.msgpack.encode(answer))
 

@@ -298,8 +298,7 @@ def country_of_scheme(scheme: str) -> str | None:
 
 
 def country_of_address(address: str) -> str | None:
-    """The country of a web address's top-level domain. ".co" and similar domains, which anybody may buy, count only
-    below "gov"."""
+    """The country of a web address's top-level domain. ".co" and others that anybody may buy count only below "gov"."""
     found = re.match(r"(?:https?://)?(?:[^/:@]*\.)?([a-z-]+)\.([a-z]{2})(?:[/:]|$)", address.strip().casefold())
     if not found or (found[2] in ("co", "io", "me", "tv", "ai", "cc", "la") and found[1] not in ("gov", "gob", "gouv")):
         return None
@@ -373,8 +372,7 @@ _LANGUAGE_WORDS = {"md": "ro", "mo": "ro", "ua": "uk", "gr": "el", "jp": "ja", "
 
 
 def language(text: str) -> str | None:
-    """The ISO 639-1 code in lower case, from a code with or without a region ("es-PY") or from a country code used
-    instead of it ("md")."""
+    """The ISO 639-1 code in lower case, from a code, also with a region ("es-PY"), or from a country code ("md")."""
     word = re.split(r"[-_]", text.strip().casefold(), maxsplit=1)[0]
     return word if word in _LANGUAGES else _LANGUAGE_WORDS.get(word)
 
