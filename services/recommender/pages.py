@@ -17,7 +17,7 @@ from services.recommender.words import VERDICTS, category_in_words, measured
 
 WORTH_OFFERING = 5
 ASKED_ABOUT = 200
-"""Of a supplier's offers, to find what is bought together with them."""
+"""The most offers of a supplier for which SKUs that are bought together with them are searched."""
 GROUPS = (
     ("all", "All awards", "the model"),
     ("known", "Awards to suppliers with a record", "the model"),

@@ -186,7 +186,7 @@ def _fitting(wanted: Filter) -> tuple[str, list[object]]:
 
 
 async def is_category(tx: Transaction, code: str) -> bool:
-    """Whether that of an item with prices begins so."""
+    """Whether the category code of an item with prices begins with ``code``."""
     query = "select exists (select from observatory.listed where starts_with(category_code, $1))"
     db = await tx.raw()
     await db.execute(PLAN_FOR_VALUES)
