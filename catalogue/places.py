@@ -196,8 +196,8 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
 
 
 def read_area(text: str, field: str = "region") -> str:
-    """The code of a country or of a region that a list is asked for, "" for everywhere: a country by its code or name, a region by its
-    code, since names of regions are not of one country alone. Raises UnknownRegion."""
+    """The code of the country or region in a filter; "" means everywhere. A country may be given by code or name, a
+    region only by its code, because several countries may have regions with the same name. Raises UnknownRegion."""
     given = text.strip()
     code = given.upper()
     if not given or is_area(code):

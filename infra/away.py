@@ -70,7 +70,7 @@ def is_locked(error: BaseException) -> bool:
 def remedy(error: BaseException, what: str) -> str:
     """What a person does about a locked row or an unavailable server; ``what`` names the waiting work."""
     do = FREE_THE_LOCK if is_locked(error) else BRING_IT_BACK
-    return f"{do}; {what} then goes on by itself"
+    return f"{do}; {what} then continues by itself"
 
 
 def is_of_kafka(error: BaseException) -> bool:

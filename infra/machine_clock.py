@@ -113,7 +113,7 @@ class MachineClock:
             if patience is not None and waited > patience:
                 break
             if not said:
-                log.warning("%s: it is waited for. %s", UNKNOWN, ANSWERS_TOO_SLOWLY)
+                log.warning("%s: waiting. %s", UNKNOWN, ANSWERS_TOO_SLOWLY)
                 HEALTH.report("server", "clock", State.degraded, UNKNOWN, ANSWERS_TOO_SLOWLY)
                 said = True
             await asyncio.sleep(AGAIN)

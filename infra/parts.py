@@ -41,7 +41,7 @@ async def supervise(
             log.critical("%s %s stopped: %s", name, kind, stopped)
             HEALTH.report(kind, name, State.stopped, str(stopped), remedy(name))
             await resumed()
-            log.warning("%s %s goes on: a person said so", name, kind)
+            log.warning("%s %s continues: a person said so", name, kind)
             HEALTH.report(kind, name, State.running)
             continue
         except Exception as error:

@@ -23,7 +23,9 @@ BATCH = 500
 """Rows that are read at once in a thread."""
 NAMED = 100
 """The most unreadable rows of one kind that are remembered; the newest are kept."""
-REMEDY = "run the release that wrote it, or mend the row; this is said until the process reads the row, or ends"
+REMEDY = (
+    "run the release that wrote it, or correct the row; this is reported until the process can read the row, or ends"
+)
 
 _unread: dict[str, dict[Hashable, str]] = {}
 """By kind and key: why the row could not be read."""

@@ -34,5 +34,5 @@ def in_words(error: BaseException, topic: str, size: int) -> str:
         case NoSuchTopic():
             return f"Kafka has no topic {topic}: `lonja migrate` makes the topics of this release"
         case msgspec.DecodeError():
-            return f"its envelope cannot be read, and `lonja psql` could mend that column ({in_short(error)})"
+            return f"its envelope cannot be read, and `lonja psql` could correct that column ({in_short(error)})"
     return f"Kafka refuses it in {topic} ({in_short(error)})"

@@ -24,7 +24,7 @@ KINDS = ("consumer", "view")
 def remedy(name: str) -> str:
     """What a person does about a stopped consumer or view of that name."""
     return (
-        "see the newest of `lonja dead-letters list` and mend what they name,"
+        "see the newest of `lonja dead-letters list` and correct what they name,"
         f" then `lonja consumers resume {quote(name)}` and `lonja dead-letters replay --all`"
     )
 
@@ -56,7 +56,7 @@ async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
         except Exception as error:
             if not is_away(error):
                 raise
-            log.debug("whether a person lets %s go on is not known: %s", parts(), in_short(error))
+            log.debug("whether a person lets %s continue is not known: %s", parts(), in_short(error))
         await asyncio.sleep(EVERY)
 
 

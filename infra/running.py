@@ -11,7 +11,7 @@ class NotRunning(Exception):
         self.what = f"{what} does not answer" + (f" as it should ({why})" if why else "")
         self.remedy = "start Lonja with `make run` or `lonja up`"
         if why:
-            self.remedy = f"mend what it says, or {self.remedy} if it does not run; then run the command again"
+            self.remedy = f"correct what it reports, or {self.remedy} if it does not run; then run the command again"
         super().__init__(f"{self.what}: {self.remedy}")
 
 

@@ -12,8 +12,8 @@ import msgspec
 from events.envelope import Envelope
 
 SETTLE = (
-    "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`;"
-    " where nothing can mend it, `lonja outbox dismiss`"
+    "see `lonja outbox list`; correct the cause that the reason names, then `lonja outbox resend`;"
+    " if nothing can correct it, `lonja outbox dismiss`"
 )
 
 

@@ -212,7 +212,7 @@ async def _keep(
             raise app.crash_reason
         if not given_up.is_set():
             resumed.result()
-        log.warning("%s begins again: a person let it go on", view.name)
+        log.warning("%s starts again: a person let it continue", view.name)
 
 
 async def _end(app: faust.App) -> None:

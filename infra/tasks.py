@@ -45,6 +45,6 @@ def stop_if_cancelled() -> None:
 def _say_why(task: asyncio.Task[None]) -> None:
     if task.cancelled() or (error := task.exception()) is None:
         return
-    log.critical("%s failed, and does not go on", task.get_name(), exc_info=error)
+    log.critical("%s failed, and does not continue", task.get_name(), exc_info=error)
     why = f"{type(error).__name__}: {error}"[:1000]
     HEALTH.report("task", task.get_name(), State.stopped, why, "read the log of this process, and restart it")

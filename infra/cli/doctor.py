@@ -162,10 +162,10 @@ def _how_to_start(config: Config, server: str) -> str:
         "kafka": ("LONJA_KAFKA_BOOTSTRAP", config.kafka_bootstrap),
     }[server]
     if given is not None:
-        return f"see that this server runs and lets Lonja in, or set {setting} to another"
+        return f"check that this server runs and accepts Lonja's login, or set {setting} to another"
     if server in read_state(config.home) and is_owned(config.home):
         return f"wait: `lonja up` starts it again; see {config.logs_dir / f'{server}.log'}"
-    return f"`make run`, and look into {config.logs_dir}"
+    return f"`make run`, and read {config.logs_dir}"
 
 
 def _kept_parts(config: Config) -> Iterator[Finding]:
@@ -179,12 +179,12 @@ def _kept_parts(config: Config) -> Iterator[Finding]:
     for name, part in read_state(config.home).items():
         state, log = part.get("state", State.running), config.logs_dir / f"{name}.log"
         found = part.get("detail") or state
-        remedy = f"look into {log}"
+        remedy = f"read {log}"
         if state == State.running and not psutil.pid_exists(part["pid"]):
             state, found = State.stopped, f"process {part['pid']} has ended"
         if state in (State.waiting, State.stopped):
             again = is_owned(config.home)
-            remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and look into {log}"
+            remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and read {log}"
         yield Finding(f"supervised {name}", state == State.running, found, remedy)
 
 
@@ -245,7 +245,9 @@ async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
         )
     ]
     found = f"nothing older than {overdue.days} days" if not late else f"published events stay in {', '.join(late)}"
-    return Finding("pruning", not late, found, "see that the worker runs, and what its timers called prune say")
+    return Finding(
+        "pruning", not late, found, "check that the worker runs, and read what its timers named prune report"
+    )
 
 
 async def _dead_letters(bootstrap: str) -> Finding:

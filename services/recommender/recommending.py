@@ -21,7 +21,7 @@ NAME = "recommender"
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; a list is made again when something about its supplier changes"
 REMEDY_FOR_OPENINGS = (
-    "read the reason in the log of the worker; all lists go on without it, and it is tried again when it changes, when it is over, or"
+    "read the reason in the log of the worker; all lists are made without it, and it is tried again when it changes, when it is over, or"
     " when the engine learns again"
 )
 ITEMS = 20

@@ -47,11 +47,11 @@ async def test_a_server_that_others_keep_is_not_started_by_make_run(
     found = {each["what"]: each for each in json.loads(result.stdout)}
     assert (
         found["postgres"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_DATABASE_URL to another"
+        == "check that this server runs and accepts Lonja's login, or set LONJA_DATABASE_URL to another"
     )
     assert (
         found["kafka"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
+        == "check that this server runs and accepts Lonja's login, or set LONJA_KAFKA_BOOTSTRAP to another"
     )
 
 
@@ -76,7 +76,7 @@ async def test_a_server_that_others_keep_is_not_started_by_make_run(
             "wait",
         ),
         ("waiting", "starting", None, False, "starting", "wait"),
-        ("degraded", "7 failures in a row; it runs again", None, False, "7 failures", "look into"),
+        ("degraded", "7 failures in a row; it runs again", None, False, "7 failures", "read"),
         ("running", "", 2**22 + 1, False, "has ended", "wait"),
     ],
 )

@@ -129,7 +129,7 @@ async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
 
     async with supervised("timer", away_now):
         await until(lambda: state("timer") is State.waiting and "starting up" in condition("timer").detail)
-        assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then goes on by itself"
+        assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then continues by itself"
 
 
 async def test_who_keeps_locked_what_a_part_needs_is_to_be_found() -> None:

@@ -141,7 +141,7 @@ async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Princip
     number = latest.sku.version
     if latest.state is State.RETURNED:
         if latest.proposed_by != principal.organisation_id:
-            raise NotTheProposer("Only the organisation that proposed a card mends it after it was returned.")
+            raise NotTheProposer("Only the organisation that proposed a card can correct it after it was returned.")
         return card_of(proposal, sku_id, number), latest.state
     if latest.state is not State.PUBLISHED:
         raise WrongState(f"Version {number} is in state {latest.state}.", state=str(latest.state), version=number)
