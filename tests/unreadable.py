@@ -41,7 +41,7 @@ async def says_so(client: httpx.AsyncClient, path: str) -> None:
     as_page = not path.startswith("/api")
     answer = await client.get(path, headers={"accept": "text/html" if as_page else "application/json"})
     assert answer.status_code == 503, (path, answer.status_code, answer.text[:500])
-    assert "cannot be read just now" in answer.text
+    assert "cannot be read at the moment" in answer.text
     if as_page:
         assert "Cannot be read at the moment" in answer.text and "</html>" in answer.text
     else:

@@ -70,7 +70,7 @@ class Typed(msgspec.Struct):
         ("rate", "NaN", ("is not a finite number", "no es un número finito", "не является конечным числом")),
         ("rate", "120", ("must lie between 0 and 100", "debe estar entre 0 y 100", "должно быть от 0 до 100")),
         ("name", "\x1b[2J", ("has a character that", "contiene un carácter", "содержит символ")),
-        ("name", "\u200b", ("has no letter", "no tiene ninguna letra", "не содержит видимых")),
+        ("name", "\u200b", ("has no visible character", "no tiene ninguna letra", "не содержит видимых")),
         ("name", "n" * 301, ("at most 300 characters", "300", "300")),
         ("day", "9999-12-31", ("must lie within 10 years", "10 años", "10 лет")),
     ],

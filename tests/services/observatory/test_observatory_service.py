@@ -193,7 +193,7 @@ class TestAReference:
         assert await observatory.news(key) == []
         async with observatory.market.browser() as browser:
             page = (await browser.get(f"/observatory/items/{key}")).text
-        assert "as of March 2016" in page and "bounds no initial price" in page
+        assert "as of March 2016" in page and "does not limit initial prices" in page
 
     async def test_turns_to_history_when_all_its_prices_are_out_of_date(self, observatory: Observatory) -> None:
         sku = new_id()
