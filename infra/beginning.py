@@ -60,7 +60,7 @@ async def where_the_former_stood(bootstrap: str, group: str, former: str, topics
 
 
 async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:
-    """By topic: the instant before which claims may have been deleted."""
+    """The instant before which claims may have been deleted, by topic."""
     found: dict[str, datetime] = {}
     for service in services:
         for row in await database.pool.fetch(f"select topic, before from {service}.forgotten"):

@@ -28,7 +28,7 @@ REMEDY = (
 )
 
 _unread: dict[str, dict[Hashable, str]] = {}
-"""By kind and key: why the row could not be read."""
+"""The reason why a row could not be read, by kind and key."""
 
 
 class UnreadableRow(Exception):

@@ -110,8 +110,8 @@ OF_OUR_OWN = {
     "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},
 }
-"""By file: allowed conversions of texts that nobody typed, such as numbers of a refusal, a rank, a clock, or matches of
-a pattern with few digits."""
+"""Allowed conversions, by file, of texts that nobody typed, such as numbers of a refusal, a rank, a clock, or matches
+of a pattern with few digits."""
 WRITES = re.compile(r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_advisory_xact_lock")
 HOT_PATH = "services/auctions/store/"
 """Bids are written on the separate connection of the bidding lane."""

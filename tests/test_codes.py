@@ -7,7 +7,7 @@ from tests.test_architecture import PROJECT, files
 
 
 def codes() -> dict[str, list[str]]:
-    """By code: the classes that set it."""
+    """The classes that set a code, by code."""
     found = defaultdict(list)
     for path in files():
         for node in ast.parse((PROJECT / path).read_text(encoding="utf-8")).body:

@@ -122,8 +122,8 @@ def named(kind: str, port: int) -> str:
 
 
 def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
-    """By consumer group: the topics that it reads, according to its living processes, or, if none is alive, according
-    to their last rows. None: a process of an older release does not say it."""
+    """The topics that each consumer group reads, according to its living processes, or, if none is alive, according to
+    their last rows. None: a process of an older release does not say it."""
     known: dict[str, list[Process]] = {}
     for row in rows:
         for group in row.groups:

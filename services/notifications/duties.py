@@ -57,7 +57,7 @@ STEPS = {
     "supplier-signature": "supplier",
 }
 FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
-"""By event: the form with which the other side acts."""
+"""The form with which the other side acts, by event."""
 
 
 OnContract = (

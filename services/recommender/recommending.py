@@ -242,7 +242,7 @@ class Recommending:
 
 
 def unfitting(waiting: Iterable[Waiting], openings: Iterable[Opening]) -> dict[str, list[str]]:
-    """By supplier: its own purchases, and what it dismissed."""
+    """The supplier's own purchases and what it dismissed, by supplier."""
     of_buyer: dict[str, list[str]] = {}
     for opening in openings:
         of_buyer.setdefault(opening.buyer_id, []).append(opening.opportunity_id)

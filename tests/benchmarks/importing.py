@@ -248,7 +248,7 @@ class Offers:
         self.published: dict[str, float] = {}
         """The time of publication, by event id."""
         self.late: dict[str, dict[str, float]] = {service: {} for service in LISTENERS}
-        """By service and event id: milliseconds until its reaction was committed, as seen by the next check."""
+        """Milliseconds until the reaction was committed, by service and event id, as seen by the next check."""
 
     async def publish(self, ground: Ground) -> None:
         while True:

@@ -140,6 +140,6 @@ def test_a_pack_of_a_number_of_units_is_read_as_that() -> None:
 
 
 def test_a_unit_of_many_spaces_is_read_once() -> None:
-    """By the square of its length this would take hours."""
+    """In quadratic time this would take hours."""
     assert parse_unit("kg" + " " * 1_000_000 + "-") == parse_unit("kg")
     assert parse_unit("kg" + " " * 1_000_000 + "x") is None

@@ -224,7 +224,7 @@ def test_every_bound_of_every_event_is_held(path: Path) -> None:
 
 
 def test_a_value_that_looks_like_what_is_said_of_it_is_read_once() -> None:
-    """By the square of its length this would take hours."""
+    """In quadratic time this would take hours."""
     value = " - at `" * 140_000
     assert unfit(f"Invalid enum value '{value}'").code == "not-a-choice"
     found = unfit(f"Invalid enum value '{value}' - at `$.lines[0].kind`")

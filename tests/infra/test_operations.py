@@ -245,7 +245,7 @@ SILENCES = [
 async def test_silence_counts_while_another_process_could_write(
     rows: dict[str, tuple[int, int]], silent: set[str], with_processes: Database
 ) -> None:
-    """By name: the seconds for which it has written without a gap, and for which it has been silent."""
+    """The seconds, by name, for which it has written without a gap, and for which it has been silent."""
     for process, (since, last) in rows.items():
         await with_processes.pool.execute(
             "insert into operations.processes (process, kind, release, groups, conditions, writes_since, seen_at)"

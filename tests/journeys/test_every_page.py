@@ -53,7 +53,7 @@ Explored = dict[str, dict[str, Found]]
 
 @pytest.fixture(scope="module")
 async def unlinked(demo: Market) -> dict[str, list[str]]:
-    """By reader: pages to which only letters or other people's links lead."""
+    """Pages, by reader, to which only letters or other people's links lead."""
     async with Client.visiting(demo.url) as visitor:
         agency = await visitor.login("agency@demo.example", PASSWORD)
         supplier = await visitor.login("supplier2@demo.example", PASSWORD)

@@ -92,7 +92,7 @@ BROKEN_ROWS = {
     "eco-label-without-certificate": ("label", "label", "certificate"),
     "eco-label-expired": ("label", "label", "expires"),
 }
-"""By code of a rule: the group of rows, the field that identifies a row, and the field with the error."""
+"""The group of rows, the field that identifies a row, and the field with the error, by code of a rule."""
 
 
 class OfferPages(Controller):

@@ -186,7 +186,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 async def readers_of(
     tx: Transaction, sides: Collection[tuple[str, str]], topic: str, most: int
 ) -> dict[tuple[str, str], list[Reader]]:
-    """By (organisation, role): the first ``most`` members who have the role, want letters of the topic and can get
+    """The first ``most`` members, by (organisation, role), who have the role, want letters of the topic and can get
     mail."""
     if not sides:
         return {}

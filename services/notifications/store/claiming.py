@@ -92,7 +92,8 @@ async def _next_turns(db: asyncpg.Connection, letters: Sequence[Digest | DutyLet
 
 
 async def _held(db: asyncpg.Connection, letters: Sequence[Digest | DutyLetter], now: datetime) -> dict[str, datetime]:
-    """By letter: the time until which it is gathered, for letters whose readers got several of the kind recently."""
+    """The time until which a letter is gathered, by letter, for letters whose readers got several of the kind
+    recently."""
     duties = [letter for letter in letters if isinstance(letter, DutyLetter)]
     if not duties:
         return {}

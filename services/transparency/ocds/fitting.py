@@ -18,7 +18,7 @@ KEY, LABEL, PROSE = (get_args(kind)[1].extra["most"] for kind in (Key, Label, Pr
 """The most letters of texts in events, by type."""
 E = TypeVar("E", bound=Event)
 Tell = Callable[[str, str, object], None]
-"""By path: the broken rule, and the value."""
+"""The broken rule and the value, by path."""
 
 
 def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:

@@ -26,7 +26,7 @@ _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzin
 
 
 _NOT_USED = ("not carried: ", "unknown field: ")
-_ONLY_ABSENT = ", told without one"
+_ONLY_ABSENT = ", published without one"
 
 
 def is_loss(kind: str) -> bool:

@@ -148,7 +148,7 @@ def contracts(item: Judged, number: int) -> list[ContractConcluded]:
 
 
 def in_order(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Those that count first, then the others, each part newest first."""
+    """The verdicts that count first, then the others, each part newest first."""
     newest = sorted(verdicts, key=lambda one: (one.observation.date, one.observation.observation_id), reverse=True)
     return sorted(newest, key=lambda one: one.dropped is not None)
 
