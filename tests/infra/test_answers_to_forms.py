@@ -316,7 +316,7 @@ async def test_an_answer_that_is_shown_once_more_or_late_says_at_its_head_when_i
     [
         (
             "en",
-            "It was kept for 15 minutes at most, only for the sender of the form, and is not available any more. This is the page as it is now.",
+            "It was kept for 15 minutes at most, only for the sender of the form, and is not available any more.",
         ),
         ("es", "Se guarda 15 minutos como máximo, para quien lo envió, y ya no está."),
         ("ru", "Он хранится не дольше 15 минут, для того, кто её отправил, и его больше нет."),
