@@ -152,7 +152,7 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
     for region in offer.regions:
         if not is_area(region):
             yield UnknownRegion(
-                f"{region!r} is not a country or a top-level region (ISO 3166-2).",
+                f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
                 region=region,
             )
