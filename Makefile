@@ -1,14 +1,14 @@
-# Everything a person or CI does with Lonja. `make` alone lists the targets.
+# Everything that a person or CI does with Lonja. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 LONJA_HOME ?= .lonja
 export LONJA_HOME
-# Bytecode is kept, whatever the shell says: each start is a second shorter, and `make clean` forgets it.
+# Python's bytecode is kept, whatever the shell says, because each start is then a second shorter; `make clean` deletes it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The first of these that is there; LONJA_PYTHON=/path/to/python chooses another.
+# The first of these that is installed; LONJA_PYTHON=/path/to/python chooses another.
 LONJA_PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 
@@ -17,7 +17,7 @@ LONJA_PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 pyt
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.jars ## build .venv and fetch the jars; done again only when the locked list changes
+setup: $(VENV)/.jars ## build .venv and fetch the jars; repeated only when the locked list changes
 	@:
 
 run: setup ## start everything with a demo market; Ctrl-C stops it
@@ -35,7 +35,7 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup ## measure; prints a table and writes bench.json into LONJA_HOME
+bench: setup ## measure speed; prints a table and writes bench.json into LONJA_HOME
 	@$(BIN)/python -m tests.benchmarks
 
 schemas: setup ## write the JSON Schemas and the AsyncAPI document of all events
@@ -44,11 +44,11 @@ schemas: setup ## write the JSON Schemas and the AsyncAPI document of all events
 simulate: setup ## play 10,000 seeded stories of crashes, lost and doubled messages, on the market's own code
 	@$(BIN)/python -m tests.simulation --seeds 10000
 
-clean: ## forget all: .venv, the data of every home here, caches
+clean: ## delete everything that was built or stored here: .venv, the data of every home, caches
 	@if test -f "$(LONJA_HOME)/ports.json"; then rm -rf "$(LONJA_HOME)"; fi
 	@rm -rf $(VENV) .lonja .lonja-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@echo "forgotten"
+	@echo "deleted"
 
 $(VENV)/bin/pip:
 	@test -n "$(LONJA_PYTHON)" || { echo "Python 3.11 or newer is missing. Install it, for example: apt-get install python3 python3-venv"; exit 1; }

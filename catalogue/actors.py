@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A member in the name of its organisation: a rule asks which organisation it is, and the event keeps which member it was."""
+    """A member who acts for its organisation. Rules check the organisation; events also record the member."""
 
     organisation_id: str
     member_id: str

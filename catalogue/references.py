@@ -135,7 +135,7 @@ def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> 
             line_unit=line.unit,
         )
     if not can_be_written_out(unit_price):
-        raise PaidNotComparable(f"{unit_price} is no price to compare.", price=unit_price)
+        raise PaidNotComparable(f"{unit_price} is not a price that can be compared.", price=unit_price)
     exact = Fraction(unit_price) * now / then
     return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
 
@@ -146,9 +146,9 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise PaidNotComparable("it is not said whether it is with VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
-        raise PaidNotComparable(f"{line.vat_rate} is no rate of VAT.", vat_rate=line.vat_rate)
+        raise PaidNotComparable(f"{line.vat_rate} is not a VAT rate.", vat_rate=line.vat_rate)
     if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
-        raise PaidNotComparable(f"{line.pack_size} is no size of a pack.", pack_size=line.pack_size)
+        raise PaidNotComparable(f"{line.pack_size} is not the size of a pack.", pack_size=line.pack_size)
     found = unit_of(line.unit)
     if found.dimension == "lump sum":
         raise PaidNotComparable("a lump sum says nothing about its content.")
@@ -183,7 +183,7 @@ def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
             line_unit=line.unit,
         )
     if not can_be_written_out(published.median):
-        raise ReferenceNotComparable(f"{published.median} is no price to compare.", price=published.median)
+        raise ReferenceNotComparable(f"{published.median} is not a price that can be compared.", price=published.median)
     exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
     return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))

@@ -7,5 +7,5 @@ MODERATOR = "moderator"
 OBSERVER = "observer"
 ADMINISTRATOR = "administrator"
 SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
-"""Who watches over the market reads what is for two sides alone."""
+"""Roles that supervise the market: they may read what is otherwise only for the two sides."""
 ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER, MODERATOR, OBSERVER, ADMINISTRATOR)

@@ -1,4 +1,4 @@
-"""The one shape of a refusal: which rule, in which sentence, with which numbers (docs/rules.md section 0)."""
+"""The form of every refusal: the rule, a sentence and the numbers that were compared (docs/rules.md section 0)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 Value = Decimal | int | date | str | None
-"""What a refusal compares: an amount, a count, a date or an instant, a word; None where there is none. Nothing else goes with one:
-pages write each kind as their reader does."""
+"""A value that a refusal compares: an amount, a count, a date or an instant, a word, or None. Other types are not
+allowed, because pages format each of these for their reader."""
 
 
 class RuleBroken(Exception):
     """Base of every domain error; a subclass is named after the rule it stands for.
 
-    ``code`` is stable and machine-readable, ``message`` a sentence for people, ``field`` the input at fault (if one is)
-    and ``numbers`` what was compared. Subclasses set ``code`` and nothing else.
+    ``code`` is stable and machine-readable, ``message`` a sentence for people, ``field`` the input that is wrong (if
+    there is one) and ``numbers`` the values that were compared. Subclasses set only ``code``.
     """
 
     code: ClassVar[str] = "rule-broken"
@@ -37,14 +37,15 @@ class RuleBroken(Exception):
 
 
 class KeyReused(RuleBroken):
-    """A request key belongs to one caller and one body: the same again gets the first answer, and nothing else may have the key."""
+    """A request key belongs to one caller and one body. A repeat gets the first answer; any other request with the key
+    is refused."""
 
     code = "idempotency-key-reused"
     of_a_form: ClassVar[str] = (
         "This form was sent before with other content, and that was done. What stands in it now was not sent: to send this as well,"
         " press the button again."
     )
-    """The sentence for people, who see no key: a form that is shown again has a new one."""
+    """The sentence for people, who see no key: a form that is shown again has a new key."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,7 +54,7 @@ class KeyReused(RuleBroken):
         )
 
 
-# What several rooms refuse, each in a sentence of its own. A code has one class, and a class one rule.
+# Refusals that several services raise, each with its own sentence. A code has one class, and a class has one rule.
 
 
 class TitleMissing(RuleBroken):
@@ -69,7 +70,7 @@ class ReasonMissing(RuleBroken):
 
 
 class EvidenceMissing(RuleBroken):
-    """It says where it can be seen."""
+    """The evidence, which says where proof can be seen, is missing."""
 
     code = "evidence-missing"
 
@@ -79,13 +80,13 @@ class DecisionUnexplained(RuleBroken):
 
 
 class DecidedOtherwise(RuleBroken):
-    """A decision stands, and is another one."""
+    """Another decision was made before and stands."""
 
     code = "decided-otherwise"
 
 
 class NotAParty(RuleBroken):
-    """Only the two sides of a contract act on it."""
+    """Only the two sides of a contract may act on it."""
 
     code = "not-a-party"
 
@@ -103,8 +104,8 @@ class DoneOtherwise(RuleBroken):
 
 
 def require_repeat(same: bool, stands: str) -> None:
-    """Of an act that was done before: it may come again as it was, and then changes nothing. What comes with other content is not
-    dropped in silence: its sender is told what ``stands``. Raises DoneOtherwise."""
+    """For an act that was done before. If the content is the ``same``, a repeat changes nothing. Else raises
+    DoneOtherwise, which tells the sender what ``stands``."""
     if not same:
         words = stands.strip()
         kept = f"“{words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + '…'}”" if words else "–"
@@ -115,11 +116,11 @@ def require_repeat(same: bool, stands: str) -> None:
 
 
 MOST_TOLD = 500
-"""Characters of what stands that a refusal repeats."""
+"""The most characters of the standing content that a refusal quotes."""
 
 
 class UnknownKind(RuleBroken):
-    """Neither goods nor works nor services."""
+    """The kind is neither goods nor works nor services."""
 
     code = "unknown-kind"
 
@@ -129,7 +130,8 @@ class LinesMissing(RuleBroken):
 
 
 class LineNotComplete(RuleBroken):
-    """A line without what every line of such a process has: an id of its own, a description, a category, a quantity, a price."""
+    """A line lacks something that every line of such a process needs: its own id, a description, a category, a
+    quantity, a price."""
 
     code = "line-not-complete"
 
@@ -161,7 +163,7 @@ class OrganisationNotActive(RuleBroken):
 
 
 class NotASupplier(RuleBroken):
-    """Accounts has not told of it (yet), or of it as a buyer only."""
+    """Accounts has not published this organisation (yet), or published it only as a buyer."""
 
     code = "not-a-supplier"
 

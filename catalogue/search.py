@@ -1,7 +1,7 @@
 """Full-text search over SKU cards (Tantivy): stems, typos, facets, filters, paging.
 
-An index is a copy that can be rebuilt from the cards at any time; it answers with SKU ids, the caller loads the rows. One
-process writes at a time (Tantivy holds a lock from the first ``put`` on); any number may read.
+An index is a copy that can be rebuilt from the cards at any time; a search returns SKU ids, and the caller loads the
+rows. One process writes at a time (Tantivy holds a lock from the first ``put`` on); any number of processes may read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from catalogue.categories import normalise, prefixes
 from catalogue.skus import Sku, words_of
 
 _LAYOUT = "1"
-"""Raised when fields change: the index then starts empty in a folder of its own, and is to be rebuilt."""
+"""Increased when fields change: the index then starts empty in a new folder and must be rebuilt."""
 
 _STEMMED = {"en": "english", "es": "spanish", "fr": "french", "pt": "portuguese", "ro": "romanian", "ru": "russian"}
 _FACETS = ("category", "region", "eco_label", "supplier_size", "attribute")
@@ -82,7 +82,7 @@ class Index:
 
     @classmethod
     def open(cls, path: Path) -> Index:
-        """The index kept in this folder, created empty where there is none."""
+        """Open the index in this folder, or create an empty one."""
         folder = path / f"layout-{_LAYOUT}"
         folder.mkdir(parents=True, exist_ok=True)
         return cls(tantivy.Index(_schema(), str(folder)))
@@ -118,8 +118,9 @@ class Index:
         self.commit()
 
     def search(self, wanted: Wanted) -> Found:
-        """The page wanted. Every word must be met (exactly, by stem, as the beginning of the last word, or within a typo);
-        when nothing meets all, any word will do. Text is read as words, never as query syntax, so none is an error."""
+        """Return the wanted page. Every word must match (exactly, by stem, as the beginning of the last word, or with a
+        typo); if no card matches all words, cards that match any word are found. The text is read as words, never as
+        query syntax, so no text is an error."""
         searcher = self._index.searcher()
         filters = self._filters(wanted)
         words = [self._word(word, last) for word, last in _words(wanted.text)]
@@ -166,7 +167,8 @@ class Index:
         return filters
 
     def _word(self, word: str, last: bool) -> Query:
-        """Ways to meet one word, the best of them counting: its stem in a name, itself anywhere, its beginning, a typo."""
+        """The query for one word: its stem in a name, the word anywhere, its beginning, or a typo. The best match
+        counts."""
         ways = [
             Query.boost_query(self._term(f"name_{language}", stem), 3.0)
             for language, stemmer in self._stemmers.items()

@@ -1,6 +1,7 @@
-"""A SKU, one catalogue card: what it must say, how it comes to be published, and which published cards it resembles.
+"""A SKU, one catalogue card: its required content, the steps to its publication, and the published cards that are
+similar.
 
-Rules: docs/rules.md section 2. Time is an argument; the working days of moderation are the caller's calendar.
+Rules: docs/rules.md section 2. Time is an argument; the caller computes the working days of moderation.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from catalogue.units import UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
 MOST_LETTERS = 20_000
-"""Of the name, the description and the attributes of one card together. What a former release let in beyond that stays."""
+"""The most letters of the name, description and attributes of one card together. Longer cards that a former release
+accepted stay."""
 COMPARED_LETTERS = 2_000
-"""The first of the name and attributes, by which cards are compared: several times what a card usually says."""
+"""Cards are compared by this many first letters of the name and attributes, which is several times the usual length."""
 
 
 class TooFewAttributes(RuleBroken):
@@ -48,25 +50,26 @@ class PackNotPositive(RuleBroken):
 
 
 class GtinWrong(RuleBroken):
-    """Not 8, 12, 13 or 14 digits, or the check digit does not fit (GS1 General Specifications, section 7.9)."""
+    """The GTIN does not have 8, 12, 13 or 14 digits, or its check digit is wrong (GS1 General Specifications, section
+    7.9)."""
 
     code = "gtin-wrong"
 
 
 class WrongState(RuleBroken):
-    """The card is not in a state that allows the step, such as publishing a draft nobody moderated."""
+    """The card is not in a state that allows the step, such as publishing a draft that was not moderated."""
 
     code = "wrong-state"
 
 
 class PublishedSkuImmutable(RuleBroken):
-    """A published SKU changes only by a new version, one above the last."""
+    """A published SKU can be changed only by the next version."""
 
     code = "published-sku-immutable"
 
 
 class PackChanged(RuleBroken):
-    """Offers are prices of a pack: another pack is another SKU, never a new version."""
+    """Offers are prices of a pack, so another pack is another SKU, not a new version."""
 
     code = "pack-changed"
 
@@ -78,8 +81,8 @@ class Attribute(msgspec.Struct, frozen=True):
 
 
 class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One version of a card. ``pack_size`` base units (Rec 20 code) make the pack that offers price; ``group`` joins
-    variants (sizes, colours); ``category`` is a CPV code."""
+    """One version of a card. ``pack_size`` base units (Rec 20 code) make the pack to which the prices of offers refer;
+    ``group`` joins variants (sizes, colours); ``category`` is a CPV code."""
 
     sku_id: str
     version: int = 1
@@ -96,13 +99,14 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def letters(self) -> int:
-        """Of the name, the description and the attributes together."""
+        """The number of letters in the name, the description and the attributes together."""
         said = (text for each in self.attributes for text in (each.name, each.value, each.unit))
         return sum(map(len, (self.name, self.description, *said)))
 
     @cached_property
     def tokens(self) -> Counter[str]:
-        """Words of the name (weight 2) and of the attribute values (weight 1), for likeness: those of the first COMPARED_LETTERS."""
+        """Words of the name (weight 2) and of the attribute values (weight 1) among the first COMPARED_LETTERS, to
+        compare cards."""
         name = _apart(self.name, COMPARED_LETTERS)
         words = Counter({word: 2 for word in words_of(name)})
         left = COMPARED_LETTERS - len(name)
@@ -197,11 +201,12 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
             f"A pack holds more than nothing, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size
         )
     if sku.gtin and not gtin_is_valid(sku.gtin):
-        yield GtinWrong(f"{sku.gtin!r} is no GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)
+        yield GtinWrong(f"{sku.gtin!r} is not a GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)
 
 
 def gtin_is_valid(gtin: str) -> bool:
-    """GTIN-8, -12, -13 or -14 with a fitting check digit: from the right, weights 1, 3, 1, 3 … sum to a multiple of ten."""
+    """GTIN-8, -12, -13 or -14 with a correct check digit: the digits, weighted 1, 3, 1, 3 … from the right, sum to a
+    multiple of ten."""
     if not re.fullmatch(r"[0-9]{8}|[0-9]{12,14}", gtin):
         return False
     return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(gtin))) % 10 == 0
@@ -210,8 +215,8 @@ def gtin_is_valid(gtin: str) -> bool:
 def next_state(
     state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
 ) -> State:
-    """Where the step leads. Raises WrongState, the first broken rule of a card submitted, or ReasonMissing when a card is
-    returned or archived without saying why."""
+    """The state after the step. Raises WrongState, the first broken rule of a card submitted, or ReasonMissing if a
+    card is returned or archived without a reason."""
     after = _NEXT.get((state, step))
     if after is None:
         raise WrongState(
@@ -227,7 +232,7 @@ def next_state(
 
 
 def check_new_version(published: Sku, proposed: Sku) -> None:
-    """A change to a published card is a new version of the same SKU, of the same pack.
+    """Check that a change to a published card is the next version of the same SKU, with the same pack.
 
     Raises PublishedSkuImmutable, PackChanged.
     """
@@ -274,7 +279,8 @@ def near_duplicates(proposed: Sku, candidates: Iterable[Sku], *, at_least: float
 
 
 def _apart(text: str, most: int) -> str:
-    """The first ``most`` letters, their accents and parts counted by themselves: one letter may stand for eighteen."""
+    """The first ``most`` letters after decomposition, in which accents and parts count as letters: one character may
+    give eighteen."""
     return unicodedata.normalize("NFKD", text[:most])[:most]
 
 

@@ -1,7 +1,8 @@
 """UNECE Recommendation 20 (with the Rec 21 package codes, prefixed X): code, name, exact factor to the base unit.
 
-Only units that turn up in purchasing. Units convert within one dimension, and a dimension holds only what converts
-exactly and without an assumption: an hour is no part of a working day here, a day no part of a month.
+It has only units that occur in purchasing. Units convert within one dimension, and a dimension holds only units that
+convert exactly and without an assumption: an hour is not a part of a working day here, and a day is not a part of a
+month.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BASES: dict[str, str] = {
 
 
 def _rows(text: str) -> tuple[_Row, ...]:
-    """Lines "code factor name", the factor a decimal or a fraction."""
+    """Read lines "code factor name"; the factor is a decimal or a fraction."""
     rows = (line.split(maxsplit=2) for line in text.strip().splitlines())
     return tuple((code, name, Fraction(factor)) for code, factor, name in rows)
 
@@ -185,7 +186,7 @@ TABLE: dict[str, tuple[_Row, ...]] = {
         E34 1000000000 gigabyte
         E35 1000000000000 terabyte
     """),
-    # Dimensions of one unit: nothing converts into them, prices compare within the unit.
+    # Dimensions with one unit: no other unit converts into it, and prices are compared only within it.
     "voltage": _rows("VLT 1 volt"),
     "current": _rows("AMP 1 ampere"),
     "charge": _rows("AMH 1 ampere hour"),

@@ -1,7 +1,7 @@
-"""The words, symbols and plurals buyers write for a unit, by Rec 20 code, separated by "|".
+"""The words, symbols and plurals that buyers write for a unit, by Rec 20 code, separated by "|".
 
-English, Spanish, Portuguese, French, Romanian, Russian, Ukrainian and Armenian, as they occur in published procurement data.
-Compared without case and accents. A word that means different things to different buyers is left out on purpose.
+English, Spanish, Portuguese, French, Romanian, Russian, Ukrainian and Armenian, as they occur in published procurement
+data. Compared without case and accents. A word that means different things to different buyers is left out.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ WORDS: dict[str, str] = {
     "E48": "service|services|servicio|servicios|serviço|serviços|serviciu|servicii|услуга|услуги|ծառայություն",
     "SET": "sets|conjunto|conjuntos|juego|juegos|jogo|ensemble|комплект|компл|набор|հավաքածու|լրակազմ|կոմպլեկտ",
     "KT": "kits|կիտ",
-    # A price "per dram" or "per global unit" is the price of everything at once.
+    # A price "per dram" (a currency) or "per global unit" is the price of the whole.
     "LS": "dram|драм|դրամ|global|unidad medida global|suma global|suma alzada|forfait|à forfait",
     "XAE": "aerossol",
     "XAM": "ampoules|ampola|ampolas|ampolla|ampollas|ampul|fiolă|fiole|ампула|ампулы|амп|ամպուլա",

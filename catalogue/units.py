@@ -1,7 +1,8 @@
 """Units of measure by UNECE Recommendation 20 code, and packs of them, so that prices compare per base unit.
 
-docs/rules.md section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
-the reason, never guessed. The table is in ``unit_table``, the words people write in ``unit_words``.
+docs/rules.md section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set
+aside with the reason and never guessed. The table is in ``unit_table``, the words that people write are in
+``unit_words``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class UnparseableNumber(RuleBroken):
 
 
 class NotComparable(RuleBroken):
-    """A lump sum, or a package of unknown content: it has a price, but no price per base unit."""
+    """A lump sum, or a package of unknown content, has no price per base unit."""
 
     code = "not-comparable"
 
@@ -60,7 +61,7 @@ class Unit:
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """What one priced thing holds: ``size`` of ``unit`` (Rec 20 code). A bottle of 10 ml is ``Pack(10, "MLT")``."""
+    """The content of one priced thing: ``size`` of ``unit`` (Rec 20 code). A bottle of 10 ml is ``Pack(10, "MLT")``."""
 
     size: Decimal
     unit: str
@@ -76,25 +77,26 @@ def unit(code: str) -> Unit:
     try:
         return UNITS[code]
     except KeyError:
-        raise UnknownUnit(f"{code!r} is not a unit code we know (UNECE Rec 20).", unit=code) from None
+        raise UnknownUnit(f"{code!r} is not a known unit code (UNECE Rec 20).", unit=code) from None
 
 
 def unit_word(code: str) -> str:
-    """The unit as a reader says it: Rec 20 calls a piece "one", which no price is per. What is no code of ours stays itself."""
+    """The word for the unit that pages show: "piece" where Rec 20 says "one". An unknown code is returned unchanged."""
     return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
 
 
 def base_unit(code: str) -> Unit:
-    """The unit prices of ``code`` compare in: its dimension's base, or itself where nothing converts (packages)."""
+    """The unit in which prices per ``code`` are compared: the base of its dimension, or the unit itself if nothing
+    converts (packages)."""
     found = unit(code)
     return UNITS[BASES.get(found.dimension, code)]
 
 
 def parse_unit(text: str | None) -> Unit | None:
-    """The unit a person meant: a Rec 20 code or a word, symbol or plural in the languages of ``unit_words``.
+    """The unit that a text names: a Rec 20 code, or a word, symbol or plural in the languages of ``unit_words``.
 
-    None when the text is empty or not known, or may mean two things: "4L" is the code of a megabyte, and four litres to most.
-    No nearest match is tried.
+    None if the text is empty, unknown or ambiguous: "4L" is the code of a megabyte, but most people mean four litres.
+    There is no approximate matching.
     """
     if not text:
         return None
@@ -108,23 +110,23 @@ def parse_unit(text: str | None) -> Unit | None:
 
 
 def read_unit(text: str, field: str = "unit", **numbers: Value) -> Unit:
-    """The unit that somebody gives to what is new here, as :func:`parse_unit` reads it. Raises UnknownUnit."""
+    """The unit that is entered for something new, read by :func:`parse_unit`. Raises UnknownUnit."""
     found = parse_unit(text)
     if found is None:
-        raise UnknownUnit(f"{text!r} is no unit we know, such as piece, kg or l.", field=field, unit=text, **numbers)
+        raise UnknownUnit(f"{text!r} is not a known unit, such as piece, kg or l.", field=field, unit=text, **numbers)
     return found
 
 
 def written_unit(code: str) -> str:
-    """The code, or the name where the code means something else to most: what :func:`parse_unit` reads as this unit."""
+    """A text that :func:`parse_unit` reads as this unit: the code, or the name if the code is ambiguous."""
     return code if parse_unit(code) else UNITS[code].name
 
 
 def parse_quantity(text: str) -> Decimal:
     """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableNumber.
 
-    One separator before exactly three digits ("1.000") is a thousand to some and one to others: refused, unless the
-    number begins with a zero ("0,125").
+    One separator before exactly three digits ("1.000") may mean a thousand or one: it is refused, unless the number
+    begins with a zero ("0,125").
     """
     digits = re.sub(r"[\s\u00a0']", "", text)
     last = max(digits.rfind("."), digits.rfind(","))
@@ -149,7 +151,8 @@ def parse_quantity(text: str) -> Decimal:
 def parse_pack(text: str) -> Pack:
     """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raises UnparseableUnit, UnparseableNumber.
 
-    A package word alone ("FRASCO") is a pack of one such package: priced, but not comparable across packages.
+    A package word alone ("FRASCO") is a pack of one such package: it has a price, which cannot be compared with other
+    packages.
     """
     plain = _plain(text)
     if not plain:
@@ -159,13 +162,13 @@ def parse_pack(text: str) -> Pack:
         return Pack(Decimal(1), whole.code)
     match = _PACK.fullmatch(plain)
     if not match:
-        raise UnparseableUnit(f"{text!r} is no unit we know.", text=text)
+        raise UnparseableUnit(f"{text!r} is not a known unit.", text=text)
     container, number, content = match["container"].strip(), match["number"], match["content"].strip()
     if container and _dimension(container) not in {"package", "count"}:
-        raise UnparseableUnit(f"{container!r} in {text!r} is no package we know.", text=text, part=container)
+        raise UnparseableUnit(f"{container!r} in {text!r} is not a known package.", text=text, part=container)
     held = parse_unit(content)
     if held is None or held.dimension == "lump sum":
-        raise UnparseableUnit(f"{content!r} in {text!r} is no unit we know.", text=text, part=content)
+        raise UnparseableUnit(f"{content!r} in {text!r} is not a known unit.", text=text, part=content)
     return Pack(parse_quantity(number), held.code)
 
 
@@ -181,7 +184,7 @@ def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     if not can_be_written_out(pack.size) or pack.size <= 0:
         raise BadQuantity(f"A pack holds more than nothing, not {pack.size}.", size=pack.size)
     if not can_be_written_out(price):
-        raise NotComparable(f"{price} is no price to compare.", price=price)
+        raise NotComparable(f"{price} is not a price that can be compared.", price=price)
     exact = Fraction(price) / (Fraction(pack.size) * found.factor)
     return _PRICE.divide(Decimal(exact.numerator), Decimal(exact.denominator)), base_unit(pack.unit)
 
@@ -192,7 +195,8 @@ def _dimension(word: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Lower case, accents off, spaces single, and the trailing trade remarks of the Brazilian catalogue dropped."""
+    """Lower case, without accents, with single spaces, and without the remarks that the Brazilian catalogue puts at the
+    end."""
     folded = unicodedata.normalize("NFKD", text.strip().lower())
     bare = "".join(char for char in folded if not unicodedata.combining(char))
     return _REMARK.sub("", " ".join(bare.split())).strip()

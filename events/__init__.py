@@ -1,9 +1,9 @@
 """The wire contract: what happened, in which topic, in which version.
 
 To add an event
-  1. In the module of the service that produces it (``contracts`` has one a noun) write a frozen struct in the past tense, with a
+  1. In the module of the service that produces it (``contracts`` has a module per noun) write a frozen struct in the past tense, with a
      docstring, and decorate it ``@event(key="auction_id")``; ``key`` names the field that is the CloudEvents subject and the Kafka
-     key, so all messages of one thing keep their order. Its texts, lists and numbers have the types of :mod:`events.bounds`.
+     key, so all messages about the same thing keep their order. Its texts, lists and numbers have the types of :mod:`events.bounds`.
   2. Put a golden message in ``examples/<type>.json`` (``make schemas`` writes a first one for you to edit) and run ``make schemas``.
   3. List the consumers in :mod:`events.topics` and register their reactions (:mod:`infra.reactions`).
 

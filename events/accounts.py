@@ -9,9 +9,10 @@ from events.values import Category, Place, Source
 
 @event(key="organisation_id")
 class OrganisationRegistered(Event, frozen=True, kw_only=True):
-    """An organisation is known. ``roles`` are of ``buyer``, ``supplier``, ``observer``, ``operator``.
+    """An organisation was registered. ``roles`` are some of ``buyer``, ``supplier``, ``observer``, ``operator``.
 
-    ``categories`` are those a supplier declares to work in. Seen again with other particulars, the later one holds.
+    ``categories`` are those in which a supplier says that it works. If the organisation is published again with other
+    data, the later event holds.
     """
 
     organisation_id: Key
@@ -29,7 +30,7 @@ class OrganisationRegistered(Event, frozen=True, kw_only=True):
 
 @event(key="organisation_id")
 class OrganisationStateChanged(Event, frozen=True, kw_only=True):
-    """pending, active, suspended (until a time) or closed."""
+    """``state`` is pending, active, suspended (until a time) or closed."""
 
     organisation_id: Key
     state: Key
@@ -39,8 +40,8 @@ class OrganisationStateChanged(Event, frozen=True, kw_only=True):
 
 @event(key="organisation_id")
 class MemberJoined(Event, frozen=True, kw_only=True):
-    """A person acts for an organisation. ``roles`` are of supplier_agent, buyer_officer, buyer_approver, moderator,
-    observer, administrator. The event is internal: it carries an address."""
+    """A person may act for an organisation. ``roles`` are some of supplier_agent, buyer_officer, buyer_approver,
+    moderator, observer, administrator. The event is internal: it carries an address."""
 
     organisation_id: Key
     member_id: Key

@@ -17,7 +17,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """What bids are scored on besides the price. Every bidder chooses one option with its first bid."""
+    """A property, besides the price, by which bids are scored. Every bidder chooses one option with its first bid."""
 
     criterion_id: Key
     title: Label
@@ -25,14 +25,16 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
-    """What bids are ranked on: ``by`` is price, quality (price divided by a coefficient) or life-cycle (price plus its cost)."""
+    """How bids are ranked: ``by`` is price, quality (price divided by a coefficient) or life-cycle (price plus its
+    cost)."""
 
     by: Key = "price"
     criteria: Many[Criterion] = ()
 
 
 class OpeningRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of the policy that verdicts and the end follow from (:class:`catalogue.policy.AuctionRules` says what each means)."""
+    """The numbers of the policy that determine the verdicts and the end (:class:`catalogue.policy.AuctionRules`
+    explains each)."""
 
     whole_steps: bool
     improve_on: Key
@@ -48,17 +50,17 @@ class OpeningRules(msgspec.Struct, frozen=True, kw_only=True):
     outage_lost_end_seconds: int = 0
     turn_seconds: int = 0
     pauses_seconds: Many[int] = ()
-    """One a round; none in continuous sessions."""
+    """One value for each round; empty in continuous sessions."""
 
 
 @event(key="auction_id")
 class AuctionOpened(Event, frozen=True, kw_only=True):
     """Bidding runs from ``opens_at`` to ``closes_at``. ``step`` is an amount: the fixed percentage of the initial price.
 
-    ``kind`` is goods, works or services. ``lines`` carry initial unit prices. ``policy`` names the preset whose numbers were
-    frozen with the auction, and ``rules`` are these numbers, as many as verdicts follow from (None in events older than they).
-    ``reference_ids`` are the price snapshots that bounded the initial price, none where none were published. With
-    ``equivalents`` the winner may propose some.
+    ``kind`` is goods, works or services. ``lines`` carry initial unit prices. ``policy`` names the preset whose numbers
+    were frozen with the auction, and ``rules`` are those of these numbers that verdicts depend on (None in events that
+    are older than the field). ``reference_ids`` are the price snapshots that limited the initial price; empty if there
+    were none. If ``equivalents`` is true, the winner may propose equivalent goods.
     """
 
     auction_id: Key
@@ -96,8 +98,8 @@ class AuctionOpeningRefused(Event, frozen=True, kw_only=True):
 class BidAccepted(Event, frozen=True, kw_only=True):
     """``sequence`` counts the auction's accepted bids from 1; ``closes_at`` is the effective end after it.
 
-    ``choices`` are the bidder's options (their index from 0, by criterion) where bids are scored; ``score`` is then what the
-    bid is ranked on, an exact fraction such as ``1900/21``.
+    ``choices`` are the bidder's options (their index from 0, by criterion) if bids are scored; ``score`` is then the
+    value by which the bid is ranked, an exact fraction such as ``1900/21``.
     """
 
     auction_id: Key
@@ -113,9 +115,10 @@ class BidAccepted(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class BidRefused(Event, frozen=True, kw_only=True):
-    """``participant`` is None where the bidder has no number yet (a number comes with the first accepted bid).
+    """``participant`` is None if the bidder has no number yet (a number comes with the first accepted bid).
 
-    ``standing`` is what the decision knew of the bidder: active, another state of its organisation, or buyer.
+    ``standing`` is what was known about the bidder at the decision: active, another state of its organisation, or
+    buyer.
     """
 
     auction_id: Key
@@ -129,7 +132,7 @@ class BidRefused(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class BidDeleted(Event, frozen=True, kw_only=True):
-    """A bidder took back its own last bid, number ``sequence``; its bid before stands again, if it had one."""
+    """A bidder took back its own last bid, number ``sequence``; its previous bid, if it had one, is valid again."""
 
     auction_id: Key
     participant: int
@@ -161,7 +164,7 @@ class RoundBegan(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class TurnEnded(Event, frozen=True, kw_only=True):
-    """What was bid in this turn is public from here on."""
+    """From now on, what was bid in this turn is public."""
 
     auction_id: Key
     number: int
@@ -171,10 +174,11 @@ class TurnEnded(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class BidDisclosed(Event, frozen=True, kw_only=True):
-    """After the close: who bid what, the last bid of each participant, and imported bids of closed tenders.
+    """After the close: who bid how much. There is one event for the last bid of each participant, and one for each
+    imported bid of a closed tender.
 
-    ``process_id`` is the auction or the imported tender. For services that need it (cascade, recommender); public
-    documents name only the winner. ``rank`` 1 is the lowest; imports without ranks have None.
+    ``process_id`` is the auction or the imported tender. It is meant for services that need the names (cascade,
+    recommender); public documents name only the winner. ``rank`` 1 is the best; imported bids without a rank have None.
     """
 
     auction_id: Key
@@ -195,10 +199,11 @@ class BidDisclosed(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class AuctionClosed(Event, frozen=True, kw_only=True):
-    """``outcome`` is successful, unsuccessful, withdrawn (by the buyer) or cancelled (by a moderator), the latter two with a
-    ``reason``. ``lines`` carry the final unit prices and amounts, sum exact. ``winner`` is the participant number.
+    """``outcome`` is successful, unsuccessful, withdrawn (by the buyer) or cancelled (by a moderator), the latter two
+    with a ``reason``. ``lines`` carry the final unit prices and amounts, whose sum is exact. ``winner`` is the
+    participant number.
 
-    Published after the auction's BidDisclosed events, so that whoever reads it has the ranking already.
+    Published after the auction's BidDisclosed events, so a reader of this event already has the ranking.
     """
 
     auction_id: Key
@@ -225,7 +230,8 @@ class AuctionClosed(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class ComplaintFiled(Event, frozen=True, kw_only=True):
-    """Somebody complains about a session; who does stays hidden while it runs, as bidders do."""
+    """An organisation complains about a session. Its name stays hidden while the session runs, as the bidders' names
+    do."""
 
     auction_id: Key
     complaint_id: Key
@@ -248,7 +254,8 @@ class ComplaintDecided(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class MarketLogSigned(Event, frozen=True, kw_only=True):
-    """A checkpoint of the market's Merkle log: its first ``size`` leaves have this root. Hexadecimal; ``auction_id`` is the last leaf's."""
+    """A checkpoint of the market's Merkle log: its first ``size`` leaves have this root, in hexadecimal. ``auction_id``
+    is that of the last leaf."""
 
     auction_id: Key
     size: int

@@ -98,7 +98,8 @@ Longitude = Annotated[float, _degrees(180)]
 
 
 def longest(kind: Any) -> int:
-    """The most characters of a text of this type: for domain rules with their own message, so that they use the same limit as requests."""
+    """The most characters of a text of this type: for domain rules with their own message, which then use the same
+    limit as requests."""
     return int(next(note.max_length for note in kind.__metadata__ if note.max_length is not None))
 
 

@@ -11,7 +11,7 @@ from events.values import Attribute, Category, Place, Refusal
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
-    """From this quantity on, this price."""
+    """The price that applies from this quantity on."""
 
     from_quantity: Exact
     price: Exact
@@ -33,7 +33,7 @@ class SkuProposed(Event, frozen=True, kw_only=True):
 
 @event(key="sku_id")
 class SkuPublished(Event, frozen=True, kw_only=True):
-    """A SKU, or a new version of it, may be offered and bought from now on."""
+    """A SKU, or a new version of it, can be offered and bought from now on."""
 
     sku_id: Key
     version: int
@@ -67,7 +67,7 @@ class SkuArchived(Event, frozen=True, kw_only=True):
 class OfferPublished(Event, frozen=True, kw_only=True):
     """A supplier's standing price on a SKU, per pack, incl. delivery. Immutable: an edit archives it and publishes a copy.
 
-    ``regions`` are ISO 3166-2 codes or country codes served; ``delivery_days`` working days.
+    ``regions`` are ISO 3166-2 codes or country codes served; ``delivery_days`` are working days.
     """
 
     sku_id: Key

@@ -1,7 +1,8 @@
-"""The contract for other languages: JSON Schema of every event, one AsyncAPI 3 document, and a first golden example of a new one.
+"""The contract for other languages: JSON Schema of every event, one AsyncAPI 3 document, and a first golden example of
+each new event.
 
-``python -m events`` writes them into ``schemas/`` and ``examples/``; a test compares what is checked in with what this makes.
-An example that exists is never written again: it is what was once on the wire.
+``python -m events`` writes them into ``schemas/`` and ``examples/``; a test compares the files in the repository with
+what this module generates. An example that exists is never written again, because it shows what was once on the wire.
 """
 
 import json
@@ -31,7 +32,7 @@ ATTRIBUTES = {
     "content-type": {"type": "string", "const": CONTENT_TYPE},
 }
 EXTENSIONS = {"ce_correlationid", "ce_causationid", "ce_traceparent"}
-"""Of ours, which messages of other producers may lack."""
+"""Extension attributes of Lonja, which messages of other producers may lack."""
 
 
 def documents() -> dict[Path, str]:
@@ -57,7 +58,8 @@ def schema(event: type[Event]) -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """AsyncAPI 3.0: channels are topics, each service sends and receives on those of the table."""
+    """AsyncAPI 3.0: channels are topics, each service sends to and receives from those that :mod:`events.topics` gives
+    it."""
     events = sorted(registry().values(), key=lambda event: event.TYPE)
     by_topic = {row.name: [event for event in events if event.TOPIC == row.name] for row in TOPICS}
     channels = {
@@ -106,7 +108,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def example(event: type[Event]) -> dict[str, Any]:
-    """Headers and data of a made-up message, every field filled."""
+    """Headers and data of a made-up message in which every field has a value."""
     data = {field.name: sample(field.name, field.type) for field in _fields(event)}
     return {
         "headers": {
@@ -131,7 +133,7 @@ def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
 
 
 def sample(name: str, kind: inspect.Type) -> Any:
-    """A value of that kind for a member of that name, as JSON has it."""
+    """A JSON value of this kind for a member of this name."""
     match kind:
         case inspect.Metadata():
             return sample(name, kind.type)

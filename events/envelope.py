@@ -8,19 +8,19 @@ import msgspec
 CONTENT_TYPE = "application/json"
 Headers = list[tuple[str, bytes]]
 Received = Iterable[tuple[str, bytes | None]]
-"""Headers as Kafka hands them out: others may have sent one without a value."""
+"""Headers as Kafka returns them; one that another program sent may have no value."""
 
 
 class MalformedEvent(ValueError):
-    """The bytes are not a CloudEvent of ours; retrying cannot help."""
+    """The bytes are not an event of Lonja. A retry cannot help."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Attributes of one event.
 
-    ``correlationid`` is shared by everything that follows from one request, ``causationid`` is the id of the event or
-    request that led straight to this one. ``traceparent`` (W3C Trace Context) is there where traces are recorded. All three are
-    CloudEvents extension attributes.
+    ``correlationid`` is shared by all events that follow from one request; ``causationid`` is the id of the event or
+    request that directly caused this one; ``traceparent`` (W3C Trace Context) is set if traces are recorded. All three
+    are CloudEvents extension attributes.
     """
 
     id: str
@@ -53,7 +53,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     def from_headers(cls, headers: Received) -> "Envelope":
         """Read the attributes back; raise :class:`MalformedEvent` naming the attribute that is missing or wrong.
 
-        Messages of other CloudEvents producers lack our two extensions: the chain then begins at the event itself.
+        Messages of other CloudEvents producers lack ``correlationid`` and ``causationid``: the chain then begins at the
+        event itself.
         """
         try:
             found = {name.lower(): value.decode() for name, value in headers if value is not None}

@@ -1,8 +1,8 @@
-"""Whether all texts, lists and numbers of an event are within their bounds, asked as fast as Python can.
+"""A fast check whether all texts, lists and numbers of an event are within their bounds.
 
-Of each struct one function is compiled from text, as dataclasses are: all its fields in one expression, without a call for each. Of
-``Place`` it is ``lambda value: ((it := value.country) is None or len(it) <= 400) and …``. What is out of bounds the walk says
-(:mod:`events.walks`).
+For each struct one function is compiled from text, as dataclasses are: it checks all fields in one expression, without
+a call for each. For ``Place`` it is ``lambda value: ((it := value.country) is None or len(it) <= 400) and …``. The walk
+(:mod:`events.walks`) then finds out what is out of bounds.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Fine = Callable[[Any], bool]
 
 @cache
 def fine_of(cls: type[Struct], *, lengths: bool) -> Fine:
-    """Without ``lengths`` numbers alone count."""
+    """The function that checks values of this type. Without ``lengths`` it checks only numbers."""
     names: dict[str, Any] = {"every": _every}
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
     parts = [_holds(each.type, f"value.{each.name}", {}, lengths, names) for each in fields]
@@ -28,8 +28,8 @@ def fine_of(cls: type[Struct], *, lengths: bool) -> Fine:
 
 
 def _holds(kind: inspect.Type, value: str, extra: dict[str, Any], lengths: bool, names: dict[str, Any]) -> str:
-    """An expression that is true where ``value``, an expression too, is within its bounds; "" for what has none. What it calls is
-    added to ``names``."""
+    """An expression that is true if ``value``, itself an expression, is within its bounds; "" if the type has no
+    bounds. The functions that it calls are added to ``names``."""
     most = extra.get("most") if lengths else None
     match kind:
         case inspect.Metadata():
@@ -60,7 +60,7 @@ def _call(function: Fine, value: str, names: dict[str, Any]) -> str:
 
 
 def _each(item: str, values: str, names: dict[str, Any]) -> str:
-    """Whether the expression ``item`` is true of each of them."""
+    """An expression: whether the expression ``item`` is true for each of the values."""
     if not item:
         return ""
     name = f"call_{len(names)}"
@@ -69,7 +69,7 @@ def _each(item: str, values: str, names: dict[str, Any]) -> str:
 
 
 def _of_many(parts: list[str], value: str) -> str:
-    """Most lists are empty."""
+    """An expression that joins the parts; an empty ``value`` passes first, because most lists are empty."""
     whole = " and ".join(filter(None, parts))
     return f"(not {value} or {whole})" if whole else ""
 
@@ -84,5 +84,5 @@ def _is_number(within: Range, number: Decimal) -> bool:
         return False
     written = str(number)
     if "E" not in written and len(written) <= places:
-        return True  # nearly every number: to ask for its exponent takes longer than to write it
+        return True  # nearly every number; it is faster to write the number than to read its exponent
     return -places <= number.as_tuple().exponent <= HIGHEST_EXPONENT  # type: ignore[operator]  # of a finite number it is an int

@@ -1,8 +1,8 @@
 """What other markets published. Producer: transparency.
 
-An import brings it by the ten thousand, so it has a topic of its own, whose readers let the events of this market go first, and one
-event packs what is of many processes or organisations. A pack holds those of one *bucket*, which follows from the id of each alone: all
-that is told of one process goes into the same partition, in its order.
+An import brings tens of thousands of records. Therefore they have their own topic, whose readers let the events of this
+market go first, and one event (a pack) holds many processes or organisations. A pack holds those of one *bucket*, which
+depends only on their ids: all events about one process go into the same partition, in order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,8 @@ Pack = Annotated[
 
 @event(key="organisation_id")
 class OrganisationImportedV1(Event, frozen=True, kw_only=True):
-    """An organisation of another market is known, with all that was read of it so far. Seen again, the later one holds."""
+    """An organisation of another market, with all that was read about it so far. If it is published again, the later
+    event holds."""
 
     organisation_id: Key
     organisation: OrganisationRegistered
@@ -37,7 +38,8 @@ class OrganisationImportedV1(Event, frozen=True, kw_only=True):
 
 @event(key="bucket", version=2)
 class OrganisationImported(Event, frozen=True, kw_only=True):
-    """Organisations of another market are known, each with all that was read of it so far. Seen again, the later one holds."""
+    """Organisations of another market, each with all that was read about it so far. If one is published again, the
+    later event holds."""
 
     bucket: Key
     organisations: Pack[OrganisationRegistered]
@@ -47,9 +49,10 @@ class OrganisationImported(Event, frozen=True, kw_only=True):
 
 
 class ImportedProcess(Struct, frozen=True, kw_only=True, gc=False):
-    """A process of another market, or what is new of it: the same facts that native processes bring, each once.
+    """A process of another market, or what is new about it: the same facts as for a process of this market, each once.
 
-    What was told before and has not changed is left out. A large process comes in several of these, one after the other.
+    Facts that were published before and have not changed are left out. A large process is divided into several of
+    these, in order.
     """
 
     process_id: Key
@@ -58,12 +61,12 @@ class ImportedProcess(Struct, frozen=True, kw_only=True, gc=False):
     awards: Many[AwardMade] = ()
     contracts: Many[ContractConcluded] = ()
     endings: Many[ContractEnded] = ()
-    """Of contracts that were cancelled after their conclusion."""
+    """Ids of contracts that were cancelled after their conclusion."""
 
 
 @event(key="process_id")
 class ProcessImportedV1(Event, frozen=True, kw_only=True):
-    """One process by itself."""
+    """A single process."""
 
     process_id: Key
     tender: TenderImported | None = None
@@ -86,7 +89,7 @@ class ProcessImportedV1(Event, frozen=True, kw_only=True):
 
 @event(key="bucket", version=2)
 class ProcessImported(Event, frozen=True, kw_only=True):
-    """Processes of other markets, or what is new of them."""
+    """Processes of other markets, or what is new about them."""
 
     bucket: Key
     processes: Pack[ImportedProcess]

@@ -1,5 +1,5 @@
-"""What a value may be: whether a text can be seen, a number is finite and short, an instant is near; and how a bound that is broken is
-said. Which values these are is in :mod:`events.bounds`.
+"""Checks of single values (a text is visible, a number is finite and short, an instant is near) and the messages for
+broken bounds. :mod:`events.bounds` says which values are checked.
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 SENTENCES = {
     "control-character": "has a character that cannot be shown",
-    "invisible-text": "has no letter that can be seen",
+    "invisible-text": "has no visible character",
     "missing": "is required",
     "no-body": "The request needs a JSON body.",
     "no-zone": "needs a time zone, such as 2027-01-31T12:00:00Z",
-    "not-a-choice": "is none of the values that it may have",
+    "not-a-choice": "is not one of the allowed values",
     "not-a-date": "is not a date or time such as 2027-01-31T12:00:00Z",
     "not-a-number": "is not a number",
-    "not-as-written": "is not written as it should be",
+    "not-as-written": "is not in the right form",
     "not-finite": "is not a finite number",
     "out-of-range": "must lie between {least} and {most}",
     "too-far": "must lie within {years} years",
@@ -29,17 +29,17 @@ SENTENCES = {
     "too-low": "must be at least {least}",
     "too-many": "has more than {most} entries",
     "too-many-decimals": "has more than {places} decimals",
-    "too-short": "has a length below {least}",
-    "twice": "may be given once",
+    "too-short": "is shorter than {least}",
+    "twice": "may be given only once",
     "unknown-member": "is not known here; known are {known}",
     "unknown-parameter": "is not a parameter of this address",
     "wrong-type": "is not of the right kind: {said}",
 }
-"""Of each bound its code, and what is said of a value that breaks it."""
+"""The message about a value that breaks a bound, by the bound's code."""
 
 
 class OutOfBounds(Exception):
-    """A value that no rule of the market could mean. ``code`` names the bound, ``field`` is the path to the value."""
+    """A value that is outside its bounds. ``code`` names the bound, ``field`` is the path to the value."""
 
     def __init__(self, code: str, field: str = "", **numbers: Decimal | int | str) -> None:
         self.message = SENTENCES[code].format(**numbers)
@@ -52,13 +52,13 @@ class OutOfBounds(Exception):
         return f"{self.field} {self.message}".strip()
 
     def inside(self, name: object) -> "OutOfBounds":
-        """The same, of a part of what has this name."""
+        """The same error, with ``name`` put in front of its path."""
         self.field = f"{name}.{self.field}" if self.field else str(name)
         return self
 
 
 class Range(NamedTuple):
-    """``places`` are digits after the point."""
+    """The range of a number. ``places`` is the most digits after the decimal point."""
 
     least: Decimal
     most: Decimal
@@ -66,23 +66,23 @@ class Range(NamedTuple):
 
 
 LINE = "line"
-"""A text that no break may part."""
+"""A text without line breaks."""
 YEARS_AWAY = 10
 _WITHIN = timedelta(days=366 * YEARS_AWAY)
 Check = Callable[[Any, datetime | None], None]
 """(value, now) → None, or OutOfBounds."""
 ANY = Range(Decimal(-(10**20)), Decimal(10**20), 60)
 _HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters by name that nobody can see."""
+"""Characters that Unicode calls letters and that are invisible."""
 _UNSEEN = "CZM"
-"""Categories of Unicode without a shape of their own: controls, spaces, and marks, which need a letter."""
+"""Unicode categories of characters that show nothing alone: controls, spaces, and marks, which need a letter."""
 _MOST_WHOLE = 10**9
 HIGHEST_EXPONENT = 30
 HIGHEST_FLOAT = 1e15
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\t\n\r]")
 REPLACEMENT = "\ufffd"
-"""What stands for a character that cannot be shown."""
+"""Shown instead of a character that cannot be displayed."""
 
 
 def shown(text: str) -> str:
@@ -91,8 +91,8 @@ def shown(text: str) -> str:
 
 
 def check_text(text: str, breaks: bool = True) -> None:
-    """Raises OutOfBounds for control characters (``breaks``: those that break a line are welcome), and for a text that shows nothing
-    though it is not blank. Whether a blank one will do is the rules' affair."""
+    """Raises OutOfBounds for control characters (line breaks are allowed if ``breaks`` is true), and for a text that is
+    not blank and shows nothing. Whether a text may be blank is decided by the rules."""
     if _CONTROL.search(text) or (not breaks and _BREAKS.search(text.strip())):
         raise OutOfBounds("control-character")
     if shows_nothing(text):
@@ -100,7 +100,7 @@ def check_text(text: str, breaks: bool = True) -> None:
 
 
 def shows_nothing(text: str) -> bool:
-    """Whether a text that is not blank has no letter that can be seen."""
+    """Whether a text is not blank and has no visible character."""
     return not text.isascii() and bool(text.strip()) and not any(map(_visible, text))
 
 
@@ -109,7 +109,7 @@ def _visible(letter: str) -> bool:
 
 
 def check_number(number: Decimal, within: Range = ANY) -> None:
-    """In a time that does not grow with the exponent. Raises OutOfBounds."""
+    """Raises OutOfBounds. It takes the same time whatever the exponent is."""
     if not number.is_finite():
         raise OutOfBounds("not-finite")
     if not within.least <= number <= within.most:

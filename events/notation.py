@@ -1,7 +1,8 @@
 """How numbers and times must be written: a number sent as text must be written as in JSON; a time must be a text.
 
-Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: somebody who mistypes ``1_5`` for ``1.5`` would order fifteen. msgspec
-also reads a number as a time, the seconds since 1970: so a number in the wrong place would become a time.
+Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: a buyer who types ``1_5`` instead of ``1.5`` would
+order fifteen. msgspec also reads a number as a time, the seconds since 1970: so a number in the wrong field would
+become a time.
 """
 
 import re

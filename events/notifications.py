@@ -8,7 +8,8 @@ from events.codec import Event, event
 
 @event(key="member_id")
 class DigestSent(Event, frozen=True, kw_only=True):
-    """One digest went out to one member; ``items`` are the opportunities in it, each mailed once ever."""
+    """One digest went out to one member; ``items`` are the opportunities in it; each is mailed to a member only
+    once."""
 
     member_id: Key
     organisation_id: Key
@@ -20,7 +21,8 @@ class DigestSent(Event, frozen=True, kw_only=True):
 
 @event(key="member_id")
 class DutyMailed(Event, frozen=True, kw_only=True):
-    """One member was told what its organisation has to do, on the contract or purchase at ``path``, by ``due_at`` (None: when it likes).
+    """One member was informed of a duty of its organisation, for the contract or purchase at ``path``, due at
+    ``due_at`` (None: no deadline).
 
     ``what`` is a step of a contract (supplier-offer, buyer-draft, buyer-answer, supplier-signature, next-bidder), a part of carrying it
     out (deliver, assess, pay, confirm, answer-dispute, answer-ending) or purchase-request.

@@ -11,9 +11,9 @@ from events.values import Category
 class ReferencePricePublished(Event, frozen=True, kw_only=True):
     """An immutable snapshot. ``item_key`` is the SKU's id, or a derived id of (category, item text, currency) for imports.
 
-    Prices are per base unit, VAT excluded, in the money of the valuation month. ``level`` is locality, region or country;
-    ``place_code`` says which one. ``grade`` is A, B or C (C is advisory: no ceiling follows from it). Only current references are
-    published: one of prices long past stays on the observatory's pages, as history.
+    Prices are per base unit, VAT excluded, in the money of the valuation month. ``level`` is locality, region or
+    country; ``place_code`` says which one. ``grade`` is A, B or C (C is advisory: it sets no ceiling). Only current
+    references are published: a reference of old prices stays on the observatory's pages, as history.
     """
 
     item_key: Key

@@ -12,9 +12,9 @@ from events.values import Category, Line, Place, Refusal
 
 @event(key="pool_id")
 class PoolOpened(Event, frozen=True, kw_only=True):
-    """Enrolment is open and the terms are fixed. ``lines`` have no quantities: members bring them, per line.
+    """Enrolment is open and the terms are fixed. ``lines`` have no quantities: each member states its own, per line.
 
-    ``below_minimum`` is cancel, smaller or extend-once; ``savings_rule`` equal (equal unit price).
+    ``below_minimum`` is cancel, smaller or extend-once; ``savings_rule`` is equal (the same unit price for all).
     """
 
     pool_id: Key
@@ -36,7 +36,7 @@ class PoolOpened(Event, frozen=True, kw_only=True):
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """What one member wants of one line: firm, and the extra it would take."""
+    """What one member wants of one line: the firm quantity, and the further quantity that it would take."""
 
     line_id: Key
     firm: Exact
@@ -45,7 +45,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 @event(key="pool_id")
 class PoolMemberEnrolled(Event, frozen=True, kw_only=True):
-    """A member's demand; enrolled again it replaces the former and keeps its place in the order."""
+    """A member's demand. If the member enrols again, the new demand replaces the former one and the member keeps its
+    place in the order."""
 
     pool_id: Key
     member_id: Key
@@ -58,7 +59,8 @@ class PoolMemberEnrolled(Event, frozen=True, kw_only=True):
 
 @event(key="pool_id")
 class PoolMemberWithdrew(Event, frozen=True, kw_only=True):
-    """``default`` is true after the freeze: it is logged and the others' terms were checked again."""
+    """``default`` is true after the freeze: it is recorded as a default, and the terms of the others were checked
+    again."""
 
     pool_id: Key
     member_id: Key
@@ -86,7 +88,8 @@ class PoolFrozen(Event, frozen=True, kw_only=True):
 class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     """Asks auctions to open a mini-auction for the frozen demand; answered by AuctionOpened or AuctionOpeningRefused.
 
-    ``lines`` carry total quantities and initial unit prices. ``attempt`` counts from 1: each asks for a session of its own.
+    ``lines`` carry total quantities and initial unit prices. ``attempt`` counts from 1: each attempt asks for a new
+    session.
     """
 
     pool_id: Key
@@ -107,14 +110,14 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
 
 @event(key="pool_id")
 class PoolSourcingFailed(Event, frozen=True, kw_only=True):
-    """Auctions refused to open, or nobody bid: the demand is frozen again, and the lead may ask once more or cancel."""
+    """Auctions refused to open, or nobody bid. The pool is frozen again, and its lead may ask once more or cancel."""
 
     pool_id: Key
     refusal: Refusal
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """One member's part: its lines with allocated quantity, unit price and amount; what it saved, in money.
+    """One member's part: its lines with allocated quantity, unit price and amount, and the amount that it saved.
 
     ``standalone`` is what the same quantity would have cost alone (the observatory's reference, else the initial price).
     """
@@ -130,7 +133,8 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
 
 @event(key="pool_id")
 class PoolAllocated(Event, frozen=True, kw_only=True):
-    """The result, shared out. contracts makes one contract for each allocation. Amounts and savings sum exactly."""
+    """The result was divided among the members. The service contracts makes one contract for each allocation. Amounts
+    and savings sum exactly."""
 
     pool_id: Key
     auction_id: Key
@@ -149,7 +153,7 @@ class PoolAllocated(Event, frozen=True, kw_only=True):
 
 @event(key="pool_id")
 class PoolClosed(Event, frozen=True, kw_only=True):
-    """Every contract ended in a signature or without one."""
+    """Every contract of the pool was signed, or ended without a signature."""
 
     pool_id: Key
     contracts: int

@@ -1,5 +1,5 @@
-"""What purchases tells contracts of direct purchases. Producer: purchases. What everybody hears of them, requested and answered, stays
-among the events of contracts, where it always was."""
+"""The events that contracts needs about direct purchases. Producer: purchases. The events that all services may read
+(requested, answered) stay in the topic of contracts."""
 
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from events.values import Line, Place
 
 @event(key="process_id")
 class PurchaseAccepted(Event, frozen=True, kw_only=True):
-    """The supplier sells as it was asked: a contract without an offer to sign first is due. It is the one of ``contract_id``, and follows
-    the policy of the request."""
+    """The supplier accepted the request, so a contract is due, without an offer that is signed first. Its id is
+    ``contract_id``, and the policy of the request applies to it."""
 
     process_id: Key
     contract_id: Key
@@ -30,7 +30,7 @@ class PurchaseAccepted(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class PurchaseWaits(Event, frozen=True, kw_only=True):
-    """A request stands, for lists of what waits: the supplier answers by ``due_at``."""
+    """A request waits until the supplier answers it, by ``due_at``. Used in lists of what waits."""
 
     process_id: Key
     buyer_id: Key
@@ -47,6 +47,6 @@ class PurchaseWaits(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class PurchaseWaitsNoMore(Event, frozen=True, kw_only=True):
-    """It was answered, or its time is over."""
+    """The request was answered, or its time is over."""
 
     process_id: Key

@@ -1,4 +1,4 @@
-"""Quick quotes (purchase by need). Producer: quotes. Until the deadline nothing is told of who quotes or what: no event at all."""
+"""Quick quotes (purchase by need). Producer: quotes. Before the deadline no event says who quotes or how much."""
 
 from datetime import datetime
 
@@ -34,7 +34,8 @@ class QuoteRequestOpened(Event, frozen=True, kw_only=True):
 
 @event(key="request_id")
 class QuotingEnded(Event, frozen=True, kw_only=True):
-    """The deadline passed with so many standing quotes. The buyer sees them now, each as a participant number."""
+    """The deadline passed, and this is the number of valid quotes. The buyer sees them now, each as a participant
+    number."""
 
     request_id: Key
     buyer_id: Key
@@ -46,11 +47,11 @@ class QuotingEnded(Event, frozen=True, kw_only=True):
 
 @event(key="request_id")
 class QuoteDisclosed(Event, frozen=True, kw_only=True):
-    """After the close: who quoted what, one for each standing quote. For services that need it (contracts, prices, recommender);
-    public documents name only the winner.
+    """After the close: who quoted how much. There is one event for each valid quote. It is meant for services that need
+    the names (contracts, observatory, recommender); public documents name only the winner.
 
-    ``amount`` is the sum of the ``lines``, VAT included. ``rank`` is the order in which the contract may be offered: the chosen
-    quote is 1, the others follow from the cheapest on, the earlier one first where two cost the same.
+    ``amount`` is the sum of the ``lines``, VAT included. ``rank`` is the order in which the contract may be offered:
+    the chosen quote is 1, the others follow, the cheapest first; of two at the same price the earlier one comes first.
     """
 
     request_id: Key
@@ -71,12 +72,12 @@ class QuoteDisclosed(Event, frozen=True, kw_only=True):
 
 @event(key="request_id")
 class QuoteRequestClosed(Event, frozen=True, kw_only=True):
-    """``outcome`` is awarded, rejected (by the buyer, with its ``reason``), lapsed (it chose nobody in time), unsuccessful
-    (nobody quoted) or withdrawn (by the buyer before the deadline, with its ``reason``; what was quoted stays sealed for ever).
-    ``winner`` is the participant number; ``lines`` and ``amount`` are the winner's.
+    """``outcome`` is awarded, rejected (by the buyer, with its ``reason``), lapsed (the buyer chose nobody in time),
+    unsuccessful (nobody quoted) or withdrawn (by the buyer before the deadline, with its ``reason``; the quotes stay
+    sealed for ever). ``winner`` is the participant number; ``lines`` and ``amount`` are the winner's.
 
-    ``cheapest`` is the lowest amount quoted; where another was chosen, ``justification`` says why. Published after the request's
-    QuoteDisclosed events, so that whoever reads it has the ranking already.
+    ``cheapest`` is the lowest amount quoted; if another quote was chosen, ``justification`` says why. Published after
+    the request's QuoteDisclosed events, so a reader of this event already has the ranking.
     """
 
     request_id: Key

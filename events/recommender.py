@@ -9,8 +9,8 @@ from events.codec import Event, event
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """One opportunity with its reasons in words. ``kind`` is auction, quote (a quick quote), pool or purchase; ``path`` is
-    the page's."""
+    """One opportunity with its reasons in words. ``kind`` is auction, quote (a quick quote), pool or purchase; ``path``
+    is that of its page."""
 
     kind: Key
     opportunity_id: Key
@@ -44,7 +44,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 @event(key="model_id")
 class ModelTrained(Event, frozen=True, kw_only=True):
-    """``promoted`` is false when it measured worse than the one in use, which then stays."""
+    """``promoted`` is false if the new model measured worse than the one in use, which then stays in use."""
 
     model_id: Key
     trained_at: datetime

@@ -1,4 +1,4 @@
-"""The one table of topics: who writes, who reads, how long it is kept, by what it is ordered.
+"""The table of all topics: who writes each, who reads it, how long it is kept, and by what it is ordered.
 
 Topics of facts are kept for ever (retention -1): every view, replica and model can be rebuilt by replay. Dead letters and lists of
 recommendations are not facts.
@@ -30,13 +30,15 @@ FORMER = {"purchases": "contracts", "fulfilment": "contracts", "conduct": "contr
 DAY_MS = 86_400_000
 DEAD_LETTERS_DAYS = 30
 LISTS_DAYS = 90
-"""Of recommendations: a list is made anew whenever an opening comes or goes, for every supplier, and the newest alone counts."""
+"""How long recommendations are kept: the lists of suppliers are made again whenever an opening comes or goes, and only
+the newest counts."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """``key`` says in words what orders the messages; ``retention_ms`` -1 is for ever.
 
-    A ``bulk`` topic fills by the ten thousand at once. Its readers have consumers of their own, which let all others go first.
+    A ``bulk`` topic receives tens of thousands of records at once. It is read by separate consumers, which let all
+    others go first.
     """
 
     name: str
@@ -112,7 +114,8 @@ TOPICS = (
             "portal",
         ),
     ),
-    # Contracts did not read these before there were purchases and fulfilment: a former release is given none of them.
+    # Contracts did not read these topics before purchases and fulfilment existed: a former release gets none of their
+    # events.
     Topic(name="lonja.purchases", key="purchase", producers=("purchases",), consumers=("contracts",)),
     Topic(name="lonja.fulfilment", key="process", producers=("fulfilment",), consumers=("contracts",)),
     Topic(
@@ -128,7 +131,7 @@ TOPICS = (
         consumers=("notifications",),
         retention_ms=LISTS_DAYS * DAY_MS,
     ),
-    # Nobody of ours listens yet: it is the record of what was mailed to whom.
+    # No service reads it yet: it records which letters were sent to whom.
     Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=()),
     Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender",)),
     Topic(
@@ -149,7 +152,7 @@ TOPICS = (
 )
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes that every topic takes in one message."""
+"""The most bytes of one message, in every topic."""
 DEAD_LETTERS = "lonja.dead-letters"
 
 
@@ -159,7 +162,7 @@ def topic(name: str) -> Topic:
 
 
 def by_bulk(names: Iterable[str]) -> list[tuple[bool, list[str]]]:
-    """The topics apart by whether they are bulk; a part without topics is left out."""
+    """The topics in two groups, live and bulk. An empty group is left out."""
     found = [(bulk, [name for name in names if topic(name).bulk is bulk]) for bulk in (False, True)]
     return [(bulk, part) for bulk, part in found if part]
 

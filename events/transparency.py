@@ -9,8 +9,8 @@ from events.values import Category, Line, Place, Source
 
 @event(key="process_id")
 class TenderImported(Event, frozen=True, kw_only=True):
-    """A tender of another market, read from its publication. Its organisations, bids, awards and contracts follow as the
-    same events that native ones bring."""
+    """A tender of another market, read from its publication. Its organisations, bids, awards and contracts follow in
+    the same events as those of this market."""
 
     process_id: Key
     ocid: Key

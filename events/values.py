@@ -11,7 +11,8 @@ from events.bounds import Exact, Key, Label, Latitude, Longitude, Many, Prose
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where something is delivered, stocked or seated. Degrees WGS 84; what is unknown is None."""
+    """A place of delivery, a store, or the seat of an organisation. Coordinates are degrees in WGS 84. Unknown fields
+    are None."""
 
     country: Key | None = None
     """ISO 3166-1 alpha-2."""
@@ -23,7 +24,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A code of a classification, an OCDS ``classification``: CPV at home, whatever the source has in imports."""
+    """A code of a classification, an OCDS ``classification``: CPV in this market; in imports whatever the source
+    uses."""
 
     code: Key
     scheme: Key = "CPV"
@@ -39,8 +41,8 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a process or contract, an OCDS ``item``.
 
-    ``unit`` is a UNECE Rec 20 code, or "" where the source's ``unit_text`` was not understood. ``unit_price`` is per ``unit``
-    (per pack of ``pack_size`` units where that is not 1), in the currency of the event that carries the line.
+    ``unit`` is a UNECE Rec 20 code, or "" if the source's ``unit_text`` was not understood. ``unit_price`` is per
+    ``unit`` (per pack of ``pack_size`` units if that is not 1), in the currency of the event that carries the line.
     """
 
     line_id: Key
@@ -58,15 +60,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     vat_included: bool | None = None
     attributes: Many[Attribute] = ()
     place: Place | None = None
-    """Delivery place where it differs from that of the whole."""
+    """The delivery place, if it differs from that of the whole process."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where an imported fact was read. Native facts have none."""
+    """Where an imported fact was read. Facts of this market have no source."""
 
     publisher: Label
     document: Prose
-    """File, and the place in it."""
+    """The file, and the place in it."""
     licence: Prose = ""
     published_at: datetime | None = None
 
@@ -79,7 +81,7 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BrokenRule(Protocol):
-    """What every domain error offers (:class:`catalogue.rules.RuleBroken`)."""
+    """The attributes that every domain error has (:class:`catalogue.rules.RuleBroken`)."""
 
     @property
     def code(self) -> str: ...
@@ -92,7 +94,7 @@ class BrokenRule(Protocol):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why somebody was refused: a stable code, a sentence, the numbers compared."""
+    """Why an act was refused: a stable code, a sentence, and the numbers that were compared."""
 
     rule: Key
     message: Prose
@@ -101,6 +103,6 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def of(cls, broken: "BrokenRule") -> "Refusal":
-        """The refusal that a broken rule leads to."""
+        """The refusal for a broken rule."""
         numbers = tuple(Number(name=name, value=str(value)) for name, value in broken.numbers.items())
         return cls(rule=broken.code, message=broken.message, field=broken.field or "", numbers=numbers)

@@ -66,7 +66,7 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
 
 @cache
 def _of_struct(cls: type[Struct], looks: Looks) -> Check | None:
-    """Made once for each class, whichever types contain it."""
+    """The walk of a struct. It is made once for each class, whichever types contain it."""
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
     walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]
     walk = _of_fields([(name, walk) for name, walk in walks if walk is not None])

@@ -1,4 +1,5 @@
-"""A value that stands in bodies, and in answers with more members: what the market tells can be sent back to it."""
+"""A value that requests contain, and that answers contain with more members: clients may send back what the market
+answered."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,11 +8,11 @@ from msgspec import Struct, inspect
 
 
 class Answered:
-    """How answers tell what a body's value says: as a ``kind``, whose further members are passed over. A struct of bodies declares it::
+    """How answers write a value of a request body: as a ``kind``, whose further members are ignored. A struct of bodies declares it::
 
         AS_ANSWERED: ClassVar = Answered(Line, category="code")
 
-    ``parts`` are members that an answer tells with more around them; meant is the part of that name.
+    ``parts``: members that an answer writes as an object; the body means the part of that object with the given name.
     """
 
     def __init__(self, kind: type[Struct], **parts: str) -> None:
@@ -19,7 +20,7 @@ class Answered:
         self.parts = parts
 
     def taker(self, fields: Iterable[inspect.Field]) -> "Taker":
-        """For a struct of bodies with these fields."""
+        """A function that reduces JSON of an answer to a struct of bodies with these fields."""
         fields = list(fields)
         further = frozenset(self.kind.__struct_encode_fields__) - {field.encode_name for field in fields}
         absent = frozenset(field.encode_name for field in fields if not field.required and not _may_be_none(field.type))
@@ -31,7 +32,7 @@ class Taker:
         self._further, self._absent, self._parts = further, absent, parts
 
     def take_back(self, written: dict[str, Any]) -> None:
-        """Leaves of JSON's members what a body has. A null stands in answers for what a body leaves out."""
+        """Keep only the members that a body has. A null in an answer means that the body leaves the member out."""
         for name in self._further & written.keys():
             del written[name]
         for name in self._parts.keys() & written.keys():

@@ -1,4 +1,5 @@
-"""Whether a server answers, for commands: one that is frozen takes connections, and a client would wait for it without a word."""
+"""Checks for commands whether a server answers. A frozen server accepts connections, and a client would wait for it
+without a message."""
 
 import asyncio
 
@@ -8,7 +9,7 @@ from infra.broker import access, where
 from infra.running import Frozen, NotRunning
 
 PATIENCE = 5.0
-"""Seconds."""
+"""Seconds to wait for an answer."""
 
 
 async def check_kafka(bootstrap: str) -> None:
@@ -30,7 +31,7 @@ async def check_kafka(bootstrap: str) -> None:
 
 
 async def check_database(url: str) -> str:
-    """The server's version. Raises NotRunning, Frozen, and PostgresError where it refuses the login."""
+    """Return the server's version. Raises NotRunning, Frozen, and PostgresError if it refuses the login."""
     place = f"PostgreSQL at {url.rpartition('@')[2]}"
     try:
         connection = await asyncpg.connect(url, timeout=PATIENCE, command_timeout=PATIENCE)

@@ -52,9 +52,10 @@ def is_away(error: BaseException) -> bool:
     if (found := _by_sqlalchemy(error)) is not None:
         return found
     if isinstance(error, OSError):
-        return error.filename is None or error.errno in RESOURCES  # else it is about a file
+        return error.filename is None or error.errno in RESOURCES  # without it the error is about a file
     if isinstance(error, asyncpg.InterfaceError) and (isinstance(error, ValueError) or " argument" in str(error)):
-        return False  # the driver cannot encode a value of the work, or refuses the arguments of its statement: too many, or too few
+        # the driver cannot encode a value of the work, or refuses the arguments of its statement: too many, or too few
+        return False
     if (found := _by_kafka(error)) is not None:
         return found
     return isinstance(error, (*DATABASE, NotRunning, Outdated, TablesBehind, WrongClock, MemoryError))
@@ -69,7 +70,7 @@ def is_locked(error: BaseException) -> bool:
 def remedy(error: BaseException, what: str) -> str:
     """What a person does about a locked row or an unavailable server; ``what`` names the waiting work."""
     do = FREE_THE_LOCK if is_locked(error) else BRING_IT_BACK
-    return f"{do}; {what} then goes on by itself"
+    return f"{do}; {what} then continues by itself"
 
 
 def is_of_kafka(error: BaseException) -> bool:

@@ -1,14 +1,18 @@
-"""A copy of a running market, and a market made from it.
+"""Copies a running market, and makes a market from such a copy.
 
 The copy has the database (a base backup of PostgreSQL), the topics of Kafka with the offsets of all consumer groups, the secrets and
 the local mailbox. Kafka and the database are not copied at one instant; their order makes the copy consistent:
 
-1. An instant of the database's clock is noted, 2. then the offsets of the groups, 3. then the ends of the topics, up to which they are
-copied, 4. last comes the database. So whatever a group has behind it is in effect in the database, and of what the database calls
-published the topics lack at most what was published after the noted instant. The restored market publishes that once more. Events that
-come twice are in effect once, as always: consumers claim each event in their inbox.
+1. An instant of the database's clock is noted.
+2. The offsets of the groups are noted.
+3. The ends of the topics are noted, and the topics are copied up to these.
+4. The database is copied.
 
-Whatever happened after the copy is unknown to the restored market.
+So every event before a group's offset is in effect in the database, and of the events that the database marks as
+published, the topics lack only those that were published after the noted instant. The restored market publishes these
+again. An event that comes twice takes effect once, as always: consumers claim each event in their inbox.
+
+The restored market does not know what happened after the copy.
 """
 
 import asyncio
@@ -43,14 +47,15 @@ from infra.topics import create_topics
 
 Say = Callable[[str], None]
 CLOCK_MARGIN = timedelta(minutes=1)
-"""What is published once more begins so much before the noted instant: the database's clock may have been set back meanwhile."""
+"""Events are published again from this long before the noted instant, because the database's clock may have been set
+back meanwhile."""
 BATCH = 2000
 WITHOUT_A_MARKET = {"cache", "ports.json", "secrets"}
-"""What other commands, such as ``lonja doctor``, leave in a home in which no market ever ran."""
+"""Files that other commands, such as ``lonja doctor``, leave in a home in which no market ever ran."""
 
 
 class NotEmpty(Exception):
-    """A backup or a restored market would be mixed with something else."""
+    """The directory is not empty: a backup or a restored market would be mixed with its content."""
 
     code = "not-empty"
 
@@ -78,13 +83,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     release: str
     begun: datetime
-    """By the database's clock, before anything was copied."""
+    """The time of the database's clock before anything was copied."""
     topics: dict[str, int]
     groups: dict[str, dict[str, dict[int, int]]]
 
 
 class StoredMessage(msgspec.Struct, frozen=True, array_like=True):
-    """A message; ``timestamp`` in milliseconds."""
+    """A stored message; ``timestamp`` is in milliseconds."""
 
     partition: int
     offset: int
@@ -110,7 +115,7 @@ def save(config: Config, directory: Path, say: Say) -> None:
             shutil.copytree(config.home / name, directory / name)
     _write(
         directory / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest))
-    )  # last: it says that all is there
+    )  # last, because it says that the backup is complete
 
 
 def restore(config: Config, directory: Path, say: Say) -> None:
@@ -250,8 +255,8 @@ def _saved(directory: Path, topic: str) -> Iterator[StoredMessage]:
 
 
 class Renumbered:
-    """The messages of a backup as they come into topics that are empty, where offsets begin at 0 again: dead letters, and notes of what
-    became of them, name the new ones. Ask for the topic of the dead letters last."""
+    """The messages of a backup, rewritten for empty topics, in which offsets begin at 0 again: dead letters, and the
+    notes about them, name the new offsets. The topic of the dead letters must be asked for last."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -261,7 +266,8 @@ class Renumbered:
         self._now: dict[Place, int] = {}
 
     def messages(self, topic: str) -> Iterator[StoredMessage]:
-        """In the order of each partition, with their former offsets. A note about a letter that is gone is left out."""
+        """The messages in the order of each partition, with their former offsets. A note about a letter that is not in
+        the backup is left out."""
         after: Counter[int] = Counter()
         for kept in _saved(self._directory, topic):
             if topic == DEAD_LETTERS:
@@ -277,7 +283,8 @@ class Renumbered:
 
 
 async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, say: Say) -> None:
-    """The messages in the order of each partition, and each group where it was: offsets begin at 0 again."""
+    """Write the messages in the order of each partition and set the offsets of each group to match: offsets begin at 0
+    again."""
     await create_topics(bootstrap)
     async with _administering(bootstrap) as admin:
         there = {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics()}
@@ -314,9 +321,10 @@ async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, s
 
 
 async def _publish_again(url: str, since: datetime) -> None:
-    """Let the relays send once more what was published while the topics were copied, and let consumers know it if they had it.
+    """Let the relays send again what was published while the topics were copied, and keep the claims of consumers that
+    had it.
 
-    The processes of the first market are not this one's.
+    The rows about the processes of the original market are deleted.
     """
     connection = await asyncpg.connect(url)
     try:
@@ -346,7 +354,8 @@ def _copy_database(home: Path, directory: Path) -> None:
 
 
 def _check_database(directory: Path) -> None:
-    """Against the list of files that PostgreSQL wrote. Its own pg_verifybackup crashes in the wheel that we use."""
+    """Compare the files with the list that PostgreSQL wrote. Its own pg_verifybackup crashes in the wheel that we
+    use."""
     data = directory / "postgres"
     try:
         files = json.loads((data / "backup_manifest").read_text())["Files"]
@@ -358,7 +367,7 @@ def _check_database(directory: Path) -> None:
 
 
 def _run(program: Path, *arguments: str, password: str) -> None:
-    """The password goes by the environment: everybody on the machine can read a command line."""
+    """Run it, with the password in the environment, because every user of the machine can read a command line."""
     environment = {**os.environ, "PGPASSWORD": password}
     done = subprocess.run((str(program), *arguments), capture_output=True, text=True, env=environment)
     if done.returncode != 0:

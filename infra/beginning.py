@@ -1,10 +1,12 @@
-"""Where a consumer begins whose group has lost its offsets: not at the first message, but after those whose claims were forgotten.
+"""Sets where a consumer begins if its group has lost its offsets: after the messages whose claims were deleted, not at
+the first message.
 
-Claims in the inbox make repeats harmless, and they are kept for a time only (:mod:`infra.pruning`). What is older than the oldest of them
-must not come again. Where nothing was forgotten the consumer begins at the first message, as a new one does.
+Claims in the inbox make repeats harmless, but they are kept only for a time (:mod:`infra.pruning`). Messages older than
+the oldest claim must not be handled again. If no claims were deleted, the consumer begins at the first message, as a
+new one does.
 
-A service that took over work of another one has forgotten, so to say, what that one handled. It begins where that one stands, if that is
-earlier.
+A service that took over the work of another one did not handle the events that the other one handled. It begins where the
+other one stands, if that is earlier.
 """
 
 import asyncio
@@ -31,8 +33,8 @@ async def after_the_forgotten(
     topics: Container[str] | None = None,
     former: str = "",
 ) -> None:
-    """Before the group is joined, which reads these topics (all where none are named). ``former`` is the group of the service that did
-    this work in the former release. Waits for whatever is away."""
+    """Call it before the group, which reads these topics (all if none is named), is joined. ``former`` is the group of the
+    service that did this work in the former release. Waits for servers that are away."""
     while True:
         try:
             async with Deadline(COMMAND_SECONDS):
@@ -46,7 +48,8 @@ async def after_the_forgotten(
 
 
 async def where_the_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
-    """Before the group is joined for the first time, which does what the group ``former`` did in a former release. Raises KafkaError."""
+    """Start the group at the offsets of the group ``former``, which did the same work in a former release. Call it
+    before the group is joined for the first time. Raises KafkaError."""
     partitions = await _partitions(bootstrap, topics)
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)
@@ -57,7 +60,7 @@ async def where_the_former_stood(bootstrap: str, group: str, former: str, topics
 
 
 async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:
-    """By topic the instant before which claims may be gone."""
+    """The instant before which claims may have been deleted, by topic."""
     found: dict[str, datetime] = {}
     for service in services:
         for row in await database.pool.fetch(f"select topic, before from {service}.forgotten"):
@@ -91,13 +94,13 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
 
 
 async def _committed(bootstrap: str, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Where the group stands, if it has read something of the partition."""
+    """The committed offset of each partition of which the group has read something."""
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         return {each: offset for each in partitions if (offset := await kafka.committed(each)) is not None}
 
 
 async def _partitions(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
-    """Those that the broker has."""
+    """The partitions of these topics that the broker has."""
     admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()

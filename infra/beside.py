@@ -1,4 +1,4 @@
-"""Work that takes processor time, in processes of its own beside the market, which goes first."""
+"""Runs work that takes processor time in separate processes of lower priority than the market."""
 
 import os
 import threading
@@ -10,17 +10,18 @@ from signal import SIG_IGN, SIGINT, signal
 from infra.garbage import leave_what_stays
 
 YIELDING = 5
-"""By how much they are nicer than the market."""
+"""The niceness that is added to these processes."""
 LOOK_EVERY = 0.5
 
 
 def processes(number: int) -> ProcessPoolExecutor:
-    """So many at most, each begun when there is work for it."""
+    """A pool of at most this many processes, each started when there is work for it."""
     return ProcessPoolExecutor(number, get_context("spawn"), _begin)
 
 
 def _begin() -> None:
-    """Of such a process: it gives way to the market, leaves Ctrl-C to its parent, and ends with it, however that ends."""
+    """Initialise such a process: lower its priority, leave Ctrl-C to its parent, and make it end when the parent ends
+    for any reason."""
     os.nice(YIELDING)
     leave_what_stays()
     signal(SIGINT, SIG_IGN)
@@ -28,7 +29,8 @@ def _begin() -> None:
 
 
 def end_without(parent: int) -> None:
-    """This process, begun by ``parent`` as a command of its own, ends within a second of it, however that ends."""
+    """End this process, which ``parent`` started as a separate command, within a second after the parent ended for any
+    reason."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,8 +1,9 @@
-"""How to reach Kafka: one text says where it is and who asks, one function makes of it what clients take.
+"""How to reach Kafka: one text has the address and the login, and one function makes the arguments of clients from it.
 
-``host:port,host:port`` for a broker that lets everybody in, else the security protocol before it:
-``sasl+plaintext://user:password@host:port``, ``sasl+ssl://user:password@host:port,host:port?mechanism=SCRAM-SHA-512&ca=FILE``,
-``ssl://host:port``. The mechanism is PLAIN unless said, ``ca`` a file of certificates for a broker whose are not known to the system.
+``host:port,host:port`` is for a broker without login; else the security protocol comes first:
+``sasl+plaintext://user:password@host:port``,
+``sasl+ssl://user:password@host:port,host:port?mechanism=SCRAM-SHA-512&ca=FILE``, ``ssl://host:port``. The mechanism is
+PLAIN by default; ``ca`` is a file of certificates, for a broker whose certificate the system does not know.
 """
 
 from ssl import create_default_context
@@ -14,7 +15,7 @@ PROTOCOLS = ("sasl+plaintext", "sasl+ssl", "ssl")
 
 
 class Broker(NamedTuple):
-    """``protocol`` "" is without TLS and without login; ``user`` "" without login."""
+    """A broker's address and login. ``protocol`` "" means no TLS and no login; ``user`` "" means no login."""
 
     hosts: str
     protocol: str = ""
@@ -25,7 +26,7 @@ class Broker(NamedTuple):
 
 
 def parsed(bootstrap: str) -> Broker:
-    """Raises ValueError with the rule that is broken."""
+    """Parse the text. Raises ValueError with the rule that is broken."""
     if "://" not in bootstrap:
         return Broker(_checked(bootstrap))
     parts = urlsplit(bootstrap)
@@ -43,7 +44,7 @@ def parsed(bootstrap: str) -> Broker:
 
 
 def access(bootstrap: str) -> dict[str, Any]:
-    """What every client of aiokafka is made with."""
+    """The arguments with which every client of aiokafka is made."""
     broker = parsed(bootstrap)
     settings: dict[str, Any] = {"bootstrap_servers": broker.hosts}
     if broker.protocol:
@@ -60,7 +61,7 @@ def access(bootstrap: str) -> dict[str, Any]:
 
 
 def where(bootstrap: str) -> str:
-    """The hosts alone, for people and logs."""
+    """Only the hosts, for people and logs."""
     return parsed(bootstrap).hosts
 
 

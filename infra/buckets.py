@@ -1,7 +1,8 @@
-"""In which partition a key lands, and the buckets that packs of an import are made of.
+"""The partition of a key, and the buckets by which imports are packed.
 
-A bucket is a partition: its key is a text that lands where the keys of all that is in it land by themselves. So what is told in packs
-stands in the partition in which former releases told of the same things one by one, and after that.
+A bucket corresponds to a partition: its key is a text that gives the same partition as the keys of everything in the
+bucket. So a pack comes into the partition into which former releases wrote single events about the same things, and
+after these.
 """
 
 import struct
@@ -14,8 +15,8 @@ _FACTOR, _WORD = 0x5BD1E995, 0xFFFFFFFF
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """As Kafka's default partitioner has it, ours and those in other languages: by the hash murmur2. aiokafka's takes twice as long, and
-    an import asks for each process and organisation."""
+    """The partition of a key by Kafka's default partitioner (the hash murmur2), as clients in all languages compute it.
+    The function of aiokafka takes twice as long, and an import calls it for each process and organisation."""
     data = key.encode()
     whole = len(data) & ~3
     found = 0x9747B28C ^ len(data)
@@ -29,7 +30,7 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def bucket_of(key: str, topic_name: str) -> str:
-    """The key of the pack in which something with this key is told in that topic."""
+    """The key of the pack that holds things with this key, in that topic."""
     partitions = topic(topic_name).partitions
     return _key_in(partition_of(key, partitions), partitions)
 

@@ -1,4 +1,5 @@
-"""What led to what: the correlation of a request, carried through tasks, written into every event it causes."""
+"""The cause of events: the correlation id of a request is passed on through tasks and written into every event that it
+causes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from infra.ids import new_id
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """``correlationid`` names the whole chain, ``causationid`` the request or event that led straight to the next event,
-    ``traceparent`` the span in which that happens, where traces are recorded."""
+    """``correlationid`` identifies the whole chain; ``causationid`` the request or event that directly causes the next
+    event; ``traceparent`` the span in which this happens, if traces are recorded."""
 
     correlationid: str
     causationid: str
@@ -22,12 +23,12 @@ _current: ContextVar[Cause | None] = ContextVar("cause", default=None)
 
 
 def current_cause() -> Cause:
-    """The cause in force here; a new chain where there is none (a timer)."""
+    """The current cause; a new chain if there is none (in a timer)."""
     return _current.get() or Cause(fresh := new_id(), fresh)
 
 
 def cause_in_force() -> Cause | None:
-    """None where no request or event led here."""
+    """The current cause, or None if this does not follow from a request or event."""
     return _current.get()
 
 

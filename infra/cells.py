@@ -1,4 +1,4 @@
-"""Cells of a CSV file. A spreadsheet that opens the file would run a text that begins like a formula."""
+"""Cells of a CSV file. A spreadsheet that opens the file would execute a text that begins like a formula."""
 
 import re
 

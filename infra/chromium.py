@@ -1,7 +1,8 @@
 """Finds a Chromium for the browser tests, or installs one; `python -m infra.chromium` prints where it is.
 
-Order: LONJA_CHROMIUM, an installed browser, Playwright's own, `apt-get install chromium` (root on Debian and its
-kin), `playwright install chromium`. When none of them helps it fails and says so: the browser tests never skip.
+Order: LONJA_CHROMIUM, an installed browser, Playwright's own, `apt-get install chromium` (root on Debian and similar
+systems), `playwright install chromium`. If none of them works, it fails with a message: the browser tests are never
+skipped.
 """
 
 import os
@@ -20,7 +21,7 @@ class NoChromium(Exception):
 
 
 def find() -> Path | None:
-    """A Chromium that is there already. Raises NoChromium when LONJA_CHROMIUM names none."""
+    """A Chromium that is already installed. Raises NoChromium if LONJA_CHROMIUM is set and names none."""
     named = os.environ.get("LONJA_CHROMIUM")
     if named:
         if not os.access(named, os.X_OK):
@@ -33,7 +34,7 @@ def find() -> Path | None:
 
 
 def ensure() -> Path:
-    """A Chromium, installed if need be. Raises NoChromium."""
+    """A Chromium, installed if necessary. Raises NoChromium."""
     tried: list[str] = []
     if found := find():
         return found

@@ -1,10 +1,10 @@
-"""Time as an argument: the one place that reads the machine's clock."""
+"""Time is an argument. Only this module reads the machine's clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
-"""Returns an aware UTC instant; that of a process whose clock is wrong raises WrongClock (:mod:`infra.machine_clock`)."""
+"""Returns an aware UTC instant. In a process whose clock is wrong it raises WrongClock (:mod:`infra.machine_clock`)."""
 
 
 def system_clock() -> datetime:
@@ -12,7 +12,7 @@ def system_clock() -> datetime:
 
 
 class WrongClock(Exception):
-    """This machine's clock is not to be trusted."""
+    """This machine's clock is wrong."""
 
     code = "wrong-clock"
     remedy = (
@@ -21,7 +21,7 @@ class WrongClock(Exception):
     )
 
     def __init__(self, what: str, remedy: str = "") -> None:
-        """``remedy``, unless to set the clock is one."""
+        """``remedy`` is given if setting the clock does not help."""
         self.remedy = remedy or self.remedy
         super().__init__(f"{what}, so this process decides nothing. {self.remedy}")
         self.what = what
@@ -42,7 +42,7 @@ class ManualClock:
 
 
 class ShiftedClock:
-    """The machine's clock, moved ahead: tests and demonstrations let hours pass while everything keeps running."""
+    """The machine's clock moved ahead, so that tests and demonstrations can let hours pass while everything runs."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()

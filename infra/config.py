@@ -1,7 +1,7 @@
 """Every setting of a running Lonja, read once from the environment and passed on as a value.
 
-A setting that is absent has a default that works on a fresh machine; a setting that is wrong refuses to start and
-says which variable broke which rule.
+A setting that is absent has a default that works on a fresh machine; with a wrong setting the process does not start,
+and the message says which variable broke which rule.
 """
 
 import json
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from infra.broker import parsed
 
 MOST_BEHIND_DAYS = 15
-"""A dead letter may be older than its event by as much as its consumer was behind."""
+"""Days that dead letters are kept. A dead letter is newer than its event by as much as its consumer was behind."""
 FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
 PREFIX = "LONJA_"
 SETTINGS = frozenset(
@@ -53,7 +53,7 @@ SETTINGS = frozenset(
     )
 )
 NOT_OF_THE_MARKET = frozenset(("LONJA_HEARTBEAT", "LONJA_DATA", "LONJA_TEST_HOME", "LONJA_SCREENS", "LONJA_CHROMIUM"))
-"""Between a process and its supervisor, and of the tests."""
+"""Variables that processes and their supervisor exchange, and variables of the tests."""
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -70,7 +70,7 @@ class BadSetting(Exception):
 
 
 def mistakes(environ: Mapping[str, str]) -> list[str]:
-    """A sentence about each variable that is set and that nothing reads, with the setting that it was perhaps meant to be."""
+    """A sentence about each variable that is set and not read, with the setting that was probably meant."""
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in SETTINGS | NOT_OF_THE_MARKET)
     found = []
     for name in unknown:
@@ -82,8 +82,8 @@ def mistakes(environ: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Keep:
-    """How long rows that are no longer needed are kept: see docs/operating.md. Only the newest ``published_rows`` published events of
-    a service stay even for their days."""
+    """How long rows that are no longer needed are kept: see docs/operating.md. Of the published events of a service
+    only the newest ``published_rows`` are kept for that time."""
 
     published_days: int = 7
     published_rows: int = 100_000
@@ -105,7 +105,7 @@ class Config:
     public_url: str
     policy: str
     policies: Path | None = None
-    """A folder with presets of this market's own, which come before those shipped."""
+    """A folder with presets of this market, which take precedence over the shipped ones."""
     host: str = "127.0.0.1"
     """Address that the web process listens on."""
     trusted_proxies: tuple[str, ...] = ()
@@ -119,15 +119,16 @@ class Config:
     """Seconds without a sign of life after which a process is killed and started again."""
     keep: Keep = Keep()
     operations_port: int | None = None
-    """Of the worker's health and figures; the streams' is the next one. None: ports of this home's choice."""
+    """The port of the worker's health and figures; that of the streams is the next one. None: free ports are chosen for
+    this home."""
     metrics_token: str | None = None
-    """What a caller of ``/metrics`` must show. None: callers on this machine alone."""
+    """The token that a caller of ``/metrics`` must send. None: only callers on this machine are allowed."""
     log_format: str | None = None
     """json or text. None: text at a terminal, else JSON."""
 
     @property
     def local_url(self) -> str:
-        """Of the market, for whoever is on this machine."""
+        """The market's address for programs on this machine."""
         return f"http://{in_url(self.local_host)}:{self.port}"
 
     @property
@@ -189,16 +190,17 @@ class Config:
 
     @classmethod
     def running(cls, environ: Mapping[str, str] = os.environ) -> "Config":
-        """The settings of the market that runs in this home, or did last; a variable that is given here comes first.
+        """The settings of the market that runs in this home, or ran last; a variable in ``environ`` takes precedence.
 
-        For commands that are about that market, so that another terminal need not repeat its settings. Raises BadSetting.
+        It is for commands about that market, so that another terminal need not repeat its settings. Raises BadSetting.
         """
         path = _settings(cls.load(environ).home)
         remembered = json.loads(path.read_text()) if path.exists() else {}
         return cls.load({**remembered, **{name: value for name, value in environ.items() if value}})
 
     def remember(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Write down what was set for this market, for :meth:`running`. It may hold a password: only the owner reads it."""
+        """Store the settings of this market for :meth:`running`. The file may hold a password, so only the owner can
+        read it."""
         given = {
             name: value
             for name, value in environ.items()

@@ -1,7 +1,7 @@
-"""PostgreSQL: one schema a service, one transaction for state, inbox mark and outbox.
+"""PostgreSQL: one schema for each service, and one transaction for state, inbox claim and outbox.
 
-A service's ``store.py`` makes its row base with :func:`schema_of` and gets the ground tables with it: outbox, inbox,
-requests, forgotten.
+A service's ``store.py`` makes the base of its row classes with :func:`schema_of`, which also adds the ground tables:
+outbox, inbox, requests, forgotten.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ from infra.running import Frozen, NotRunning, Outdated
 
 A = TypeVar("A")
 Reader = asyncpg.Connection | asyncpg.Pool
-"""For reading only: a transaction's connection, or the pool, which takes any connection for the one statement."""
+"""For reading only: the connection of a transaction, or the pool, which takes any connection for a single statement."""
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -73,8 +73,9 @@ LOCK_PATIENCE = "500ms"
 together with others before, and these waited as long as WAITS says."""
 
 KEPT_PER_SIZE = 2
-"""Connections of the engine for each one of the asyncpg pool: 30 a process in all at its size of 10, beside those that single parts keep
-to themselves. Web, worker and streams of one market have 90 of them, and fewer than 40 others, of PostgreSQL's 200."""
+"""Connections of the engine for each one of the asyncpg pool. With a pool of 10, a process has 30 in all, besides the
+separate connections of single parts. Web, worker and streams of one market have 90 of them, and fewer than 40 others,
+of PostgreSQL's 200."""
 
 COMMAND_SECONDS = 60.0
 """The time limit of one statement on a separate connection, so that a server that does not answer is noticed."""
@@ -129,10 +130,10 @@ def schema_of(service: str) -> registry:
 
 
 class Transaction:
-    """One unit of work of one service. Commits when its block ends well, else nothing of it happened.
+    """One unit of work of one service. It commits if its block ends without an error; else nothing is kept.
 
-    ``session`` for rows, :meth:`raw` for the asyncpg connection of the same transaction, :meth:`emit` for events.
-    ``now`` is the instant the work began; use it for every decision in it.
+    ``session`` is for rows, :meth:`raw` returns the asyncpg connection of the same transaction, :meth:`emit` is for
+    events. ``now`` is the instant at which the work began; use it for every decision in the transaction.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Transaction:
         self._pending: list[Outgoing] = []
 
     async def raw(self) -> asyncpg.Connection:
-        """The driver's connection, inside this transaction; the quick way for upserts and array statements."""
+        """The driver's connection, inside this transaction, for fast upserts and array statements."""
         connection = await self.session.connection()
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
@@ -167,7 +168,8 @@ class Transaction:
         return row[0]
 
     async def announce(self, channel: str, data: object) -> None:
-        """Tell live pages, straight after the commit (see :mod:`infra.live`). ``data`` is encoded as JSON, 7 kB at most."""
+        """Notify live pages directly after the commit (see :mod:`infra.live`). ``data`` is encoded as JSON, at most 7
+        kB."""
         connection = await self.raw()
         await connection.execute(
             "select pg_notify('lonja_live', $1)", msgspec.json.encode({"channel": channel, "data": data}).decode()
@@ -183,9 +185,9 @@ class Transaction:
                     once.answer = …
             return once.answer
 
-        ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or can be encoded
-        as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises KeyReused, and Outdated if
-        the request was answered by somebody who did not wait for this one.
+        ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or
+        can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises
+        KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
         """
         if not key:
             yield Once(os.urandom(32))
@@ -245,8 +247,8 @@ def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
 
 
 def among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether the column has one of these texts, however many: each value that ``in_`` takes is an argument, and a statement takes
-    32,767."""
+    """A condition: the column has one of these texts. It takes any number of values; with ``in_`` each would be an
+    argument, and a statement can have 32,767."""
     return cast(ColumnElement[bool], column == any_(bindparam(None, list(values), ARRAY(Text))))
 
 
@@ -273,7 +275,8 @@ def _begin(session: Session, _: object, connection: SyncConnection) -> None:
 
 
 def _refuse_closed(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """SQLAlchemy then takes another. To ask the server each time, as it can too, costs a trip, and waits for one that is frozen."""
+    """Refuse a closed connection, so that SQLAlchemy takes another. Its own check asks the server each time, which
+    costs a round trip and waits if the server is frozen."""
     driver = record.driver_connection
     if driver is not None and driver.is_closed():
         raise DisconnectionError("the server closed this connection")
@@ -291,7 +294,7 @@ class Database:
         secret: bytes = b"",
         roles: frozenset[str] = frozenset(),
     ) -> None:
-        """``roles``: the services that have one (see :mod:`infra.roles`)."""
+        """``roles``: the services that have a role (see :mod:`infra.roles`)."""
         self.engine = engine
         self.pool = pool
         self.url = url
@@ -308,7 +311,7 @@ class Database:
         settings = dict(waits)
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
-            pool_size=KEPT_PER_SIZE * size,  # all are kept: those above it would be made anew for each use
+            pool_size=KEPT_PER_SIZE * size,  # beyond it a connection would be opened for each use
             max_overflow=0,
             pool_use_lifo=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
@@ -334,7 +337,7 @@ class Database:
         return cls(engine, Connections(pool, NONE, held), url, clock, secret, roles)
 
     def of(self, service: str) -> "Database":
-        """The same connections for one service, which can do with them what its role can."""
+        """The same connections for one service, with the rights of its role."""
         if service not in self.roles:
             return self
         url = f"{self.url}{'&' if '?' in self.url else '?'}role={role_of(service)}"
@@ -346,8 +349,8 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[Transaction]:
-        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``: those of
-        each event."""
+        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``
+        apply to each event."""
         role = role_of(service) if service in self.roles else NONE
         async with (
             self._connected() as connection,

@@ -124,7 +124,7 @@ class Follower:
 
     PARTITION = TopicPartition(DEAD_LETTERS, 0)
     SECONDS = 1.0
-    """Seconds that one call reads at most. If the topic is long, the first calls each read a piece of it."""
+    """Seconds that one call reads at most. If the topic is long, each of the first calls reads a part of it."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka

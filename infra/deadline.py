@@ -1,7 +1,8 @@
-"""A deadline for work that waits for PostgreSQL: it ends the wait for a server that is frozen or cut off, too.
+"""A deadline for work that waits for PostgreSQL. It also ends the wait for a server that is frozen or cut off.
 
-To cancel a statement is not enough. The driver waits until the server confirms the cancellation, and so does everybody who then
-rolls back, or gives the connection back to its pool; a frozen server confirms nothing. To hang up ends every wait at once.
+It is not enough to cancel a statement. The driver waits until the server confirms the cancellation, and so does all
+code that then rolls back or returns the connection to its pool; a frozen server confirms nothing. Closing the
+connection ends every wait at once.
 """
 
 import asyncio
@@ -15,23 +16,25 @@ from typing import Self
 import asyncpg
 
 ANSWER_SECONDS = 8.0
-"""Within which the web process answers a request: longer than the wait for a locked row, shorter than any limit of silence."""
+"""Seconds within which the web process answers a request: longer than the wait for a locked row, shorter than every
+limit after which a process counts as silent."""
 GRACE_SECONDS = 0.5
-"""For what is tidied up after the connections were closed, before the work is cancelled."""
+"""Seconds for cleaning up after the connections were closed, before the work is cancelled."""
 
 
 class Deadline:
-    """``async with Deadline(seconds)``: when the time is over, the connections that the block uses (see :func:`in_use`) are closed, and
-    whatever else it waits for is cancelled. Raises what a closed connection raises, or TimeoutError."""
+    """``async with Deadline(seconds)``: when the time is over, the connections that the block uses (see :func:`in_use`)
+    are closed, and everything else that it waits for is cancelled. Raises what a closed connection raises, or
+    TimeoutError."""
 
     def __init__(self, seconds: float | None) -> None:
-        """None: no limit until one is :meth:`set`."""
+        """With ``seconds`` None there is no limit until one is :meth:`set`."""
         self._seconds = seconds
         self._ends_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = math.inf
-        """When the timer runs: at ``_ends_at`` or before it, so that a deadline that moves on, as each piece of a body moves it, needs
-        no new timer."""
+        """When the timer runs: at ``_ends_at`` or earlier, so that a deadline that is extended, for instance with each
+        piece of a body, needs no new timer."""
         self._connections: set[asyncpg.Connection] = set()
         self.is_over = False
 
@@ -50,13 +53,14 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = (
-                None  # it knows the context, which knows this deadline: no request is to leave a cycle of references
+                # it refers to the context, which refers to this deadline: requests must not leave reference cycles
+                None
             )
         _current.reset(self._before)
         await self._cancelling.__aexit__(kind, error, trace)
 
     def set(self, seconds: float | None) -> None:
-        """From now on, instead of what was set before."""
+        """Set the limit, counted from now, instead of the former one."""
         if self.is_over and not self._cancelling.expired():
             self._cancelling.reschedule(None)
         if seconds is None:
@@ -80,7 +84,7 @@ class Deadline:
             return
         self.is_over = True
         for connection in self._connections:
-            with suppress(asyncpg.InterfaceError):  # it went by itself just now
+            with suppress(asyncpg.InterfaceError):  # it ended by itself just now
                 connection.terminate()
         self._cancelling.reschedule(now + GRACE_SECONDS)
 
@@ -98,7 +102,8 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def in_use(connection: asyncpg.Connection) -> Iterator[None]:
-    """The block waits for this connection: the deadline around it, if there is one, closes it."""
+    """Tells the deadline around the block, if there is one, that the block waits for this connection: the deadline
+    closes it."""
     deadline = _current.get()
     if deadline is None:
         yield

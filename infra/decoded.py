@@ -1,5 +1,5 @@
-"""Rows that were read lately, each version decoded once: what is in a row may be megabytes of JSON, and anybody may ask for it again
-and again. What is large is decoded in a thread, so that nobody else waits for it."""
+"""A cache of decoded rows: each version of a row is decoded once, because a row may hold megabytes of JSON and may be
+asked for many times. Large rows are decoded in a thread, so that other work does not wait."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,16 +12,16 @@ from infra.reading import read_one
 
 T = TypeVar("T")
 ON_LOOP = 50_000
-"""Letters of JSON that are decoded where everybody waits for it."""
+"""JSON of up to this many characters is decoded on the event loop."""
 HELD = 8_000_000
-"""Letters of JSON of which the values of one table are held at most, but for the one that was read last."""
+"""The most characters of JSON whose values are cached for one table, besides the value that was read last."""
 _STAMP = "xmin::text || ctid::text || ':' || pg_column_size(state)"
-"""Another one after every write of the row."""
+"""SQL for the stamp of a row; it changes with every write."""
 
 
 class Decoded(Generic[T]):
-    """Of a table with a ``state`` of JSON, by key: the row's stamp, the size of its state, and what ``read`` makes of the state and of
-    the row's other ``columns``. It may be called in a thread."""
+    """The cache of a table with a JSON column ``state``, by key: the row's stamp, the size of its state, and the value
+    that ``read`` makes from the state and the row's other ``columns``. ``read`` may be called in a thread."""
 
     def __init__(self, what: str, table: str, key: str, columns: str, read: Callable[[str, Any], T]) -> None:
         self._what = what
@@ -33,8 +33,8 @@ class Decoded(Generic[T]):
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, db: Any, key: str) -> T | None:
-        """What was read before comes without its state, as long as nobody wrote the row since. Many who ask at once let it be decoded
-        once. ``db`` is asyncpg's connection or pool. Raises UnreadableRow."""
+        """Return the value of a row. If the row was not written since it was last read, its state is not loaded again.
+        Simultaneous calls decode it once. ``db`` is an asyncpg connection or pool. Raises UnreadableRow."""
         turn = self._turns.get(key)
         if turn is None:
             self._turns[key] = turn = asyncio.Lock()
@@ -42,7 +42,7 @@ class Decoded(Generic[T]):
             return await self._get(db, key)
 
     async def lock(self, tx: Transaction, key: str) -> T | None:
-        """As :meth:`get`, with the row locked, and waiting for no other reader."""
+        """As :meth:`get`, and lock the row. It does not wait for other readers."""
         return await self._get(await tx.raw(), key, " for update")
 
     async def _get(self, db: Any, key: str, how: str = "") -> T | None:
@@ -67,7 +67,7 @@ class Decoded(Generic[T]):
         return kept
 
     def stamp(self, key: str) -> str | None:
-        """Of what is held."""
+        """The stamp of the cached value."""
         return self._rows[key][0] if key in self._rows else None
 
     def held(self, key: str, stamp: str) -> T | None:

@@ -1,4 +1,4 @@
-"""Errors for somebody who asks for a thing and does not get it: it does not exist, or it is not theirs. :mod:`infra.web.errors` turns
+"""Errors for a caller that may not have what it asks for, or for which it does not exist. :mod:`infra.web.errors` turns
 them into answers; code that raises them does not depend on the web."""
 
 

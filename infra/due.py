@@ -1,4 +1,5 @@
-"""What a timer does when many items are due at once: all in one transaction; if that fails, each in a savepoint of its own.
+"""How a timer handles many items that are due at once: all in one transaction; if that fails, each in a savepoint of
+its own.
 
 If an item fails by itself, its changes are undone, the log and :data:`infra.health.HEALTH` name it, and it is tried again later; it stays
 due in the database. The others go on. If the store keeps the reason, or if claiming removes the due mark, the store passes ``aside``, which

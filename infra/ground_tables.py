@@ -1,4 +1,4 @@
-"""Changes of the ground tables (outbox, inbox, requests, forgotten), which stand in the schema of every service.
+"""Changes of the ground tables (outbox, inbox, requests, forgotten), which the schema of every service contains.
 
 Each change is written once here and called by one migration of every service.
 """
@@ -20,7 +20,8 @@ def set_rows_aside_and_know_callers(schema: str) -> None:
 
 
 def remember_what_was_forgotten(schema: str) -> None:
-    """Inbox claims are deleted after a time: by topic the instant before which they may be gone."""
+    """Inbox claims are deleted after a time. This table holds, by topic, the instant before which they may have been
+    deleted."""
     op.create_table(
         "forgotten",
         sa.Column("topic", sa.Text(), nullable=False),

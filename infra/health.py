@@ -1,4 +1,4 @@
-"""The state of the parts of this process: what runs, what waits, what has failed, and what a person should do about it.
+"""The state of the parts of this process: which run, which wait, which have failed, and what a person should do.
 
 Each consumer, relay, timer, lane and view reports here; health routes, metrics and ``lonja doctor`` read it.
 """
@@ -15,11 +15,11 @@ from infra.clock import Clock, system_clock
 class State(StrEnum):
     running = "running"
     waiting = "waiting"
-    """For something that is away (database, Kafka). It goes on by itself."""
+    """It waits for something that is away (database, Kafka) and continues by itself."""
     degraded = "degraded"
-    """It goes on, but something was set aside and a person should look."""
+    """It continues, but something was set aside and a person should look at it."""
     stopped = "stopped"
-    """It does not go on by itself."""
+    """It stopped and does not continue by itself."""
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     remedy: str = ""
     apart: bool = False
-    """It costs itself alone, as one card or row that was set aside: people should look, and the process is as ready as without it."""
+    """The fault affects only itself, such as one card or row that was set aside: people should look, but the process is
+    ready."""
 
 
 class Health:
@@ -49,7 +50,8 @@ class Health:
     def report(
         self, kind: str, name: str, state: State, detail: str = "", remedy: str = "", *, apart: bool = False
     ) -> None:
-        """Cheap enough to be called for every batch: nothing changes while the state and its reason stay the same."""
+        """Set the state of a part. It is cheap enough to be called for every batch: nothing changes while the state and
+        its reason stay the same."""
         before = self._conditions.get((kind, name))
         if before is not None and (before.state, before.detail, before.remedy) == (state, detail, remedy):
             return
@@ -67,4 +69,4 @@ class Health:
 
 
 HEALTH = Health()
-"""Of this process."""
+"""The conditions of this process."""

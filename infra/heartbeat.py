@@ -1,7 +1,7 @@
-"""Signs of life: a process that the supervisor started shows once a second that its event loop turns.
+"""Heartbeats: a process that the supervisor started shows once a second that its event loop runs.
 
-The sign is a byte in a pipe that the supervisor reads. It needs no disk, which may be full, and no clock, which may jump; a
-supervisor that was asleep finds the bytes when it wakes.
+A heartbeat is a byte in a pipe that the supervisor reads. It needs no disk, which may be full, and no clock, which may
+jump. If the supervisor was suspended, it finds the bytes afterwards.
 """
 
 import asyncio
@@ -9,18 +9,18 @@ import os
 from contextlib import suppress
 
 VARIABLE = "LONJA_HEARTBEAT"
-"""Names the pipe's descriptor in the environment of a supervised process."""
+"""The variable with the pipe's descriptor in the environment of a supervised process."""
 EVERY_SECONDS = 1.0
 
 
 async def beat() -> None:
-    """Show signs of life until cancelled; returns at once in a process without a supervisor."""
+    """Write heartbeats until cancelled; returns at once in a process without a supervisor."""
     descriptor = os.environ.pop(VARIABLE, None)  # a child of this process has no such pipe
     if descriptor is None:
         return
     while True:
         with suppress(
             BlockingIOError, BrokenPipeError
-        ):  # it is full while the supervisor sleeps, and broken when it is dead
+        ):  # it is full while the supervisor is suspended, and broken when it is dead
             os.write(int(descriptor), b".")
         await asyncio.sleep(EVERY_SECONDS)

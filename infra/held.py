@@ -7,7 +7,7 @@ from aiokafka.structs import TopicPartition
 
 from infra.given_up import Unreadable
 
-NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
+NEWER_RELEASE = "run the newer release, which can read this version; the partition then continues at that record"
 
 
 @dataclass(frozen=True)

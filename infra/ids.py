@@ -1,4 +1,5 @@
-"""Ids come from here: UUIDs as text, ordered by time when new, derived from names when the same thing may come twice."""
+"""Makes all ids: UUIDs as text. New ones are ordered by time; those of things that may come twice are derived from
+names."""
 
 import os
 import time
@@ -10,7 +11,7 @@ _NAMESPACE = uuid.UUID("8f1a0f8e-6c57-5d0e-9b0c-6c6f6e6a6100").bytes
 
 
 def new_id() -> str:
-    """A UUID version 7 (RFC 9562): 48 bits of milliseconds, then random; so that indexes grow at their end."""
+    """A UUID version 7 (RFC 9562): 48 bits of milliseconds, then random bits, so that indexes grow at their end."""
     milliseconds = time.time_ns() // 1_000_000
     digits = (milliseconds.to_bytes(6) + os.urandom(10)).hex()
     variant = "89ab"[int(digits[16], 16) & 3]

@@ -124,7 +124,7 @@ class Inbox:
         return list(held.values())
 
     async def given_up(self, held: Iterable[Held]) -> set[TopicPartition]:
-        """Those of these partitions that are blocked by an unreadable record which a person has given up meanwhile."""
+        """The partitions among these that are blocked by an unreadable record which a person has given up meanwhile."""
         waiting = {each.unreadable: each.partition for each in held if each.unreadable}
         found = await given_up.reasons(self._database.pool, waiting) if waiting else {}
         return {waiting[each] for each in found}

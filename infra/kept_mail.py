@@ -1,4 +1,4 @@
-"""The files of the local mailbox: each message as it came, and how it reads."""
+"""The files of the local mailbox: each message as it came, and its parts for reading."""
 
 import secrets
 import time
@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.embedded.ports import remembered_port
 
 MOST = 10_000
-"""Messages that are kept, however young they are."""
+"""The most messages that are kept, however new they are."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Mail:
 
 
 class NoSuchMail(LookupError):
-    """There is no message of that number."""
+    """There is no message with that number."""
 
     code = "no-such-mail"
 
@@ -43,9 +43,9 @@ def page_url(home: Path) -> str:
 
 
 def keep(directory: Path, content: bytes) -> Path:
-    """Stores a message; a reader sees it whole or not at all. The names sort in order of arrival.
+    """Store a message so that a reader sees all of it or nothing. The file names sort in order of arrival.
 
-    A message that was stored before, by its Message-ID, is the same one sent again after a lost answer: it is kept once.
+    A message with the Message-ID of a stored one was sent again after a lost answer: it is kept once.
     """
     directory.mkdir(parents=True, exist_ok=True)
     identity = message_from_bytes(content).get("Message-ID")
@@ -63,7 +63,8 @@ def keep(directory: Path, content: bytes) -> Path:
 
 
 def prune(directory: Path, before_ns: int, most: int = MOST) -> int:
-    """Delete messages that came before that instant, and of the others all but the newest. Returns how many."""
+    """Delete messages that came before that instant, and of the others all but the newest ``most``. Returns the number
+    of deleted messages."""
     stored = sorted(directory.glob("*.eml"), key=_arrived)
     gone = [path for number, path in enumerate(stored, 1) if _arrived(path) < before_ns or number <= len(stored) - most]
     for path in gone:
@@ -72,7 +73,7 @@ def prune(directory: Path, before_ns: int, most: int = MOST) -> int:
 
 
 def _arrived(path: Path) -> int:
-    """Nanoseconds since the epoch."""
+    """Time of arrival, in nanoseconds since the epoch."""
     return int(path.name.partition("-")[0])
 
 
@@ -82,7 +83,7 @@ def messages(directory: Path) -> list[Mail]:
 
 
 def message(directory: Path, number: int) -> Mail:
-    """Raises NoSuchMail."""
+    """The message with that number. Raises NoSuchMail."""
     paths = sorted(directory.glob("*.eml"))
     if not 1 <= number <= len(paths):
         raise NoSuchMail(f"there is no message {number}; there are {len(paths)}")

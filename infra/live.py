@@ -1,4 +1,5 @@
-"""Live pages: what :meth:`Transaction.announce` said reaches every web process over one PostgreSQL LISTEN, then its SSE watchers."""
+"""Live pages: what :meth:`Transaction.announce` sends reaches every web process through one PostgreSQL LISTEN, and from
+there its SSE watchers."""
 
 import asyncio
 import logging
@@ -18,11 +19,12 @@ RETRY_SECONDS = 1.0
 _END = object()
 BEAT = object()
 BEAT_SECONDS = 15.0
-"""Between two signs of life to a watcher of whom nothing else is told."""
+"""Seconds between two signs of life to a watcher to which nothing else is sent."""
 
 
 class Live:
-    """Fan-out by channel, such as ``auction:<id>``. A watcher too slow for its queue is told to catch up (``None``)."""
+    """Fan-out by channel, such as ``auction:<id>``. A watcher that is too slow for its queue is told to read the state
+    again (``None``)."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -35,11 +37,12 @@ class Live:
             yield
 
     async def watch(self, channel: str, beat: float | None = None) -> AsyncIterator[Any]:
-        """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again; ``BEAT``, that
-        nothing was said for ``beat`` seconds. A stream that never says a word is cut off by proxies, and its reader is not missed.
+        """Yield what is announced on the channel; ``None`` means that something may have been missed and the state must
+        be read again; ``BEAT`` means that nothing was announced for ``beat`` seconds. Without beats, proxies would cut
+        off a silent stream, and a reader that has gone would not be noticed.
 
-        The first item is always ``None``, sent once listening has begun, so that nothing falls between page and stream. Ends with
-        :meth:`end`.
+        The first item is always ``None``, sent once listening has begun, so that nothing is lost between page and
+        stream. It ends after :meth:`end`.
         """
         queue: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
         self._watchers[channel].add(queue)
@@ -53,7 +56,7 @@ class Live:
                 del self._watchers[channel]
 
     def end(self) -> None:
-        """All watching ends: the process is about to. Browsers come again, and meet the next process."""
+        """End all watching because the process is about to end. Browsers reconnect to the next process."""
         self._ended = True
         for queues in self._watchers.values():
             for queue in queues:

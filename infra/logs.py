@@ -1,6 +1,7 @@
-"""Logs of all processes, written in one way: a JSON object a line, or text for people.
+"""Logs of all processes, in one form: one JSON object per line, or text for people.
 
-No line holds a password or a token, and none says who bids: what an exception says may quote a row, so ids in it are hidden.
+No line contains a password or a token, or says who bids: an exception may quote a row, so ids in its message are
+hidden.
 """
 
 import logging
@@ -28,9 +29,9 @@ SECRETS = (
 )
 ROW_QUOTED = re.compile(r"(?m)^(DETAIL|CONTEXT): .*$|\[parameters: .*\]")
 OFTEN = ("aiokafka", "faust", "mode")
-"""Libraries that say the same many times a second while no broker answers."""
+"""Libraries that log the same message many times a second while no broker answers."""
 REPEATED_AFTER = 60.0
-"""Seconds."""
+"""Seconds in which an equal message is not logged again."""
 REMEMBERED = 200
 IDENTITY = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
@@ -44,7 +45,7 @@ def configure(log_format: str | None, stream: TextIO | None = None) -> None:
     handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    # said at each connection without TLS; whoever chose such a broker knows it
+    # logged at each connection without TLS, which the operator chose
     logging.getLogger("aiokafka.conn").addFilter(
         lambda record: record.msg != "Sending username and password in the clear"
     )
@@ -59,17 +60,18 @@ def without_secrets(text: str) -> str:
 
 
 def without_identities(text: str) -> str:
-    """Of what an exception says. It may quote the row of a bid, or name a bidder by its id."""
+    """The message of an exception without ids: it may quote the row of a bid, or name a bidder by its id."""
     return IDENTITY.sub("(id)", ROW_QUOTED.sub("(row hidden)", text))
 
 
 class Repeats(logging.Filter):
-    """What one of these libraries says again within a minute is left out and counted; the next line of it has the count."""
+    """A filter: a message that one of these libraries repeats within a minute is left out and counted; the next line of
+    it shows the count."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: dict[tuple[str, int, str], tuple[float, int]] = {}
-        """When a line was written, and how many like it were left out since."""
+        """When a line was written, and how many equal ones were left out since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in OFTEN:
@@ -106,7 +108,7 @@ class AsJson(logging.Formatter):
 
 
 class AsText(logging.Formatter):
-    """``time level logger message``, then the correlation id where there is one."""
+    """``time level logger message``, then the correlation id if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = _line(self, record)

@@ -1,8 +1,9 @@
-"""The machine's clock, and what becomes of a process whose clock is wrong.
+"""The machine's clock, and what happens to a process whose clock is wrong.
 
-Every process decides by its own clock, and what one decides binds all: a clock that is wrong by hours would end sessions that run.
-So the machine's clock is compared with the database's, at the start and every few seconds, and does not say the time while the two
-differ. Whoever asks it then fails with WrongClock, and waits: requests are answered 503, timers and consumers pause.
+Every process decides by its own clock, and its decisions bind all others: a clock that is wrong by hours would end
+running sessions. Therefore the machine's clock is compared with the database's, at the start and every few seconds.
+While the two differ, reading the clock raises WrongClock, and work waits: requests are answered 503, timers and
+consumers pause.
 """
 
 import asyncio
@@ -24,21 +25,22 @@ TOLERANCE = timedelta(seconds=1)
 EVERY = 2.0
 """Seconds between two comparisons."""
 JUMP_SECONDS = 5.0
-"""For so long a clock that jumped says no time, even where the database's jumped with it: so everybody notices who asks now and then, and
-sessions get the time in between back, in which nobody could bid. More than the lane's :data:`services.auctions.outages.STALLED`."""
+"""For this many seconds a clock that jumped returns no time, even if the database's clock jumped with it. So every part
+that reads the clock regularly notices the jump, and sessions get back the time in which nobody could bid. More than
+:data:`services.auctions.outages.STALLED` of the bidding lane."""
 TRY_SECONDS = 10.0
-"""What one comparison may take: the answer of a server that is frozen says nothing."""
+"""The longest time for one comparison: a late answer proves nothing about the clock."""
 AGAIN = 0.5
-"""Seconds between two comparisons at the start, while the answers come too slowly to say anything."""
+"""Seconds between two comparisons at the start, while the answers come too slowly to be used."""
 UNKNOWN = "This machine's clock could not be compared with the database's yet"
 ANSWERS_TOO_SLOWLY = "Look at the load of this machine and the database's: when asked for the time, the database takes too long to answer."
 
 
 class MachineClock:
-    """Says the machine's time while it agrees with the database's to within a second; raises :class:`WrongClock` else, also until
-    a first comparison has shown that.
+    """Returns the machine's time while it agrees with the database's within a second; else, and before the first
+    comparison, it raises :class:`WrongClock`.
 
-    Between two comparisons a jump shows itself at once: the machine's steady clock does not take part in it.
+    A jump between two comparisons is noticed at once, because the machine's steady clock does not jump.
     """
 
     def __init__(self, read: Clock = system_clock, steady: Callable[[], float] = time.monotonic) -> None:
@@ -46,9 +48,9 @@ class MachineClock:
         self._steady = steady
         self._agreed = self.look()
         self._wrong: WrongClock | None = WrongClock(UNKNOWN, ANSWERS_TOO_SLOWLY)
-        """What keeps it from saying the time, until a comparison shows that it agrees."""
+        """Why it returns no time, until a comparison shows that the clocks agree."""
         self._jump = ""
-        """The last one, which counts for JUMP_SECONDS from the steady ``_jumped_at``."""
+        """The last jump, which counts for JUMP_SECONDS after ``_jumped_at`` on the steady clock."""
         self._jumped_at = 0.0
 
     def __call__(self) -> datetime:
@@ -67,15 +69,16 @@ class MachineClock:
             self._jump, self._jumped_at = f"This machine's clock jumped by {jumped.total_seconds():+.1f} s", steady
 
     def look(self) -> tuple[datetime, float]:
-        """What the clock shows, right or wrong, and the steady clock's seconds."""
+        """The time of the clock, right or wrong, and the seconds of the steady clock."""
         return self._read(), self._steady()
 
     def compare(self, told: datetime, asked_at: float, answer: tuple[datetime, float]) -> bool:
-        """``told`` is the database's time, asked for at the steady ``asked_at``; ``answer`` is what :meth:`look` gave when it came.
+        """``told`` is the database's time, asked for at ``asked_at`` on the steady clock; ``answer`` is the result of
+        :meth:`look` when it came.
 
-        The database looked at its clock at some time in between, so the two clocks differ by a number between two bounds. They agree
-        where no number between the bounds is more than the tolerance, and differ where each is. False, and nothing changes, where only
-        some are.
+        The database read its clock at some time in between, so the difference of the two clocks lies between two
+        bounds. The clocks agree if every difference between the bounds is within the tolerance, and disagree if none
+        is. If only some are, returns False and changes nothing.
         """
         now, answered_at = answer
         self._notice_jump(now, answered_at)
@@ -92,16 +95,17 @@ class MachineClock:
         return True
 
     async def check(self, pool: asyncpg.Pool | Connections) -> bool:
-        """Compare with the database. False where its answer took too long. Raises what is raised where the database is away."""
+        """Compare with the database. Returns False if its answer took too long. Raises the database's error if it is
+        away."""
         async with Deadline(TRY_SECONDS), pool.acquire() as database:
             _, asked_at = self.look()
             told = await database.fetchval("select clock_timestamp()")
             return self.compare(told, asked_at, self.look())
 
     async def check_at_start(self, pool: asyncpg.Pool | Connections, patience: float | None = None) -> None:
-        """Returns once it is known that the clock agrees: whoever waits here decides nothing, and is not ready. Raises WrongClock
-        where it differs, and where that is not known after ``patience`` seconds. With None it waits for as long as it takes, also
-        for a database that went away meanwhile."""
+        """Returns when it is known that the clock agrees; until then the process decides nothing and is not ready.
+        Raises WrongClock if it differs, or if this is not known after ``patience`` seconds. With ``patience`` None it
+        waits without limit, also for a database that is away."""
         began = asyncio.get_running_loop().time()
         said = False
         while not await self._known(pool, raises=patience is not None):
@@ -109,7 +113,7 @@ class MachineClock:
             if patience is not None and waited > patience:
                 break
             if not said:
-                log.warning("%s: it is waited for. %s", UNKNOWN, ANSWERS_TOO_SLOWLY)
+                log.warning("%s: waiting. %s", UNKNOWN, ANSWERS_TOO_SLOWLY)
                 HEALTH.report("server", "clock", State.degraded, UNKNOWN, ANSWERS_TOO_SLOWLY)
                 said = True
             await asyncio.sleep(AGAIN)
@@ -126,7 +130,7 @@ class MachineClock:
             return False
 
     async def keep_checking(self, pool: asyncpg.Pool | Connections) -> None:
-        """For ever, and say in the log and in the process's health what comes out of it."""
+        """Compare again and again, and report the results in the log and in the health of the process."""
         trusted = True
         while True:
             await asyncio.sleep(EVERY)

@@ -1,7 +1,7 @@
 """The local mailbox: a real SMTP server that keeps every message as a file, and a page to read them.
 
-Lonja's outgoing mail goes here unless LONJA_SMTP_URL names a server, so that a tour needs no mail account.
-Run by the supervisor as `python -m infra.mailbox`.
+Lonja's outgoing mail goes here unless LONJA_SMTP_URL names a server, so that a trial needs no mail account. Run by the
+supervisor as `python -m infra.mailbox`.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from infra.tasks import background
 
 PRUNED_EVERY = 600.0
 DAY_NS = 86_400 * 10**9
-# A message is a stranger's HTML: no scripts, nothing fetched, in a frame that cannot reach this page.
+# A message may contain any HTML: it is shown without scripts and without loading anything, in a frame that cannot
+# access this page.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mailbox</title>
@@ -49,7 +50,8 @@ async def keep_pruning(config: Config) -> None:
 
 
 class Keeper:
-    """aiosmtpd's handler: accepts everything and keeps it. What it cannot keep now, for want of room, it asks for again later."""
+    """aiosmtpd's handler: accepts and stores everything. If the disk is full, it asks the sender to send the message
+    again later."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -81,7 +83,7 @@ def create_page(directory: Path) -> Litestar:
 
 
 async def run(config: Config) -> None:
-    """Serve SMTP and the page until signalled."""
+    """Serve SMTP and the page until a signal comes."""
     handler = Keeper(config.mail_dir)
     smtp_port = remembered_port(config.home, "mailbox-smtp")
     smtp = await asyncio.get_running_loop().create_server(

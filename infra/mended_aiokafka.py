@@ -1,13 +1,15 @@
-"""aiokafka without three of its faults, once this module is imported: wherever it is used.
+"""Corrects three faults of aiokafka, for the whole process, when this module is imported.
 
-uvloop raises RuntimeError for what is written to a connection that was reset and is not closed yet. aiokafka expects an OSError there. The
-other error ends, without a word, its task that keeps the list of brokers, and the client then waits for ever for a new list.
+1. uvloop raises RuntimeError for a write to a connection that was reset and is not closed yet, where aiokafka expects
+an OSError. This error silently ends the task that keeps the list of brokers, and the client then waits for a new list
+for ever.
 
-Kafka takes header names that are not UTF-8 from anybody who may write. aiokafka fails on the whole batch of such a record, again and again,
-and its consumer never comes past it. Here the wrong bytes become U+FFFD: the record is an event like any other, with a header of an unknown
-name, or it lacks one that it needs, and is a dead letter.
+2. Kafka accepts header names that are not UTF-8 from every client that may write. aiokafka fails on the whole batch
+with such a record, each time, so its consumer never gets past it. Here the wrong bytes become U+FFFD: the record is
+then an event with a header of an unknown name, or it lacks a required header and becomes a dead letter.
 
-It compresses at LZ4's level 9. Level 1 takes a seventh of that time, and what we send is then an eighth of its size instead of a ninth.
+3. aiokafka compresses with LZ4 at level 9. Level 1 takes a seventh of that time, and our messages then have an eighth
+of their size instead of a ninth.
 """
 
 import sys
@@ -60,7 +62,7 @@ class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
 
 
 class _Lenient(_MemoryRecordsPy):  # type: ignore[misc]
-    """aiokafka's reader in Python, which takes any names. It is ten times slower than that in C."""
+    """aiokafka's reader in Python, which accepts any header names. It is ten times slower than the one in C."""
 
     def next_batch(self, *arguments: Any) -> Any:
         there = self._next_slice
@@ -81,7 +83,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         try:
             yield from super()._unpack_records()
         except UnicodeDecodeError:
-            self._records = _Lenient(self._records.fetched)  # it goes on after what was handed out
+            self._records = _Lenient(self._records.fetched)  # it continues after the records that were returned
             yield from super()._unpack_records()
 
 

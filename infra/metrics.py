@@ -1,6 +1,7 @@
-"""What Prometheus reads of this process. The names are a contract with dashboards and alarms: ``docs/operating.md`` lists them.
+"""The metrics of this process for Prometheus. The names are a contract with dashboards and alarms:
+``docs/operating.md`` lists them.
 
-Nothing here is labelled by a person, organisation or auction: labels are route templates, services and words of this file.
+No metric is labelled by a person, organisation or auction: labels are route templates, services and words of this file.
 """
 
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ _children: dict[tuple[str, str, int], Histogram] = {}
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """One request. Its labels are looked up once: this stands in the path of every bid."""
+    """Count one request. Its labels are looked up only once, because this is called for every bid."""
     child = _children.get((method, route, status))
     if child is None:
         child = _children[method, route, status] = REQUESTS.labels(method, route, str(status))
@@ -50,13 +51,13 @@ def watching() -> Iterator[None]:
 
 
 class Lateness(Collector):
-    """How long each timer has been due without having run: 0 while it keeps its time."""
+    """For how long each timer has been due without having run: 0 while it is punctual."""
 
     def __init__(self) -> None:
         self._due: dict[tuple[str, str], float] = {}
 
     def next_run(self, service: str, timer: str, within: float) -> None:
-        """The timer ran, and is due again in so many seconds."""
+        """The timer ran and is due again ``within`` that many seconds."""
         self._due[service, timer] = monotonic() + within
 
     def collect(self) -> Iterator[Metric]:

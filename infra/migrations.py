@@ -1,6 +1,6 @@
-"""Alembic migrations, one history a service, in ``services/<name>/migrations``; infra keeps one of its own, operations.
+"""Alembic migrations: one history for each service, in ``services/<name>/migrations``, and one of infra, operations.
 
-Alembic, and what it imports, is loaded by those who migrate, not by every start that finds all up to date.
+Alembic is imported only for a migration, not at a start that finds all tables up to date.
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ log = logging.getLogger(__name__)
 INFRA = Path(__file__).parent
 SERVICES = INFRA.parent / "services"
 ONE_AT_A_TIME = "pg_try_advisory_lock(hashtextextended('lonja/migrating', 0))"
-"""Of the connection, not of a transaction: an index that is made beside writers needs several. It is asked for again and again, since
-whoever waits inside a statement is waited for by such an index."""
+"""A lock of the connection, not of a transaction, because an index that is made beside writers needs several
+transactions. It is tried repeatedly: a process that waited for it inside a statement would itself be waited for by such
+an index."""
 WAIT = 0.1
 """Seconds between two tries."""
 TRIES, PAUSE = 12, 5.0
-"""How often a change of tables is tried that a transaction keeps waiting, and the seconds between: while it waits, everybody behind it
-waits too, so it gives up soon and lets them pass."""
+"""The number of tries of a table change that another transaction delays, and the seconds between them. While the change
+waits, all later statements wait behind it, so it gives up soon and lets them pass."""
 AHEAD = "the tables of {} are of a newer release, which this one works with: they stay as they are"
 
 
 class TablesHeld(Exception):
-    """A transaction has the tables that change, and does not end."""
+    """A transaction holds locks on the tables that change, and does not end."""
 
     code = "tables-held"
 
 
 def folder(name: str) -> Path:
-    """Of a service's history, or of the one that infra keeps itself."""
+    """The folder of a service's history, or of infra's own."""
     return (INFRA if name == "operations" else SERVICES) / name / "migrations"
 
 
 async def pending(url: str) -> list[str]:
-    """The services whose schema is behind this release, by the files' and the database's own word, or shut to their role."""
+    """The services whose schema is older than this release, as the files and the database say, or closed to their
+    role."""
     newest = _newest_revisions()
     found = await _found_revisions(url, newest)
     shut = await roles.shut_out(url)
@@ -56,7 +58,8 @@ async def pending(url: str) -> list[str]:
 
 
 async def require(url: str, names: Container[str]) -> None:
-    """Raises TablesBehind where the schema of one of these services is behind this release: its reactions would fail on what is missing."""
+    """Raises TablesBehind if the schema of one of these services is older than this release: its reactions would
+    fail."""
     newest = {name: revision for name, revision in _newest_revisions().items() if name in names}
     found = await _found_revisions(url, newest)
     if behind := [name for name, revision in newest.items() if found.get(name, "") < revision]:
@@ -64,7 +67,7 @@ async def require(url: str, names: Container[str]) -> None:
 
 
 async def ahead(url: str) -> list[str]:
-    """The services whose schema a newer release has brought further than this one knows. This release works with it."""
+    """The services whose schema has a newer revision than this release knows. This release works with it."""
     newest = _newest_revisions()
     found = await _found_revisions(url, newest)
     return [name for name, revision in newest.items() if found.get(name, "") > revision]
@@ -76,7 +79,7 @@ def _newest_revisions() -> dict[str, str]:
 
 
 async def _found_revisions(url: str, names: Container[str]) -> dict[str, str]:
-    """In the database; a service without tables is left out."""
+    """The revisions in the database; a service without tables is left out."""
     connection = await asyncpg.connect(url)
     try:
         there = await connection.fetch("select schemaname from pg_tables where tablename = 'migrations'")
@@ -90,13 +93,14 @@ async def _found_revisions(url: str, names: Container[str]) -> dict[str, str]:
 
 
 def newest_revision(name: str) -> str:
-    """The newest revision of a service's history that this release knows, "" where it has none. Revisions are numbers of four digits."""
+    """The newest revision of a service's history that this release knows, "" if there is none. Revisions are numbers of
+    four digits."""
     return max((each.name.partition("_")[0] for each in folder(name).glob("[0-9]*.py")), default="")
 
 
 async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
-    """Bring the service's schema to the newest revision. Processes that start together wait for one another. A schema that a newer
-    release has brought further stays as it is. Raises TablesHeld."""
+    """Bring the service's schema to the newest revision. Processes that start together wait for one another. A schema
+    with a newer revision stays as it is. Raises TablesHeld."""
     from alembic import command
     from alembic.migration import MigrationContext
 
@@ -140,7 +144,7 @@ async def _holders(engine: AsyncEngine) -> str:
 
 
 async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:
-    """What the rows say and the migrations do not: "" when they agree."""
+    """The differences between the row classes and the migrated tables: "" if there are none."""
     from alembic import command
     from alembic.util import CommandError
 
@@ -152,7 +156,7 @@ async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:
 
 
 async def revise(engine: AsyncEngine, name: str, metadata: MetaData, message: str) -> None:
-    """Write the next revision from the difference between rows and database (upgrade first)."""
+    """Write the next revision from the difference between the row classes and the database (upgrade first)."""
     from alembic import command
 
     revisions = folder(name)
@@ -184,4 +188,4 @@ async def _run(engine, name, metadata, action) -> None:  # type: ignore[no-untyp
         try:
             await connection.run_sync(work)
         finally:
-            await connection.invalidate()  # the lock goes with the connection
+            await connection.invalidate()  # closing the connection releases the lock

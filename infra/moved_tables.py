@@ -1,5 +1,5 @@
-"""Tables that another service owns from a release on, for migrations: the former release, which may run beside it, finds them where they
-were."""
+"""For migrations: moves tables to another service. The former release, which may run beside this one, still finds them
+in their former place."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,12 @@ RIGHTS = "select, insert, update, delete"
 
 
 def move_tables(tables: Mapping[str, str], *, former: str, service: str) -> None:
-    """Move tables from the schema of ``former`` to that of ``service``; no row is copied. ``tables``: by name, the columns of the view that
-    takes the place of the table: "*", and system columns if the former release asks for them. All tables are locked first, in the order
-    given: that in which the former release writes them.
+    """Move tables from the schema of ``former`` to that of ``service``; no row is copied. ``tables``: by name, the
+    columns of the view that replaces the table: "*", and system columns if the former release asks for them. All tables
+    are locked first, in the order given, in which the former release writes them.
 
-    The view acts with the rights of its owner, so the role of ``former`` reaches the rows by it alone. A new market has no view: no
-    former release ever worked in it.
+    The view acts with the rights of its owner, so the role of ``former`` reaches the rows only through it. A new market
+    has no view, because no former release ever ran in it.
     """
     names = ", ".join(f"{former}.{table}" for table in tables)
     op.execute(f"lock table {names} in access exclusive mode")

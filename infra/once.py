@@ -19,7 +19,7 @@ from infra.running import Outdated
 
 A = TypeVar("A")
 LONGEST_KEY = 200
-"""Characters; of a longer key the digest is stored."""
+"""Characters of a stored key; of a longer key the digest is stored."""
 
 
 class _NoAnswer:
@@ -41,7 +41,7 @@ class Once(Generic[A]):
 
     @property
     def answer(self) -> A:
-        assert self.answered, "whoever comes first sets the answer"
+        assert self.answered, "the first request must set the answer"
         return cast(A, self._answer)
 
     @answer.setter

@@ -1,7 +1,8 @@
-"""Faust's reader of Kafka in the event loop of its app. Faust alone gives it a thread with a loop of its own.
+"""Runs Faust's Kafka consumer in the event loop of its app. By default Faust runs it in a thread with another loop.
 
-Those two loops wait for each other, and the app waits for the end of the thread with its own loop standing still: a reader that fails
-in the middle of a rebalance hangs, and its whole process with it. In one loop every wait can be given up, and no view costs a thread.
+With two loops, each waits for the other, and the app waits for the end of the thread while its own loop stands still: a
+reader that fails during a rebalance hangs, and with it the whole process. In one loop every wait can be cancelled, and
+a view needs no thread.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ HANG_UP_SECONDS = 1.0
 
 
 class InOneLoop(driver.AIOKafkaConsumerThread):
-    """What Faust runs in a thread, as a service like any other."""
+    """The part that Faust would run in a thread, as an ordinary service."""
 
     wait_for_shutdown = False
 
@@ -46,7 +47,7 @@ class InOneLoop(driver.AIOKafkaConsumerThread):
         await self.consumer.on_partitions_assigned(assigned, generation_id)
 
     async def on_stop(self) -> None:
-        """Leave the group; if that does not end, hang up."""
+        """Leave the group; if that takes too long, close the connection."""
         if self._consumer is None:
             return
         await leave(self._consumer)

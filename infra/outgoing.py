@@ -1,4 +1,4 @@
-"""Events on their way into an outbox, and the limits that they are held against where they are written."""
+"""Events on their way into an outbox, and the limits that are checked when they are written."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,19 +14,19 @@ from infra.causality import Cause
 
 
 class Limits(NamedTuple):
-    """``bytes`` of an event with its envelope; ``lengths``: whether its texts and lists are held against the bounds of their types.
-    Numbers always are."""
+    """``bytes``: the most bytes of an event with its envelope; ``lengths``: whether its texts and lists are checked
+    against the bounds of their types. Numbers are always checked."""
 
     bytes: int
     lengths: bool
 
 
 OF_A_REQUEST = Limits(500_000, True)
-"""Of an event that somebody's request causes."""
+"""The limits of an event that a request causes."""
 OF_A_CONSEQUENCE = Limits(12_000_000, False)
-"""Of an event that follows from earlier ones. It may be much larger than each of them (a pool of many members is shared out), and hold
-a text that the former release let in: refusing it would stop what had been accepted. The topics take messages of this size:
-:data:`events.topics.LARGEST_MESSAGE`."""
+"""The limits of an event that follows from earlier ones. It may be much larger than each of them (such as the result of
+a pool with many members), and hold a text that the former release accepted: if it were refused, an accepted process
+would stop. The topics take messages of this size: :data:`events.topics.LARGEST_MESSAGE`."""
 
 
 class Outgoing(NamedTuple):
@@ -45,8 +45,8 @@ class EventTooLarge(RuleBroken):
 def outbox_row(
     service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, limits: Limits = OF_A_CONSEQUENCE
 ) -> Outgoing:
-    """Raises OutOfBounds, which names the field, and :class:`EventTooLarge`: what cannot be told to the other services must not
-    happen."""
+    """Raises OutOfBounds, which names the field, and :class:`EventTooLarge`: an act whose event cannot be published
+    must fail."""
     data = written(event, lengths=limits.lengths)
     return outgoing(service, type(event), event.subject, data, at=at, cause=cause, event_id=event_id, limits=limits)
 
@@ -62,7 +62,7 @@ def outgoing(
     event_id: str,
     limits: Limits = OF_A_CONSEQUENCE,
 ) -> Outgoing:
-    """The same of an event that is ``written`` already, and was held against its bounds. Raises EventTooLarge."""
+    """The same for an event that is encoded already and whose bounds were checked. Raises EventTooLarge."""
     envelope = Envelope(
         id=event_id,
         type=kind.TYPE,
@@ -85,9 +85,10 @@ def outgoing(
 
 
 async def write_outbox(connection: asyncpg.Connection, service: str, rows: Iterable[Outgoing]) -> None:
-    """All events of a transaction (at least one), and the NOTIFY that wakes the relay at the commit, in one trip.
+    """Write all events of a transaction (at least one) and the NOTIFY that wakes the relay at the commit, in one round
+    trip.
 
-    An event id that is there already is the same event, written again by a repeat: it is left as it is.
+    An event whose id exists already is a repeat and is not changed.
     """
     await connection.execute(
         f"with written as (insert into {service}.outbox (event_id, topic, envelope, data)"

@@ -1,4 +1,5 @@
-"""The parts of a worker, each by itself: one that fails is begun again or stands still, and its neighbours go on."""
+"""Supervises the parts of a worker separately: a part that fails is started again or stands still, and the others
+continue."""
 
 import asyncio
 import logging
@@ -13,20 +14,21 @@ from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.5, 60.0
-"""Seconds before a part that failed is begun again; each failure doubles them."""
+"""Seconds before a part that failed is started again; each failure doubles them."""
 LONGEST_AWAY = 4.0
-"""If what it needs is away: it is there again any moment, and to try costs nobody anything."""
+"""The longest delay if a server that it needs is away: the server may be back at any moment, and a try costs little."""
 
 
 class StrayCancellation(Exception):
-    """Something that the part waited for was cancelled, and not the part itself."""
+    """Something that the part waited for was cancelled, but not the part itself."""
 
 
 async def supervise(
     kind: str, name: str, run: Callable[[], Awaitable[None]], resumed: Callable[[], Awaitable[object]]
 ) -> None:
-    """Run one part until cancelled, whatever becomes of it. Its state stands in :data:`infra.health.HEALTH` under ``kind`` and
-    ``name``; where it runs well it reports so itself. ``resumed`` returns when a part that stopped may go on."""
+    """Run one part until cancelled, and start it again if it fails. Its state is in :data:`infra.health.HEALTH` under
+    ``kind`` and ``name``; a part that runs well reports this itself. ``resumed`` returns when a stopped part may
+    continue."""
     HEALTH.report(kind, name, State.running)
     pause = SHORTEST
     while True:
@@ -39,7 +41,7 @@ async def supervise(
             log.critical("%s %s stopped: %s", name, kind, stopped)
             HEALTH.report(kind, name, State.stopped, str(stopped), remedy(name))
             await resumed()
-            log.warning("%s %s goes on: a person said so", name, kind)
+            log.warning("%s %s continues: a person said so", name, kind)
             HEALTH.report(kind, name, State.running)
             continue
         except Exception as error:
@@ -68,7 +70,8 @@ async def supervise(
 
 
 async def _whole(run: Callable[[], Awaitable[None]]) -> None:
-    """Libraries cancel tasks of their own, and may wait for one of them. What then comes out must not end the part without a word."""
+    """Run the part. Libraries cancel their own tasks and may wait for one of them: such a cancellation must not
+    silently end the part."""
     try:
         await run()
     except asyncio.CancelledError as stray:

@@ -1,4 +1,4 @@
-"""What puts messages on Kafka: durable, in order, and replaced by a fresh one where it cannot go on."""
+"""The Kafka producer: durable, in order, and replaced by a new one if it cannot continue."""
 
 import asyncio
 import logging
@@ -16,14 +16,15 @@ from infra.broker import access
 
 log = logging.getLogger(__name__)
 LAST_WORDS_SECONDS = 5.0
-"""How long the end waits for messages that were not acknowledged yet; their outbox rows stay unpublished."""
+"""Seconds for which stopping waits for unacknowledged messages; their outbox rows stay unpublished."""
 
 
 class Producer:
     """Shared by the parts of one process.
 
-    After a message that the broker refused for good, an idempotent producer of aiokafka is of no use for that partition: each
-    further message there would come out of sequence. So who sees a message refused calls :meth:`renew`.
+    After the broker refused a message for good, an idempotent producer of aiokafka cannot be used for that partition
+    any more: each further message would be out of sequence. The caller whose message was refused must call
+    :meth:`renew`.
     """
 
     def __init__(self, bootstrap: str) -> None:
@@ -34,7 +35,7 @@ class Producer:
 
     @property
     def working(self) -> AIOKafkaProducer:
-        """The one that works now. A batch whose order matters goes through one and the same."""
+        """The current producer. All messages of a batch whose order matters must be sent by the same one."""
         assert self._kafka is not None, "start it first"
         return self._kafka
 
@@ -43,13 +44,13 @@ class Producer:
         return self._kafka is not None
 
     async def wait_until_started(self) -> None:
-        """Start it unless somebody did so before. Waits for the broker."""
+        """Start it unless it was started before. Waits for the broker."""
         async with self._renewing:
             if not self.started:
                 await there("Kafka", self.start)
 
     async def start(self) -> None:
-        """Raises KafkaError while the broker is away; it may be called again then."""
+        """Raises KafkaError while the broker is away; it may then be called again."""
         kafka = AIOKafkaProducer(
             **access(self.bootstrap),
             acks="all",
@@ -73,7 +74,8 @@ class Producer:
         await asyncio.gather(*self._leaving)
 
     async def renew(self, broken: AIOKafkaProducer) -> None:
-        """Go on with a fresh producer, unless somebody saw to that already. Raises KafkaError while the broker is away."""
+        """Replace ``broken`` by a new producer, unless that was done already. Raises KafkaError while the broker is
+        away."""
         async with self._renewing:
             if self._kafka is not broken:
                 return
@@ -83,8 +85,8 @@ class Producer:
             leaving.add_done_callback(self._leaving.discard)
 
     async def topics(self) -> set[str]:
-        """Those that the broker shows to this login. Raises KafkaError while it is away, or shows none: the topics and the rights on
-        them come after the broker itself."""
+        """The topics that the broker shows to this login. Raises KafkaError while it is away or shows none: topics and
+        rights are made after the broker has started."""
         found: set[str] = (await self.working.client.fetch_all_metadata()).topics()
         if not found:
             raise BrokerNotAvailableError(
@@ -95,7 +97,7 @@ class Producer:
     async def send_and_wait(
         self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Received | None = None
     ) -> RecordMetadata:
-        """Returns when the broker has the message, and where. Raises KafkaError."""
+        """Send the message. Returns its place when the broker has it. Raises KafkaError."""
         kafka = self.working
         try:
             return await kafka.send_and_wait(topic, value=value, key=key, headers=headers)

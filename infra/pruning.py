@@ -1,8 +1,9 @@
-"""What the ground tables need no longer, and what a service says of its own, is deleted, in small steps: nothing grows without bound.
-docs/operating.md has the table of what is kept for how long, and why.
+"""Deletes old rows of the ground tables, and of tables that a service names, in small steps, so that nothing grows
+without bound. docs/operating.md says what is kept for how long, and why.
 
-A sweep walks over a table by its pages, so that a step costs the same however large the table is, needs no index, and locks only
-rows that nobody reads any more. Ages are measured by the clock of the database, which also wrote the instants.
+A sweep goes over a table page by page, so that a step costs the same for any size of the table, needs no index, and
+locks only rows that are not read any more. Ages are measured by the clock of the database, which also wrote the
+instants.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,18 +18,19 @@ from infra.metrics import ROWS_PRUNED
 from infra.service import Prune, Service, Timer
 
 PAGES = 64
-"""Looked at in one step: half a megabyte."""
+"""Pages that one step examines: half a megabyte."""
 REST_SECONDS = 0.1
-"""Between two steps."""
+"""Seconds between two steps."""
 EVERY_SECONDS = 600.0
-"""Between two sweeps."""
+"""Seconds between two sweeps."""
 FOR_A_BACKUP = timedelta(hours=2)
-"""A published event stays for so long, however many there are: a backup copies the database after it noted the ends of the topics, and
-what was published between is in the outbox alone."""
+"""A published event is kept at least this long, however many there are: a backup copies the database after it noted the
+ends of the topics, and only the outbox has the events that were published in between."""
 
 
 class Pruner:
-    """The sweeps over one service's ground tables and its ``own``; ``topics`` are those that it consumes."""
+    """The sweeps over the ground tables of one service and its ``own`` tables; ``topics`` are those that it
+    consumes."""
 
     def __init__(self, service: str, topics: Sequence[str], keep: Keep, own: Sequence[Prune] = ()) -> None:
         self._service = service
@@ -44,7 +46,8 @@ class Pruner:
         self._page = 0
 
     async def step(self, tx: Transaction) -> int:
-        """Look at the next pages, and delete what is too old in them. How many pages; 0 after the last of the last table."""
+        """Examine the next pages and delete what is too old. Returns the number of pages; 0 after the last page of the
+        last table."""
         db = await tx.raw()
         table, prune = self._sweeps[self._table]
         pages = await db.fetchval(
@@ -59,7 +62,8 @@ class Pruner:
         return PAGES
 
     async def _prune_outbox(self, db: asyncpg.Connection) -> int:
-        """Rows that were not published stay, and all that were set aside, also where somebody dismissed them."""
+        """Delete published rows. Rows that were not published stay, and so do all that were set aside, even if they
+        were dismissed."""
         newest = await db.fetchval(f"select max(position) from {self._service}.outbox")
         return await self._delete(
             db,
@@ -72,7 +76,8 @@ class Pruner:
         )
 
     async def _prune_inbox(self, db: asyncpg.Connection) -> int:
-        """That claims were forgotten is written down by topic, for :mod:`infra.beginning`."""
+        """Delete old claims, and store by topic the instant before which claims were deleted, for
+        :mod:`infra.beginning`."""
         age = timedelta(days=self._keep.claims_days)
         gone = await self._delete(db, "inbox", "handled_at < now() - $3::interval", age)
         if gone:
@@ -92,7 +97,7 @@ class Pruner:
         return await self._delete(db, each.table, each.over, *([each.age(self._keep)] if each.age else []))
 
     async def _delete(self, db: asyncpg.Connection, table: str, condition: str, *values: object) -> int:
-        """Rows of the pages at which this sweep is."""
+        """Delete rows in the pages that the sweep has reached."""
         done = await db.execute(
             f"delete from {self._service}.{table} where ctid >= $1 and ctid < $2 and ({condition})",
             (self._page, 0),

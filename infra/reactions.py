@@ -1,6 +1,6 @@
-"""What a service does with the events it hears: one registration idiom for single events and for many at once.
+"""Registers how a service reacts to events, one at a time or many at once.
 
-A service's ``handlers.py`` makes one :class:`Reactions`, and its functions say what they react to::
+A service's ``handlers.py`` makes one :class:`Reactions`, with which its functions are registered::
 
     reactions = Reactions(store.skus.reactions)  # those of its replicas first
 
@@ -11,8 +11,9 @@ A service's ``handlers.py`` makes one :class:`Reactions`, and its functions say 
 
     reactions.together(publish_all, AwardMade, ContractDrafted)  # the same for several types, in the order of their keys
 
-The inbox keeps the order of one Kafka key; events of different keys may be grouped by reaction. What a reaction emits names its event
-as its cause, and of many the first, unless it says of which (:func:`cause_of`).
+The inbox keeps the order of one Kafka key; events of different keys may be grouped by reaction. An event that a
+reaction emits names the handled event as its cause; a reaction to many events names the first, unless it states another
+(:func:`cause_of`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ class Reactions:
     @overload
     def on(self, *kinds: type[Event]) -> Register[Any]: ...
     def on(self, *kinds: type[Event]) -> Register[Any]:
-        """The decorated function reacts to each event of these classes by itself."""
+        """The decorated function handles each event of these classes separately."""
 
         def register(react: React[Any]) -> React[Any]:
             async def run(tx: Transaction, messages: Sequence[Message]) -> None:
@@ -112,8 +113,9 @@ class Reactions:
         self._add(kind, Reaction(run, self.MANY))
 
     def together(self, react: React[Sequence[Message]], *kinds: type[Event]) -> None:
-        """``react`` takes all events of all these classes that arrived together, in their order, with their envelopes, in one call: for
-        events that alternate within one key, where each change of class would else begin another call."""
+        """``react`` takes all events of all these classes that arrived together, in their order, with their envelopes,
+        in one call: for events of different classes that alternate within one key; otherwise each change of class would
+        begin another call."""
         reaction = Reaction(react, self.MANY)
         for kind in kinds:
             self._add(kind, reaction)
@@ -141,9 +143,9 @@ class Reactions:
 
 
 def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:
-    """The messages as their reactions take them: each list is one call, of one reaction.
+    """The messages grouped into calls: each list is one call of one reaction.
 
-    Messages of one topic and subject (that is one Kafka key) stay in their order, across types too.
+    Messages with the same topic and subject (the same Kafka key) stay in their order, also across types.
     """
     made: list[list[Message]] = []
     newest: dict[Reaction, int] = {}
@@ -162,13 +164,13 @@ def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Messag
 
 
 def cause_of(message: Message) -> Cause:
-    """For :meth:`infra.database.Transaction.emit`, in a reaction that takes many."""
+    """The cause to pass to :meth:`infra.database.Transaction.emit` in a reaction that takes many events."""
     envelope = message.envelope
     return Cause(envelope.correlationid, envelope.id, envelope.traceparent)
 
 
 async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:
-    """One call. Events that it emits name the (first) message as their cause."""
+    """Make one call. Events that it emits name the (first) message as their cause."""
     envelope = messages[0].envelope
     with (
         telemetry.span("consumer", f"{tx.service} reacts to {envelope.type}", envelope.traceparent) as span,

@@ -1,7 +1,7 @@
-"""Rows as values, where a row that cannot be read costs itself alone.
+"""Reads rows as values. A row that cannot be read affects no other row.
 
-Two releases run side by side: a row may hold what only the newer one knows, such as a stage of its own. Which rows this process could
-not read for people stands in the log and in :data:`infra.health.HEALTH`, until it can read them.
+Two releases run side by side, so a row may hold something that only the newer one knows, such as a new stage. The log
+and :data:`infra.health.HEALTH` name the rows that this process could not read for people, until it can read them.
 """
 
 import asyncio
@@ -22,29 +22,31 @@ R = TypeVar("R")
 BATCH = 500
 """Rows that are read at once in a thread."""
 NAMED = 100
-"""Rows of one kind that are remembered as unreadable, the newest."""
-REMEDY = "run the release that wrote it, or mend the row; this is said until the process reads the row, or ends"
+"""The most unreadable rows of one kind that are remembered; the newest are kept."""
+REMEDY = (
+    "run the release that wrote it, or correct the row; this is reported until the process can read the row, or ends"
+)
 
 _unread: dict[str, dict[Hashable, str]] = {}
-"""By kind and key why it could not be read."""
+"""The reason why a row could not be read, by kind and key."""
 
 
 class UnreadableRow(Exception):
-    """There is a row of what somebody asks for, and this release cannot read it."""
+    """The row that was asked for exists, but this release cannot read it."""
 
     code = "unreadable-row"
 
 
 @dataclass(frozen=True)
 class Unreadable(Generic[K]):
-    """There is a row of this key, and it cannot be read."""
+    """There is a row with this key that cannot be read."""
 
     key: K
     error: Exception
 
 
 def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
-    """What ``read`` makes of each row; a row that it fails on costs itself alone."""
+    """The results of ``read`` for each row; for a row on which it fails, an Unreadable."""
     found: list[T | Unreadable[K]] = []
     for row in rows:
         try:
@@ -55,18 +57,19 @@ def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -
 
 
 def listed(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T]:
-    """For lists that people read: what can be read. Of a row that cannot, log and health say which of ``what`` it is, and why."""
+    """The rows that can be read, for lists on pages. For each other row the log and health name it as a ``what`` and
+    give the reason."""
     found: list[T] = []
     for row in rows:
         try:
             found.append(read_one(what, key(row), read, row))
-        except UnreadableRow:  # it is told of already
+        except UnreadableRow:  # it is reported already
             continue
     return found
 
 
 def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
-    """For pages about one of ``what``. Raises UnreadableRow, and log and health say so."""
+    """The row of a page about one ``what``. If it cannot be read, raises UnreadableRow, and log and health say so."""
     try:
         found = read(row)
     except Exception as error:

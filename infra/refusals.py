@@ -1,4 +1,4 @@
-"""What Kafka will never take of an outbox, and the reason in words that say what to mend."""
+"""The errors by which Kafka refuses an outbox row for good, and the reasons in words that say what to correct."""
 
 import msgspec
 from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -8,15 +8,15 @@ from infra.away import in_short
 
 
 class LargerThanWeSend(MessageSizeTooLargeError):  # type: ignore[misc]
-    """The producer itself does not send it."""
+    """The event is larger than the producer may send."""
 
 
 class NoSuchTopic(InvalidTopicError):  # type: ignore[misc]
-    """The broker answers, and does not have the topic."""
+    """The broker answers but does not have the topic."""
 
 
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, msgspec.DecodeError)
-"""The broker will never take this record, or it is none: its envelope cannot be read."""
+"""Errors after which a record is not sent again: the broker will never accept it, or its envelope cannot be read."""
 
 
 def in_words(error: BaseException, topic: str, size: int) -> str:
@@ -34,5 +34,5 @@ def in_words(error: BaseException, topic: str, size: int) -> str:
         case NoSuchTopic():
             return f"Kafka has no topic {topic}: `lonja migrate` makes the topics of this release"
         case msgspec.DecodeError():
-            return f"its envelope cannot be read, and `lonja psql` could mend that column ({in_short(error)})"
+            return f"its envelope cannot be read, and `lonja psql` could correct that column ({in_short(error)})"
     return f"Kafka refuses it in {topic} ({in_short(error)})"

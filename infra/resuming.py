@@ -1,5 +1,5 @@
-"""A consumer or view that stopped goes on when a person says so: `lonja consumers resume` writes it down in the database, and the
-process that it stands still in, on whichever host, looks there every two seconds."""
+"""Lets a stopped consumer or view continue when a person says so: `lonja consumers resume` writes this into the
+database, and the process that runs the stopped part, on any host, looks there every two seconds."""
 
 import asyncio
 import logging
@@ -16,21 +16,21 @@ from infra.operations.processes import Process
 log = logging.getLogger(__name__)
 EVERY = 2.0
 PATIENCE = 20.0
-"""Seconds for one look into the database."""
+"""Timeout of one query, in seconds."""
 KINDS = ("consumer", "view")
-"""Of the parts that stop after too many failures."""
+"""The kinds of parts that stop after too many failures."""
 
 
 def remedy(name: str) -> str:
-    """What a person does about a consumer or view of that name which stopped."""
+    """What a person does about a stopped consumer or view of that name."""
     return (
-        "see the newest of `lonja dead-letters list` and mend what they name,"
+        "see the newest of `lonja dead-letters list` and correct what they name,"
         f" then `lonja consumers resume {quote(name)}` and `lonja dead-letters replay --all`"
     )
 
 
 async def ask(connection: asyncpg.Pool | asyncpg.Connection, parts: Sequence[str]) -> None:
-    """These may go on; a part is "kind name"."""
+    """Store that these parts may continue; a part is "kind name"."""
     await connection.execute(
         "insert into operations.resumes (part, asked_at) select unnest($1::text[]), clock_timestamp()"
         " on conflict (part) do update set asked_at = excluded.asked_at",
@@ -39,7 +39,8 @@ async def ask(connection: asyncpg.Pool | asyncpg.Connection, parts: Sequence[str
 
 
 async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
-    """Return once a person said, since this began, that one of the parts may go on. Waits while the database is away."""
+    """Return when a person says, after this began, that one of the parts may continue. Waits while the database is
+    away."""
     since = None
     while True:
         try:
@@ -55,12 +56,12 @@ async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
         except Exception as error:
             if not is_away(error):
                 raise
-            log.debug("whether a person lets %s go on is not known: %s", parts(), in_short(error))
+            log.debug("whether a person lets %s continue is not known: %s", parts(), in_short(error))
         await asyncio.sleep(EVERY)
 
 
 def stopped_here(kind: str) -> list[str]:
-    """The parts of this process that stand still, of one kind."""
+    """The stopped parts of one kind in this process."""
     return [f"{each.kind} {each.name}" for each in HEALTH if each.kind == kind and each.state is State.stopped]
 
 

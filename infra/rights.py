@@ -1,7 +1,8 @@
-"""What each kind of process may do in Kafka. Whoever has no login, or another one, can neither read nor write.
+"""What each kind of process may do in Kafka. Without one of these logins nobody can read or write.
 
-A worker speaks for all services that it runs, so it may write every topic of facts: who among services writes what is held by
-their code and its tests (events/topics.py). The web process writes nothing; the views only bury what fails.
+A worker writes for all services that it runs, so it may write every topic of facts; which service writes which topic is
+ensured by their code and its tests (events/topics.py). The web process writes nothing; the views write only dead
+letters.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ TOPIC, GROUP, CLUSTER = 2, 3, 4
 LITERAL, PREFIX = 3, 4
 READ, WRITE, DESCRIBE = 3, 4, 8
 ALLOW = 3
-"""The numbers of Kafka's protocol (org.apache.kafka.common.acl and .resource)."""
+"""Numbers of Kafka's protocol (org.apache.kafka.common.acl and .resource)."""
 OURS = "lonja."
-"""All our topics and groups begin so."""
+"""All our topics and groups begin with this."""
 
 
 class Right(NamedTuple):
@@ -48,8 +49,8 @@ RIGHTS = (
 
 
 async def grant(admin: AIOKafkaAdminClient) -> None:
-    """Done again, it changes nothing. Raises KafkaError, where the broker keeps no rights too."""
-    from aiokafka.errors import for_code  # commands know this module, and few of them speak to Kafka
+    """Grant the rights. A repeat changes nothing. Raises KafkaError, also if the broker has no access control."""
+    from aiokafka.errors import for_code  # imported here, because commands import this module and few of them use Kafka
     from aiokafka.protocol.admin import CreateAclsRequest
 
     for right in RIGHTS:
@@ -62,7 +63,7 @@ async def grant(admin: AIOKafkaAdminClient) -> None:
             operation=right.operation,
             permission_type=ALLOW,
         )
-        answer = await admin._send_request(request)  # aiokafka has the message, and no method for it
+        answer = await admin._send_request(request)  # aiokafka has the message but no method for it
         for code, message in answer.creation_responses:
             if code:
                 raise for_code(code)(f"{right}: {message}")

@@ -1,9 +1,10 @@
-"""Roles in the database: the market's own owns all schemas and is no superuser; each service works as a role that can use its
-schema alone.
+"""Roles in the database: the market's role owns all schemas and is no superuser; each service works as a role that can
+use only its own schema.
 
-One process serves many services over few connections, so a connection takes the role of whom it works for: a transaction in the
-statement that begins it (``set local role``), a connection of the pool when another service had it before. Where the database
-lets nobody make roles, all services work as the market's; ``lonja doctor`` says so.
+One process serves many services over few connections, so a connection takes the role of the service that it works for:
+a transaction in the statement that begins it (``set local role``), a connection of the pool when another service used
+it before. If the database does not allow to make roles, all services work with the market's role; ``lonja doctor`` says
+so.
 """
 
 import logging
@@ -18,7 +19,7 @@ from infra.deadline import in_use
 log = logging.getLogger(__name__)
 PREFIX = "lonja_"
 NONE = "none"
-"""In SQL: the role that the connection logged in with."""
+"""SQL for the role that the connection logged in with."""
 
 
 def role_of(service: str) -> str:
@@ -26,7 +27,7 @@ def role_of(service: str) -> str:
 
 
 async def usable(connection: asyncpg.Pool | asyncpg.Connection) -> frozenset[str]:
-    """The services (schemas) that have a role here which this login may take."""
+    """The services (schemas) that have a role in this database which the login may take."""
     rows = await connection.fetch(
         "select nspname from pg_namespace join pg_roles on rolname = $1 || nspname"
         " where pg_has_role(pg_roles.oid, 'member') and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')",
@@ -50,7 +51,8 @@ async def shut_out(url: str) -> frozenset[str]:
 
 
 async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None:
-    """Each service's role may read and write all that is and comes in its schema, and change nothing of its shape."""
+    """Let each service's role read and write all present and future tables of its schema, but not change their
+    structure."""
     for service in services:
         role = role_of(service)
         if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
@@ -73,7 +75,7 @@ async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None
 
 @asynccontextmanager
 async def _lent(pool: asyncpg.Pool) -> AsyncIterator[Any]:
-    """A connection for the time of a block; to give it back may wait for the server, too."""
+    """A connection for the time of a block. Returning it may also wait for the server."""
     connection = await pool.acquire()
     with in_use(connection):
         try:
@@ -83,8 +85,8 @@ async def _lent(pool: asyncpg.Pool) -> AsyncIterator[Any]:
 
 
 class Connections:
-    """The pool as one service has it, or as the market's own role with ``NONE``. ``held``: the role that each connection has, by
-    the process id of its server's end; shared by all who share the pool."""
+    """The pool as used by one service, or with the market's own role (``NONE``). ``held``: the role of each connection,
+    by the process id of its server process; shared by all users of the pool."""
 
     def __init__(self, pool: asyncpg.Pool, role: str, held: dict[int, str]) -> None:
         self._pool = pool
@@ -99,7 +101,7 @@ class Connections:
         async with _lent(self._pool) as connection:
             end = connection.get_server_pid()
             if self._held.get(end, NONE) != self._role:
-                self._held[end] = ""  # unknown, if what follows is cut off
+                self._held[end] = ""  # unknown, if the next statement is interrupted
                 await connection.execute(f"set role {self._role}")
                 self._held[end] = self._role
             yield connection

@@ -1,4 +1,4 @@
-"""What is said when a server that is needed does not run, or its tables or rows are not those that are needed."""
+"""Errors: a required server does not run, or its tables or rows are not as required."""
 
 
 class NotRunning(Exception):
@@ -7,16 +7,16 @@ class NotRunning(Exception):
     code = "not-running"
 
     def __init__(self, what: str, why: str = "") -> None:
-        """``why``: what the server itself said, if it did."""
+        """``why``: the message of the server, if it gave one."""
         self.what = f"{what} does not answer" + (f" as it should ({why})" if why else "")
         self.remedy = "start Lonja with `make run` or `lonja up`"
         if why:
-            self.remedy = f"mend what it says, or {self.remedy} if it does not run; then run the command again"
+            self.remedy = f"correct what it reports, or {self.remedy} if it does not run; then run the command again"
         super().__init__(f"{self.what}: {self.remedy}")
 
 
 class Frozen(NotRunning):
-    """A server takes connections, and then says nothing."""
+    """A server accepts connections and then does not answer."""
 
     def __init__(self, what: str) -> None:
         self.what = f"{what} takes connections and gives no answer: it is frozen or overloaded"
@@ -28,17 +28,17 @@ class Frozen(NotRunning):
 
 
 class TablesBehind(Exception):
-    """The tables are those of a former release, and this one has columns that they lack."""
+    """The tables are those of a former release and lack columns of this one."""
 
     code = "tables-behind"
 
 
 class Outdated(Exception):
-    """What was to be written rests on something that is not so any more; nothing of it was written. Whoever decided it decides again."""
+    """The state on which a decision was based has changed; nothing was written. The caller must decide again."""
 
 
 def in_words(error: BaseException | None) -> str:
-    """What failed, for people: without the system's number of the error, and with the file that it is about."""
+    """What failed, for people: without the system's error number, and with the file concerned."""
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there"
     if not isinstance(error, OSError) or not error.strerror:

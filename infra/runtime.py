@@ -1,4 +1,4 @@
-"""Puts services to work in a process: the web process serves routes, the worker relays, consumes and keeps the timers."""
+"""Runs services in a process: the web process serves routes, the worker runs relays, consumers and timers."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class UnknownName(Exception):
-    """A service or view was named that does not exist."""
+    """A named service or view does not exist."""
 
     code = "unknown-name"
 
@@ -60,7 +60,8 @@ def check_services(names: Sequence[str]) -> None:
 
 
 def preload(names: Sequence[str] = ()) -> None:
-    """Import the named services, all of them by default, before the event loop turns: it takes seconds without a sign of life.
+    """Import the named services (default: all) before the event loop starts, because it takes seconds without a
+    heartbeat.
 
     Raises :class:`UnknownName`.
     """
@@ -70,7 +71,7 @@ def preload(names: Sequence[str] = ()) -> None:
 
 
 def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
-    """Create the named services, all of them by default. Raises :class:`UnknownName`."""
+    """Create the named services (default: all). Raises :class:`UnknownName`."""
     check_services(names)
     known = import_module("services").NAMES
     return [
@@ -82,10 +83,11 @@ def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
 
 @asynccontextmanager
 async def standing(config: Config, clock: Clock | None = None, *, patient: bool = False) -> AsyncIterator[Ground]:
-    """The ground for the time of a block. ``clock`` is the machine's unless given, and the machine's is checked all the time.
+    """The ground for the time of a block. ``clock`` is the machine's unless given; the machine's clock is checked
+    continuously.
 
-    Raises NotRunning, unless it is ``patient`` and waits for PostgreSQL, and WrongClock where the machine's time is not the
-    database's."""
+    Raises NotRunning, unless ``patient`` is true: then it waits for PostgreSQL. Raises WrongClock if the machine's time
+    differs from the database's."""
     policy.keep_own_in(config.policies)
     url, _ = addresses(config)
     clock = clock or MachineClock()
@@ -104,7 +106,8 @@ async def standing(config: Config, clock: Clock | None = None, *, patient: bool 
 
 
 async def prepare(config: Config) -> None:
-    """Migrations of every service, and every topic of the table. Done again, it changes nothing. Raises NotRunning."""
+    """Apply the migrations of every service and create every topic of the table. A repeat changes nothing. Raises
+    NotRunning."""
     await migrate(config)
     bootstrap = addresses(config)[1]
     await check_kafka(bootstrap)
@@ -124,8 +127,8 @@ async def migrate(config: Config) -> None:
 async def run_web(
     config: Config, names: Sequence[str] = (), port: int | None = None, clock: Clock | None = None
 ) -> None:
-    """Serve the routes until cancelled or signalled."""
-    # what one process alone needs, it alone loads: so each starts sooner and is smaller
+    """Serve the routes until cancelled or until a signal comes."""
+    # modules that only one kind of process needs are imported here, so that the others start sooner and are smaller
     from infra.web import create_app
 
     telemetry.start("web")
@@ -138,7 +141,7 @@ async def run_web(
 
 
 async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
-    """Serve the app until cancelled or signalled; open requests end in order, live streams at once."""
+    """Serve the app until cancelled or until a signal comes; open requests are completed, live streams end at once."""
     from infra.web.server import server
 
     web = server(app, ground.config, ground.live.end, port=port)
@@ -149,7 +152,8 @@ async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
 
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Relay, consume and keep the timers until cancelled, each by itself. All wait for PostgreSQL; the timers do not need Kafka."""
+    """Run relays, consumers and timers until cancelled, each separately. All wait for PostgreSQL; the timers do not
+    need Kafka."""
     from infra.web.operations import observed
 
     telemetry.start("worker")
@@ -197,7 +201,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Keep the Faust views until cancelled, each by itself."""
+    """Run the Faust views until cancelled, each separately."""
     from infra import streams
     from infra.web.operations import observed
 
@@ -215,8 +219,8 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
-    """Make the named views (all by default) again by replay; yields (view, messages replayed). Raises :class:`UnknownName`
-    and NotRunning."""
+    """Rebuild the named views (default: all) by replay; yields (view, number of replayed messages). Raises
+    :class:`UnknownName` and NotRunning."""
     from infra import streams
 
     bootstrap = addresses(config)[1]
@@ -232,7 +236,7 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
 
 
 async def _tables_of_this_release(config: Config, services: Sequence[Service]) -> None:
-    """Wait for a migration that was forgotten, or is under way."""
+    """Wait until the tables are migrated to this release."""
     names = {"operations", *(service.name for service in services if service.metadata is not None)}
     await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
@@ -255,7 +259,7 @@ def _pruning(service: Service, config: Config) -> list[Timer]:
 
 
 async def keep(timer: Timer, service: str, database: Database) -> None:
-    """Run a timer's action until it fails: what is due stays due in the database."""
+    """Run a timer's action again and again until it fails: what is due stays due in the database."""
     metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
         with _overlong_told_of(timer, service):
@@ -269,7 +273,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
 
 @contextmanager
 def _overlong_told_of(timer: Timer, service: str) -> Iterator[None]:
-    """A run that hangs does not fail: health says so while it lasts."""
+    """Report in health while a run lasts too long, because a run that hangs does not fail."""
     late = asyncio.get_running_loop().call_later(
         timer.longest,
         HEALTH.report,
@@ -287,7 +291,7 @@ def _overlong_told_of(timer: Timer, service: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def _producing(bootstrap: str) -> AsyncIterator[Producer]:
-    """For the time of a block; Kafka is waited for."""
+    """A producer for the time of a block. Waits for Kafka."""
     kafka = Producer(bootstrap)
     await there("Kafka", kafka.start)
     try:

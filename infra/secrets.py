@@ -1,4 +1,4 @@
-"""Secrets of one installation: made once, kept in files that only their owner can read, never in the repository."""
+"""Secrets of one installation: made once, stored in files that only their owner can read, never in the repository."""
 
 import os
 import secrets
@@ -6,13 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 FOLDERS = ("secrets", "logs", "mail", "kafka", "run")
-"""What a home has inside that others have no business with. PostgreSQL closes its own folder, whose owner may be another account."""
+"""Folders of a home that others must not read. PostgreSQL protects its own folder, whose owner may be another
+account."""
 
 
 def close(home: Path) -> None:
-    """Make the home, and let its owner alone into it, also where an earlier release or a wider umask made it."""
+    """Make the home, and allow access only to its owner, also if an earlier release or a wider umask made it."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    home.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root lends PostgreSQL another account, which must get through
+    home.chmod(0o711 if os.geteuid() == 0 else 0o700)  # PostgreSQL under root uses another account, which must pass
     for name in FOLDERS:
         folder = home / name
         folder.mkdir(exist_ok=True)
@@ -20,7 +21,7 @@ def close(home: Path) -> None:
 
 
 def secret(folder: Path, name: str) -> str:
-    """The secret of that name, made at first use."""
+    """The secret of that name, which is made at first use."""
     path = folder / name
     if not path.exists():
         keep(path, secrets.token_urlsafe(32).encode())
@@ -28,7 +29,8 @@ def secret(folder: Path, name: str) -> str:
 
 
 def keep(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, unless it is there: two processes that start at once agree on one."""
+    """Write a file that only its owner can read, unless it exists. If two processes start at once, both use the same
+    content."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)

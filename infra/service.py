@@ -1,4 +1,4 @@
-"""The one shape of a service, and the ground they all stand on."""
+"""The form of every service, and what each is given (the ground)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,8 @@ from infra.tokens import Tokens
 
 @dataclass(frozen=True)
 class Ground:
-    """What every service is given: settings, database, clock, live channel, the keys that check tokens, the market's signature."""
+    """What every service is given: settings, database, clock, live channel, the keys that check tokens, and the
+    market's signer."""
 
     config: Config
     database: Database
@@ -31,9 +32,9 @@ class Ground:
 
 @dataclass(frozen=True)
 class Timer:
-    """Work that falls due. ``action`` claims what is due in its transaction (``for update skip locked``) and returns how
-    many it did; it is called again after ``rest`` seconds while that is more than 0, else after ``every`` seconds. A run that takes more
-    than ``longest`` seconds is told of in the process's health."""
+    """Work that becomes due. ``action`` claims due items in its transaction (``for update skip locked``) and returns
+    how many it handled; it is called again after ``rest`` seconds if that was more than 0, else after ``every``
+    seconds. A run of more than ``longest`` seconds is reported in the process's health."""
 
     name: str
     every: float
@@ -44,8 +45,8 @@ class Timer:
 
 @dataclass(frozen=True)
 class Prune:
-    """Rows of a service's own ``table`` that go by themselves: those for which ``over`` is true, an SQL condition of one row, in which
-    $3 is the ``age``, where it needs one."""
+    """A table of a service whose old rows are deleted regularly: those for which ``over`` is true, an SQL condition on
+    one row, in which $3 is the ``age`` if it needs one."""
 
     table: str
     over: str
@@ -54,9 +55,10 @@ class Prune:
 
 @dataclass(frozen=True)
 class View:
-    """Rolling figures that Faust keeps in rows and that a replay makes anew: never the only copy of a fact.
+    """Rolling figures that Faust keeps in rows and that can be rebuilt by replay: they are never the only copy of a
+    fact.
 
-    ``forget`` deletes the view's rows, for a rebuild. Repeats are harmless: claims are kept apart under the view's name.
+    ``forget`` deletes the view's rows, for a rebuild. Repeats are harmless: claims are stored under the view's name.
     """
 
     name: str
@@ -66,7 +68,8 @@ class View:
 
 @dataclass(frozen=True)
 class Service:
-    """One deployable. ``routes`` are Litestar controllers; ``lifespans`` run in the web process (a bidding lane, an index)."""
+    """One service. ``routes`` are Litestar controllers; ``lifespans`` run in the web process (a bidding lane, an
+    index)."""
 
     name: str
     metadata: MetaData | None = None

@@ -1,7 +1,7 @@
-"""Rows of outboxes that the relay set aside: which there are, their second chance, and their end without one.
+"""Outbox rows that the relay set aside: to list them, to send them again, or to dismiss them.
 
-A row that somebody dismissed has ``published_at`` too, as all that is done with, so that neither this release nor a former one counts or
-sends it; beside ``set_aside_at`` that says when it was dismissed. It is never pruned.
+A dismissed row also has ``published_at``, like every row that is done, so that neither this release nor a former one
+counts or sends it; in a row with ``set_aside_at`` it is the time of the dismissal. Such a row is never pruned.
 """
 
 from datetime import datetime
@@ -12,14 +12,14 @@ import msgspec
 from events.envelope import Envelope
 
 SETTLE = (
-    "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`;"
-    " where nothing can mend it, `lonja outbox dismiss`"
+    "see `lonja outbox list`; correct the cause that the reason names, then `lonja outbox resend`;"
+    " if nothing can correct it, `lonja outbox dismiss`"
 )
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
-    """``position`` is the row's in the outbox of ``service``; ``size`` of its data in bytes. The ``reason`` of one that was dismissed
-    ends with why."""
+    """``position`` is that of the row in the outbox of ``service``; ``size`` is that of its data in bytes. The
+    ``reason`` of a dismissed row ends with why it was dismissed."""
 
     service: str
     position: int
@@ -33,7 +33,7 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rows(db: asyncpg.Connection | asyncpg.Pool) -> list[SetAside]:
-    """All of them, those that were dismissed too, by service and position."""
+    """All of them, including dismissed ones, by service and position."""
     found: list[SetAside] = []
     for service in await _services(db):
         for row in await db.fetch(
@@ -51,7 +51,8 @@ async def rows(db: asyncpg.Connection | asyncpg.Pool) -> list[SetAside]:
 
 
 async def send_again(db: asyncpg.Connection | asyncpg.Pool, row: SetAside) -> None:
-    """The relay takes it up at once, after whatever of its key was sent meanwhile. One that was dismissed is sent, too."""
+    """The relay sends the row at once; later events of its key may have been sent before. A dismissed row is sent
+    too."""
     await db.execute(
         f"with again as (update {row.service}.outbox set published_at = null, set_aside_at = null, set_aside_reason = null"
         " where position = $1 and set_aside_at is not null returning position)"
@@ -61,7 +62,8 @@ async def send_again(db: asyncpg.Connection | asyncpg.Pool, row: SetAside) -> No
 
 
 async def dismiss(db: asyncpg.Connection | asyncpg.Pool, row: SetAside, why: str) -> None:
-    """Nobody waits for it any longer. The row stays, with the reason and why; one that was dismissed before, or sent, stays as it is."""
+    """Mark the row as dismissed, with ``why`` added to its reason. A row that was dismissed before, or sent, is not
+    changed."""
     await db.execute(
         f"update {row.service}.outbox set published_at = clock_timestamp(),"
         " set_aside_reason = concat_ws('; ', set_aside_reason, 'dismissed: ' || $2::text)"

@@ -1,4 +1,4 @@
-"""Ed25519 keys of one installation, made once, and the market's own signature under receipts and checkpoints."""
+"""Ed25519 keys of one installation, made once, and the market's signature on receipts and checkpoints."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from infra.secrets import keep
 
 
 def signing_key(folder: Path, name: str) -> Ed25519PrivateKey:
-    """The private key of that name, made at first use, readable by its owner only."""
+    """The private key of that name, which is made at first use and readable only by its owner."""
     path = folder / name
     if not path.exists():
         keep(path, Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -31,12 +31,12 @@ class Signer:
         return cls(signing_key(folder, "market-key.pem"))
 
     def sign(self, text: bytes) -> str:
-        """The signature, 64 bytes in hexadecimal. It takes some 60 microseconds."""
+        """The signature, 64 bytes in hexadecimal. It takes about 60 microseconds."""
         return self._private.sign(text).hex()
 
 
 def signed_by(key: str, signature: str, text: bytes) -> bool:
-    """Is this the key's signature under the text? False also for what is no key or no signature."""
+    """Whether this is the key's signature of the text. Also False if the key or the signature is malformed."""
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), text)
     except (InvalidSignature, ValueError):

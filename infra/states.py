@@ -1,11 +1,12 @@
-"""Rows that are states: a key, the state as JSON, when the timer looks at it next, and what lists need beside it.
+"""Tables of states: a row has a key, the state as JSON, the time at which a timer handles it next, and columns for
+lists.
 
-To get one, to lock it, to lock those that are due and to save one is written here, once for all stores. A store declares its table once ::
+Reading, locking, locking the due rows and saving are written here once for all stores. A store declares its table once ::
 
     _deals = States(DealRow, "deal", _stored, columns="auction_id")
     get, lock, lock_due = _deals.get, _deals.lock, _deals.lock_due
 
-and says in a function ``save`` of its own which values the columns get.
+and has its own function ``save``, which sets the columns.
 """
 
 import asyncio
@@ -24,13 +25,15 @@ from infra.running import Outdated
 
 T = TypeVar("T")
 XMIN = "xmin::text::bigint"
-"""The version of a row in a table without a column for it: the transaction that wrote the row. PostgreSQL keeps it up, so it counts what
-every release writes; a column that is added later would miss what the former release writes during an upgrade."""
+"""The version of a row in a table without a version column: the id of the transaction that wrote the row. PostgreSQL
+maintains it, so it includes the writes of every release; a column that is added later would miss those of the former
+release during an upgrade."""
 
 
 class States(Generic[T]):
-    """The table that ``row`` declares; its primary key is the key. ``read`` makes the store's value of the key, ``columns``, ``state``
-    (JSON as text) and ``version``, and may be called in a thread. ``what`` one of them is called in errors."""
+    """The table that ``row`` declares; its primary key is the key. ``read`` makes the store's value from the key,
+    ``columns``, ``state`` (JSON as text) and ``version``, and may be called in a thread. ``what`` is the word for one
+    of them in errors."""
 
     def __init__(
         self,
@@ -59,22 +62,23 @@ class States(Generic[T]):
         )
 
     async def get(self, db: Reader, *key: str) -> T | None:
-        """As it stands, even if this transaction changed it before. Raises UnreadableRow."""
+        """Return the current value, also if this transaction changed it. Raises UnreadableRow."""
         return await self._found(await db.fetchrow(self._one, *key))
 
     async def lock(self, tx: Transaction, *key: str) -> T | None:
-        """As :meth:`get`; whoever else locks or writes it waits until the transaction ends."""
+        """As :meth:`get`; others that lock or write the row wait until the transaction ends."""
         return await self._found(await (await tx.raw()).fetchrow(f"{self._one} for update", *key))
 
     async def lock_due(self, tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[T | Unreadable[str]]:
-        """Those whose time has come, locked. Those that somebody decides about just now are passed over: they come with the next tick.
-        ``but``: not these keys; the parts of a key are joined by "/"."""
+        """Lock and return the due rows. Rows that are locked by others are skipped until the next call. ``but``: keys
+        to leave out; the parts of a key are joined by "/"."""
         rows = await (await tx.raw()).fetch(self._due, tx.now, list(but), limit)
         return await self._readable(rows)
 
     async def save(self, tx: Transaction, *rows: Mapping[str, object]) -> None:
-        """The values of the columns, JSON as text, and under ``version`` the version that was read, 0 where there is none yet. Raises
-        Outdated where somebody else wrote a row since: then nothing of the transaction is kept, and it is tried again."""
+        """Save the values of the columns, JSON as text; ``version`` is the version that was read, 0 for a new row.
+        Raises Outdated if another transaction wrote the row since: then this transaction is rolled back and tried
+        again."""
         names = [name for name in rows[0] if name != "version"]
         given = [f"${n}::text::jsonb" if name in self._json else f"${n}" for n, name in enumerate(names, start=1)]
         changed = [f"{name} = excluded.{name}" for name in names if name not in self._key]
@@ -99,7 +103,7 @@ class States(Generic[T]):
         return value
 
     async def _readable(self, rows: Sequence[asyncpg.Record]) -> list[T | Unreadable[str]]:
-        """What is large is read in a thread, so that nobody else waits for it."""
+        """Read the rows; large ones in a thread, so that other work does not wait."""
         if sum(len(row["state"] or "") for row in rows) > ON_LOOP:
             return await asyncio.to_thread(readable, rows, self._name, self._read)
         return readable(rows, self._name, self._read)

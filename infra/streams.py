@@ -1,8 +1,8 @@
-"""Faust: the streaming views of all services, each with a reader of its own, and their rebuild by replay.
+"""Faust: the streaming views of all services, each with its own reader, and their rebuild by replay.
 
-Each view has a Faust app and a consumer group for itself: one that fails, waits or stops holds up nobody else. A message is handed out
-again after a rebalance or a crash unless the view took it in: so every event is claimed in the transaction that changes the view,
-and only what was taken in is committed to the broker.
+Each view has its own Faust app and consumer group, so a view that fails, waits or stops does not delay others. After a
+rebalance or a crash a message is delivered again unless the view took it in: every event is claimed in the transaction
+that changes the view, and only the offsets of messages that were taken in are committed to the broker.
 """
 
 import asyncio
@@ -40,35 +40,39 @@ from infra.viewing import Reader
 log = logging.getLogger(__name__)
 BATCH = 200
 MOST_BEHIND = 2000
-"""Messages kept in memory behind locked rows, of what is small. With more of them the stream takes nothing until some are in effect."""
+"""The most small messages that are kept in memory behind locked rows. With more, the stream takes no new ones until
+some are in effect."""
 GROUPS = "lonja.views"
-"""What the groups of views begin with; the one group that all views of former releases shared."""
+"""The names of groups of views begin with this; it is also the name of the group that all views of former releases
+shared."""
 BULK_AHEAD, FETCH_BYTES = 256, 256 * 1024
-"""Packs that wait in memory until their view has time, fewer than Faust keeps of what is small; and what is fetched of one partition at
-once. They are matched: a queue that is full holds up what comes live as well, so no more is fetched while it is nearly full."""
+"""The most packs that wait in memory for their view (fewer than Faust keeps of small messages), and the bytes that are
+fetched from one partition at once. The two fit together: a full queue would also delay live messages, so nothing more
+is fetched while it is nearly full."""
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
-"""How long a killed worker's partitions stand still, and the longest that one worker which does not answer a rebalance holds up all
-others (Faust's default is 60 for both)."""
+"""For this many seconds the partitions of a killed worker stand still, and at most for this long a worker that does not
+answer a rebalance delays all others (Faust's default is 60 for both)."""
 STUCK_SECONDS = 20.0
-"""A rebalance that a reader has not come through after so long, with the broker there, it never will."""
+"""If a reader has not completed a rebalance after this many seconds while the broker is available, it never will."""
 SEEK_SECONDS = 15.0
-"""For asking where a reader stood; less than Faust's own limit, after which it would say nothing and read nothing."""
+"""Timeout for asking for the committed offsets; less than Faust's own limit, after which it would silently read
+nothing."""
 COMMIT_SECONDS = 5.0
 STOP_SECONDS = 30.0
 
 
 class Stuck(Exception):
-    """A reader does not get back into its group."""
+    """A reader cannot join its group again."""
 
 
 class DoesNotEnd(SystemExit):
-    """A reader that failed does not leave its group. It would keep partitions and read nothing, so the process ends with it; whoever
-    supervises it starts it again."""
+    """A reader that failed does not leave its group. It would keep partitions and read nothing, so the process ends,
+    and its supervisor starts it again."""
 
 
 class NewerEvents(Exception):
-    """A view cannot be made anew by a release that does not know all its events."""
+    """A view cannot be rebuilt by a release that does not know all its events."""
 
     code = "newer-events"
 
@@ -78,34 +82,35 @@ def group_of(view: View) -> str:
 
 
 class Offsets(driver.Consumer):
-    """Commits what the view took in, and nothing else.
+    """Commits only the offsets of messages that the view took in.
 
-    Faust alone would also commit the batch of an agent that was stopped in the middle of it, and what a stream passes over once a
-    rebalance has begun: those messages nobody would ever see again.
+    Faust by itself would also commit the batch of an agent that was stopped in the middle of it, and messages that a
+    stream skips after a rebalance has begun: those messages would be lost.
     """
 
     def took(self, message: ConsumerMessage) -> None:
-        """The view has the message in effect, or buried."""
+        """The view applied the message, or made it a dead letter."""
         if message.generation_id == self.app.consumer_generation_id:
             super().ack(message)
 
     def ack(self, message: ConsumerMessage) -> bool:  # type: ignore[override]
-        """That a stream handed the message out says nothing."""
+        """Do nothing: that the stream delivered the message does not mean that the view took it in."""
         return False
 
     def _new_consumer_thread(self) -> InOneLoop:
         return InOneLoop(self, loop=self.loop, beacon=self.beacon)
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """An agent failed. Its view ends with it, and begins again with what it was handed: else it would not be whole."""
+        """An agent failed: end its view. It starts again with the messages that it was given, so that none is
+        missing."""
         await self.app.crash(exc)
 
     @faust.Service.task
     async def _stay_in_the_group(self) -> None:
-        """Raises what keeps the reader out of its group, so that it ends and is started again.
+        """Raises the error that keeps the reader out of its group, so that it ends and is started again.
 
-        aiokafka keeps such an error for the next call of ``getmany`` and waits; Faust goes round that call, and the reader would be
-        without partitions for ever, without a word.
+        aiokafka stores such an error for the next call of ``getmany``; Faust does not call it, so the reader would
+        silently stay without partitions for ever.
         """
         stage, since = None, monotonic()
         while not self.should_stop:
@@ -117,7 +122,8 @@ class Offsets(driver.Consumer):
                 raise Stuck(f"this reader has not come through a rebalance of its view in {STUCK_SECONDS:.0f} s")
 
     def _in_touch(self) -> bool:
-        """Whether the group's broker is there. Raises what went wrong with joining, with staying or with reading."""
+        """Whether the broker of the group is available. Raises the error of joining, of staying in the group, or of
+        reading."""
         kafka = self._thread._ensure_consumer()
         check_tasks(kafka)
         coordinator = kafka._coordinator
@@ -125,7 +131,8 @@ class Offsets(driver.Consumer):
         return coordinator.coordinator_id is not None
 
     async def perform_seek(self) -> None:
-        """Also to the beginning of a partition of which nothing was committed yet: Faust leaves it wherever it was read to."""
+        """Seek, also to the beginning of a partition without committed offset: Faust would leave such a partition at
+        its last position."""
         async with asyncio.timeout(SEEK_SECONDS):
             await super().perform_seek()
             fresh = [partition for partition in self.assignment() if self._committed_offset[partition] is None]
@@ -133,7 +140,8 @@ class Offsets(driver.Consumer):
                 await self.seek(partition, offset)
 
     async def _commit(self, offsets: Any) -> bool:
-        """Waits for a broker that is away, but does not keep a reader from ending: what it did not commit is read again."""
+        """Waits for a broker that is away, but does not prevent the end of a reader: messages that were not committed
+        are read again."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(COMMIT_SECONDS):
@@ -142,19 +150,20 @@ class Offsets(driver.Consumer):
                 return False
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as Faust calls it
-        """What was fetched across a rebalance does not follow on what is read after it: it is read again, in its turn."""
+        """Drop messages that were fetched across a rebalance, because they would be out of order: they are read again
+        later."""
         generation = self.app.consumer_generation_id
         records = await super()._getmany(active_partitions, timeout)
         if generation == self.app.consumer_generation_id:
             return records
         if self.assignment():
-            with suppress(IllegalStateError):  # yet another rebalance took a partition away, and will seek by itself
+            with suppress(IllegalStateError):  # another rebalance took a partition away, and will seek by itself
                 await self.perform_seek()
         return {}
 
 
 def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
-    """The login, in Faust's words."""
+    """The login as Faust's credentials."""
     settings = access(bootstrap)
     tls = settings.get("ssl_context")
     if "sasl_mechanism" not in settings:
@@ -168,7 +177,7 @@ def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
 
 
 async def keep(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> None:
-    """Keep the views until cancelled, each by itself. ``kafka`` takes the dead letters."""
+    """Run the views until cancelled, each separately. ``kafka`` is the producer for dead letters."""
     turns = Turns()
     async with asyncio.TaskGroup() as tasks:
         for service in services:
@@ -180,9 +189,9 @@ async def keep(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
 async def _keep(
     ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
 ) -> None:
-    """Keep one view until cancelled; raises what made Faust stop by itself. A partition in which it stopped goes on when a person says
-    so, and one that waits for a newer release when a person gave up what it waits before: then the view leaves its group for a moment,
-    and reads on from what was committed."""
+    """Run one view until cancelled; raises the error that made Faust stop by itself. A stopped partition continues when
+    a person says so; one that waits for a newer release continues when a person gave up the record that blocks it: then
+    the view leaves its group for a moment and reads on from the committed offsets."""
     group, topics = group_of(view), view.reactions.topics
     await where_the_former_stood(bootstrap, group, GROUPS, topics)
     await after_the_forgotten(ground.database, [service.name], bootstrap, group, topics)
@@ -203,11 +212,11 @@ async def _keep(
             raise app.crash_reason
         if not given_up.is_set():
             resumed.result()
-        log.warning("%s begins again: a person let it go on", view.name)
+        log.warning("%s starts again: a person let it continue", view.name)
 
 
 async def _end(app: faust.App) -> None:
-    """A part of an app that is cancelled goes on to its next part: so the limit is outside."""
+    """The limit is set outside the app, because an app continues with its next part after a part was cancelled."""
     stopping = asyncio.create_task(app.stop())
     done, _ = await asyncio.wait((stopping,), timeout=STOP_SECONDS)
     if not done:
@@ -216,7 +225,7 @@ async def _end(app: faust.App) -> None:
 
 
 async def _resumed(ground: Ground, view: View) -> None:
-    """Return once a person said that the view may go on."""
+    """Return when a person says that the view may continue."""
     names = {f"view {view.name}", f"view {_bulk(view)}"}
     await resuming.asked(
         ground.database.pool, lambda: [each for each in resuming.stopped_here("view") if each in names]
@@ -232,7 +241,7 @@ class Boot(BootStrategy):
 
 
 class App(faust.App):
-    """It sends nothing."""
+    """A Faust app that sends nothing."""
 
     BootStrategy = Boot
 
@@ -247,15 +256,17 @@ def create_app(
     turns: Turns | None = None,
     given_up: asyncio.Event | None = None,
 ) -> faust.App:
-    """A Faust app with one agent for the view, and one more for what it takes from bulk topics. Start it inside a running event loop.
-    ``kafka`` takes the dead letters; ``turns`` are shared by all views of the process; ``given_up`` as :class:`Reader` sets it."""
+    """A Faust app with one agent for the view, and one more for what it takes from bulk topics. Start it inside a
+    running event loop. ``kafka`` is the producer for dead letters; ``turns`` are shared by all views of the process;
+    :class:`Reader` sets ``given_up``."""
     app = App(
         group_of(view),
         broker="kafka://" + where(bootstrap).replace(",", ";"),
         broker_credentials=_credentials(bootstrap),
         store="memory://",
         datadir=ground.config.home / "streams",
-        table_standby_replicas=0,  # there are no tables: partitions are dealt out by turns, and nothing needs to be where it was
+        # there are no tables: partitions are assigned in turn, and none needs to stay where it was
+        table_standby_replicas=0,
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
@@ -301,9 +312,9 @@ def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None 
 
 
 async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
-    """Forget the view and make it again from the whole of its topics. Returns how many messages were replayed.
+    """Delete the view and rebuild it from all messages of its topics. Returns how many messages were replayed.
 
-    A worker may run meanwhile: whoever claims an event first applies it.
+    A worker may run meanwhile: the process that claims an event first applies it.
     """
     async with ground.database.transaction(service.name) as tx:
         await view.forget(tx)
@@ -329,7 +340,7 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Serv
 
 
 async def _replay(bootstrap: str, topics: list[str]) -> AsyncIterator[list[ConsumerRecord]]:
-    """Everything in the topics up to what is there now, without a consumer group."""
+    """All messages that are in the topics now, read without a consumer group."""
     kafka = AIOKafkaConsumer(*topics, **access(bootstrap), auto_offset_reset="earliest", enable_auto_commit=False)
     try:
         await kafka.start()

@@ -200,9 +200,7 @@ class Supervisor:
         if kept.failures >= FAILING_AFTER:
             state, detail = State.degraded, f"{kept.failures} failures in a row; {detail or 'it runs again'}"
         kept.state, kept.detail = state, detail
-        HEALTH.report(
-            "part", kept.name, state, detail, f"look into {kept.child.log}" if state is State.degraded else ""
-        )
+        HEALTH.report("part", kept.name, state, detail, f"read {kept.child.log}" if state is State.degraded else "")
         self._write_state()
 
     def _write_state(self) -> None:

@@ -1,4 +1,4 @@
-"""Work that runs beside a block and ends with it."""
+"""Runs work in the background of a block."""
 
 import asyncio
 import logging
@@ -14,7 +14,8 @@ AGAIN_SECONDS = 1.0
 
 @asynccontextmanager
 async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
-    """Run ``work`` for as long as the block runs, then cancel it and wait until it is gone. Log and health say so when it fails before."""
+    """Run ``work`` for as long as the block runs, then cancel it and wait for its end. If it fails before, log and
+    health say so."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_say_why)
     try:
@@ -24,7 +25,8 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Also a task that took its cancellation for an error of what it waited for, and went on."""
+    """Cancel the task until it ends: it may have taken a cancellation for an error of something that it waited for, and
+    gone on."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=AGAIN_SECONDS)
@@ -33,8 +35,8 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def stop_if_cancelled() -> None:
-    """For loops that go on after errors: a driver may make an error of its own of the cancellation that reaches it, and to cancel
-    whoever waits for it counts once. Raises CancelledError."""
+    """For loops that continue after errors. A driver may turn a cancellation into an error of its own, and a task is
+    cancelled only once. Raises CancelledError if this task was cancelled."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -43,6 +45,6 @@ def stop_if_cancelled() -> None:
 def _say_why(task: asyncio.Task[None]) -> None:
     if task.cancelled() or (error := task.exception()) is None:
         return
-    log.critical("%s failed, and does not go on", task.get_name(), exc_info=error)
+    log.critical("%s failed, and does not continue", task.get_name(), exc_info=error)
     why = f"{type(error).__name__}: {error}"[:1000]
     HEALTH.report("task", task.get_name(), State.stopped, why, "read the log of this process, and restart it")

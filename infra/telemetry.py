@@ -1,7 +1,8 @@
-"""Traces, for whoever sets OTEL_EXPORTER_OTLP_ENDPOINT: from a request through the outbox and Kafka to the reactions of other services.
+"""Traces, if OTEL_EXPORTER_OTLP_ENDPOINT is set: from a request through the outbox and Kafka to the reactions of other
+services.
 
-A trace travels with the event as the CloudEvents attribute ``traceparent`` (the distributed tracing extension). OpenTelemetry is
-loaded only where it is switched on; else a span costs one call.
+A trace is passed on in the event as the CloudEvents attribute ``traceparent`` (the distributed tracing extension).
+OpenTelemetry is imported only if traces are switched on; else a span costs one call.
 """
 
 import os
@@ -13,7 +14,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class TracingMissing(Exception):
-    """Tracing is switched on and its packages are not there."""
+    """Tracing is switched on but its packages are not installed."""
 
     code = "tracing-missing"
 
@@ -22,12 +23,12 @@ class TracingMissing(Exception):
 
 
 class Span:
-    """``traceparent`` names this span to whoever comes after it (W3C Trace Context); "" where nothing is recorded."""
+    """``traceparent`` identifies this span for its successors (W3C Trace Context); "" if nothing is recorded."""
 
     traceparent = ""
 
     def describe(self, name: str, **attributes: str | int) -> None:
-        """What is known at the end only, such as the route of a request."""
+        """Set the name, which may be known only at the end, such as the route of a request."""
 
 
 NOTHING = Span()
@@ -36,7 +37,7 @@ _tracer: Any = None
 
 
 def start(process: str, exporter: Any = None) -> None:
-    """Record traces if they are switched on, or into the given exporter. Raises :class:`TracingMissing`."""
+    """Record traces if they are switched on, or if an exporter is given. Raises :class:`TracingMissing`."""
     global _tracer
     if exporter is None and not any(os.environ.get(name) for name in ENDPOINTS):
         return
@@ -54,13 +55,14 @@ def start(process: str, exporter: Any = None) -> None:
 
 
 def stop() -> None:
-    """Record nothing more."""
+    """Stop recording."""
     global _tracer
     _tracer = None
 
 
 def span(kind: str, name: str, parent: str = "", **attributes: str | int) -> AbstractContextManager[Span]:
-    """A piece of work of the ``kind`` server, producer or consumer, after the one that ``parent`` names; without, of a new trace."""
+    """A span of the ``kind`` server, producer or consumer, as a successor of ``parent``; without a parent it begins a
+    new trace."""
     return _nothing if _tracer is None else _recorded(kind, name, parent, attributes)
 
 

@@ -1,6 +1,6 @@
-"""Texts as the database takes them."""
+"""Texts in a form that the database accepts."""
 
 
 def clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
+    """The text without NUL characters, which PostgreSQL cannot store."""
     return text.replace("\x00", "").strip()

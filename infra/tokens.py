@@ -1,4 +1,5 @@
-"""Who is asking: signed tokens (Ed25519) that accounts issues and every service checks with the public key alone."""
+"""Signed tokens (Ed25519), which identify callers. Accounts issues them; every service checks them with the public
+key."""
 
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,11 +15,11 @@ from infra.signing import signing_key
 ISSUER = "lonja"
 SESSION_HOURS = 12
 REMEMBERED = 10_000
-"""Tokens known again without verifying them anew."""
+"""The most verified tokens that are remembered, so that they need not be verified again."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of an organisation, as the token says. ``region`` is ISO 3166-2, "" where unknown."""
+    """A member of an organisation, as the token says. ``region`` is ISO 3166-2, "" if unknown."""
 
     member_id: str
     name: str
@@ -39,16 +40,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidToken(Exception):
-    """Expired, tampered with, or not ours."""
+    """The token is expired, changed, or not from this market."""
 
 
 class Tokens:
-    """Signs and checks tokens. The key is made once, readable by its owner only."""
+    """Signs and checks tokens. The key is made once and is readable only by its owner."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
         self.public: Ed25519PublicKey = private.public_key()
-        self._verified = lru_cache(REMEMBERED)(self._verify)  # verifying costs as much as all else of a bid's way in
+        self._verified = lru_cache(REMEMBERED)(self._verify)  # verification costs as much as the rest of a bid's path
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
@@ -60,7 +61,8 @@ class Tokens:
         return jwt.encode(claims, self._private, algorithm="EdDSA")
 
     def check(self, token: str, now: datetime) -> Principal:
-        """Raises :class:`InvalidToken`. A token once verified is known again by its text: only its end is looked at."""
+        """Raises :class:`InvalidToken`. A token that was verified before is recognised by its text: then only its
+        expiry is checked."""
         principal, ends = self._verified(token)
         if ends <= now.timestamp():
             raise InvalidToken("the session has ended; log in again")

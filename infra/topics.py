@@ -1,4 +1,5 @@
-"""Makes the topics of the table, as each start does. It is apart from the runtime because `lonja up` needs no service for it."""
+"""Makes the topics of the table, at each start. It is separate from the runtime because `lonja up` needs no service for
+it."""
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -10,7 +11,8 @@ from infra.embedded import kafka
 
 
 async def create_topics(bootstrap: str) -> None:
-    """And the rights on them, where the broker is this home's; an external one's are its keeper's."""
+    """Create the topics, and the rights on them if the broker belongs to this home; on an external broker its operator
+    grants them."""
     admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
@@ -32,6 +34,7 @@ async def create_topics(bootstrap: str) -> None:
 
 
 def _settings(row: Topic) -> dict[str, str]:
-    """What has an end goes by whole segments, each of a day."""
+    """The settings of a topic. If its messages expire, whole segments are deleted, each with the messages of one
+    day."""
     ends = {"segment.ms": str(DAY_MS)} if row.retention_ms > 0 else {}
     return {"retention.ms": str(row.retention_ms), "max.message.bytes": str(LARGEST_MESSAGE), **ends}

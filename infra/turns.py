@@ -1,4 +1,4 @@
-"""Who goes first in a process: what comes in bulk lets live work pass, and is done one batch after the other."""
+"""The order of work in a process: bulk work lets live work go first, and its batches are done one after the other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 PATIENCE = 0.05
-"""Seconds that a bulk batch lets live work pass. Live work that never rests slows bulk down and does not stop it: a batch gives way in
-itself too (:data:`infra.inbox.SLICE`)."""
+"""Seconds for which a bulk batch waits for live work. Continuous live work slows bulk work down but does not stop it. A
+batch also yields while it runs (:data:`infra.inbox.SLICE`)."""
 PATIENCE_WITH_BULK = 1.0
-"""Seconds that it waits for another one, which may be held up by something that is its own affair."""
+"""Seconds for which a batch waits for another batch, which may be delayed for reasons of its own."""
 
 
 class Turns:
-    """Shared by the consumers of one process."""
+    """The order among the consumers of one process; they share one object."""
 
     def __init__(self) -> None:
         self._at_work = 0
@@ -23,7 +23,7 @@ class Turns:
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
-        """Live work, at once."""
+        """Begin live work, at once."""
         self._at_work += 1
         self._rest.clear()
         try:
@@ -35,8 +35,8 @@ class Turns:
 
     @asynccontextmanager
     async def bulk(self) -> AsyncIterator[None]:
-        """Bulk work, when no other is under way. Who came first goes first, so that all consumers read the same messages at about the
-        same time, and each is decoded once."""
+        """Begin bulk work when no other is running. The order is first come, first served, so that all consumers read
+        the same messages at about the same time and each message is decoded once."""
         async with AsyncExitStack() as stack:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_WITH_BULK):

@@ -1,4 +1,5 @@
-"""What one stream of a view reads, on its way into the view: in the order of each partition, with those that must wait held alone."""
+"""Passes the messages of a stream into its view, in the order of each partition. A partition that must wait does not
+delay the others."""
 
 from __future__ import annotations
 
@@ -26,10 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Hands messages to the inbox, and tells Faust which were taken in.
+    """Gives messages to the inbox, and tells Faust which were taken in.
 
-    A partition whose event nobody here can handle (of a newer release, or after too many failures) stands still, until a rebalance or a
-    new start has it read again from what was committed. One whose event needs a locked row is tried again every second.
+    A partition stands still if its event cannot be handled (it is of a newer release, or too many events failed), until
+    a rebalance or a new start reads it again from the committed offset. If an event needs a locked row, its partition
+    is tried again every second.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class Reader:
         most_behind: int,
         given_up: asyncio.Event | None = None,
     ) -> None:
-        """With more than ``most_behind`` messages behind locked rows it takes none until some are in effect. ``given_up`` is set when
-        a person gave up what a partition stands still for: read anew from what was committed, it goes on."""
+        """With more than ``most_behind`` messages behind locked rows it takes no new ones until some are in effect.
+        ``given_up`` is set when a person gave up the record that blocks a partition: the partition continues when it is
+        read again from the committed offset."""
         self._app = app
         self.name = name
         self.batch = batch
@@ -53,14 +56,14 @@ class Reader:
         self._given_up = given_up
         self._one_at_a_time = asyncio.Lock()
         self._standing: dict[tuple[TopicPartition, int | None], tuple[State, Held]] = {}
-        """By partition and generation of the group."""
+        """Blocked partitions, by partition and generation of the group."""
         self._behind: dict[TopicPartition, list[ConsumerMessage]] = {}
-        """What was read of partitions that are tried again, in order."""
+        """Messages of partitions that are tried again, in order."""
         self._held: dict[TopicPartition, Held] = {}
-        """What those wait for."""
+        """Why these partitions wait."""
 
     async def take(self, messages: Sequence[ConsumerMessage]) -> None:
-        """On return each message is taken in, or kept behind what its partition waits for."""
+        """On return each message is taken in, or kept until its partition continues."""
         async with self._one_at_a_time:
             await self._take(messages)
             self._report()
@@ -73,7 +76,7 @@ class Reader:
             async with self._one_at_a_time:
                 behind, self._behind = self._behind, {}
                 for messages in behind.values():
-                    # what was read before a rebalance is read again after it
+                    # messages that were read before a rebalance are read again after it
                     ours = [each for each in messages if each.generation_id == self._app.consumer_generation_id]
                     for first in range(0, len(ours), self.batch):
                         await self._take(ours[first : first + self.batch])
@@ -81,7 +84,7 @@ class Reader:
                 self._report()
 
     async def look_for_given_up(self) -> None:
-        """For ever."""
+        """Look again and again whether a person gave up a record that blocks a partition."""
         while True:
             await asyncio.sleep(resuming.EVERY)
             standing = [held for _, held in self._standing.values()]
@@ -117,7 +120,7 @@ class Reader:
                 self._held[message.tp] = here
 
     def _stands(self, message: ConsumerMessage) -> bool:
-        """It comes after what its partition stands still for."""
+        """Whether the message comes after the record that blocks its partition."""
         found = self._standing.get((message.tp, message.generation_id))
         if found is None or message.offset < found[1].offset:
             return False
@@ -125,13 +128,14 @@ class Reader:
         return True
 
     def _stand(self, partition: TopicPartition, generation: int | None, held: Held, state: State) -> None:
-        """Where a rebalance dealt the partitions out again meanwhile, it is read again by whoever has it now."""
+        """Block the partition. If a rebalance assigned the partitions again meanwhile, its new owner reads it."""
         log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state, [held]))
         self._standing[partition, generation] = state, held
         self._pause(partition, generation)
 
     def _pause(self, partition: TopicPartition, generation: int | None) -> None:
-        """Only to read less. Not while a rebalance deals the partitions out again, nor after it: the pause would outlast it."""
+        """Pause the partition, only to read less. Not during a rebalance or after it, because the pause would outlast
+        the assignment."""
         if generation == self._app.consumer_generation_id and not self._app.rebalancing:
             self._app.consumer.pause_partitions({partition})
 

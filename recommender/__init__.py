@@ -8,12 +8,13 @@
     evaluate(model, later_awards, k=10)                     # figures beside the baselines'
     retrain(awards, now, incumbent).model.to_bytes()        # measured, promoted only if not worse
 
-The road through the code: `features` says what is seen of a purchase; `history` counts past awards and turns them into
-evidence (smoothing down the category path in several contexts, similar purchases, popularity, recency); `ranking`
-learns from the history's own later parts how to weigh it; `model` joins both; `reasons` says why; `turns` keeps one buyer from filling
-a list; `evaluation` measures; `interest` counts events one by one; `names` gives a supplier one key, however its name is typed; `tables`
-reads awards from CSV files; `trades` finds the suppliers that an opening can concern; `values` defines what goes in and comes out.
-Time is always an argument, and training is seeded: equal inputs give equal models.
+The modules: `features` describes a purchase for the model; `history` counts past awards and turns them into evidence
+(smoothing along the category path in several contexts, similar purchases, popularity, recency); `ranking` learns from
+the later parts of the history how to weigh this evidence; `model` joins both; `reasons` gives the reasons in words;
+`turns` prevents that one buyer fills a list; `evaluation` measures; `interest` counts single events; `names` derives
+one key for a supplier from all spellings of its name; `tables` reads awards from CSV files; `trades` finds the
+suppliers that an opening may concern; `values` defines the input and output types. Time is always an argument, and
+training is seeded: equal inputs give equal models.
 """
 
 from importlib import import_module
@@ -96,7 +97,7 @@ _COMPUTING = {
 
 
 def __getattr__(name: str) -> Any:
-    """What computes needs numpy and scipy, a second and 40 MB: only who uses it pays for it."""
+    """Imports the names that compute when they are first used, because numpy and scipy take a second and 40 MB."""
     if name not in _COMPUTING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_COMPUTING[name]), name)

@@ -18,8 +18,8 @@ from recommender.values import Figures
 
 _ABOUT = """\
 Ranks, for each award of the second file, the suppliers of the first for the opportunity it describes, by buyer, place
-(buyer_city, buyer_region), category, method and title (title, category_title). The supplier's own fields, the amount
-and the ocid are never looked at for that, and nothing of the second file enters the training.
+(buyer_city, buyer_region), category, method and title (title, category_title). The fields about
+the supplier, the amount and the ocid are not used for that, and the second file is not used in training.
 """
 _FILES = """\
 Files are CSV in UTF-8, plain or gzipped, with a header. Needed columns: supplier, buyer, category. Read where present:
@@ -37,7 +37,7 @@ A file that cannot be read ends the program with status 2 and names the row (the
 
 
 def report(figures: Figures, seconds: float) -> dict[str, object]:
-    """The figures in the shape the command prints."""
+    """The figures in the form that the command prints."""
     return {
         "k": figures.split.k,
         "awards": figures.split.awards,

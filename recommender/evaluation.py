@@ -1,7 +1,7 @@
-"""How good a model is, on awards it has not seen, and whether it may replace another.
+"""Measures a model on awards that it has not seen, and decides whether it may replace another.
 
-Each award is a test of its own: its opportunity is ranked, and the award's supplier is looked for among the first k.
-Nothing of the tested awards enters the counts, not even those of the awards before it.
+Each award is a separate test: suppliers are ranked for its opportunity, and the winner is searched among the first k.
+The tested awards are not counted in the history, not even those before the award under test.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from recommender.values import (
 
 TEST_SHARE = 0.2
 HEAD_SHARE = 0.5
-"""The head of the market is the fewest suppliers that together won this share of the history."""
+"""The head of the market is the smallest group of suppliers that together won this share of the history."""
 
 Ranking = Callable[[Opportunity], list[str]]
 
 
 class DifferentSplit(ValueError):
-    """Figures measured on different awards, or with another k, say nothing about each other."""
+    """Figures that were measured on different awards, or with different k, cannot be compared."""
 
     code = "different-split"
 
 
 class Retraining(Struct, frozen=True):
-    """The model to use from now on, over the whole history, and why it is this one."""
+    """The model to use from now on, over the whole history, and why it was chosen."""
 
     model: Model
     decision: Decision
@@ -77,9 +77,11 @@ def evaluate(model: Model, awards: Sequence[Award], k: int = 10) -> Figures:
 
 
 def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -> NewSupplierFigures:
-    """What a supplier without history would be offered, had it declared the category, or the place, of its first award.
+    """What a supplier without history would be offered if it had declared the category, or the place, of its first
+    award.
 
-    Tests are its later awards for other opportunities; the k are chosen among all different opportunities of `awards`.
+    The tests are its later awards for other opportunities; the k best are chosen among all distinct opportunities of
+    `awards`.
     """
     won: dict[str, list[Opportunity]] = defaultdict(list)
     for award in in_time_order(awards):
@@ -104,7 +106,7 @@ def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -
 
 
 def promote(candidate: Figures, incumbent: Figures) -> Decision:
-    """May the candidate replace the incumbent? Only if it is not worse, and beats every baseline.
+    """Decide whether the candidate may replace the incumbent: only if it is not worse and beats every baseline.
 
     Compared by hit rate, then by mean reciprocal rank. Raises DifferentSplit.
     """
@@ -123,24 +125,25 @@ def promote(candidate: Figures, incumbent: Figures) -> Decision:
 
 
 def _beside(mine: Rate, theirs: Rate) -> str:
-    """The measure that decided, in words."""
+    """The figures that decided, in words."""
     if mine.hr != theirs.hr:
         return f"hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
     return f"the same hit rate {mine.hr:.3f}, mean 1/rank {mine.mrr:.3f} against {theirs.mrr:.3f}"
 
 
 def split_by_time(awards: Sequence[Award], test_share: float = TEST_SHARE) -> tuple[list[Award], list[Award]]:
-    """The earlier and the later part; `test_share` of the awards are in the later."""
+    """The earlier and the later part; the later part has the share `test_share` of the awards."""
     ordered = in_time_order(awards)
     cut = len(ordered) - round(len(ordered) * test_share)
     return ordered[:cut], ordered[cut:]
 
 
 def retrain(awards: Sequence[Award], now: dt.date, incumbent: Model | None = None, k: int = 10) -> Retraining:
-    """Train on the earlier awards, measure on the later, and take the better ranker over the whole history.
+    """Train on the earlier awards, measure on the later ones, and return the better ranker over the whole history.
 
-    The incumbent's ranker (without one: the plain evidence, unlearned) is measured over the same earlier awards, so
-    that only what was learned is compared. Where its training saw some of the later awards, this favours the incumbent.
+    The incumbent's ranker (if there is none: the plain evidence without learning) is measured over the same earlier
+    awards, so that only what was learned is compared. If its training saw some of the later awards, this favours the
+    incumbent.
     """
     earlier, later = split_by_time(awards)
     past = History(earlier, last_date(earlier))
@@ -154,7 +157,7 @@ def retrain(awards: Sequence[Award], now: dt.date, incumbent: Model | None = Non
 
 
 def _baselines(history: History, k: int) -> dict[str, Ranking]:
-    """What anybody would do without a model: the most frequent winners overall, in the category, in its region."""
+    """Rankings without a model: the most frequent winners overall, in the category, and in the region."""
     overall: Counter[str] = Counter()
     by_category: defaultdict[str, Counter[str]] = defaultdict(Counter)
     by_place: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -166,7 +169,7 @@ def _baselines(history: History, k: int) -> dict[str, Ranking]:
     popular = [supplier for supplier, _ in overall.most_common(k)]
 
     def filled(*circles: Counter[str]) -> list[str]:
-        # the narrow circle first; where it has fewer than k, the wider one fills up, at last the whole market
+        # the narrow circle first; if it has fewer than k, the wider ones follow, and last the whole market
         chosen = dict.fromkeys(supplier for circle in circles for supplier, _ in circle.most_common(k))
         return list(chosen | dict.fromkeys(popular))[:k]
 
@@ -182,7 +185,7 @@ def _baselines(history: History, k: int) -> dict[str, Ranking]:
 
 
 def _ranked_once(ranking: Ranking) -> Ranking:
-    """Equal descriptions are ranked once."""
+    """A ranking function that computes equal descriptions only once."""
     remembered: dict[Description, list[str]] = {}
 
     def ranked(opportunity: Opportunity) -> list[str]:
@@ -199,19 +202,19 @@ def _distinct(awards: Iterable[Award]) -> list[Opportunity]:
 
 
 def _long_tail(history: History) -> set[str]:
-    """Suppliers outside the head."""
+    """The suppliers outside the head of the market."""
     order = np.argsort(-history.wins, kind="stable")
     head = int(np.searchsorted(np.cumsum(history.wins[order]), HEAD_SHARE * len(history.awards))) + 1
     return {history.suppliers[at] for at in order[head:]}
 
 
 def _rank(ranked: Sequence[str], supplier: str) -> int:
-    """1 for the first place; 0 when absent."""
+    """The place of the supplier: 1 is the first, 0 means absent."""
     return ranked.index(supplier) + 1 if supplier in ranked else 0
 
 
 def _rate(ranks: Sequence[int], weights: Sequence[float] | None = None) -> Rate:
-    """`ranks` as `_rank` gives them; with weights, n is their sum (of tenders: how many)."""
+    """`ranks` are results of `_rank`. With weights, n is their sum (for tenders: their number)."""
     if not ranks:
         return Rate(0, 0.0, 0.0)
     found: Floats = np.array(ranks, dtype=np.float64)

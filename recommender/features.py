@@ -1,4 +1,4 @@
-"""From an opportunity to what is counted: the path of its category, the contexts it lies in, its search tokens."""
+"""Derives from an opportunity what is counted: the path of its category, its contexts, its search tokens."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WORD = re.compile(r"\w+")
 _EIGHT_DIGITS = re.compile(r"\d{8}$")
 
 
-@lru_cache(maxsize=2**16)  # the same few buyers, places and titles come again and again
+@lru_cache(maxsize=2**16)  # the same buyers, places and titles occur many times
 def fold(text: str) -> str:
-    """Words of `text` without case, accents or punctuation, separated by one space."""
+    """The words of `text` in lower case, without accents or punctuation, separated by one space."""
     plain = "".join(
         c
         for c in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -26,10 +26,10 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=2**16)
 def category_path(category: str) -> tuple[str, ...]:
-    """The code's prefixes, shortest first: `N7030` gives N, N7, N70, N703, N7030.
+    """The prefixes of the code, shortest first: `N7030` gives N, N7, N70, N703, N7030.
 
-    Punctuation is left out (OKPD2's dots), CPV's check digit after the hyphen is dropped, and the zeros that fill an
-    eight-digit code (CPV, UNSPSC) are no level. A `scheme:` stays in front of each prefix, so that schemes never mix.
+    Punctuation is removed (dots in OKPD2), as is the check digit after the hyphen in CPV. The zeros that fill up an
+    eight-digit code (CPV, UNSPSC) are not a level. Each prefix keeps its `scheme:`, so that schemes never mix.
     """
     scheme, _, code = category.strip().upper().rpartition(":")
     code = re.sub(r"[^0-9A-Z]", "", re.sub(r"^(\d{8})-\d$", r"\1", code))
@@ -40,14 +40,14 @@ def category_path(category: str) -> tuple[str, ...]:
 
 
 def shared_depth(path: tuple[str, ...], other: tuple[str, ...]) -> float:
-    """0..1: how far two category paths run together, measured on the shorter (a branch fully fits its own leaves)."""
+    """The common part of two category paths, 0..1, relative to the shorter one (a branch fully fits its own leaves)."""
     shortest = min(len(path), len(other))
     common = sum(1 for mine, theirs in zip(path, other, strict=False) if mine == theirs)
     return common / shortest if shortest else 0.0
 
 
 class Description(NamedTuple):
-    """All the model knows of an opportunity: folded, hashable; equal descriptions get equal rankings."""
+    """Everything that the model uses of an opportunity, folded and hashable. Equal descriptions get equal rankings."""
 
     path: tuple[str, ...]
     buyer: str
@@ -65,7 +65,8 @@ class Description(NamedTuple):
         return self.path[-2] if len(self.path) > 1 else self.category
 
     def contexts(self) -> tuple[tuple[str, ...], ...]:
-        """The circles in which winners are counted, each down the category path; the first is the whole market."""
+        """The contexts in which winners are counted, each at every level of the category path; the first is the whole
+        market."""
         return (
             ("market",),
             ("region", self.region),
@@ -77,7 +78,7 @@ class Description(NamedTuple):
         )
 
     def tokens(self) -> list[str]:
-        """What a similar purchase shares: the plain facts, and each category level crossed with each of them."""
+        """Tokens that similar purchases share: the plain facts, and each category level combined with each of them."""
         facts = [f"b {self.buyer}", f"r {self.region}", f"c {self.city}", f"m {self.method}"]
         crossed = [f"{level} {fact}" for level in self.path for fact in ("", *facts)]
         leaf = [f"= {self.category}", f"= {self.category} {self.buyer} {self.region}"]
@@ -85,7 +86,7 @@ class Description(NamedTuple):
 
 
 def describe(opportunity: Opportunity) -> Description:
-    """Only buyer, place, category, method and title enter; the id does not."""
+    """The description of an opportunity. It uses only buyer, place, category, method and title, not the id."""
     words = {word for word in fold(opportunity.title).split() if len(word) > 2}
     return Description(
         category_path(opportunity.category),

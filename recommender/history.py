@@ -1,4 +1,4 @@
-"""The counts behind every score: who won what, where, for whom, how long ago."""
+"""The counts on which every score is based: who won what, where, for which buyer, and how long ago."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 HALF_LIFE_DAYS = 540.0
-"""An award counts half after this time. Between 120 days and forever the hit rate moved by less than 0.002."""
+"""After this time an award counts half. Between 120 days and no decay the hit rate changed by less than 0.002."""
 SMOOTHING = 4.0
-"""How many awards' worth of belief the wider circle keeps when a narrower one is looked at."""
+"""The weight of the wider context, as a number of awards, when it is combined with a narrower one."""
 NEIGHBOURS = 150
 SHARPNESS = 6.0
-"""A neighbour's vote is its similarity, relative to the nearest one, to this power."""
+"""The weight of a neighbour is its similarity, relative to that of the nearest one, raised to this power."""
 FLOOR = 1e-7
 _YEAR = 365.0
 _LONG_AGO_YEARS = 9.0
 
 PROBABILITIES = ("market", "region", "buyer", "city", "method", "office", "desk", "neighbours", "popularity")
-"""The first columns of `History.evidence`: logarithms of a probability over suppliers."""
+"""The first columns of `History.evidence`: logarithms of probabilities over suppliers."""
 COLUMNS = (*PROBABILITIES, "awards", "years_since_last", "years_since_category", "share_in_parent", "share_in_category")
 
 
 def last_date(awards: Iterable[Award]) -> dt.date:
-    """The day a history ends on: where no clock is given, that is its "now"."""
+    """The day of the last award, which is used as "now" if no clock is given."""
     return max((award.date for award in awards if award.date), default=dt.date.min)
 
 
 class History:
-    """Awards up to `now`, indexed. Immutable after construction; about a second for 20,000 awards.
+    """Awards up to `now`, indexed. Immutable after construction, which takes about a second for 20,000 awards.
 
     `suppliers` lists identities in order; all vectors below are parallel to it.
     """
@@ -88,7 +88,8 @@ class History:
         self._rarity: Floats = np.log1p((len(awards) - frequency + 0.5) / (frequency + 0.5))
 
     def circle(self, context: tuple[str, ...], level: str) -> tuple[Ints, Floats, float]:
-        """Suppliers (indices) that won in this context at this category level, their decayed counts, and the total."""
+        """The suppliers (indices) that won in this context at this category level, their decayed counts, and the
+        total."""
         row = self._circles.get((*context, level))
         if row is None:
             return np.empty(0, dtype=np.int64), np.empty(0), 0.0
@@ -96,11 +97,12 @@ class History:
         return self._counts.indices[start:end], self._counts.data[start:end], float(self._totals[row])
 
     def popularity(self) -> Floats:
-        """Each supplier's share of all awards, the recent ones weighing more."""
+        """Each supplier's share of all awards; recent awards weigh more."""
         return self._popularity / max(float(self._popularity.sum()), FLOOR)
 
     def narrowed(self, belief: Floats, context: tuple[str, ...], levels: Iterable[str]) -> Floats:
-        """`belief` (a distribution over suppliers) corrected by ever narrower circles: Dirichlet smoothing."""
+        """`belief` (a distribution over suppliers) corrected by narrower and narrower contexts (Dirichlet
+        smoothing)."""
         belief = belief.copy()
         for level in levels:
             winners, counts, total = self.circle(context, level)
@@ -109,10 +111,10 @@ class History:
         return belief
 
     def neighbours(self, description: Description) -> Floats:
-        """Distribution over the winners of the most similar past purchases.
+        """A distribution over the winners of the most similar past purchases.
 
-        Similarity is BM25 on sets of tokens: as each purchase has about as many tokens as the next and none twice,
-        what remains of BM25 is the sum of the shared tokens' rarity.
+        Similarity is BM25 on sets of tokens: because all purchases have about the same number of tokens and none twice,
+        BM25 reduces to the sum of the rarities of the shared tokens.
         """
         similarity = np.zeros(len(self.awards))
         for token in dict.fromkeys(description.tokens()):
@@ -136,7 +138,7 @@ class History:
         by_category = self.narrowed(even, market, levels)
         columns = [by_category]
         for context in contexts:
-            # two roads to the same place: down the categories inside the context, and from the category into it
+            # two estimates of the same: down the categories within the context, and from the category to the context
             inside = self.narrowed(even, context, levels)
             into = self.narrowed(by_category, context, levels[-1:])
             columns.append(np.sqrt(inside * into))
@@ -155,7 +157,7 @@ class History:
 
 
 def _code(lists: Iterable[Iterable[Hashable]]) -> tuple[dict[Hashable, int], list[Ints]]:
-    """Number the distinct keys; each list comes back as the array of its keys' numbers."""
+    """Number the distinct keys. Returns each list as the array of the numbers of its keys."""
     numbers: dict[Hashable, int] = {}
     coded = [np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64) for keys in lists]
     return numbers, coded

@@ -1,4 +1,4 @@
-"""A trained model: history and ranker together. It ranks suppliers for an opportunity and opportunities for a supplier."""
+"""A trained model: a history and a ranker. It ranks suppliers for an opportunity and opportunities for a supplier."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REMEMBERED = 4096
 
 
 class UnreadableModel(ValueError):
-    """These bytes are not a model of a format this library reads."""
+    """The bytes are not a model in a format that this library reads."""
 
     code = "unreadable-model"
 
@@ -45,7 +45,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model:
-    """Immutable; equal inputs give equal answers. `figures` say how its ranker did on awards it had not seen."""
+    """Immutable; equal inputs give equal answers. `figures` were measured on awards that its ranker had not seen."""
 
     def __init__(
         self,
@@ -59,21 +59,21 @@ class Model:
         self.figures = figures
         self.new_suppliers = new_suppliers
         self._scorer = Scorer(ranker)
-        # a digest run asks for the same open opportunities once per supplier
+        # when digests are made, the same open opportunities are asked for once per supplier
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._rank)
 
     def rank_suppliers(self, opportunity: Opportunity, k: int = 10) -> list[Scored]:
-        """The k likeliest suppliers of the history, best first; fewer only when the history has fewer."""
+        """The k most likely suppliers of the history, best first; fewer only if the history has fewer."""
         ranked = self._remembered(describe(opportunity), max(k, CANDIDATES))
         return [Scored(supplier, score) for supplier, score in islice(ranked.items(), k)]
 
     def recommend(
         self, supplier: SupplierProfile | str, opportunities: Iterable[Opportunity], k: int = 10
     ) -> list[Recommendation]:
-        """The k best-fitting of `opportunities`, best first; none without a reason that can be said.
+        """The k best-fitting of `opportunities`, best first; each has at least one reason that can be stated.
 
-        A supplier with a record is judged by it and by its profile; a new one by its profile alone. Independent
-        reasons add up as chances do: 1 - (1 - a)(1 - b).
+        A supplier with past awards is judged by them and by its profile; a new one only by its profile. Independent
+        reasons are added as probabilities: 1 - (1 - a)(1 - b).
         """
         profile = SupplierProfile(supplier_id=supplier) if isinstance(supplier, str) else supplier
         found = (self._recommendation(profile, opportunity) for opportunity in opportunities)
@@ -81,14 +81,14 @@ class Model:
         return ordered[:k]
 
     def over(self, awards: Sequence[Award], now: dt.date) -> Model:
-        """The same ranker over another history: to compare two rankers fairly, or to follow new awards at once."""
+        """The same ranker over another history, to compare two rankers fairly or to include new awards at once."""
         return Model(History(awards, now), self.ranker, self.figures, self.new_suppliers)
 
     def with_figures(self, figures: Figures, new_suppliers: NewSupplierFigures) -> Model:
         return Model(self.history, self.ranker, figures, new_suppliers)
 
     def to_bytes(self) -> bytes:
-        """Compressed MessagePack: awards and numbers only, no code. Indexes are rebuilt on reading."""
+        """Compressed MessagePack: awards and numbers only, no code. Indexes are rebuilt when it is read."""
         stored = _Stored(
             format=FORMAT,
             now=self.history.now,
@@ -101,7 +101,8 @@ class Model:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Model:
-        """Reads what `to_bytes` wrote, from anywhere: nothing in it is executed. Raises UnreadableModel."""
+        """Reads a model that `to_bytes` wrote. The source need not be trusted: nothing is executed. Raises
+        UnreadableModel."""
         try:
             stored = msgspec.msgpack.decode(zlib.decompress(data), type=_Stored)
         except (zlib.error, msgspec.DecodeError) as error:
@@ -135,16 +136,16 @@ class Model:
             missed -= self._remembered(description, CANDIDATES).get(profile.supplier_id, 0.0)
         for chance, _ in why:
             missed *= 1.0 - chance
-        # own contracts first, as they were found; then what the profile says
+        # first the reasons from own contracts, in their order; then those from the profile
         return Recommendation(opportunity, 1.0 - missed, tuple(reason for _, reason in why))
 
 
 def train(awards: Sequence[Award], now: dt.date) -> Model:
-    """Learn from `awards` (any order), seen from `now`; figures come with `evaluation.retrain`."""
+    """Train a model on `awards` (in any order) as of `now`; `evaluation.retrain` adds the figures."""
     history = in_time_order(awards)
     return Model(History(history, now), learn(history))
 
 
 def in_time_order(awards: Sequence[Award]) -> list[Award]:
-    """Undated awards first; awards of one day keep the order they came in."""
+    """The awards in order of time: undated ones first; awards of one day keep their order."""
     return sorted(awards, key=lambda award: award.date or dt.date.min)

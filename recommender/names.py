@@ -1,9 +1,10 @@
-"""One supplier, one key, however its name was typed.
+"""One key for a supplier, for all spellings of its name.
 
-Two names are the same supplier when they agree after: case and accents folded; `&`, "and" and punctuation left out;
-legal forms dropped from the end (Inc, Ltd, Ltée, GmbH, S.A., ООО …) and "the" from the front; spaces removed, so
-that "H.Q. Fine Foods Ltd." is "HQ Fine Foods Limited". Nothing cleverer: a wrong merge gives one company another's history.
-Where a register has real identifiers, use those instead.
+Two names are the same supplier if they are equal after these steps: case and accents are folded; `&`, "and" and
+punctuation are removed; legal forms are removed from the end (Inc, Ltd, Ltée, GmbH, S.A., ООО …) and "the" from the
+start; spaces are removed. So "H.Q. Fine Foods Ltd." equals "HQ Fine Foods Limited". There is no fuzzier comparison,
+because a wrong merge would give one company the history of another. If a register has real identifiers, use those
+instead.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _LEGAL = re.compile(
 
 
 def supplier_key(name: str) -> str:
-    """The identity of a supplier known by name only; empty for a name without a letter or digit."""
-    # dots and apostrophes join what they split: "S.A." is "SA", "L'Oréal" is one word
+    """The key of a supplier that is known only by its name; empty if the name has no letter or digit."""
+    # dots and apostrophes do not separate words: "S.A." is "SA", "L'Oréal" is one word
     written = fold(re.sub(r"[.'’`]", "", name)).split()
     words = [word for word in written if word not in _SILENT] or written
     if len(words) > 1 and words[0] == "the":

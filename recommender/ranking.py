@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sklearn.ensemble import GradientBoostingClassifier
 
 CANDIDATES = 100
-"""How many suppliers the plain evidence hands to the ranker."""
+"""The number of suppliers that are chosen by plain evidence and then scored by the ranker."""
 FOLDS = (0.7, 0.85, 1.0)
-"""The ranker learns on two later parts of the history, each described by what came before it alone."""
+"""The ranker is trained on two later parts of the history; the evidence for each uses only earlier awards."""
 MIN_EXAMPLES = 50
-"""Fewer winners among the candidates than this teach nothing that lasts: the plain evidence ranks by itself."""
+"""With fewer winners among the candidates there is no training, and the plain evidence ranks alone."""
 TREES, DEPTH, RATE, LEAF, SEED = 60, 4, 0.08, 50, 7
 
 
@@ -51,7 +51,7 @@ class Ranker(Struct, frozen=True):
 
 
 class Scorer:
-    """A ranker made ready: `scores(evidence)` gives a probability for each row of `History.evidence`."""
+    """A ranker prepared for scoring: `scores(evidence)` returns a probability for each row of `History.evidence`."""
 
     def __init__(self, ranker: Ranker) -> None:
         if ranker.columns != COLUMNS:
@@ -61,7 +61,7 @@ class Scorer:
         parallel = {len(ranker.column), len(ranker.threshold), len(ranker.left), len(ranker.right)} <= {nodes}
         if not parallel or not all(0 <= column < len(COLUMNS) for column in ranker.column):
             raise ValueError("the ranker's arrays do not fit together")
-        # children come after their parent, so that every walk ends
+        # children come after their parent, so every walk ends
         onward = (
             at <= child < nodes for side in (ranker.left, ranker.right) for at, child in zip(own, side, strict=True)
         )
@@ -77,7 +77,7 @@ class Scorer:
     def scores(self, evidence: Floats) -> Floats:
         if not self._ranker.learned:
             return np.exp(plain(evidence))
-        seen = evidence.astype(np.float32)  # the precision in which scikit-learn chose the thresholds
+        seen = evidence.astype(np.float32)  # the precision with which scikit-learn chose the thresholds
         node = np.broadcast_to(self._roots, (len(seen), len(self._roots)))
         rows = np.arange(len(seen))[:, None]
         while True:
@@ -91,7 +91,8 @@ class Scorer:
 
 
 def plain(evidence: Floats) -> Floats:
-    """Each supplier's mean log probability over the estimates: good for choosing candidates, and without training."""
+    """Each supplier's mean log probability over the estimates. It needs no training and is used to choose
+    candidates."""
     return np.asarray(evidence[:, : len(PROBABILITIES)].mean(axis=1), dtype=np.float64)
 
 
@@ -101,7 +102,7 @@ def candidates(evidence: Floats, count: int) -> Ints:
 
 
 def learn(history: Sequence[Award]) -> Ranker:
-    """Fit on `history` (in time order, undated first); an unlearned Ranker when there is too little to learn from."""
+    """Fit on `history` (in time order, undated first); a Ranker without trees if there are too few awards."""
     examples = list(_examples(history))
     if not examples:
         return Ranker()
@@ -109,7 +110,7 @@ def learn(history: Sequence[Award]) -> Ranker:
     won = np.concatenate([labels for _, labels in examples])
     if won.sum() < MIN_EXAMPLES:
         return Ranker()
-    from sklearn.ensemble import GradientBoostingClassifier  # takes two seconds and 80 MB: only who learns pays for it
+    from sklearn.ensemble import GradientBoostingClassifier  # here: it takes 2 s and 80 MB
 
     trees = GradientBoostingClassifier(
         n_estimators=TREES,
@@ -124,7 +125,7 @@ def learn(history: Sequence[Award]) -> Ranker:
 
 
 def _examples(history: Sequence[Award]) -> Iterator[tuple[Floats, npt.NDArray[np.bool_]]]:
-    """For each different opportunity of a later part: its candidates' evidence, and which of them won it."""
+    """For each distinct opportunity of a later part: the evidence of its candidates, and which of them won."""
     for start, end in pairwise(round(len(history) * share) for share in FOLDS):
         past, later = history[:start], history[start:end]
         if not past or not later:

@@ -1,4 +1,4 @@
-"""Why, in words: structured reasons from what is known, and the sentences that show them."""
+"""Why something is recommended: structured reasons, and the sentences that show them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SENTENCES = {
     "similar_suppliers": "{suppliers} supplier(s) with wins in the same categories as you also won in category {category}",
     "in_your_region": "It is in your region, {region}",
 }
-"""Reason code → English sentence; other languages translate the same codes with the same values."""
+"""The English sentence for each reason code; translations use the same codes and values."""
 
 DECLARED, OFFERED, ACTIVE, SIMILAR, REGION = 0.30, 0.25, 0.15, 0.10, 0.01
-"""What a profile's facts are worth as chances of a fit, at best. For newcomers a declared category is worth far more
-than the place: see `evaluation.evaluate_new_suppliers` for what each finds by itself."""
+"""The highest probability of a fit that each fact of a profile adds. For new suppliers a declared category is worth far
+more than the place: `evaluation.evaluate_new_suppliers` measures what each finds alone."""
 CLOSE = 0.5
-"""A category counts as shared when at least this part of the shorter code agrees."""
+"""Two categories are close if at least this part of the shorter code agrees."""
 
 
 def sentence(reason: Reason) -> str:
-    """The sentence of a reason. "(s)" in its pattern is a plural unless the count is 1."""
+    """The sentence of a reason. "(s)" in the pattern becomes "s" unless the count is 1."""
     text = SENTENCES[reason.code].format(**reason.values)
     return text.replace("(s)", "" if 1 in reason.values.values() else "s")
 
@@ -39,9 +39,9 @@ def sentence(reason: Reason) -> str:
 def from_history(
     history: History, supplier: str, opportunity: Opportunity, at: Description
 ) -> list[tuple[float, Reason]]:
-    """Reasons in the supplier's own record, each with the chance it adds beyond the ranker's score.
+    """Reasons from the supplier's own past awards, each with the probability that it adds to the ranker's score.
 
-    Own contracts add nothing (the ranker has counted them); the company of similar suppliers does.
+    Own contracts add nothing, because the ranker has counted them; awards of similar suppliers do.
     """
     index = history.index.get(supplier)
     if index is None:
@@ -68,7 +68,7 @@ def from_history(
 
 
 def from_profile(profile: SupplierProfile, opportunity: Opportunity, at: Description) -> list[tuple[float, Reason]]:
-    """Reasons in what the supplier said of itself, each with the chance it adds."""
+    """Reasons from what the supplier declared about itself, each with the probability that it adds."""
     found: list[tuple[float, Reason]] = []
     for code, worth, categories in (
         ("declared_category", DECLARED, profile.declared),
@@ -85,7 +85,8 @@ def from_profile(profile: SupplierProfile, opportunity: Opportunity, at: Descrip
 def from_activity(
     profile: SupplierProfile, found: Iterable[tuple[float, Reason]], at: Description
 ) -> list[tuple[float, Reason]]:
-    """What the supplier did, such as bids that did not win; only where no other reason speaks of the category."""
+    """Reasons from what the supplier did, such as bids that did not win; only if no other reason is about the
+    category."""
     if any("category" in reason.values for _, reason in found):
         return []
     depth, category = _closest(profile.active, at.path)
@@ -97,6 +98,6 @@ def _closest(categories: Iterable[str], path: tuple[str, ...]) -> tuple[float, s
 
 
 def _similar_suppliers(history: History, supplier: int) -> set[int]:
-    """Indices of all others that won in a category this supplier won in."""
+    """Indices of all other suppliers that won in a category in which this supplier won."""
     categories = {history.descriptions[award].category for award in history.record[supplier]} - {""}
     return {other for category in categories for other in history.category_wins[category]} - {supplier}

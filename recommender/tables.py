@@ -1,8 +1,8 @@
 """Awards from CSV files, plain or gzipped.
 
 Columns: `supplier`, `buyer` and `category` are needed; `award_date` (ISO), `ocid`, `buyer_city`, `buyer_region`,
-`method`, and `title` or `category_title` are read where present; all others are left alone, among them the amount and
-whatever else is told of the supplier.
+`method`, and `title` or `category_title` are read if present; all others are ignored, among them the amount and other
+facts about the supplier.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class UnreadableTable(ValueError):
-    """The file, or one cell of it, cannot be read; says which row (the header is row 1) and column."""
+    """The file, or one cell of it, cannot be read; the message names the row (the header is row 1) and the column."""
 
     code = "unreadable-table"
 
@@ -39,7 +39,7 @@ class UnreadableTable(ValueError):
 
 
 def read_awards(path: Path) -> list[Award]:
-    """All awards of the file in its order, suppliers by `names.supplier_key`. Raises UnreadableTable."""
+    """All awards of the file, in its order. Suppliers are keys of `names.supplier_key`. Raises UnreadableTable."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     rows = _rows(path, reader)
     header = [name.strip() for name in next(rows, [])]

@@ -1,7 +1,8 @@
-"""Trades: the beginnings of category codes by which those are found whom an opening can concern, without asking everybody.
+"""A trade is the first one or two characters of a category code. Trades find the suppliers that an opening may concern,
+so that not all suppliers need to be compared with it.
 
-Two categories fit when at least half of the shorter code agrees (`reasons.CLOSE`). So of a code of three letters or more its first
-two say whom it can fit, and of a broader one its first.
+Two categories fit if at least half of the shorter code agrees (`reasons.CLOSE`). So a code of three characters or more
+can only fit codes with the same first two characters, and a shorter code those with the same first character.
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ from __future__ import annotations
 from recommender.features import category_path
 
 BROAD = 2
-"""Letters of a code that says so little that it fits all with its first letter."""
+"""A code of at most this many characters is so broad that it fits all codes with the same first character."""
 
 
 def trades(category: str) -> tuple[str, ...]:
-    """Under which a supplier that works in the category is kept."""
+    """The trades under which a supplier that works in the category is stored."""
     path = category_path(category)
     return (*path[:2], *((_broad(path),) if 0 < len(path) <= BROAD else ()))
 
 
 def concerned(category: str) -> tuple[str, ...]:
-    """Whose suppliers an opening in the category can fit; none where it has no category."""
+    """The trades whose suppliers an opening in the category can fit; none if it has no category."""
     path = category_path(category)
     return (path[1], _broad(path)) if len(path) > BROAD else path[:1]
 
 
 def _broad(path: tuple[str, ...]) -> str:
-    """Those with a broad code, apart from all others of its first letter."""
+    """The trade of suppliers with a broad code, separate from all others with the same first character."""
     return f"{path[0]}!"

@@ -1,4 +1,4 @@
-"""Few of one buyer in a list: the best come first, and the buyers take turns."""
+"""Limits how many items of one buyer a list shows at a time: the best come first, and the buyers take turns."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,15 +6,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 MOST, OF = 3, 10
-"""So many of one buyer, at most, among so many places."""
+"""At most this many items of one buyer, among this many places."""
 
 
 def in_turns(items: Sequence[T], buyer: Callable[[T], str], count: int, *, most: int = MOST, of: int = OF) -> list[T]:
-    """The first ``count`` places of a list of ``items``, which come best first.
+    """The first ``count`` places of a list of ``items``, which are given best first.
 
-    Each turn fills ``of`` places with the best that are left, ``most`` of them of one buyer; who has more comes again in the next turn.
-    Where the buyers of a turn have no more to fill it, the next turn begins earlier: nothing is left out while there is room, and what
-    one buyer has stands in the order it came in.
+    Each turn fills ``of`` places with the best items that are left, at most ``most`` of one buyer; the further items of
+    a buyer follow in the next turn. If the items of a turn do not fill it, the next turn begins earlier, so nothing is
+    left out while there is room. The items of one buyer keep their order.
     """
     listed: list[T] = []
     left = items

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: frozen values, no behaviour, all of them writable as JSON or MessagePack."""
+"""Input and output types: frozen values without behaviour, which can be written as JSON or MessagePack."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from msgspec import Struct
 
 
 class Opportunity(Struct, frozen=True, kw_only=True):
-    """A purchase somebody may win. Empty text means unknown.
+    """A purchase that a supplier may win. An empty text means unknown.
 
     `category` is a code of any hierarchical scheme (CPV, GSIN, UNSPSC, OKPD2), optionally `scheme:code`: a shared
-    prefix means a shared branch. `id` is carried through for the caller and never looked at by the model.
+    prefix means a shared branch. `id` is for the caller; the model does not use it.
     """
 
     buyer: str = ""
@@ -26,7 +26,7 @@ class Opportunity(Struct, frozen=True, kw_only=True):
 class Award(Struct, frozen=True, kw_only=True):
     """`supplier` (any stable identity) won `opportunity`; an undated award counts as one of the oldest.
 
-    `tender` groups awards of one procedure (an OCDS ocid) for weighing in evaluation; it is never a feature.
+    `tender` groups awards of one procedure (an OCDS ocid) for weighing in evaluation; it is not a feature of the model.
     """
 
     supplier: str
@@ -36,9 +36,9 @@ class Award(Struct, frozen=True, kw_only=True):
 
 
 class SupplierProfile(Struct, frozen=True, kw_only=True):
-    """What a supplier told about itself: categories declared at registration, categories of its standing offers.
+    """What a supplier declared: the categories of its registration and of its current offers.
 
-    `active` are categories it showed most interest in by what it did (see `interest.strongest`).
+    `active` are the categories in which its acts showed most interest (see `interest.strongest`).
     """
 
     supplier_id: str
@@ -56,7 +56,8 @@ class Reason(Struct, frozen=True):
 
 
 class Scored(Struct, frozen=True):
-    """A supplier with its score in 0..1: higher is likelier to win; comparable between opportunities."""
+    """A supplier with its score in 0..1: a higher score means a higher probability to win. Scores of different
+    opportunities can be compared."""
 
     supplier: str
     score: float
@@ -71,7 +72,8 @@ class Recommendation(Struct, frozen=True):
 
 
 class Rate(Struct, frozen=True):
-    """Of `n` tests: share with the true answer among the first k (`hr`), and mean of 1/rank there, else 0 (`mrr`)."""
+    """Results of `n` tests: the share with the true answer among the first k (`hr`), and the mean of 1/rank, or 0 if it
+    is not there (`mrr`)."""
 
     n: int
     hr: float
@@ -79,7 +81,7 @@ class Rate(Struct, frozen=True):
 
 
 class Split(Struct, frozen=True):
-    """Which awards a figure was measured on; figures compare only when their splits are equal."""
+    """Which awards a figure was measured on; figures can be compared only if their splits are equal."""
 
     k: int
     awards: int
@@ -87,11 +89,11 @@ class Split(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """How a model did on awards it had not seen.
+    """Results of a model on awards that it had not seen.
 
-    `known`: awards to suppliers of its history. `per_tender`: each tender weighs the same. `long_tail`: awards to known
-    suppliers outside the head (the few that won half of the history); `long_tail_share`: part of all recommended
-    places that went to them. `coverage`: share of the history's suppliers that were recommended at least once.
+    `known`: awards to suppliers in its history. `per_tender`: each tender has the same weight. `long_tail`: awards to
+    known suppliers outside the head (the few that won half of the history); `long_tail_share`: their part of all
+    recommended places. `coverage`: share of the history's suppliers that were recommended at least once.
     """
 
     split: Split
@@ -105,14 +107,15 @@ class Figures(Struct, frozen=True):
 
 
 class NewSupplierFigures(Struct, frozen=True):
-    """Opportunities found for suppliers without history, by what they would have said of themselves."""
+    """Results for suppliers without history, by what they would have declared about themselves."""
 
     by_category: Rate
     by_region: Rate
 
 
 class Decision(Struct, frozen=True):
-    """Whether a candidate replaces the incumbent: a rule's code, a sentence and the numbers compared."""
+    """Whether a candidate replaces the incumbent: the code of the rule, a sentence and the numbers that were
+    compared."""
 
     promoted: bool
     code: str

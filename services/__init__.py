@@ -1,6 +1,8 @@
-"""The services of the market, each a folder of one shape. To add one: its folder, its rows in events/topics.py, its name here.
+"""The services of the market; each is a folder of the same form. To add one, add its folder, its rows in
+events/topics.py, and its name here.
 
-Two rooms stand beside them: ``market``, what several of them know, and ``demonstration``, which plays them all.
+There are two rooms beside them: ``market`` has what several services share, and ``demonstration`` plays a market with
+all of them.
 """
 
 NAMES: tuple[str, ...] = (

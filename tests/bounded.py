@@ -1,4 +1,4 @@
-"""A walk over types that finds where a text, list or number of one has no bound."""
+"""Finds texts, lists and numbers without a bound in a type."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from msgspec import inspect
 
 
 def unbounded(kind: Any, name: str = "") -> list[str]:
-    """The places, such as ``Opening.lines[].title``: none where all is well. Whole numbers hold 64 bits at most, and floats
-    always."""
+    """The places without a bound, such as ``Opening.lines[].title``. Whole numbers count as bounded by 64 bits; floats
+    are always bounded."""
     found = kind if isinstance(kind, inspect.Type) else inspect.type_info(kind)
     return _walk(found, {}, name or getattr(kind, "__name__", str(kind)), frozenset())
 

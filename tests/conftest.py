@@ -1,6 +1,7 @@
-"""The servers and a market for the tests, and their quick part: ``pytest --unit``.
+"""Fixtures for servers and a market, and the quick part of the tests: ``pytest --unit``.
 
-What the fixtures need is imported when they are used: Faust, the web and the servers cost more seconds than the quick part has.
+Modules for the fixtures are imported when they are used, because Faust, the web and the servers take more seconds than
+the whole quick part.
 """
 
 import atexit
@@ -25,15 +26,15 @@ ON_SERVERS = re.compile(
     r"^((from|import) (tests\.(market|faults|test_access)|playwright|schemathesis)|pytestmark = \[?pytest\.mark\.servers)\b",
     re.MULTILINE,
 )
-"""Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
+"""The name with which a test file, or the conftest of a folder, says that all its tests need a running market."""
 
 
 FAMILY = ("contracts", "purchases", "fulfilment", "conduct")
-"""What became of contracts is told by the first, what was bought without competition comes from the second, the third carries out, and the
-fourth judges: none has much to say without the others."""
+"""Services that are tested together because they work together: the first handles contracts, the second direct
+purchases, the third carries contracts out, and the fourth judges breaches."""
 ALONE = ("tests/faults/", "tests/infra/")
-"""Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder, which
-shares a market; the quick part has none, and shares out files everywhere."""
+"""Folders whose files can be given to different processes of a whole run. Elsewhere a whole folder stays together,
+because it shares a market. In the quick part, which has no market, files are distributed everywhere."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,13 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 WHOLE_EXAMPLES, QUICK_EXAMPLES = 100, 25
-"""How many examples a property is tried with in the whole run, and in the quick part."""
+"""The number of examples for a property in the whole run, and in the quick part."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
+    """Freeze imported objects, which stay to the end, so that the garbage collector does not visit them.
 
-    No test measures time, so a busy machine fails none.
+    Deadlines of hypothesis are off: no test measures time, so a busy machine fails none.
     """
     examples = QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES
     settings.register_profile(
@@ -64,14 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The tests themselves make little that only the collector can free, and much, tables of cities, that it walks in vain."""
+    """Switch the garbage collector to rare runs: tests make few reference cycles, and large tables of cities that it
+    would visit in vain."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The quick part does not even import what is all about servers. None leaves the decision to others."""
+    """In the quick part, do not import files that need servers. None leaves the decision to other plugins."""
     told = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
     if not config.getoption("unit") or told.suffix != ".py" or not told.exists():
         return None
@@ -80,10 +82,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Shares the tests out (``--dist loadscope``): the first process begins at the first folder, and the others at the last.
+    """Distribute the tests (``--dist loadscope``): the first process begins with the first folder, and the others with
+    the last.
 
-    They meet where all are done at the same time, whatever the tests take. Early are the faults, which mostly wait; late are the
-    services, the simulation and the journeys, which mostly compute: three processes keep two cores busy.
+    So all processes end at about the same time. The first folders have the tests of faults, which mostly wait; the last
+    ones have the services, the simulation and the journeys, which mostly compute: three processes keep two cores busy.
     """
     if config.getoption("dist") != "loadscope":
         return None
@@ -122,10 +125,10 @@ async def markets(servers: "Servers", topics: None) -> "AsyncIterator[Markets]":
 
 @pytest.fixture(scope="module")
 async def market(markets: "Markets", request: pytest.FixtureRequest) -> "Market":
-    """The tests of one service play all the others, so their market has that service alone, or those of a :data:`FAMILY`; elsewhere it
-    is whole.
+    """The tests of one service play all the others, so their market has only that service, or those of a
+    :data:`FAMILY`; elsewhere it has all services.
 
-    It serves all modules of a folder: tests make organisations and things of their own in it.
+    All modules of a folder share it: tests make their own organisations and things in it.
     """
     parts = request.path.parts
     if "services" not in parts:
@@ -135,7 +138,7 @@ async def market(markets: "Markets", request: pytest.FixtureRequest) -> "Market"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Whoever uses the servers or the real data is marked so; what is left is the quick part."""
+    """Mark tests that use the servers or the real data; the others are the quick part."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if {"servers", "market"} & fixtures:

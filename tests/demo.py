@@ -1,4 +1,4 @@
-"""The demonstration in the tests' market, filled once a run by whoever needs it first."""
+"""The demonstration in the tests' market. The first test that needs it fills it, once in a run."""
 
 from catalogue.policy import load
 from services.demonstration.auctions import lengths
@@ -8,9 +8,9 @@ from tests.market import Market
 PASSWORD = "sandy bay at low tide"
 RULES = load("demo")
 LONGEST_AUCTION = lengths(RULES)[1]
-"""Minutes."""
+"""The longest auction of the demonstration, in minutes."""
 
 
 async def fill(market: Market) -> bool:
-    """Whether there was anything to fill."""
+    """Fill the market. Returns whether it was empty."""
     return await seed(market.url, market.ground.database, PASSWORD, RULES)

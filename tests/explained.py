@@ -1,4 +1,4 @@
-"""What the queries of a list read, by the database's own word: rows, and not seconds."""
+"""The rows that the queries of a list read, according to the database. No time is measured."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +13,7 @@ from infra.database import Database, Transaction
 
 
 class Reading:
-    """The statements that were made while it listened, and those of them that are queries."""
+    """The recorded statements, and those of them that are queries."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -25,7 +25,8 @@ class Reading:
             self.queries.append((query, tuple(values or ())))
 
     async def of(self, db: asyncpg.Connection, table: str) -> int:
-        """Rows of ``table`` that the worst of these queries read, whether it kept them or not; its plan is printed."""
+        """The rows of ``table`` that the worst of these queries read, including rows that it discarded; its plan is
+        printed."""
         assert self.queries, "nothing was asked"
         worst, printed = 0, ""
         for query, values in self.queries:
@@ -51,7 +52,7 @@ def _rows(node: dict[str, Any]) -> int:
 
 @asynccontextmanager
 async def listening(db: asyncpg.Connection, tx: Transaction | None = None) -> AsyncIterator[Reading]:
-    """To a connection of the driver, and to what SQLAlchemy asks through it in ``tx``."""
+    """Record the statements on a connection of the driver, and those of SQLAlchemy in ``tx``."""
     reading = Reading()
     connection = (await tx.session.connection()).sync_connection if tx else None
 
@@ -66,7 +67,7 @@ async def listening(db: asyncpg.Connection, tx: Transaction | None = None) -> As
         event.listen(connection, "before_cursor_execute", hear_sqlalchemy)
     try:
         yield reading
-        await asyncio.sleep(0)  # the driver tells of a query when the loop comes round
+        await asyncio.sleep(0)  # the driver reports a query in a later step of the loop
     finally:
         db.remove_query_logger(hear)
         if connection is not None:
@@ -75,7 +76,7 @@ async def listening(db: asyncpg.Connection, tx: Transaction | None = None) -> As
 
 @asynccontextmanager
 async def undone(database: Database, service: str) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
-    """A transaction that leaves nothing behind, however many rows it makes."""
+    """A transaction that is rolled back, however many rows it makes."""
 
     class Undo(Exception):
         pass
@@ -83,7 +84,7 @@ async def undone(database: Database, service: str) -> AsyncIterator[tuple[Transa
     try:
         async with database.transaction(service) as tx:
             db = await tx.raw()
-            await db.execute("set local role none")  # tables are measured by their owner
+            await db.execute("set local role none")  # only the owner may analyze tables
             yield tx, db
             raise Undo
     except Undo:

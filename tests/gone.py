@@ -18,6 +18,6 @@ async def check_told_over(browser: Browser, path: str, fields: dict[str, object]
     assert answer.status_code == 422, (path, answer.status_code)
     assert [any(word in each for word in words or (OVER,)) for each in said].count(True) == 1, (path, said)
     assert all(re.sub("<[^>]*>", "", each).strip()[0].isupper() for each in said), (path, said)
-    assert "Please mend" not in main and "is required" not in main, path
+    assert "Please correct" not in main and "is required" not in main, path
     led = set(re.findall(r'href="#([^"]+)"', main))
     assert [each for each in led if f'id="{each}"' not in main] == [], path

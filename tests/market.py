@@ -44,13 +44,14 @@ from services import NAMES as SERVICES
 T = TypeVar("T")
 DATABASE = "lonja_test"
 TABLES = "lonja_tables"
-"""What the databases of the markets are copied from."""
+"""The database from which those of the markets are copied."""
 _WITH_TABLES: set[str] = set()
-"""The servers, by the URL of their admin, that have it from this process. What an earlier run left may be of other code."""
+"""The servers, by their admin URL, on which this process made it. One of an earlier run may be from other code."""
 
 
 class Market:
-    """``client(principal)`` talks to it, ``publish(event)`` says what another service would, ``eventually`` waits."""
+    """A running market: ``client(principal)`` is an API client, ``publish(event)`` publishes as another service would,
+    ``eventually`` waits."""
 
     def __init__(self, ground: Ground, clock: ShiftedClock, url: str, kafka: AIOKafkaProducer) -> None:
         self.ground = ground
@@ -62,13 +63,13 @@ class Market:
         return self.ground.tokens.issue(principal, self.clock(), hours=24 * 365)
 
     def client(self, principal: Principal | None = None) -> httpx.AsyncClient:
-        """For the JSON API; use as ``async with``."""
+        """A client for the JSON API; use it with ``async with``."""
         headers = {"authorization": f"Bearer {self.token(principal)}"} if principal else {}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
 
     @asynccontextmanager
     async def browser(self, principal: Principal | None = None) -> AsyncIterator["Browser"]:
-        """Pages and forms as a browser without script sees them: cookies, CSRF field, redirects followed."""
+        """A browser without script for pages and forms: with cookies and the CSRF field, and following redirects."""
         cookies = {"lonja_session": self.token(principal)} if principal else {}
         async with httpx.AsyncClient(
             base_url=self.url, headers={"accept": "text/html"}, cookies=cookies, timeout=30, follow_redirects=True
@@ -76,7 +77,7 @@ class Market:
             yield Browser(client)
 
     async def publish(self, *events: Event, source: str = "/test", event_id: str | None = None) -> None:
-        """Put events on the road as if their service had."""
+        """Publish events as their service would."""
         for event in events:
             number = event_id or new_id()
             envelope = Envelope(
@@ -92,11 +93,11 @@ class Market:
             await self._kafka.send_and_wait(event.TOPIC, key=key, value=value, headers=headers)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Look into the database."""
+        """Query the database."""
         return await self.ground.database.pool.fetch(query, *arguments)
 
     async def published(self, service: str, kind: type[Event]) -> list[Any]:
-        """Events of a kind that a service wrote so far, in order."""
+        """The events of a kind that a service has written so far, in order."""
         rows = await self.fetch(f"select envelope, data from {service}.outbox order by position")
         return [
             msgspec.json.decode(row["data"], type=kind)
@@ -105,7 +106,8 @@ class Market:
         ]
 
     async def eventually(self, check: Callable[[], Awaitable[T]], within: float = 15) -> T:
-        """Wait until ``check`` returns something true, and return that; its last exception or value if it never does."""
+        """Wait until ``check`` returns something true, and return that. If it never does, raises AssertionError with
+        its last exception or value."""
         deadline = asyncio.get_running_loop().time() + within
         while True:
             outcome: T | None = None
@@ -127,9 +129,9 @@ class Browser:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
         self.page = ""
-        """The address that it shows."""
+        """The address of the current page."""
         self.first = 0
-        """What the last form was answered with, before redirects were followed."""
+        """The answer to the last form, before redirects were followed."""
 
     async def get(self, path: str, **parameters: str) -> httpx.Response:
         answer = await self.client.get(path, params=parameters)
@@ -137,7 +139,7 @@ class Browser:
         return answer
 
     async def post(self, path: str, fields: Mapping[str, object] | None = None) -> httpx.Response:
-        await self.client.get("/health")  # the token is of the session, which a login or logout may have changed
+        await self.client.get("/health")  # the token belongs to the session, which a login or logout may have changed
         token = self.client.cookies["lonja_csrf"]
         said = {"origin": str(self.client.base_url).rstrip("/")} | ({"referer": self.page} if self.page else {})
         answer = await self.client.post(path, data={**(fields or {}), "_csrf_token": token}, headers=said)
@@ -147,7 +149,7 @@ class Browser:
 
 
 class Markets:
-    """One market at a time: asked for other services, it stops the one that runs and starts a new, empty one."""
+    """One market at a time: a request for other services stops the running one and starts a new, empty one."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -170,9 +172,9 @@ class Markets:
 
 
 async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
-    """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more.
+    """Let the services' consumers begin after the messages of earlier markets, whose databases are gone.
 
-    A process that was killed is a member of its groups until its session ends; nobody else can commit for them before."""
+    A killed process is a member of its groups until its session expires; nobody else can commit for them before."""
     async with asyncio.TaskGroup() as all_of_them:
         for service, bulk in product(services, (False, True)):
             all_of_them.create_task(_skip_to_now(bootstrap, group_of(service, bulk=bulk), bulk))
@@ -235,14 +237,14 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
 
 
 class Nowhere:
-    """A pool of connections to nothing."""
+    """A pool without connections."""
 
     async def acquire(self) -> None:
         raise ConnectionRefusedError("nobody is there")
 
 
 def unconnected(home: Path) -> Ground:
-    """The ground of a market that is put together and not started: nothing is there to be reached."""
+    """The ground of a market that is composed but not started: it has no servers."""
     config = Config.load({"LONJA_HOME": str(home)})
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     pool = Connections(Nowhere(), NONE, {})  # type: ignore[arg-type]
@@ -253,7 +255,7 @@ def unconnected(home: Path) -> Ground:
 
 
 async def database_with_tables(servers: Servers) -> str:
-    """Of all services, and empty. They are made once in the process, and copied for each market."""
+    """An empty database with the tables of all services. It is made once in the process, and copied for each market."""
     if servers.admin_url not in _WITH_TABLES:
         made = await empty_database(servers, TABLES)
         await migrate(replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=made))

@@ -1,4 +1,4 @@
-"""What the names in a file stand for: its syntax tree, with imports and aliases resolved."""
+"""The full names for the names in a file: its syntax tree, with imports and aliases resolved."""
 
 import ast
 import builtins
@@ -8,7 +8,7 @@ BUILTINS = frozenset(dir(builtins))
 
 
 def dotted(node: ast.AST) -> str:
-    """``datetime.now`` as it is written; "" of what is no name."""
+    """A dotted name as written, such as ``datetime.now``; "" for anything else."""
     if isinstance(node, ast.Attribute):
         before = dotted(node.value)
         return f"{before}.{node.attr}" if before else ""
@@ -16,8 +16,8 @@ def dotted(node: ast.AST) -> str:
 
 
 def aliases(tree: ast.AST) -> dict[str, str]:
-    """What the names of imports stand for, wherever they are imported: ``d`` → ``datetime.datetime``. A name that is assigned another
-    such name stands for the same."""
+    """The full names for imported names, wherever they are imported: ``d`` → ``datetime.datetime``. A name to which such a
+    name is assigned has the same full name."""
     found: dict[str, str] = {}
     for node in statements(tree):
         if isinstance(node, ast.Import):
@@ -34,13 +34,13 @@ def aliases(tree: ast.AST) -> dict[str, str]:
 
 
 def in_full(node: ast.AST, named: dict[str, str]) -> str:
-    """``datetime.datetime.now`` of ``d.now``, by what :func:`aliases` found."""
+    """The full name, such as ``datetime.datetime.now`` for ``d.now``, by the result of :func:`aliases`."""
     first, dot, rest = dotted(node).partition(".")
     return f"{named.get(first, first)}{dot}{rest}".removeprefix("builtins.")
 
 
 def used(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """The line and the full name of each use of what is imported or built in, called or handed over."""
+    """The line and the full name of each use of an imported or built-in name, called or passed on."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name | ast.Attribute):
             first = dotted(node).partition(".")[0]
@@ -49,7 +49,7 @@ def used(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[int, str]]:
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All of them, however deep; not what is in them, which is ten times as much."""
+    """All statements at any depth, without the expressions in them, which are ten times as many."""
     for name in ("body", "orelse", "finalbody", "handlers", "cases"):
         for each in getattr(node, name, ()):
             yield each
@@ -57,7 +57,7 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """The modules that import statements name. Of ``from services import auctions`` that is services.auctions."""
+    """The modules in import statements: for ``from services import auctions`` it is services.auctions."""
     for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -68,7 +68,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def reached(tree: ast.AST) -> Iterator[str]:
-    """What imports name, in full: of ``from services.pools import api`` that is services.pools.api."""
+    """The full names in imports: for ``from services.pools import api`` it is services.pools.api."""
     for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

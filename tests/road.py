@@ -1,4 +1,4 @@
-"""A road of one service on the real servers, and what a test waits for on it."""
+"""The path of events for one test service on the real servers, and waits for tests."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ NUMBER = itertools.count(1)
 
 
 class NotUtf8(str):
-    """The name of a header, as a client writes it that does not mind Kafka's rules."""
+    """The name of a header in bytes that are not UTF-8, as a careless client may write it."""
 
     def encode(self, encoding: str = "", errors: str = "") -> bytes:
         return b"ce_\xff" + super().encode()
@@ -49,7 +49,7 @@ class NotUtf8(str):
 
 @dataclass
 class Road:
-    """A service that notes the names of the organisations it hears of, on a topic of its own with two partitions."""
+    """A service that stores the names of the organisations in its events, on its own topic with two partitions."""
 
     service: str
     topic: str
@@ -106,7 +106,8 @@ class Road:
     async def send_bytes(
         self, value: bytes, partition: int = 0, without_value: str = "", type_: str = OrganisationRegistered.TYPE
     ) -> None:
-        """An event of that type with these bytes as its data. ``without_value``: a header that has none."""
+        """Send an event of that type with these bytes as its data. ``without_value``: the name of a header without a
+        value."""
         envelope = Envelope(
             id=new_id(),
             type=type_,
@@ -120,7 +121,7 @@ class Road:
         await self.kafka.working.send_and_wait(self.topic, key=b"k", value=value, headers=headers, partition=partition)
 
     async def send_odd(self, name: str, *, damaged: str = "", partition: int = 0) -> None:
-        """An event with a header whose name is not UTF-8: one more, or in the place of one that is ``damaged``."""
+        """Send an event with a header whose name is not UTF-8: an additional one, or a ``damaged`` one."""
         number = new_id()
         envelope = Envelope(
             id=number,
@@ -147,13 +148,13 @@ class Road:
         ]
 
     async def committed(self) -> list[int]:
-        """By partition."""
+        """The committed offsets, by partition."""
         admin = AIOKafkaAdminClient(**access(self.bootstrap))
         await admin.start()
         try:
             try:
                 found = await admin.list_consumer_group_offsets(f"lonja.{self.service}")
-            except GroupCoordinatorNotAvailableError:  # the broker is new, and makes the topic of offsets just now
+            except GroupCoordinatorNotAvailableError:  # the broker is new and is just making the topic of offsets
                 found = {}
             offsets = [found.get(TopicPartition(self.topic, number)) for number in (0, 1)]
             return [each.offset if each else 0 for each in offsets]
@@ -198,7 +199,7 @@ class Road:
 
 @asynccontextmanager
 async def a_road(servers: Servers) -> AsyncIterator[Road]:
-    name = f"fault{next(NUMBER)}_{new_id()[-6:]}"  # others make roads too, with a counter of their own
+    name = f"fault{next(NUMBER)}_{new_id()[-6:]}"  # other processes make roads too, with their own counters
     url = await empty_database(servers, "lonja_faults")
     database = await Database.connect(url, system_clock)
     async with database.engine.begin() as connection:
@@ -242,7 +243,7 @@ async def until_heard(road: Road, names: Sequence[str]) -> None:
 
 
 async def until_buried(road: Road, number: int) -> None:
-    """Good events of a batch take effect before the bad ones are set aside."""
+    """Wait for this number of dead letters. Good events of a batch take effect before bad ones become dead letters."""
 
     async def there() -> bool:
         return len(await road.dead()) == number
@@ -259,7 +260,8 @@ async def until_committed(road: Road, *offsets: int) -> None:
 
 @contextmanager
 def forgotten_for_a_while(topic: str) -> Iterator[Event]:
-    """As by a broker that has just started: until a group has been dealt out by what it says, which the event tells."""
+    """Hide the topic as a broker does that has just started, until a group has assigned partitions without it, which
+    the asyncio event shows."""
     update, assign, dealt_out = ClusterMetadata.update_metadata, RoundRobinPartitionAssignor.assign, Event()
 
     def without_it(self: ClusterMetadata, metadata: Any) -> None:
@@ -280,7 +282,7 @@ def forgotten_for_a_while(topic: str) -> Iterator[Event]:
 
 @asynccontextmanager
 async def locking(road: Road, rows: str) -> AsyncIterator[None]:
-    """Somebody keeps these rows of a table locked."""
+    """Keep these rows of a table locked by another transaction."""
     connection = await asyncpg.connect(road.url)
     try:
         async with connection.transaction():
@@ -302,4 +304,4 @@ BAD_RECORDS: tuple[tuple[bytes, str], ...] = (
     (b"{}", "ce_id"),
     (b"{}", "ce_time"),
 )
-"""Data, and the header that has no value."""
+"""The data, and the header without a value."""

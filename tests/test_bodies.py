@@ -1,4 +1,5 @@
-"""Nobody holds a connection to the database while a body is still to come: there are twenty, and a body may take a minute."""
+"""No code holds a database connection while it waits for a body: there are only twenty, and a body may take a
+minute."""
 
 import ast
 from collections.abc import Iterator
@@ -41,8 +42,8 @@ def test_a_body_read_in_a_transaction_is_found(text: str) -> None:
 
 
 def held(text: str) -> Iterator[int]:
-    """Lines that read a body inside a transaction, or in a function that is given one; what a function of the same file calls counts
-    as its own."""
+    """Lines that read a body inside a transaction, or in a function that is given one; calls of functions in the same
+    file are followed."""
     tree = ast.parse(text)
     functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
     readers, more = set(READERS), set(READERS)

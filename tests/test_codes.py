@@ -1,4 +1,4 @@
-"""The code of a refusal is its name for programs: it stands for one rule, which has one class."""
+"""Programs identify a refusal by its code: each code belongs to one rule, and each rule has one class."""
 
 import ast
 from collections import defaultdict
@@ -68,7 +68,7 @@ ONE_RULE = {
 
 @cache
 def codes() -> dict[str, list[str]]:
-    """The classes that say a code themselves, by it."""
+    """The classes that set a code, by code."""
     found = defaultdict(list)
     for path in files():
         for node in ast.parse((PROJECT / path).read_text(encoding="utf-8")).body:

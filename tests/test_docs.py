@@ -1,4 +1,4 @@
-"""What the documentation says of the tree: links lead to files, sections exist, lists of modules are whole."""
+"""The documentation agrees with the tree: links lead to files, sections exist, lists of modules are complete."""
 
 import ast
 import re
@@ -29,7 +29,8 @@ OF_A_SERVICE = {
 TICKED = r"(?<![`:])`{1,2}([a-z_]+)(?:\.py)?`{1,2}(?!`)"
 """A module's name in a docstring, in single backticks or double ones."""
 LISTED_FROM = 3
-"""A docstring that names so many modules of its package is a list of them; that of a service lists what it has beside the shape."""
+"""A docstring that names at least this many modules of its package counts as a list of them; that of a service lists
+the modules that it has besides the common shape."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -70,7 +71,7 @@ def test_every_section_that_the_code_names_is_in_the_rules() -> None:
 
 
 def test_the_code_cites_the_rules_of_this_repository_and_no_other_document() -> None:
-    """Sections are those of docs/rules.md. A program may have a constant of the name DOMAIN; prose may not."""
+    """Sections are those of docs/rules.md. Code may have a constant named DOMAIN; prose may not use the word."""
     elsewhere = re.compile(r"\bDOMAIN(?:\.md|\b,? (?:sections?|head)\b)")
     pages = {path: path.read_text() for path in (*PAGES, *sources())}
     assert elsewhere.search("Rules: DOMAIN " + "section 2.") and elsewhere.search("(DOMAIN" + ", head)")
@@ -84,7 +85,8 @@ def test_a_list_of_modules_in_a_docstring_is_whole() -> None:
 
 
 def listed(path: Path) -> tuple[str, set[str]] | None:
-    """The modules that a package's docstring forgets, and those that it names though they are gone; None where it lists none."""
+    """The modules that are missing in a package's docstring, and those that it names but do not exist; None if it has
+    no list."""
     if path.name != "__init__.py":
         return None
     return wrong_in(ast.get_docstring(ast.parse(path.read_text())) or "", path)

@@ -1,5 +1,5 @@
-"""Every list that is filtered by a place or a category refuses what is none, as an API and as a page, in every language. What is known and
-has no hits is an empty list."""
+"""Every list with a place or category filter refuses values that do not exist, in the API and on the page, in every
+language. An existing value without matches gives an empty list."""
 
 import html
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KNOWN = {
     "place": ["MN", "MN-035", "mn"],
     "category": ["98", "98390000-3", "9839"],
 }
-"""Nothing of the tests is there."""
+"""A place without anything of the tests."""
 UNKNOWN = {
     "region": ["banana", "ZZ", "RU-ZZZ", "RU-", "-", "MOW"],
     "place": ["banana", "ZZ", "RU-ZZZ", "/Moscow", "ZZ/Moscow"],
@@ -37,14 +37,14 @@ OF_FORMS = {
     ("/catalogue/new/attributes", "category"),
     ("/contracts/purchases/new", "region"),
 }
-"""Parts of forms, and what a form begins with: no list is filtered, and what is wrong is said when the form is sent."""
+"""Parts of forms, and initial values of forms: they filter no list, and errors are shown when the form is sent."""
 PAGES = {
     *((path, name) for path in ("/auctions", "/catalogue", "/pools", "/quotes") for name in ("category", "region")),
     ("/catalogue/skus/{sku_id:str}", "region"),
     ("/observatory", "category"),
     ("/observatory/items/{item_key:str}", "place"),
 }
-"""Those of one thing are tried where its service is."""
+"""Lists that belong to one thing, which are tested with its service."""
 SAID = {
     "region": {"en": "is no country and no region", "es": "no es un país ni una región", "ru": "не страна и не регион"},
     "category": {"en": "is not a CPV code", "es": "no es un código CPV", "ru": "не код CPV"},
@@ -112,7 +112,7 @@ async def test_what_is_known_and_has_no_hits_is_an_empty_list(market: Market, li
 async def test_every_page_with_a_filter_says_beside_it_what_is_wrong_and_keeps_it(
     market: Market, tmp_path: Path
 ) -> None:
-    found = set(filters(composed(tmp_path))) | {("/catalogue", "category")}  # which is read with the rest of its form
+    found = set(filters(composed(tmp_path))) | {("/catalogue", "category")}  # it is read with the rest of its form
     assert found - OF_FORMS == PAGES and found >= OF_FORMS
     async with market.client() as visitor:
         for path, name in sorted(each for each in PAGES if "{" not in each[0]):

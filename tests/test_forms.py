@@ -1,4 +1,4 @@
-"""Every form that makes something new carries a key of its request, so that to send it twice makes one thing."""
+"""Every form that makes something new has a request key, so that sending it twice makes only one thing."""
 
 import re
 from datetime import UTC, datetime
@@ -30,9 +30,9 @@ CREATING = {
     "quotes/_mine.html": "",
     "quotes/new.html": "/quotes/new",
 }
-"""Template → where its form goes; "" where that is written elsewhere."""
+"""Template → the address of its form; "" if it is written elsewhere."""
 AS_NEW = re.compile(r'action="[^"]*(/new|/keys|/register|/complaint|/digest|/purchases)"')
-"""Where a form goes that makes something new."""
+"""The addresses of forms that make something new."""
 FORM = re.compile(r"<form method=\"post\"[^>]*>.*?</form>", re.DOTALL)
 
 
@@ -51,7 +51,7 @@ def test_no_form_that_goes_where_things_are_made_is_without_a_key() -> None:
     found = [(name, form) for name, text in templates().items() for form in FORM.findall(text) if AS_NEW.search(form)]
     assert len(found) > 5
     all_fields = 'name="{{ name }}" value="{{ value }}"'
-    """A form to confirm another sends its fields on, the key among them."""
+    """A form that confirms another one sends its fields, including the key."""
     assert [name for name, form in found if 'name="request_key"' not in form and all_fields not in form] == []
 
 
@@ -89,10 +89,10 @@ def head_of(errors: dict[str, str]) -> str:
 
 
 def test_the_head_of_a_form_counts_the_fields_to_mend_and_ends_with_one_stop() -> None:
-    assert '> Please mend 1 field: <a href="#title-note">go to it</a>.</p>' in head_of({"title": "is required"})
+    assert '> Please correct 1 field: <a href="#title-note">go to it</a>.</p>' in head_of({"title": "is required"})
     assert '">Somebody else was first.</p>' in head_of({"": "Somebody else was first."})
     both = head_of({"": "Somebody else was first.", "title": "is required", "price": "is required"})
-    assert '">Somebody else was first. Please mend 2 fields: <a href="#title-note">go to the first</a>.</p>' in both
+    assert '">Somebody else was first. Please correct 2 fields: <a href="#title-note">go to the first</a>.</p>' in both
 
 
 ENTER = {
@@ -104,8 +104,8 @@ ENTER = {
     "pools/new.html": 'name="do" value="enter"',
     "quotes/new.html": 'name="action" value="enter"',
 }
-"""Forms with several buttons and a field of one line: the first button, which browsers press at Enter. It does what the fields say,
-or asks again."""
+"""Forms with several buttons and a one-line field, with the first button, which browsers press at Enter. It does what
+the fields say, or asks again."""
 ANY_FORM = re.compile(r"<form\b.*?</form>", re.DOTALL)
 ONE_LINE = re.compile(r'<input(?![^>]*type="(?:hidden|checkbox|radio)")|\bfield\(|\btext\(|\bquantities\(')
 BUTTON = re.compile(r"<button\b([^>]*)>")
@@ -127,7 +127,7 @@ def test_enter_does_what_the_fields_say() -> None:
 
 
 def test_enter_never_asks_for_the_fields_of_another_button() -> None:
-    """A hidden button that only Enter presses sends a form as it stands: its browser holds back nothing."""
+    """A hidden button that only Enter presses sends the form without validation by the browser."""
     for name, text in templates().items():
         for form in ANY_FORM.findall(text):
             hidden = [each for each in BUTTON.findall(form) if "display:none" in each]
@@ -142,11 +142,12 @@ STANDING = {
     "contracts/refusals.html",
     "quotes/new.html",
 }
-"""Templates with an error that is no answer to a form: a queue is overdue, an organisation is suspended, a SKU is gone."""
+"""Templates with an error that is not an answer to a form: a queue is overdue, an organisation is suspended, a SKU is
+archived."""
 
 
 def test_what_is_wrong_with_a_form_is_found_by_the_script_that_shows_it() -> None:
-    """By a role or an id: lonja.js looks for these."""
+    """It is marked by a role or an id, for which lonja.js searches."""
     hidden = {
         name: [each for each in AN_ERROR.findall(text) if "role=" not in each and "id=" not in each]
         for name, text in templates().items()

@@ -1,4 +1,5 @@
-"""Whatever a browser sends as a form, it is sent on to a page that it can load again: Back and a reload warn of nothing."""
+"""Whatever form a browser sends, it is redirected to a page that it can load again, so that Back and a reload show no
+warning."""
 
 import re
 from urllib.parse import quote
@@ -24,7 +25,7 @@ def test_the_forms_of_the_market_are_many(forms: list[str]) -> None:
 
 @pytest.mark.parametrize("role", ["", *ROLES])
 async def test_no_form_is_answered_with_a_page_itself(market: Market, forms: list[str], role: str) -> None:
-    """Forms that lack all, forms of nonsense, forms of things that nobody has, forms of a session that has ended."""
+    """Empty forms, forms with nonsense, forms about things that do not exist, forms of a session that has ended."""
     wrong = []
     async with market.browser(a_member(role) if role else None) as browser:
         for path in forms:
@@ -58,7 +59,7 @@ async def test_programs_and_scripts_are_answered_at_once(market: Market, forms: 
 
 
 async def test_the_page_of_a_form_does_not_hear_of_answers(market: Market) -> None:
-    """Its links, and the way back after another language, are those of the form."""
+    """Its links, and the address after a change of language, are those of the form."""
     async with market.browser() as browser:
         page = await browser.get(f"/catalogue?q={quote('бумага', safe='')}&answer=0123456789abcdef")
         assert page.status_code == 200 and "answer=" not in page.text

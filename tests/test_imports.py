@@ -1,4 +1,5 @@
-"""What is imported reaches every service that shows it, each process once, by consumers that let live events go first."""
+"""Imported data reach every service that shows them, each process once, through consumers that let live events go
+first."""
 
 import asyncio
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Every route of the API that changes something takes an ``Idempotency-Key``, and its document says so. Under the key a request takes
-effect once, and another body is refused."""
+"""Every route of the API that changes something takes an ``Idempotency-Key``, and its document says so. With the key a
+request takes effect only once, and another body is refused."""
 
 import dis
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from tests.test_access import UNSAFE, composed, routes
 
 HEADER = "Idempotency-Key"
 WITHOUT_KEY = {"POST /api/login", "POST /api/token"}
-"""Nobody is logged in yet, and nothing changes that a repeat could change again. Each answer is a token of its own: to give the first
-one again the market would have to keep it."""
+"""Routes without a login, which change nothing that a repeat could change again. Each answer is a new token: to repeat
+the first one, the market would have to store it."""
 
 
 def changing(app: Litestar) -> Iterator[tuple[str, bool]]:
-    """Each route of the API that changes something, and whether the OpenAPI document shows that it takes the key."""
+    """Each API route that changes something, and whether the OpenAPI document shows the key."""
     documented = {
         f"{method.upper()} {path}": operation
         for path, operations in app.openapi_schema.to_schema()["paths"].items()
@@ -48,7 +48,7 @@ def test_every_changing_route_takes_the_key_or_says_why_not(tmp_path: Path) -> N
 
 
 def test_every_route_that_takes_the_key_uses_it(tmp_path: Path) -> None:
-    """A route may take it by a dependency that all routes of its controller could use."""
+    """A route may get it by a dependency that all routes of its controller could use."""
     takers = {"key", "idempotency_key", "keyed", "act"}
     for path, handler in guarded(composed(tmp_path)):
         taken = takers & handler.parsed_fn_signature.parameters.keys()
@@ -69,7 +69,7 @@ class Caller:
         self.answered: Any = None
 
     async def send(self, body: Any, key: str = "", method: str = "POST") -> tuple[int, str]:
-        """Status, and the rule by which it was refused."""
+        """Send a request. Returns the status, and the rule of a refusal."""
         headers = self.headers | ({HEADER: key} if key else {})
         answer = await self._client.request(method, self._path, json=body, headers=headers)
         self.answered = answer.json() if answer.content else {}
@@ -77,7 +77,7 @@ class Caller:
 
 
 async def a_member(client: httpx.AsyncClient, path: str) -> tuple[Caller, str]:
-    """Just registered; with its address."""
+    """A new member, with its address."""
     sent, _ = await accounts.registered(client)
     login = await accounts.session(client, sent["email"])
     return Caller(client, path, login.json()["token"]), sent["email"]

@@ -1,4 +1,4 @@
-"""A list of keys is one argument of its statement, however many they are: the driver takes 32,767 arguments."""
+"""A list of keys is one argument of a statement, however long it is: the driver allows 32,767 arguments."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date

@@ -1,4 +1,4 @@
-"""The API's document is OpenAPI 3.1, tells of every route, and is true: whatever is sent, the answer is as it says."""
+"""The API's document is OpenAPI 3.1, has every route, and is true: every answer is as it says."""
 
 import asyncio
 from datetime import timedelta
@@ -43,7 +43,7 @@ KNOWN = {
     "request_id": "quotes.quote_requests.request_id",
     "sku_id": "catalogue.skus.sku_id",
 }
-"""Where the market keeps what a path may name: a name made up would be answered 404, always."""
+"""The tables with ids for paths: made-up ids would always be answered with 404."""
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +132,12 @@ async def test_every_object_of_a_body_is_said_to_take_no_other_members(tmp_path:
 
 
 def plain(path: str) -> str:
-    """``/x/{id:str}`` as ``/x/{id}``."""
+    """A path such as ``/x/{id:str}`` in the form ``/x/{id}``."""
     return path.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")
 
 
 def a_wish(market: Market) -> dict[str, Any]:
-    """Quotes on paper are wanted."""
+    """A request for quotes on paper."""
     line = {"description": "Paper", "category": "30197630", "unit": "piece", "quantity": "2"}
     return {"title": "Paper", "lines": [line], "closes_at": (market.clock() + timedelta(hours=1)).isoformat()}
 
@@ -165,7 +165,7 @@ async def test_every_answer_is_as_documented(market: Market) -> None:
 
 
 async def a_member(market: Market, kind: str) -> dict[str, str]:
-    """The headers of one who registered."""
+    """The headers of a registered member."""
     password = "a long walk in the dunes"
     form = {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""Events of one key that arrive together are one statement, and leave what they would leave one after the other."""
+"""Events of one key that arrive together are handled in one statement, with the same result as one after the other."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -34,7 +34,7 @@ ELSEWHERE = Source(publisher="Elsewhere", document="file:1")
 
 
 async def hear(tx: Transaction, reactions: Reactions, *events: Any) -> int:
-    """As an inbox does with what arrives in one batch; how many calls that was."""
+    """Handle events like an inbox with one batch. Returns the number of calls."""
     made = calls(reactions, [told(event) for event in events])
     for call in made:
         await react(reactions[type(call[0].event)], tx, call)
@@ -152,7 +152,8 @@ def a_process(
 
 @pytest.fixture
 def doubled() -> tuple[ProcessImported, ...]:
-    """A process whose award and contract are told twice, the later time with another title, the contract at another price."""
+    """A process whose award and contract come twice, the second time with another title, and the contract with another
+    price."""
     day, process_id = system_clock().date() - timedelta(days=1), new_id()
     imported: dict[str, Any] = {"process_id": process_id, "source": ELSEWHERE, "origin": "import"}
     contract = a_contract(f"double entry {process_id}", "10", day, award_id=new_id(), amount=Decimal(100), **imported)

@@ -1,5 +1,6 @@
-"""A suspension from its breaches to every door it closes, through all services: contracts judges, accounts suspends, the others
-refuse with their rule; what was owed before is finished, and the end of the suspension opens the doors again."""
+"""A suspension through all services, from the breaches to its effects: it is judged, accounts suspends, the others
+refuse with their rules; earlier obligations are finished, and after the end of the suspension everything is possible
+again."""
 
 from datetime import timedelta
 from typing import Any
@@ -45,7 +46,7 @@ async def a_registered_town(market: Market) -> Town:
 
 
 async def in_state(town: Town, member: Principal, state: str) -> None:
-    """Every service that keeps the organisation says so."""
+    """Wait until every service that stores the organisation has this state."""
     services = ("accounts", "auctions", "catalogue", "pools", "contracts")
     query = " union all ".join(
         f"select state from {each}.organisations where organisation_id = $1" for each in services

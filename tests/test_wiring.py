@@ -1,4 +1,4 @@
-"""What the services say of themselves agrees with the one table of topics."""
+"""The reactions of the services agree with the table of topics."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_producers_of_the_table_have_an_outbox(services: list[Service]) -> None:
 
 
 EXAMPLE = {"step": "supplier-offer", "next_step": "buyer-draft", "by": "buyer"}
-"""Of words that the golden examples leave open."""
+"""Values for fields that the golden examples leave open."""
 
 
 def test_what_a_letter_asks_for_is_done_by_a_form_of_the_contracts_page_and_said_in_words() -> None:

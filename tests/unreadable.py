@@ -1,4 +1,4 @@
-"""A row that only a newer release can read, as when two of them run side by side."""
+"""Rows that only a newer release can read, as when two releases run side by side."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +14,8 @@ from tests.market import Market
 async def only_a_newer_release_reads(
     market: Market, table: str, key: tuple[str, str], part: str
 ) -> AsyncIterator[None]:
-    """``key`` is the column and its value; ``part`` the JSON column and the name in it, such as ``state.stage``, that says something
-    new meanwhile, or a column of texts that has none then."""
+    """Make a row unreadable for the time of a block. ``key`` is the column and its value; ``part`` is the JSON column
+    and the name in it, such as ``state.stage``, which gets an unknown value, or a column of texts, which gets none."""
     column, _, name = part.partition(".")
     novel = f"jsonb_set({column}, array['{name}'], '\"novel\"')" if name else "array[null]::text[]"
     type_ = "jsonb" if name else "text[]"
@@ -30,26 +30,26 @@ async def only_a_newer_release_reads(
 
 
 async def lists(client: httpx.AsyncClient, path: str) -> str:
-    """What a list says, as API or as page."""
+    """The content of a list, from the API or a page."""
     answer = await client.get(path, headers={"accept": "application/json" if path.startswith("/api") else "text/html"})
     assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
     return answer.text
 
 
 async def says_so(client: httpx.AsyncClient, path: str) -> None:
-    """The page, or the API's answer, about the row itself."""
+    """Check the page, or the API's answer, about the row itself."""
     as_page = not path.startswith("/api")
     answer = await client.get(path, headers={"accept": "text/html" if as_page else "application/json"})
     assert answer.status_code == 503, (path, answer.status_code, answer.text[:500])
-    assert "cannot be read just now" in answer.text
+    assert "cannot be read at the moment" in answer.text
     if as_page:
-        assert "Not readable now" in answer.text and "</html>" in answer.text
+        assert "Cannot be read at the moment" in answer.text and "</html>" in answer.text
     else:
         assert answer.json()["rule"] == "unreadable-row"
 
 
 def in_health(what: str) -> Condition:
-    """What this process says of rows of that kind."""
+    """The condition that this process reports about rows of that kind."""
     return next(each for each in HEALTH if (each.kind, each.name) == ("rows", what))
 
 

@@ -1,11 +1,11 @@
-"""How much work something is, counted in calls of functions: the same on every machine, however loaded."""
+"""Measures work as a number of function calls, which is the same on every machine under any load."""
 
 import sys
 from collections.abc import Callable
 
 
 def calls_of(function: Callable[[], object]) -> int:
-    """Calls that the function makes, those of C functions too."""
+    """The number of calls that the function makes, including those of C functions."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:

@@ -1,13 +1,14 @@
-"""Policies: the numbers a jurisdiction could want otherwise, as one frozen value loaded by name (docs/rules.md, head).
+"""Policies: the numbers that a jurisdiction may want to change, as one frozen value loaded by name (docs/rules.md,
+introduction).
 
-A preset is ``policies/<name>.toml``; a market adds or overrides presets in a folder of its own. ``based_on`` names a shipped
-preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced, and ``without`` lists
-what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
-with each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never touches a running one.
+A preset is ``policies/<name>.toml``; a market adds or overrides presets in a folder of its own. ``based_on`` names a
+shipped preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced, and
+``without`` lists what the file removes from the preset, such as "auction.withdrawal.window". A policy is stored with
+each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never changes a
+running process.
 
 ``auction``, ``contract``, ``sanctions``, ``buying``, ``cards``, ``observatory`` and ``advice`` are the parts ·
-``jurisdiction`` puts them together ·
-``bounds`` is what they share · ``loading`` reads the files.
+``jurisdiction`` joins them · ``bounds`` has what they share · ``loading`` reads the files.
 """
 
 from catalogue.policy.advice import RecommendationRules

@@ -1,4 +1,4 @@
-"""What is recommended to suppliers."""
+"""Rules for what is recommended to suppliers."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ from catalogue.policy.bounds import Rules
 
 class RecommendationRules(Rules, frozen=True, kw_only=True):
     horizon_days: Annotated[int, Meta(ge=1, le=3650)] = 60
-    """A purchase is recommended when it ends within so many days: a session dated years ahead asks nothing of anybody yet. Quick quotes
-    end within 30 days, sessions within hours; two months leave a supplier time to prepare for a pool."""
+    """A purchase is recommended only if it ends within this many days: a session that is dated years ahead needs no
+    action yet. Quick quotes end within 30 days, sessions within hours; two months leave a supplier time to prepare for
+    a pool."""

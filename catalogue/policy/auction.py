@@ -1,4 +1,4 @@
-"""Mini-auctions: how long, how far down, how it ends."""
+"""Rules for mini-auctions: lengths, steps, ceilings and the end."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ class Window(Rules, frozen=True, kw_only=True):
 
 
 class Duration(Rules, frozen=True, kw_only=True):
-    """A length a session may have: for which kinds, when in the day, up to which initial price (currency of the policy)."""
+    """A length that a session may have: for which kinds, at which time of the day, up to which initial price (currency
+    of the policy)."""
 
     minutes: Positive
     kinds: tuple[str, ...]
     runs_within: Window | None = None
-    """The whole session lies in these hours of one day."""
+    """The whole session must lie in these hours of one day."""
     starts_within: Window | None = None
     max_initial_price: Decimal | None = None
     autobid_seconds: Positive | None = None
-    """Between two automatic cuts of one session; None: there is no autobid."""
+    """The time between two automatic cuts in one session; None: there is no autobid."""
 
 
 class Withdrawal(Rules, frozen=True, kw_only=True):
@@ -40,22 +41,22 @@ class Withdrawal(Rules, frozen=True, kw_only=True):
 
     minutes_before_end: Count
     window: Window | None = None
-    """Hours of the buyer's working day; None: at any time."""
+    """Hours of the buyer's working day in which this is possible; None: at any time."""
 
 
 class Outage(Rules, frozen=True, kw_only=True):
-    """What a session gets back when nobody could bid."""
+    """How a session is extended after a time in which nobody could bid."""
 
     after_seconds: Positive
-    """A shorter silence is no outage."""
+    """A shorter interruption does not count as an outage."""
     margin_seconds: Count
-    """A session that still runs is longer by the outage and this."""
+    """A session that still runs is extended by the length of the outage plus this."""
     lost_end_seconds: Count
-    """A session whose end fell into the outage goes on for the time it lost and this."""
+    """A session whose end fell into the outage continues for the time that it lost plus this."""
 
 
 class Restart(Rules, frozen=True, kw_only=True):
-    """Once, at the end, the session goes on when the second is this far from the first."""
+    """At its end a session continues once if the second price differs this much from the first."""
 
     gap_percent: Decimal
     seconds: Positive
@@ -70,44 +71,48 @@ class Rounds(Rules, frozen=True, kw_only=True):
 
 
 class Equivalents(Rules, frozen=True, kw_only=True):
-    """An equivalent may stand in for this part of a position's quantity, in sessions of at least so many positions."""
+    """Equivalent goods may replace this part of a position's quantity, in sessions with at least this many
+    positions."""
 
     min_lines: Positive
     max_percent: Decimal
 
 
 class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns.
+    """If ``rounds`` is None, everybody may bid at any time and late bids extend the session; else bidders take
+    turns.
 
-    Sessions are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    Sessions are stored with the rules under which they began: values equal to the defaults are left out, so that a
+    former release can read them.
     """
 
     none_because: str = ""
-    """Why this jurisdiction has no live auction; such a policy offers no duration."""
+    """Why this jurisdiction has no live auction; a policy with this text has no duration."""
     ceilings: dict[str, Decimal]
-    """Highest initial price by kind (goods, works, services); none named, none holds."""
+    """Highest initial price by kind (goods, works, services); a kind that is not named has no limit."""
     durations: tuple[Duration, ...]
     step_percents: tuple[Decimal, ...]
     """Percent of the initial price; the buyer picks one at opening."""
     whole_steps: bool = True
-    """A cut is a whole number of steps; else it is at least one."""
+    """True: a cut is a whole number of steps. False: it is at least one step."""
     improve_on: Literal["price", "own"] = "price"
-    """What a bid must undercut by a step: the session's price (whoever leads waits for a rival), or the bidder's own last bid;
-    in continuous sessions a bid below the price must then also undercut that by a step."""
+    """What a bid must undercut by a step: the session's price (so the leader cannot bid again before another bidder
+    does), or the bidder's own last bid; in continuous sessions a bid below the price must then also undercut that by a
+    step."""
     floor_percent: Decimal
     """Percent of the initial price at which a session ends at once; 0: never."""
     extension_window_seconds: Count
-    """An accepted bid with less than this left extends the session; 0: none does."""
+    """An accepted bid extends the session if less than this time is left; 0: no bid does."""
     extension_seconds: Count
-    """The end moves to this long after such a bid."""
+    """The new end is this long after such a bid."""
     settle_seconds: Count
     """The close waits this long after the effective end for bids that arrived before it."""
     delete_seconds: Count = 0
-    """So long after it a bidder may delete its own last bid, once a session; 0: never."""
+    """For this long after its last bid a bidder may delete it, once per session; 0: never."""
     reference_grades: tuple[str, ...]
-    """Grades of a reference price that bound the initial price."""
+    """Grades of reference prices that limit the initial price."""
     scorings: tuple[str, ...] = ("price",)
-    """What bids may be ranked on: price, quality, life-cycle."""
+    """How bids may be ranked: price, quality, life-cycle."""
     withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
     outage: Outage = field(default_factory=lambda: Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900))
     """Stored even if it is as usual: a query reads it."""
@@ -148,7 +153,7 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError("only rounds rank bids by more than their price: scorings wants rounds")
 
     def is_bound_by(self, grade: str) -> bool:
-        """Whether an initial price may not exceed a reference price of that grade."""
+        """Whether a reference price of that grade is a ceiling for the initial price."""
         return grade in self.reference_grades
 
     def kinds(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the parts of a policy have in common."""
+"""Types and errors that the parts of a policy share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class FieldNotValid(ValueError):
-    """A number that its field alone does not show to be wrong: which field it is, and what the number has to be."""
+    """A number is wrong in relation to other fields. The error names the field and says what the number has to be."""
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(f"{field} {what}")

@@ -1,4 +1,4 @@
-"""The other ways to buy: pools, direct purchases, quick quotes."""
+"""Rules for the other ways to buy: pools, direct purchases, quick quotes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ class PoolRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """Pools are kept with the rules they began under: what is as usual is left out, so that a former release reads them."""
 
     min_enrolment_days: Count
-    """Working days an enrolment is open at least; 0: free."""
+    """The least number of working days for which an enrolment is open; 0: no minimum."""
     open_in_all: Positive = 100
-    """Pools that one buyer leads and that are not over, at most."""
+    """The most pools that one buyer leads and that are not over."""
 
 
 class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """Purchases are kept with the rules they were made under: what is as usual is left out, so that a former release reads them."""
+    """Rules for direct purchases. They are stored with each purchase; fields with the default value are left out, so
+    that the former release can read them."""
 
     ceiling: Decimal
     answer_days: Positive
-    """Working days the supplier has to accept or refuse."""
+    """Working days in which the supplier accepts or refuses."""
     contract_days: Positive
-    """Longest contract, in working days."""
+    """The longest term of a contract, in working days."""
     in_demand: tuple[str, ...] = ()
-    """CPV codes, or what they begin with, of goods in demand: of these only the cheapest offer of a SKU is bought."""
+    """CPV codes, or their first digits, of goods in demand: of such a SKU only the cheapest offer may be bought."""
     open_to_one: Positive = 50
-    """Requests of one buyer that one supplier has not answered yet, at most."""
+    """The most requests of one buyer that one supplier has not answered yet."""
     open_in_all: Positive = 300
-    """Requests of one buyer that nobody has answered yet, at most."""
+    """The most requests of one buyer, to all suppliers, that are not answered yet."""
 
     def __post_init__(self) -> None:
         if self.ceiling <= 0:
@@ -40,27 +41,28 @@ class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class QuoteRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """Quick quotes: sealed quotes until a deadline, then the buyer's choice.
+    """Rules for quick quotes: sealed quotes until a deadline, then the buyer's choice.
 
-    Requests are kept with the rules they began under: what is as usual is left out, so that a former release reads them.
+    Requests are stored with the rules under which they began: values equal to the defaults are left out, so that a
+    former release can read them.
     """
 
     min_minutes: Positive
-    """A request takes quotes for so long at least."""
+    """The shortest time in which a request accepts quotes."""
     max_days: Positive
-    """And for so many days of the calendar at most."""
+    """The longest such time, in calendar days."""
     settle_seconds: Count
     """The deadline waits this long for quotes that arrived before it."""
     choose_days: Positive
     """Working days after the deadline in which the buyer chooses; then the request lapses."""
     justification_characters: Positive
-    """How long at least the reason is for a quote that is not the cheapest."""
+    """The least number of characters of the reason for choosing a quote that is not the cheapest."""
     ceiling: Decimal | None = None
-    """Highest total of a quote; None: none holds."""
+    """The highest total of a quote; None: no limit."""
     open_in_all: Positive = 300
-    """Requests of one buyer that are not decided, at most."""
+    """The most undecided requests of one buyer."""
     longest_delivery_days: Positive = 365
-    """A quote promises delivery within so many days at most."""
+    """The most days within which a quote may promise delivery."""
 
     def __post_init__(self) -> None:
         if self.ceiling is not None and self.ceiling <= 0:

@@ -1,4 +1,4 @@
-"""The catalogue: what a card says at least, how long it waits, how long an offer stands."""
+"""Rules for the catalogue: the least content of a card, the time for moderation, the validity of offers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from catalogue.policy.bounds import Count, Positive, Rules
 
 class CatalogueRules(Rules, frozen=True, kw_only=True):
     fewest_attributes: Count = 4
-    """Of a SKU, so that buyers can tell it from others."""
+    """The least number of attributes of a SKU, so that buyers can distinguish it from others."""
     moderation_days: Positive = 5
     """Working days in which a moderator decides about a SKU."""
     offer_months: Positive = 3
-    """An offer is valid for so many months at most."""
+    """The longest validity of an offer, in months."""
 
 
 USUAL = CatalogueRules()
-"""Where a policy says nothing else."""
+"""The rules that apply if a policy has none of its own."""

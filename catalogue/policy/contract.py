@@ -1,4 +1,4 @@
-"""From award to signature, and on to closure."""
+"""Rules for contracts: from award to signature, and from signature to closure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TERMS = {
     "requisites": "Requisites",
     "wording": "Wording",
 }
-"""What a draft of a contract says besides its lines, in words; delivery-time is a date."""
+"""The terms of a draft besides its lines; each is a text, except that delivery-time is a date."""
 
 
 class RefusalGround(Rules, frozen=True, kw_only=True):
-    """A ground on which a side may refuse to sign. Where it is ``justified`` and holds, the refusal is no breach."""
+    """A ground on which a side may refuse to sign. If it is ``justified`` and is upheld, the refusal is no breach."""
 
     code: str
     title: str
@@ -31,18 +31,18 @@ class RefusalGround(Rules, frozen=True, kw_only=True):
 
 class Bracket(Rules, frozen=True, kw_only=True):
     up_to: Decimal
-    """Of the contract's amount, included."""
+    """The upper limit of the contract's amount, inclusive."""
     amount: Decimal
-    """The least security."""
+    """The smallest security."""
 
 
 class PerformanceSecurity(Rules, frozen=True, kw_only=True):
-    """What a supplier puts up before it signs; the last bracket holds for everything above it too."""
+    """The security that a supplier provides before it signs. The last bracket also applies to all higher amounts."""
 
     kinds: tuple[str, ...]
     brackets: Annotated[tuple[Bracket, ...], Meta(min_length=1)]
     valid_days: Count
-    """Calendar days that it outlasts the end of performance."""
+    """Calendar days for which the security remains valid after the end of performance."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.kinds) - KINDS:
@@ -52,7 +52,7 @@ class PerformanceSecurity(Rules, frozen=True, kw_only=True):
             raise ValueError("brackets rise in up_to, and no amount is below zero")
 
     def due(self, kind: str, amount: Decimal) -> Decimal:
-        """The least security for a contract of that amount; 0 where none is due."""
+        """The smallest security for a contract of that amount; 0 if none is due."""
         if kind not in self.kinds:
             return Decimal(0)
         fitting = (bracket for bracket in self.brackets if amount <= bracket.up_to)
@@ -60,33 +60,34 @@ class PerformanceSecurity(Rules, frozen=True, kw_only=True):
 
 
 class ContractRules(Rules, frozen=True, kw_only=True):
-    """From award to signature; lengths in working days."""
+    """Rules from award to signature. Lengths are in working days."""
 
     supplier_offer_days: Positive
-    """The winner signs the generated offer."""
+    """Days in which the winner signs the generated offer."""
     buyer_draft_days: Positive
     supplier_signature_days: Positive
-    """The supplier signs, objects or refuses."""
+    """Days in which the supplier signs, objects or refuses."""
     buyer_answer_days: Positive
-    """The buyer answers a protocol of disagreement."""
+    """Days in which the buyer answers a protocol of disagreement."""
     extension_days: Count
-    """Added to a running step when a side extends."""
+    """Days that are added to the running step when a side extends it."""
     extensions_per_side: Count
     total_days: Positive
-    """From the award; no step and no extension ends later."""
+    """Days after the award by which every step and extension must end."""
     buyer_activates_from_rank: Annotated[int, Meta(ge=2)]
-    """From this rank on the cascade waits for the buyer instead of going on by itself."""
+    """From this rank on, the cascade continues only if the buyer asks for it."""
     no_penalty_from_rank: Annotated[int, Meta(ge=2)]
     objections_per_contract: Count = 0
-    """Protocols of disagreement that the supplier may file."""
+    """The most protocols of disagreement that the supplier may file."""
     changeable_terms: tuple[str, ...] = ()
-    """What a protocol may change; never price, quantity or item, for these were fixed by the competition."""
+    """The terms that a protocol may change. Price, quantity and item were fixed by the competition and can never
+    change."""
     performance_days: Positive = 20
-    """From the draft on until everything is delivered, where the draft names no day."""
+    """Days from the draft until everything is delivered, if the draft names no date."""
     grounds: tuple[RefusalGround, ...] = ()
-    """The closed list; a refusal on none of them is never justified."""
+    """The closed list of grounds. A refusal without one of them is never justified."""
     dispute_days: Positive = 5
-    """The other side says that a justified ground does not hold."""
+    """Days in which the other side may dispute a justified ground."""
     dispute_decision_days: Positive = 10
     security: PerformanceSecurity | None = None
 
@@ -101,19 +102,21 @@ class ContractRules(Rules, frozen=True, kw_only=True):
 
 
 class ExecutionRules(Rules, frozen=True, kw_only=True):
-    """From signature to closure; lengths in working days."""
+    """Rules from signature to closure. Lengths are in working days."""
 
     acceptance_days: Positive
-    """The buyer accepts or refuses a delivery."""
+    """Days in which the buyer accepts or refuses a delivery."""
     silence_accepts: bool
-    """A delivery that the buyer did not answer in time counts as accepted; else it is overdue and waits."""
+    """True: a delivery that the buyer did not answer in time counts as accepted. False: it is overdue and still
+    waits."""
     payment_days: Positive
-    """The buyer pays or disputes an invoice."""
+    """Days in which the buyer pays or disputes an invoice."""
     receipt_days: Positive
-    """The supplier confirms that the money came."""
+    """Days in which the supplier confirms that it received the money."""
     answer_days: Positive
-    """The other side answers a dispute, or a proposal to end the contract; it is heard before a moderator decides."""
+    """Days in which the other side answers a dispute or a proposal to end the contract. A moderator decides only after
+    that."""
     decision_days: Positive
-    """A moderator decides a dispute, from its opening."""
+    """Days in which a moderator decides a dispute, counted from its opening."""
     notice_days: Positive
-    """So long a side has to mend its breach before the other may end the contract on it."""
+    """Days in which a side can remedy its breach before the other may end the contract because of it."""

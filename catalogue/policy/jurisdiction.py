@@ -21,8 +21,9 @@ from catalogue.rules import RuleBroken
 class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation.
 
-    A part that a preset leaves out is left out of what is stored, too: the former release, which runs beside this one, may not know it.
-    So the defaults here never change: a running process, which goes by what is stored with it, would change with them.
+    A part that a preset leaves out is also left out of the stored policy, because the former release, which runs beside
+    this one, may not know it. Therefore the defaults here must never change: they would change running processes, which
+    follow the stored policy.
     """
 
     name: str
@@ -30,15 +31,15 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     currency: str
     vat_percent: Decimal = Decimal(20)
-    """What forms begin with, and what a price has whose maker names no rate."""
+    """The VAT rate that forms show first, and that applies to a price without a stated rate."""
     working_day_minutes: Positive | None = None
-    """Where a rehearsal shortens a working day to minutes; None: the region calendar's working days."""
+    """The length of a working day in a rehearsal, in minutes; None: the working days of the region calendar."""
     auction: AuctionRules
     contract: ContractRules
     pool: PoolRules
     purchase: PurchaseRules
     quote: QuoteRules | None = None
-    """None: this market has no quick quotes."""
+    """Rules for quick quotes; None: this market has no quick quotes."""
     sanctions: Sanctions | None = None
     catalogue: CatalogueRules = USUAL
     recommendation: RecommendationRules = RecommendationRules()
@@ -62,7 +63,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(error.message) from None
 
     def due(self, since: datetime, days: int, calendar: RegionCalendar) -> datetime:
-        """The end of a step of ``days`` working days begun at ``since``, UTC."""
+        """The end, in UTC, of a step of ``days`` working days that began at ``since``."""
         if self.working_day_minutes is None:
             return calendar.add_working_days(since, days)
         return since + timedelta(minutes=self.working_day_minutes * days)

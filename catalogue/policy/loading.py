@@ -1,4 +1,4 @@
-"""Policies from their files."""
+"""Loads policies from their files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from catalogue.rules import RuleBroken
 _SHIPPED = Path(__file__).parent.parent / "policies"
 _own: Path | None = None
 NAME = re.compile(r"[a-z][a-z0-9-]*")
-"""Of a policy, and of its file."""
+"""The form of the name of a policy and of its file."""
 LONGEST_TEXT = 20_000
-"""Characters of a policy in JSON that an event can carry."""
+"""The most characters of a policy in JSON that an event can carry."""
 
 
 class UnknownPolicy(RuleBroken):
@@ -35,13 +35,14 @@ class PolicyNotValid(RuleBroken):
 
 
 def keep_own_in(folder: Path | None) -> None:
-    """Where this market has presets of its own; said once, when a process starts, because every room loads by name alone."""
+    """Set the folder of this market's own presets. It is called once, when a process starts, because all other code
+    loads policies by name only."""
     global _own
     _own = folder
 
 
 def load(name: str, folder: Path | None = None) -> Policy:
-    """The policy of that name: from ``folder`` (the market's own) if it has one, else shipped.
+    """The policy of that name: from ``folder`` (the market's own) if it is there, else the shipped one.
 
     Raises UnknownPolicy, PolicyNotValid.
     """
@@ -63,9 +64,7 @@ def load(name: str, folder: Path | None = None) -> Policy:
     except msgspec.ValidationError as error:
         raise PolicyNotValid(f"{found[0].name}: {error}.", field=_field(error), file=found[0].name) from error
     except ArithmeticError as error:  # "nan" in quotation marks
-        raise PolicyNotValid(
-            f"{found[0].name} has something that is no number to go by.", file=found[0].name
-        ) from error
+        raise PolicyNotValid(f"{found[0].name} has a value that is not a usable number.", file=found[0].name) from error
     if (length := len(text_of(policy))) > LONGEST_TEXT:
         raise PolicyNotValid(
             f"{found[0].name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
@@ -75,13 +74,13 @@ def load(name: str, folder: Path | None = None) -> Policy:
 
 
 def text_of(policy: Policy) -> str:
-    """The policy in JSON, which goes with a process from its opening on."""
+    """The policy in JSON, which is stored with a process when it opens."""
     return msgspec.json.encode(policy).decode()
 
 
 def of_process(text: str, name: str) -> Policy:
-    """The policy that a process began under, out of :func:`text_of`; where that is "" (the former release did not keep it), the policy
-    of that name as it is now. Raises UnknownPolicy, PolicyNotValid."""
+    """The policy that was stored with a process by :func:`text_of`. If the text is "" (the former release did not store
+    it), the policy of that name as it is now. Raises UnknownPolicy, PolicyNotValid."""
     if not text:
         return load(name)
     try:
@@ -91,7 +90,8 @@ def of_process(text: str, name: str) -> Policy:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A dictionary of the caller's own; what is in it is shared and stays as it is. A file that was edited is read anew."""
+    """The content of a file. The caller may change the dictionary itself but not the values in it, which are shared. A
+    changed file is read again."""
     return dict(_parsed(path, path.stat().st_mtime_ns))
 
 
@@ -100,11 +100,11 @@ def _parsed(path: Path, edited: int) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyNotValid(f"{path.name} is no TOML: {error}.", file=path.name) from error
+        raise PolicyNotValid(f"{path.name}is not valid TOML: {error}.", file=path.name) from error
 
 
 def _check_finite(value: object, field: str, file: Path) -> None:
-    """No number of a policy is "nan", "inf" or longer than anybody would write it: they compare with nothing."""
+    """Check that no number of a policy is "nan", "inf" or too long: such numbers cannot be compared."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_finite(inner, f"{field}.{key}" if field else key, file)
@@ -113,7 +113,7 @@ def _check_finite(value: object, field: str, file: Path) -> None:
             _check_finite(inner, f"{field}[{number}]", file)
     elif isinstance(value, Decimal) and not can_be_written_out(value):
         raise PolicyNotValid(
-            f"{file.name}: {field} is {value}, which is no number to go by.", field=field, file=file.name
+            f"{file.name}: {field} is {value}, which is not a usable number.", field=field, file=file.name
         )
 
 
@@ -126,7 +126,7 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, Any]:
-    """A copy of the preset that lacks what ``absent`` names by dotted paths."""
+    """A copy of the preset without the parts that ``absent`` names by dotted paths."""
     for path in absent:
         first, _, rest = path.partition(".")
         if first not in base or (rest and not isinstance(base[first], dict)):
@@ -137,8 +137,8 @@ def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, A
 
 
 def _field(error: msgspec.ValidationError) -> str | None:
-    """msgspec ends its sentence with where it is: "Expected `int`, got `str` - at `$.auction.settle_seconds`"; of a part whose numbers
-    do not fit together that is the part."""
+    """The field that an error of msgspec names at its end: "Expected `int`, got `str` - at `$.auction.settle_seconds`".
+    If the numbers of a part contradict each other, it is that part."""
     where = re.search(r"`\$\.?([^`]*)`$", str(error))
     named = error.__cause__.field if isinstance(error.__cause__, FieldNotValid) else ""
     return ".".join(part for part in (where[1] if where else "", named) if part) or None

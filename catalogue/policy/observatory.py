@@ -1,4 +1,4 @@
-"""Price observatory: which prices count, which are too far from the others, and what may be published of the rest."""
+"""Rules for the price observatory: which prices count, which are outliers, and what is published of the others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
     """How far from the others a price may lie, measured on the logarithm; fewer than ``fences_from`` prices are all kept."""
 
     z_from: Few = 8
-    """From so many prices on the modified z-score judges; with fewer, Tukey's fences."""
+    """With this many prices or more, outliers are found by the modified z-score; with fewer, by Tukey's fences."""
     z_limit: Decimal = Decimal("3.5")
     fences_from: Annotated[int, Meta(ge=2, le=1000)] = 4
     fences: Decimal = Decimal("1.5")
-    """Interquartile ranges beyond the quartiles."""
+    """The fences lie this many interquartile ranges beyond the quartiles."""
     flat_percent: Decimal = Decimal(15)
     """If the median deviation is 0 and the quartiles are equal, prices up to this many percent from the median are kept."""
 
@@ -35,26 +35,27 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
 
 
 class ObservatoryRules(Rules, frozen=True, kw_only=True):
-    """From prices that were seen to a reference price and its grade."""
+    """Rules for reference prices and their grades."""
 
     kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)] = ("contract", "quote", "offer", "bid")
-    """Tried in this order, what was paid before what was asked; the first with enough prices makes the reference. A kind that is
-    not named makes none."""
+    """Kinds of prices in the order in which they are tried: prices paid, then prices asked. The first kind with enough
+    prices gives the reference. A kind that is not named is not used."""
     contract_months: Months = 12
-    """So long a contract's price counts."""
+    """For this long the price of a contract counts."""
     other_months: Months = 6
     fewest_prices: Few = 3
-    """Kept prices that a reference needs."""
+    """The least number of kept prices for a reference."""
     fewest_suppliers: Few = 3
-    """A reference of fewer is advisory: grade C."""
+    """A reference with fewer prices is advisory: grade C."""
     supplier_share_one_in: Few = 3
-    """The prices of one supplier weigh at most one part in so many together."""
+    """The prices of one supplier together have at most the weight 1/n, where n is this number."""
     outliers: OutlierRules = OutlierRules()
     grade_a_percent: Decimal = Decimal(15)
-    """Highest coefficient of variation of grade A."""
+    """The highest coefficient of variation of grade A, in percent."""
     grade_b_percent: Decimal = Decimal(33)
     decimal_places: Annotated[int, Meta(ge=0, le=6)] = 6
-    """Of published prices, rounded once, half to even: finer than the minor unit, because a tablet costs 0.0237."""
+    """Decimals of published prices, which are rounded once, half to even. They are more than the minor unit has,
+    because a tablet may cost 0.0237."""
 
     def __post_init__(self) -> None:
         if len(set(self.kinds)) < len(self.kinds):
@@ -71,9 +72,9 @@ class ObservatoryRules(Rules, frozen=True, kw_only=True):
 
     @property
     def step(self) -> Decimal:
-        """What published prices are rounded to."""
+        """The step to which published prices are rounded."""
         return Decimal(1).scaleb(-self.decimal_places)
 
 
 USUAL_OBSERVATORY = ObservatoryRules()
-"""Where a policy says nothing else."""
+"""The rules that apply if a policy has none of its own."""

@@ -1,4 +1,4 @@
-"""What whoever breaks its word has to expect."""
+"""Rules for suspensions after breaches."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from catalogue.policy.bounds import Positive, Rules
 
 
 class Suspension(Rules, frozen=True, kw_only=True):
-    """``after`` breaches ``within_days`` of one another suspend: the first time for ``months[0]``, then ``months[1]``, …; the last
-    length holds for every time after."""
+    """``after`` breaches within ``within_days`` lead to a suspension: the first time for ``months[0]``, then
+    ``months[1]``, …; the last length applies to every later one."""
 
     after: Positive
     within_days: Positive
     months: Annotated[tuple[Positive, ...], Meta(min_length=1)]
 
     def length(self, level: int) -> int:
-        """Months of the ``level``-th suspension, counted from 1."""
+        """The length in months of suspension number ``level``, counted from 1."""
         return self.months[min(level, len(self.months)) - 1]
 
 
 class Sanctions(Rules, frozen=True, kw_only=True):
-    """What a supplier who evades contracts it won, or a buyer who refuses them without ground, has to expect; None: nothing."""
+    """The suspension of a supplier that evades contracts, and of a buyer that refuses them without ground; None: there
+    is none."""
 
     supplier: Suspension | None = None
     buyer: Suspension | None = None
@@ -34,11 +35,11 @@ class Sanctions(Rules, frozen=True, kw_only=True):
     decision_days: Positive
     """Working days to decide about an appeal."""
     month_minutes: Positive | None = None
-    """Where a rehearsal shortens a month to minutes; None: months of the calendar."""
+    """The length of a month in a rehearsal, in minutes; None: calendar months."""
 
     def until(self, since: datetime, months: int) -> datetime:
-        """The same day and hour so many months later in UTC, for an organisation has no buyer's clock; the month's last day
-        where it has no such day."""
+        """The same day and hour that many months later, or the last day of the month if it has no such day. It is
+        computed in UTC, because a suspension belongs to no buyer's region."""
         if self.month_minutes is not None:
             return since + timedelta(minutes=self.month_minutes * months)
         years, month = divmod(since.month - 1 + months, 12)

@@ -1,6 +1,5 @@
-"""Awards, contracts and direct purchases. Producers: contracts, purchases of what was
-requested and answered, fulfilment of how contracts are carried out, and conduct of
-suspensions and appeals; imports bring awards and contracts of other markets."""
+"""Awards, contracts and direct purchases. Producers: contracts; purchases (requests and their answers); fulfilment (how
+contracts are carried out); conduct (suspensions and appeals). Imports bring awards and contracts of other markets."""
 
 from events.contracts.awards import AwardMade, CascadeAwaitsBuyer
 from events.contracts.execution import (

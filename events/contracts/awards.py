@@ -1,4 +1,4 @@
-"""Who was chosen, and whether the cascade asks another."""
+"""Which supplier was chosen, and whether the cascade asks the next one."""
 
 from datetime import datetime
 
@@ -34,7 +34,8 @@ class AwardMade(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class CascadeAwaitsBuyer(Event, frozen=True, kw_only=True):
-    """The supplier left, and the bidder of ``next_rank`` is asked only when the buyer wants it. ``contract_id`` is the one that ended."""
+    """The supplier left, and the bidder of ``next_rank`` is asked only if the buyer wants that. ``contract_id`` is the
+    one that ended."""
 
     process_id: Key
     contract_id: Key

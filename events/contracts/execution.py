@@ -1,5 +1,5 @@
-"""Carrying out: that it begins is told by contracts, and all that follows by fulfilment, in the topic in which it always was. Orders,
-deliveries, invoices and disputes are numbered from 1 within their contract."""
+"""How contracts are carried out. The service contracts publishes the first event, fulfilment all later ones; the topic
+has not changed. Orders, deliveries, invoices and disputes are numbered from 1 within their contract."""
 
 from datetime import date, datetime
 
@@ -11,7 +11,7 @@ from events.values import Line, Place
 
 
 class LineQuantity(msgspec.Struct, frozen=True, kw_only=True):
-    """So much of one line of the contract, in that line's unit."""
+    """A quantity of one line of the contract, in the unit of that line."""
 
     line_id: Key
     quantity: Exact
@@ -27,9 +27,9 @@ class InvoicedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ExecutionDue(Event, frozen=True, kw_only=True):
-    """A contract was concluded in this market and is to be carried out: its ``lines`` until ``term_until``, by the policy of its process
-    and in the calendar of its buyer. ``country`` is ISO 3166-1, ``subdivision`` the part of an ISO 3166-2 code after the dash, "" where
-    it is not known. Told again, nothing begins anew."""
+    """A contract was concluded in this market and is to be carried out: its ``lines`` by ``term_until``, under the
+    policy of its process and in the calendar of its buyer. ``country`` is ISO 3166-1, ``subdivision`` the part of an
+    ISO 3166-2 code after the dash, "" if it is not known. If the event is published again, it has no further effect."""
 
     process_id: Key
     contract_id: Key
@@ -67,8 +67,9 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class DeliveryReported(Event, frozen=True, kw_only=True):
-    """The supplier says that it delivered on an order; the buyer accepts or refuses by ``due_at``. ``late``: told after the
-    order's end. ``delivered_on`` and ``note``, the delivery note's number, are the supplier's words."""
+    """The supplier says that it delivered on an order; the buyer accepts or refuses by ``due_at``. ``late``: it was
+    reported after the deadline of the order. ``delivered_on`` and ``note``, the delivery note's number, are as the
+    supplier stated them."""
 
     process_id: Key
     contract_id: Key
@@ -87,9 +88,9 @@ class DeliveryReported(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class DeliveryAssessed(Event, frozen=True, kw_only=True):
-    """``outcome`` is accepted, partly or refused; ``lines`` are what was accepted, and ``reasons`` say why the rest was not.
-    ``by`` is buyer, dispute (it ended so) or silence (where the policy takes that for a yes). ``order_met``: all that was ordered is
-    accepted now."""
+    """``outcome`` is accepted, partly or refused; ``lines`` are what was accepted, and ``reasons`` say why the rest was
+    not. ``by`` is buyer, dispute (a dispute ended with this result) or silence (the buyer did not answer, and the
+    policy counts that as acceptance). ``order_met``: everything that was ordered is now accepted."""
 
     process_id: Key
     contract_id: Key
@@ -108,7 +109,8 @@ class DeliveryAssessed(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class InvoiceSubmitted(Event, frozen=True, kw_only=True):
-    """The supplier asks for what was accepted of ``deliveries``; the buyer pays or disputes by ``due_at``."""
+    """The supplier asks to be paid for the accepted part of ``deliveries``; the buyer pays or disputes by
+    ``due_at``."""
 
     process_id: Key
     contract_id: Key
@@ -144,7 +146,8 @@ class InvoicePaid(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class InvoiceSettled(Event, frozen=True, kw_only=True):
-    """The supplier has the money, or a dispute ended so: ``by`` is supplier or dispute."""
+    """The invoice is settled because the supplier confirmed the payment or because a dispute ended with this result:
+    ``by`` is supplier or dispute."""
 
     process_id: Key
     contract_id: Key
@@ -159,8 +162,8 @@ class InvoiceSettled(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ExecutionWithdrawn(Event, frozen=True, kw_only=True):
-    """An order, delivery or invoice (``about``) that nobody answered yet was taken back by its author; or, ``by`` dispute, it
-    is as if it had not been."""
+    """An order, delivery or invoice (``about``) was withdrawn by its author before it was answered. If ``by`` is
+    dispute, a dispute annulled it."""
 
     process_id: Key
     contract_id: Key
@@ -172,8 +175,8 @@ class ExecutionWithdrawn(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ExecutionOverdue(Event, frozen=True, kw_only=True):
-    """The ``party``, buyer or supplier, let a deadline pass: it counts in its public record. ``about`` is order (not delivered),
-    delivery (not answered) or invoice (not paid)."""
+    """The ``party``, buyer or supplier, missed a deadline, which counts in its public record. ``about`` is order (not
+    delivered), delivery (not answered) or invoice (not paid)."""
 
     process_id: Key
     contract_id: Key
@@ -185,8 +188,9 @@ class ExecutionOverdue(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class DisputeOpened(Event, frozen=True, kw_only=True):
-    """A side disputes the last word on a delivery or invoice (``about``). ``asks`` is what it wants: that word ``stands``, or is
-    ``set-aside``. The other side answers by ``answer_by``; a moderator decides by ``decide_by`` where the two do not agree."""
+    """A side disputes the latest decision on a delivery or invoice (``about``). ``asks`` is what it wants: that
+    decision ``stands``, or is ``set-aside``. The other side answers by ``answer_by``; if the two do not agree, a
+    moderator decides by ``decide_by``."""
 
     process_id: Key
     contract_id: Key
@@ -206,7 +210,8 @@ class DisputeOpened(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class DisputeAnswered(Event, frozen=True, kw_only=True):
-    """A side says more, and what it would settle for: ``asks`` stands or set-aside. Where both ask the same the dispute ends."""
+    """A side adds a statement and says what it would accept: ``asks`` is stands or set-aside. If both sides ask for the
+    same, the dispute ends."""
 
     process_id: Key
     contract_id: Key
@@ -220,8 +225,8 @@ class DisputeAnswered(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class DisputeEnded(Event, frozen=True, kw_only=True):
-    """``outcome`` stands or set-aside, ``how`` agreed or decided, by a moderator with an ``explanation``. ``resume_by`` is the new
-    deadline of what runs on."""
+    """``outcome`` stands or set-aside, ``how`` agreed or decided, by a moderator with an ``explanation``. ``resume_by``
+    is the new deadline of the matter, if it continues."""
 
     process_id: Key
     contract_id: Key
@@ -241,9 +246,9 @@ class DisputeEnded(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class EndingProposed(Event, frozen=True, kw_only=True):
-    """A side wants the contract to end before all is done: ``kind`` closure (content with less) or termination. ``ground`` is
-    agreement, or a breach of the other side (delivery-overdue, acceptance-overdue, payment-overdue) on which it ends at ``due_at``
-    unless mended until then."""
+    """A side wants to end the contract before everything is done: ``kind`` is closure (both accept that less is done)
+    or termination. ``ground`` is agreement, or a breach of the other side (delivery-overdue, acceptance-overdue,
+    payment-overdue) for which the contract ends at ``due_at`` unless the breach is remedied before."""
 
     process_id: Key
     contract_id: Key
@@ -260,7 +265,8 @@ class EndingProposed(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class EndingAnswered(Event, frozen=True, kw_only=True):
-    """``answer`` is agreed, objected, withdrawn (by who proposed it) or lapsed (nobody answered, or the breach was mended)."""
+    """``answer`` is agreed, objected, withdrawn (by the side that proposed it) or lapsed (nobody answered, or the
+    breach was remedied)."""
 
     process_id: Key
     contract_id: Key
@@ -272,8 +278,8 @@ class EndingAnswered(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractClosed(Event, frozen=True, kw_only=True):
-    """Carried out: ``how`` fulfilled (all was accepted and paid) or agreement (both sides are content with less, for ``reasons``).
-    ``paid`` of ``amount`` was."""
+    """The contract was carried out: ``how`` is fulfilled (everything was accepted and paid) or agreement (both sides
+    accept less, for ``reasons``). ``paid`` is the part of ``amount`` that was paid."""
 
     process_id: Key
     contract_id: Key
@@ -290,8 +296,9 @@ class ContractClosed(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractTerminated(Event, frozen=True, kw_only=True):
-    """Ended before it was carried out, ``by`` the side that wanted it, on a ``ground`` (see EndingProposed). ContractEnded with
-    reason cancelled comes with it. What was delivered before is still assessed, invoiced and paid."""
+    """The contract ended before it was carried out, ``by`` the side that wanted this, on a ``ground`` (see
+    EndingProposed). ContractEnded with reason cancelled comes with it. What was delivered before is still assessed,
+    invoiced and paid."""
 
     process_id: Key
     contract_id: Key

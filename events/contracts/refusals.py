@@ -1,4 +1,4 @@
-"""Whether the ground of a refusal held."""
+"""Disputes about the ground of a refusal, and how they were decided."""
 
 from datetime import datetime
 
@@ -8,7 +8,8 @@ from events.codec import Event, event
 
 @event(key="process_id")
 class RefusalDisputed(Event, frozen=True, kw_only=True):
-    """The other side says that the ground of a refusal does not hold; a moderator decides by ``due_at``. ``by`` is who disputes."""
+    """The other side says that the ground of a refusal does not hold; a moderator decides by ``due_at``. ``by`` is the
+    side that disputes."""
 
     process_id: Key
     contract_id: Key
@@ -21,8 +22,8 @@ class RefusalDisputed(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class RefusalDisputeDecided(Event, frozen=True, kw_only=True):
-    """``decision`` is justified, or unjustified: then the refusal by ``refused_by`` (buyer or supplier) counts as the breach that
-    it was, from ``refused_at``."""
+    """``decision`` is justified, or unjustified: then the refusal by ``refused_by`` (buyer or supplier) counts as a
+    breach from ``refused_at`` on."""
 
     process_id: Key
     contract_id: Key

@@ -1,4 +1,4 @@
-"""Breaches, suspensions and appeals. Suspensions and appeals are told by conduct, in the topic in which they always were."""
+"""Breaches, suspensions and appeals. Conduct publishes suspensions and appeals; the topic has not changed."""
 
 from datetime import datetime
 
@@ -8,8 +8,9 @@ from events.codec import Event, event
 
 @event(key="process_id")
 class ContractBreached(Event, frozen=True, kw_only=True):
-    """``organisation_id`` evaded a contract as ``side`` supplier, or refused one without ground as buyer, ``at`` a time. ``known_at`` is
-    later where a dispute decided so: what follows begins no earlier. The policy is that of the contract's process."""
+    """``organisation_id`` evaded a contract as ``side`` supplier, or refused one without ground as buyer, at the
+    instant ``at``. ``known_at`` is later if a dispute decided it: the consequences begin no earlier. The policy is that
+    of the contract's process."""
 
     process_id: Key
     contract_id: Key
@@ -23,8 +24,9 @@ class ContractBreached(Event, frozen=True, kw_only=True):
 
 @event(key="organisation_id")
 class OrganisationSanctioned(Event, frozen=True, kw_only=True):
-    """An organisation is suspended: ``contract_ids`` are the contracts that it evaded as ``side`` supplier, or refused without
-    ground as buyer, each counted once. ``level`` is 1 for the first time. Until ``appeal_until`` it may appeal."""
+    """An organisation is suspended: ``contract_ids`` are the contracts that it evaded as ``side`` supplier, or refused
+    without ground as buyer, each counted once. ``level`` is 1 for the first suspension. The organisation may appeal
+    until ``appeal_until``."""
 
     sanction_id: Key
     organisation_id: Key
@@ -49,7 +51,8 @@ class SanctionAppealed(Event, frozen=True, kw_only=True):
 
 @event(key="organisation_id")
 class SanctionAppealDecided(Event, frozen=True, kw_only=True):
-    """``decision`` is upheld, or lifted: then the suspension ends at once and does not count for the next one's length."""
+    """``decision`` is upheld, or lifted: then the suspension ends at once and does not count for the length of the next
+    one."""
 
     sanction_id: Key
     organisation_id: Key

@@ -1,4 +1,4 @@
-"""A contract from its draft to both signatures, or to its end without."""
+"""A contract from its draft to both signatures, or to its end without signatures."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,8 +11,8 @@ from events.values import Category, Line, Place, Source
 
 
 class Term(msgspec.Struct, frozen=True, kw_only=True):
-    """What the draft says on one matter, of the whole contract or of one line. ``code`` is delivery-time (then ``text`` is a
-    date, the end of performance), delivery-place, acceptance, payment, requisites or wording."""
+    """What the draft says on one subject, for the whole contract or for one line. ``code`` is delivery-time (then
+    ``text`` is a date, the end of performance), delivery-place, acceptance, payment, requisites or wording."""
 
     code: Key
     text: Prose
@@ -30,7 +30,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PointAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """``reason`` is why the draft stays as it is; an accepted point needs none."""
+    """``reason`` is why the draft stays as it is; an accepted point needs no reason."""
 
     number: int
     accepted: bool
@@ -38,8 +38,8 @@ class PointAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Equivalent(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in for ``quantity`` of a line, in its unit and at its unit price. ``refused`` is the buyer's reason not to
-    take it: then the original is due."""
+    """Equivalent goods that replace ``quantity`` of a line, in its unit and at its unit price. ``refused`` is the
+    reason why the buyer does not accept them: then the original goods are due."""
 
     line_id: Key
     quantity: Exact
@@ -49,8 +49,8 @@ class Equivalent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Security(msgspec.Struct, frozen=True, kw_only=True):
-    """What secures performance: ``kind`` is bank-guarantee or deposit, ``reference`` the guarantee's or payment's number;
-    in the contract's currency."""
+    """The performance security: ``kind`` is bank-guarantee or deposit, ``reference`` is the number of the guarantee or
+    payment. The amount is in the contract's currency."""
 
     kind: Key
     reference: Prose
@@ -59,7 +59,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Drafted(Event, frozen=True, kw_only=True):
-    """What all versions of ContractDrafted say."""
+    """The fields that all versions of ContractDrafted have."""
 
     process_id: Key
     contract_id: Key
@@ -85,11 +85,12 @@ class _Drafted(Event, frozen=True, kw_only=True):
 
 @event(key="process_id", version=2)
 class ContractDrafted(_Drafted, frozen=True, kw_only=True):
-    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: above 1, the cascade brought it.
+    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: if it is above 1, the contract
+    follows from the cascade.
 
-    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature). ``kind`` is goods,
-    works or services ("" where the origin does not tell); ``security_due`` is the least performance security, 0 for none.
-    With ``equivalents_allowed`` the supplier may name some when it signs the offer.
+    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature). ``kind`` is
+    goods, works or services ("" if the origin does not say); ``security_due`` is the smallest performance security, 0
+    for none. If ``equivalents_allowed`` is true, the supplier may name equivalents when it signs the offer.
     """
 
     equivalents_allowed: bool = False
@@ -97,7 +98,8 @@ class ContractDrafted(_Drafted, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractDraftedV1(_Drafted, frozen=True, kw_only=True):
-    """ContractDrafted with ``equivalents`` for its flag, a name that its other events have for those that were named."""
+    """ContractDrafted, with its flag named ``equivalents``, which in the other events is the list of equivalents that
+    were named."""
 
     equivalents: bool = False
 
@@ -108,11 +110,12 @@ class ContractDraftedV1(_Drafted, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractStepTaken(Event, frozen=True, kw_only=True):
-    """A side did its part in time: the step taken, and the next one with its end (both None when nothing is left).
+    """A side did its part in time: the step taken, and the next one with its end (both None if no step is left).
 
-    ``equivalents`` are those the supplier names with its offer, and again as the buyer's draft takes or refuses them;
-    ``terms`` are those of the buyer's draft, of which those with the codes ``left_out`` are not the buyer's words but what holds
-    where it writes none (None: this was not told); ``security`` is the one named with the supplier's signature.
+    ``equivalents`` are those the supplier names with its offer, and later as the buyer's draft accepts or refuses them;
+    ``terms`` are those of the buyer's draft, of which those with the codes ``left_out`` were not written by the buyer:
+    they apply because the buyer wrote none (None: it is not known which). ``security`` is the one that the supplier
+    named with its signature.
     """
 
     process_id: Key
@@ -157,8 +160,9 @@ class ObjectionFiled(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ObjectionAnswered(Event, frozen=True, kw_only=True):
-    """The buyer took or refused each point. ``version`` and ``terms`` are the draft's as it is now: a new version where a point
-    was taken, with ``changed`` saying what it says else than before. The supplier signs or refuses by ``due_at``."""
+    """The buyer accepted or refused each point. ``version`` and ``terms`` are those of the draft as it is now: a new
+    version if a point was accepted, and ``changed`` then says what differs from before. The supplier signs or refuses
+    by ``due_at``."""
 
     process_id: Key
     contract_id: Key
@@ -173,10 +177,10 @@ class ObjectionAnswered(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractConcluded(Event, frozen=True, kw_only=True):
-    """Signed by both sides, or imported: the fact that prices, records and learning build on.
+    """The contract was signed by both sides, or imported. Prices, records and training are based on this event.
 
-    ``terms`` are the signed draft's, ``equivalents`` those that both sides took; ``kind`` is goods, works or services, ""
-    where it is not known. ``security`` is None where none was due.
+    ``terms`` are the signed draft's, ``equivalents`` those that both sides accepted; ``kind`` is goods, works or
+    services, or "" if it is not known. ``security`` is None if none was due.
     """
 
     process_id: Key
@@ -205,11 +209,13 @@ class ContractConcluded(Event, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class ContractEnded(Event, frozen=True, kw_only=True):
-    """It will not be signed, or was cancelled after. ``reason``: lapsed (no signature in time), refused, cancelled.
+    """The contract will not be signed, or was cancelled after its signature. ``reason`` is lapsed (no signature in
+    time), refused or cancelled.
 
-    ``by`` is buyer or supplier; ``evasion`` marks what counts towards a supplier's suspension. ``ground`` is the code of a ground
-    on the policy's list ("" for none), ``ground_title`` what it says, ``evidence`` where it can be seen. A ``justified`` refusal
-    is no breach, unless the other side disputes the ground before ``dispute_until`` and a moderator does not uphold it.
+    ``by`` is buyer or supplier; ``evasion`` is true if this counts towards a suspension of the supplier. ``ground`` is
+    the code of a ground on the policy's list ("" for none), ``ground_title`` its words, ``evidence`` where proof of it
+    can be seen. A ``justified`` refusal is no breach, unless the other side disputes the ground before
+    ``dispute_until`` and a moderator decides against the ground.
     """
 
     process_id: Key

@@ -1,4 +1,4 @@
-"""Alembic's entry, the same for every service: one history a service, in the service's own schema."""
+"""The entry point for Alembic, the same for every service: each service has its own history, in its own schema."""
 
 from alembic import context
 from sqlalchemy import text

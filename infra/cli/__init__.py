@@ -41,10 +41,10 @@ COMMANDS = {
     "verify": ("services.auctions.cli:verify_app",),
     "recommender": ("services.recommender.cli:app",),
 }
-"""Looked up when they are asked for, so that a command loads no other; infra knows services by name alone. Where several share a name,
-the first brings its help."""
+"""Commands and their modules. A module is imported only when its command is used. Infra knows services only by name. If
+several entries have the same name, the help text is that of the first."""
 HIDDEN = {"apart"}
-"""What commands start, and nobody types."""
+"""Commands that other commands start and that people do not type."""
 
 
 class Commands(TyperGroup):
@@ -83,14 +83,15 @@ app = typer.Typer(
 
 @app.callback()
 def _lonja() -> None:
-    """Typer makes a group of it."""
+    """The root command, of which Typer makes a group."""
 
 
 def main() -> None:
-    """The entry point. Errors named after a rule (they carry a `code`) are said in one line; others are bugs and trace."""
+    """The entry point. Errors named after a rule (they have a `code`) are printed in one line; others are bugs and are
+    printed with a traceback."""
     os.umask(0o077)  # a home is its owner's alone
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said by the command, once
-    if heartbeat.VARIABLE not in os.environ:  # else `lonja up` has said it
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # commands report failures themselves, once
+    if heartbeat.VARIABLE not in os.environ:  # else `lonja up` has reported it
         for mistake in mistakes(os.environ):
             say_error(mistake)
     try:

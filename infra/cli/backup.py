@@ -12,7 +12,8 @@ Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False)]
 
 
 def backup(directory: Directory) -> None:
-    """Copy the running market into an empty directory: database, events, offsets, secrets, mails. It goes on meanwhile."""
+    """Copy the running market into an empty directory: database, events, offsets, secrets, mails. The market continues
+    meanwhile."""
     from infra import backup as work
 
     work.save(Config.running(), directory.absolute(), say)
@@ -20,7 +21,8 @@ def backup(directory: Directory) -> None:
 
 
 def restore(directory: Directory) -> None:
-    """Make a market from a backup in an empty home (LONJA_HOME); `lonja up` then goes on where the copy was taken."""
+    """Make a market from a backup in an empty home (LONJA_HOME); `lonja up` then continues from the state of the
+    copy."""
     from infra import backup as work
 
     config = Config.load()

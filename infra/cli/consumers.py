@@ -1,4 +1,4 @@
-"""`lonja consumers`: how those are that take events in, and how one that stopped goes on."""
+"""`lonja consumers`: the states of consumers and views, and how a stopped one continues."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ TABLE = "operations.processes"
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Consumers and views of the running market: list, resume one that stopped.",
+    help="Consumers and views of the running market: list them, resume a stopped one.",
 )
 
 
@@ -27,7 +27,7 @@ class NoSuchConsumer(LookupError):
 
 
 class NotStopped(LookupError):
-    """No consumer or view of that name stands still."""
+    """No consumer or view of that name is stopped."""
 
     code = "consumer-not-stopped"
 
@@ -46,11 +46,12 @@ def list_all(as_json: AsJson = False) -> None:
 
 @app.command()
 def resume(
-    name: Annotated[str, typer.Argument(help="The name that `list` shows, once what stopped it was mended.")],
+    name: Annotated[str, typer.Argument(help="The name that `list` shows. First correct what stopped it.")],
 ) -> None:
-    """Let a consumer or view go on that stopped after too many failures in a row. It begins after what became dead letters."""
+    """Let a consumer or view continue that stopped after too many failures in a row. It begins after the events that
+    became dead letters."""
     asyncio.run(_resume(name))
-    say(f"{name} goes on within seconds; see `lonja consumers list`")
+    say(f"{name} continues within seconds; see `lonja consumers list`")
 
 
 async def _processes() -> "list[Process]":

@@ -1,4 +1,4 @@
-"""`lonja dead-letters`: messages that a consumer could not handle, and their second chance."""
+"""`lonja dead-letters`: messages that a consumer could not handle: list, show, replay, dismiss or give up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,14 @@ Position = Annotated[int, typer.Argument(help="The number that `lonja dead-lette
 
 
 class NoSuchDeadLetter(LookupError):
-    """There is no dead letter of that number."""
+    """There is no dead letter with that number."""
 
     code = "no-such-dead-letter"
 
 
 @app.command("list")
 def list_all(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed or dismissed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include those that were replayed or dismissed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Dead letters that nobody replayed or dismissed, oldest first."""
@@ -55,7 +55,7 @@ def list_all(
 
 @app.command()
 def show(number: Position, as_json: AsJson = False) -> None:
-    """One dead letter: the message as it came, and what went wrong."""
+    """Show one dead letter: the message as it came, and the error."""
     letter = _one(number)
     facts = {
         **_summary(letter),
@@ -69,22 +69,26 @@ def show(number: Position, as_json: AsJson = False) -> None:
 @app.command()
 def replay(
     number: Annotated[int | None, typer.Argument(help="The number that `list` shows.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter that was not.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Replay every dead letter that was not replayed yet.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a dead letter to its topic again, for the reader that could not handle it alone: a service, or one view of it, as `list` shows.
+    """Send a dead letter to its topic again, only for the reader that could not handle it: a service, or one view of
+    it, as `list` shows.
 
-    All other readers pass over it: each handled the message, or has a dead letter of its own. A letter of a former release does not say
-    which reader failed ("contracts/*"): it goes to all of that service, and who had handled it ignores the repeat.
+    All other readers skip it: each handled the message, or has a dead letter of its own. A letter of a former release
+    does not say which reader failed ("contracts/*"): it goes to all readers of that service, and those that handled it
+    ignore the repeat.
 
-    One that is too old, or that only a newer release can read, is refused; --all passes over both.
+    A letter that is too old, or that only a newer release can read, is refused; --all skips both.
     """
     from infra import deadletters
     from infra.cli.market import market_time
 
     letters = _chosen(number, everything)
     config = Config.running()
-    # by the same clock as claims are forgotten
+    # by the clock that also decides when claims are deleted
     since = asyncio.run(market_time(config)) - timedelta(days=config.keep.claims_days)
     unreadable = [each for each in letters if everything and each.waits_for_a_newer_release]
     old = [each for each in letters if everything and each not in unreadable and each.happened_before(since)]
@@ -104,7 +108,8 @@ def dismiss(
     everything: Annotated[bool, typer.Option("--all", help="Dismiss every dead letter that `list` shows.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say that somebody looked at a dead letter and it needs no second chance: `lonja doctor` is content again."""
+    """Say that somebody looked at a dead letter and it need not be handled: `lonja doctor` does not report it any
+    more."""
     from infra import deadletters
 
     letters = _chosen(number, everything)
@@ -116,7 +121,7 @@ def dismiss(
 
 
 class StillReadable(Exception):
-    """Nobody waits before this message for a newer release."""
+    """This message does not wait for a newer release."""
 
     code = "still-readable"
 
@@ -131,9 +136,11 @@ def set_aside(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Give up an event in a version that no release will ever read: who waits before it makes a dead letter of it and goes on.
+    """Give up an event in a version that no release will ever read: the consumers that it blocks make a dead letter of
+    it and continue.
 
-    Only for an event that this release cannot read. Where a newer release can, run that: the partition then goes on by itself.
+    This is only for an event that this release cannot read. If a newer release can read it, run that: the partition
+    then continues by itself.
     """
     if not reason.strip():
         raise typer.BadParameter("--reason is empty: say why no release will ever read the event")
@@ -142,13 +149,13 @@ def set_aside(
         print_json({"topic": topic, "partition": partition, "offset": offset, "event_id": event_id})
     else:
         say(
-            f"set aside event {event_id}: who waits before it makes a dead letter of it within seconds;"
+            f"set aside event {event_id}: the consumers that it blocks make a dead letter of it within seconds;"
             " see `lonja dead-letters list`"
         )
 
 
 async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> str:
-    """The event's id. Raises NoSuchRecord, StillReadable."""
+    """Give up the record and return the event's id. Raises NoSuchRecord, StillReadable."""
     from events.codec import UnknownVersion, decode
     from events.envelope import MalformedEvent
     from infra import deadletters, given_up
@@ -166,23 +173,23 @@ async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> st
     except UnknownVersion:
         unreadable = given_up.of(record)
     except MalformedEvent as error:
-        raise StillReadable(f"{named} is no event and becomes a dead letter by itself: {error}") from error
+        raise StillReadable(f"{named} is not an event and becomes a dead letter by itself: {error}") from error
     else:
-        raise StillReadable(f"this release reads {named}: nobody waits for a newer one before it")
+        raise StillReadable(f"this release reads {named}: it blocks no consumer")
     async with market_connection(config, "operations.given_up") as connection:
         await given_up.give_up(connection, unreadable, reason)
     return unreadable.event_id
 
 
 def _chosen(number: int | None, everything: bool) -> "list[DeadLetter]":
-    """The one of that number, or all that nobody settled."""
+    """The dead letter with that number, or all that nobody settled."""
     if (number is None) != everything:
         raise typer.BadParameter("give either a number or --all")
     return [each for each in asyncio.run(_read()) if not each.settled] if number is None else [_one(number)]
 
 
 def _summary(letter: "DeadLetter") -> dict[str, object]:
-    """``reader`` is ``consumer`` and ``view`` in one: whom a replay goes to."""
+    """The letter in short. ``reader`` joins ``consumer`` and ``view``: a replay goes to it."""
     names = (
         "position",
         "consumer",

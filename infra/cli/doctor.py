@@ -1,4 +1,4 @@
-"""`lonja doctor`: is all that Lonja needs there, and what to do where it is not."""
+"""`lonja doctor`: checks whether everything that Lonja needs is there, and says what to do if not."""
 
 import asyncio
 import shutil
@@ -24,7 +24,7 @@ NEEDED_DISK = 1 << 30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `remedy` says what to do when it is not ok."""
+    """The result of one check; `remedy` says what to do if it is not ok."""
 
     what: str
     ok: bool
@@ -33,7 +33,7 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check this machine, the servers and every part of the market that runs; exit code 1 when something is not in order.
+    """Check this machine, the servers and every part of the market that runs; exit code 1 if something is not in order.
 
     The market's figures are those of /health/ready and /metrics: queues, consumers, processes, clocks, dead letters.
     """
@@ -106,7 +106,7 @@ async def _servers(config: Config) -> list[Finding]:
     findings = [web]
     findings.append(await _postgres(config, url))
     lacking: list[str] | None = None
-    """None where Kafka does not say."""
+    """None if Kafka does not say."""
     try:
         held = await message_counts(bootstrap)
     except NotRunning as failure:
@@ -119,7 +119,7 @@ async def _servers(config: Config) -> list[Finding]:
         findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
     findings += _kept_parts(config)
     if findings[1].ok:
-        from infra.database import LOST  # it loads SQLAlchemy
+        from infra.database import LOST  # imported here, because it loads SQLAlchemy
 
         told = {each.what for each in findings if not each.ok}
         try:
@@ -153,7 +153,7 @@ async def _postgres(config: Config, url: str) -> Finding:
 
 
 def _how_to_start(config: Config, server: str) -> str:
-    """The remedy where ``server``, postgres or kafka, does not answer."""
+    """The remedy if ``server``, postgres or kafka, does not answer."""
     from infra.embedded import is_owned
     from infra.supervisor import read_state
 
@@ -162,14 +162,14 @@ def _how_to_start(config: Config, server: str) -> str:
         "kafka": ("LONJA_KAFKA_BOOTSTRAP", config.kafka_bootstrap),
     }[server]
     if given is not None:
-        return f"see that this server runs and lets Lonja in, or set {setting} to another"
+        return f"check that this server runs and accepts Lonja's login, or set {setting} to another"
     if server in read_state(config.home) and is_owned(config.home):
         return f"wait: `lonja up` starts it again; see {config.logs_dir / f'{server}.log'}"
-    return f"`make run`, and look into {config.logs_dir}"
+    return f"`make run`, and read {config.logs_dir}"
 
 
 def _kept_parts(config: Config) -> Iterator[Finding]:
-    """What the supervisor of this home knows of its parts, and whether what it knows to run does."""
+    """What the supervisor of this home says about its parts, and whether those that it says are running do run."""
     import psutil
 
     from infra.embedded import is_owned
@@ -179,17 +179,17 @@ def _kept_parts(config: Config) -> Iterator[Finding]:
     for name, part in read_state(config.home).items():
         state, log = part.get("state", State.running), config.logs_dir / f"{name}.log"
         found = part.get("detail") or state
-        remedy = f"look into {log}"
+        remedy = f"read {log}"
         if state == State.running and not psutil.pid_exists(part["pid"]):
             state, found = State.stopped, f"process {part['pid']} has ended"
         if state in (State.waiting, State.stopped):
             again = is_owned(config.home)
-            remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and look into {log}"
+            remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and read {log}"
         yield Finding(f"supervised {name}", state == State.running, found, remedy)
 
 
 async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
-    """The same judgement as /health/ready, part by part where something is not in order."""
+    """The same judgement as /health/ready, with one finding for each part that is not in order."""
     import asyncpg
 
     from infra.operations.figures import Observer
@@ -222,7 +222,7 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
 
 
 async def _roles(pool: "asyncpg.Pool") -> Finding:
-    """A database where this login may not make roles is no fault, but its keeper should know."""
+    """A database in which this login may not make roles is no fault, but its operator should know."""
     from infra.roles import usable
 
     services = {service for (service,) in await pool.fetch("select service from operations.outboxes()")}
@@ -232,7 +232,7 @@ async def _roles(pool: "asyncpg.Pool") -> Finding:
 
 
 async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
-    """Published events that should be gone for a day. The oldest stand first in the outbox."""
+    """Published events that should have been deleted a day ago. The oldest come first in the outbox."""
     overdue = timedelta(days=config.keep.published_days + 1)
     services = await pool.fetch("select service from operations.outboxes()")
     late = [
@@ -245,7 +245,9 @@ async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
         )
     ]
     found = f"nothing older than {overdue.days} days" if not late else f"published events stay in {', '.join(late)}"
-    return Finding("pruning", not late, found, "see that the worker runs, and what its timers called prune say")
+    return Finding(
+        "pruning", not late, found, "check that the worker runs, and read what its timers named prune report"
+    )
 
 
 async def _dead_letters(bootstrap: str) -> Finding:

@@ -10,10 +10,12 @@ from infra.config import Config
 
 
 def mailbox(
-    number: Annotated[int | None, typer.Argument(help="Show this message; without it, list all.")] = None,
+    number: Annotated[
+        int | None, typer.Argument(help="The number of the message to show; without it, all are listed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the mail kept by the local mailbox, or show one message."""
+    """List the messages in the local mailbox, or show one."""
     from infra.kept_mail import message, messages, page_url
 
     config = Config.running()

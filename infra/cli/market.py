@@ -1,4 +1,4 @@
-"""The market that runs, as commands reach it: by its address, or straight in its database."""
+"""How commands reach the running market: by its address, or directly in its database."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from infra.database import Database
 
 COMMAND_SECONDS = 60.0
-"""What one statement of a command that reads and writes a few rows may take."""
+"""Seconds for one statement of a command that reads and writes a few rows."""
 CLOCK_SECONDS = 30.0
-"""For which a command tries to learn whether this machine's clock is right, while the answers come too slowly to say so."""
+"""Seconds for which a command tries to find out whether this machine's clock is right, while the answers come too
+slowly."""
 
 
 async def answering(url: str) -> str:
-    """The address again, once something answers there. Raises NotRunning."""
+    """Return the address when something answers there. Raises NotRunning."""
     import httpx
 
     async with httpx.AsyncClient() as http:
@@ -35,8 +36,9 @@ async def answering(url: str) -> str:
 
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
-    """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet, and WrongClock
-    where this machine's time is not the database's: what the command writes down is dated."""
+    """The database of the running market. Raises NotRunning if it cannot be reached, or does not have the command's
+    ``table`` ("schema.name") yet, and WrongClock if this machine's time is not the database's, because the command
+    writes times."""
     from infra.database import WAITS_LONG, Database
     from infra.embedded import addresses
     from infra.machine_clock import MachineClock
@@ -57,21 +59,21 @@ async def market_database(config: "Config", table: str) -> "AsyncIterator[Databa
 
 @asynccontextmanager
 async def market_connection(config: "Config", table: str) -> "AsyncIterator[asyncpg.Connection]":
-    """The same, for commands that read and write a few rows: without what services need to work on their tables."""
+    """The same with a plain connection, for commands that read and write a few rows and need no services."""
     async with _connected(config) as (connection, url):
         await _has(connection, table, url)
         yield connection
 
 
 async def market_time(config: "Config") -> "datetime":
-    """What the clock of its database shows. Raises NotRunning."""
+    """The time of the database's clock. Raises NotRunning."""
     async with _connected(config) as (connection, _):
         return await connection.fetchval("select clock_timestamp()")  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
 async def _connected(config: "Config") -> "AsyncIterator[tuple[asyncpg.Connection, str]]":
-    """With the address. Raises NotRunning."""
+    """A connection, and the address. Raises NotRunning."""
     import asyncpg
 
     from infra import answering

@@ -1,4 +1,4 @@
-"""`lonja migrate`: tables and topics as this release needs them, while the market runs."""
+"""`lonja migrate`: brings tables and topics up to date with this release, while the market runs."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from infra.config import Config
 
 
 def migrate() -> None:
-    """Bring tables and topics up to date, beside processes of the former release; done again, it changes nothing."""
+    """Bring tables and topics up to date, while processes of the former release may run. A repeat changes nothing."""
     asyncio.run(_migrate(Config.running()))
 
 

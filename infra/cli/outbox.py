@@ -1,4 +1,4 @@
-"""`lonja outbox`: events that a relay could not send and set aside, their second chance, and their end without one."""
+"""`lonja outbox`: events that a relay could not send and set aside: list, show, resend or dismiss."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,17 +27,17 @@ T = TypeVar("T")
 
 
 class NoSuchRow(LookupError):
-    """Nothing of that name is set aside."""
+    """Nothing with that name is set aside."""
 
     code = "no-such-outbox-row"
 
 
 @app.command("list")
 def list_all(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were dismissed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include those that were dismissed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Events that were set aside and that nobody dismissed, by service, oldest first."""
+    """List events that were set aside and not dismissed, by service, oldest first."""
     rows = _rows() if everything else _waiting()
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
@@ -52,7 +52,7 @@ def list_all(
 
 @app.command()
 def show(row: Name, as_json: AsJson = False) -> None:
-    """One event that was set aside, dismissed or not: its facts, and its data."""
+    """Show one event that was set aside, dismissed or not, with its data."""
     found = _one(row)
     facts = msgspec.to_builtins(found) | {"data": _data(found).decode(errors="replace")}
     print_facts(facts, as_json)
@@ -60,9 +60,10 @@ def show(row: Name, as_json: AsJson = False) -> None:
 
 @app.command()
 def resend(
-    row: Annotated[str, typer.Argument(help="SERVICE/POSITION; without it, all.")] = "",
+    row: Annotated[str, typer.Argument(help="SERVICE/POSITION; without it, all are sent.")] = "",
 ) -> None:
-    """Let the relay send events again that were set aside, once the reason is mended; one that was dismissed by its name alone."""
+    """Let the relay send events that were set aside again, when the reason is corrected. A dismissed event is sent only
+    if it is named."""
     rows = [_one(row)] if row else _waiting()
     if not rows:
         say("no event is set aside: there is nothing to send again")
@@ -79,7 +80,8 @@ def dismiss(
     everything: Annotated[bool, typer.Option("--all", help="Dismiss every event that `list` shows.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say that an event need never be sent: `lonja doctor` is content again. No service hears of it; the row stays as a proof."""
+    """Say that an event need never be sent: `lonja doctor` does not report it any more. No service receives it; the row
+    is kept as proof."""
     if bool(row) == everything:
         raise typer.BadParameter("give either SERVICE/POSITION or --all")
     if not reason.strip():
@@ -113,7 +115,7 @@ def _rows() -> "list[SetAside]":
 
 
 def _waiting() -> "list[SetAside]":
-    """Those that nobody dismissed."""
+    """The events that were set aside and not dismissed."""
     return [row for row in _rows() if row.dismissed_at is None]
 
 

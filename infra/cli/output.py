@@ -1,4 +1,4 @@
-"""How commands speak: tables and lines for people, JSON for programs, errors to stderr."""
+"""The output of commands: tables and lines for people, JSON for programs, errors to stderr."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from rich.text import Text
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
 WIDTH_OF_A_FILE = 10_000
-"""Characters that a line may have where no terminal bounds it."""
+"""The width of a line if the output is not a terminal."""
 
 
 console = Console(highlight=False, soft_wrap=True)
@@ -30,7 +30,7 @@ class Unwritable(Exception):
 
 
 def say(line: str) -> None:
-    """A line of progress, as it came: log lines in it may look like markup."""
+    """Print a line of progress unchanged, because log lines in it may look like markup."""
     console.print(Text(line))
 
 
@@ -43,7 +43,7 @@ def print_json(value: Any) -> None:
 
 
 def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
-    """All that is known of one thing."""
+    """Print all facts about one thing."""
     if as_json:
         print_json(facts)
     else:
@@ -52,7 +52,8 @@ def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
 
 
 LONGEST_WHOLE = 24
-"""Characters that a word in the first column, which names its row, may have without being broken on a narrow terminal."""
+"""A word in the first column, which names its row, is not broken on a narrow terminal if it has at most this many
+characters."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -67,7 +68,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _as_wide_as_it_is(chosen: Console) -> Console:
-    """A pipe or a file has no width: a table that is written to one is broken nowhere, whatever ``COLUMNS`` says."""
+    """Pipes and files have no width: in a table that is written to one no line is broken, whatever ``COLUMNS`` says."""
     if chosen.is_terminal:
         return chosen
     return Console(file=chosen.file, width=WIDTH_OF_A_FILE, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`lonja psql`: the database of the market, for what no other command does."""
+"""`lonja psql`: the database of the market, for work that no other command does."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import typer
 def psql(
     statements: Annotated[
         list[str] | None,
-        typer.Option("--command", "-c", metavar="SQL", help="Run it and end; may be given several times."),
+        typer.Option("--command", "-c", metavar="SQL", help="Run this statement and end; may be given several times."),
     ] = None,
 ) -> None:
     """Open psql on the database of the market, with the market's own login. Without -c it reads the terminal, or stdin."""
@@ -24,7 +24,7 @@ def psql(
     from infra.embedded.postgres import binary
 
     url, _ = addresses(Config.running())
-    with suppress(asyncpg.PostgresError):  # psql says itself why a server refuses the login
+    with suppress(asyncpg.PostgresError):  # psql itself says why a server refuses the login
         asyncio.run(check_database(url))
     parts = urlsplit(url)
     login, _, server = parts.netloc.rpartition("@")

@@ -1,4 +1,4 @@
-"""`lonja serve`: any subset of the services in this process, so that each scales alone."""
+"""`lonja serve`: runs any subset of the services in this process, so that each can be scaled separately."""
 
 import asyncio
 import signal
@@ -20,9 +20,7 @@ class Half(StrEnum):
 
 
 def serve(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; all when none is named.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; default: all.")] = None,
     only: Annotated[
         Half | None, typer.Option(help="web: HTTP routes; worker: relay, consumers and timers. Default: both.")
     ] = None,
@@ -43,13 +41,14 @@ def serve(
 
 
 async def work(works: list[Awaitable[None]], *, signals: bool) -> None:
-    """Do all of them, with signs of life, until one ends or, with ``signals``, SIGINT or SIGTERM comes."""
+    """Run all of them, with heartbeats, until one ends or, with ``signals``, SIGINT or SIGTERM comes."""
     async with background(beat(), name="heartbeat"):
         await _until_signalled(works, signals=signals)
 
 
 async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:
-    """Ends all when one ends. The web server minds the signals itself, so that open requests end in order."""
+    """Run all until one ends or a signal comes. The web server handles signals itself, so that open requests are
+    completed."""
     tasks = [asyncio.ensure_future(work) for work in works]
     if signals:
         for number in (signal.SIGINT, signal.SIGTERM):

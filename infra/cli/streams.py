@@ -11,9 +11,7 @@ from infra.config import Config
 
 
 def streams(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; all when none is named.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; default: all.")] = None,
 ) -> None:
     """Keep the streaming views of the services up to date until Ctrl-C or SIGTERM."""
     from infra import logs, runtime
@@ -25,10 +23,10 @@ def streams(
 
 
 def rebuild(
-    views: Annotated[list[str] | None, typer.Argument(metavar="[VIEW]…", help="Views; all when none is named.")] = None,
+    views: Annotated[list[str] | None, typer.Argument(metavar="[VIEW]…", help="Views; default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make streaming views again, by replay of the whole log."""
+    """Rebuild streaming views by replay of their topics."""
     replayed = asyncio.run(_rebuild(Config.running(), views or [], quiet=as_json))
     if as_json:
         print_json(replayed)

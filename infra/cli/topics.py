@@ -1,4 +1,4 @@
-"""`lonja topics`: the table of topics beside what the broker has."""
+"""`lonja topics`: the table of topics, with what the broker has."""
 
 import asyncio
 
@@ -35,7 +35,8 @@ def topics(as_json: AsJson = False) -> None:
 
 
 async def message_counts(bootstrap: str) -> dict[str, int]:
-    """Topic name → messages held, for every topic of the broker. Raises NotRunning, also where it is frozen."""
+    """Topic name → number of messages, for every topic of the broker. Raises NotRunning, also if the broker is
+    frozen."""
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient
 

@@ -42,11 +42,11 @@ def up() -> None:
     """
     began = time.monotonic()
     config = Config.load()
-    policy.load(config.policy, config.policies)  # an unknown one is refused before anything is made
+    policy.load(config.policy, config.policies)  # an unknown policy is refused before anything is made
     lock = HomeLock(config.home)
     try:
         check_restored(config.home)
-        for part in application_parts(config):  # of a killed predecessor, which may still hold the port
+        for part in application_parts(config):  # processes of a killed predecessor may still hold the port
             stop_leftover(config.home / "run" / f"{part.name}.pid", part)
         if not is_free(config.port, config.host):
             raise PortTaken(config.port)

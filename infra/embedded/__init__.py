@@ -1,7 +1,7 @@
-"""PostgreSQL and Kafka as child processes of ours: what `make run` and the tests use where no server is configured.
+"""PostgreSQL and Kafka as child processes of ours: used by `make run` and the tests if no server is configured.
 
-One process owns the servers of a home at a time, and says so by a lock that the system releases when it dies:
-a second owner is refused (HomeInUse); servers that a killed owner left behind are stopped and started anew.
+One process at a time owns the servers of a home, by a lock that the system releases when the process dies: a second
+owner is refused (HomeInUse); servers that a killed owner left behind are stopped and started again.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ __all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "is_owned", "prepare
 
 Report = Callable[[str], None]
 SERVERS_PATIENCE = 4
-"""How much longer than our own processes a server may be silent: a recovery or a checkpoint is work."""
+"""A server may be silent longer than our own processes by this factor, because a recovery or a checkpoint takes
+time."""
 
 
 def addresses(config: Config, user: str = kafka.OWNER) -> tuple[str, str]:
@@ -60,7 +61,7 @@ UNFINISHED = "restore-unfinished"
 
 
 class UnfinishedRestore(Exception):
-    """A restore was interrupted, so something of the market is missing."""
+    """A restore was interrupted, so parts of the market are missing."""
 
     code = "unfinished-restore"
 
@@ -99,7 +100,7 @@ class HomeLock:
 
 
 def prepare_servers(config: Config, report: Report) -> tuple[Part, ...]:
-    """The embedded servers that `config` asks for, ready to be started. The caller owns the home's lock."""
+    """The embedded servers that `config` needs, ready to be started. The caller owns the home's lock."""
     home = config.home
     parts: list[Part] = []
     if config.database_url is None:
@@ -122,7 +123,8 @@ def prepare_servers(config: Config, report: Report) -> tuple[Part, ...]:
 
 
 class Servers:
-    """Both servers, started and ready: for tests and one-off commands. Not restarted when they die: see `restart`."""
+    """Both servers, started and ready: for tests and one-off commands. They are not restarted when they die: see
+    `restart`."""
 
     def __init__(self, config: Config, lock: HomeLock, children: dict[str, Child]) -> None:
         self._lock = lock
@@ -130,11 +132,11 @@ class Servers:
         self.children = children
         self.database_url, self.kafka_bootstrap = addresses(config)
         self.admin_url = config.database_url or postgres.admin_url(config.home)
-        """Of somebody who may make databases."""
+        """The URL for a user that may make databases."""
 
     @classmethod
     def start(cls, home: Path, report: Report = print) -> "Servers":
-        """Starts what the environment does not provide, in about 3 s when the home was used before."""
+        """Start the servers that the environment does not provide; about 3 s if the home was used before."""
         config = Config.load({**os.environ, "LONJA_HOME": str(home)})
         lock = HomeLock(config.home)
         children: dict[str, Child] = {}
@@ -144,13 +146,13 @@ class Servers:
             for child in children.values():
                 child.start()
             _wait_ready(children.values())
-            return cls(config, lock, children)  # not before: a port that a stranger has taken is another one by now
+            return cls(config, lock, children)  # only now: a port that another program had taken was replaced
         except BaseException:
             _stop(children, lock)
             raise
 
     def restart(self, name: str) -> None:
-        """For fault tests: starts the server `name` again after it was killed, and waits until it is ready."""
+        """For fault tests: start the server `name` again after it was killed, and wait until it is ready."""
         self.children[name].start()
         _wait_ready([self.children[name]])
 
@@ -165,7 +167,7 @@ def _stop(children: dict[str, Child], lock: HomeLock) -> None:
 
 
 def _wait_ready(children: Iterable[Child]) -> None:
-    """Waits in a thread with an event loop of its own: the caller may already be inside one."""
+    """Wait in a thread with its own event loop, because the caller may already run in one."""
 
     async def all_ready() -> None:
         await asyncio.gather(*(child.wait_ready() for child in children))

@@ -1,7 +1,7 @@
-"""Kafka's classes as Java keeps them ready after one start: a later start computes half as much.
+"""An archive of Kafka's classes, which Java writes after one start: later starts need half the processor time.
 
-`make setup` makes the archive, beside the jars. Java uses it only with the same jars and the same Java, and does without it otherwise;
-a Java before 24 can make none, and starts as it always did.
+`make setup` makes the archive, beside the jars. Java uses it only with the same jars and the same Java, and otherwise
+ignores it; a Java before 24 cannot make one and starts without it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def is_usable(class_path: str) -> bool:
 
 
 def make(class_path: str, report: Report) -> None:
-    """Where there is none that is usable. Raises PartFailed where Kafka does not start."""
+    """Make the archive if there is no usable one. Raises PartFailed if Kafka does not start."""
     if is_usable(class_path):
         return
     report("starting Kafka once, so that its later starts are quicker")
@@ -51,6 +51,6 @@ def make(class_path: str, report: Report) -> None:
 
 
 async def _use(child: Child, bootstrap: str) -> None:
-    """What is done at each start, so that the classes for it are kept too."""
+    """Do what each start does, so that the archive has the classes for it."""
     await child.wait_ready()
     await create_topics(bootstrap)

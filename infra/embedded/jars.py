@@ -1,4 +1,4 @@
-"""The pinned jars: Apache Kafka, and the browser libraries, which Maven Central carries as WebJars.
+"""The pinned jars: Apache Kafka, and the browser libraries, which Maven Central has as WebJars.
 
 `jars.toml` lists every file with its checksum and names no registry: jgo's pure-Python Maven resolver fetches from
 Maven Central. `python -m infra.embedded.pin` writes the list.
@@ -23,7 +23,7 @@ WEB_FILES = {
     "htmx-ext-sse": ("sse.js",),
     "leaflet": ("dist/leaflet.js", "dist/leaflet.css", "dist/images/"),
     "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css"),
-    # only for its outlines of the countries (GeoJSON, Apache-2.0): the map works offline
+    # used only for its country borders (GeoJSON, Apache-2.0), so that the map works offline
     "echarts": ("map/json/world.json",),
 }
 
@@ -37,7 +37,7 @@ class JarUnavailable(Exception):
 
 
 class WrongChecksum(Exception):
-    """A fetched file is not the pinned one."""
+    """A fetched file differs from the pinned one."""
 
     code = "wrong-checksum"
 
@@ -66,7 +66,7 @@ def pinned(path: Path = LIST) -> tuple[Jar, ...]:
 
 
 def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> dict[Jar, Path]:
-    """Every pinned jar in the cache, verified; those that are missing are downloaded, with a line of progress each.
+    """Return every pinned jar in the cache, verified; missing ones are downloaded, each with a line of progress.
 
     Raises WrongChecksum, JarUnavailable.
     """
@@ -83,7 +83,7 @@ def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> d
 
 
 def _download_all(missing: list[Jar], cache: Path, report: Report) -> None:
-    from jgo.maven import MavenContext  # here, because a start that finds all jars does without it
+    from jgo.maven import MavenContext  # imported here, because a start that finds all jars does not need it
 
     directory = cache / "jars"
     maven = MavenContext(repo_cache=cache / "maven", timeout=60)
@@ -100,10 +100,10 @@ def class_path(jars: dict[Jar, Path]) -> str:
 
 
 def web_assets(home: Path, cache: Path, report: Report) -> Path:
-    """Unpacks the browser libraries into `home/static` and returns that directory.
+    """Unpack the browser libraries into `home/static` and return that directory.
 
-    It then holds htmx.min.js, sse.js, leaflet.js, leaflet.css, images/, uPlot.iife.min.js, uPlot.min.css and
-    countries.json (GeoJSON, a feature a country with the property `name`).
+    It then contains htmx.min.js, sse.js, leaflet.js, leaflet.css, images/, uPlot.iife.min.js, uPlot.min.css and
+    countries.json (GeoJSON, one feature per country, with the property `name`).
     """
     target = home / "static"
     jars = fetch(cache, report, tuple(jar for jar in pinned() if jar.use == "web"))
@@ -132,7 +132,7 @@ def _members(archive: zipfile.ZipFile, jar: Jar, root: str) -> Iterator[str]:
 
 
 def _thin_out(world: Path, countries: Path) -> None:
-    """GeoJSON with coordinates to 0.01 degree, about 1 km: a third of the size, and the same picture."""
+    """GeoJSON with coordinates to 0.01 degree, about 1 km: it has a third of the size and looks the same."""
     outlines = json.loads(world.read_text(), parse_float=lambda text: round(float(text), 2))
     outlines["features"] = [feature for feature in outlines["features"] if feature["properties"]["name"]]
     countries.write_text(json.dumps(outlines, separators=(",", ":"), ensure_ascii=False))

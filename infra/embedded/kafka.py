@@ -14,17 +14,17 @@ from infra.rights import KINDS
 from infra.secrets import secret
 
 OWNER = "lonja-owner"
-"""The user who may do everything: the broker itself, and the commands of the home's owner."""
+"""The user with all rights: the broker itself, and the commands of the home's owner."""
 USERS = (OWNER, *KINDS)
 
 # Replication factors: one node cannot hold the default three. Session timeout: after kill -9 a restarted broker waits
-# for its old registration to lapse, 12.7 s by default, 4.5 s so. Topics are made by `events.topics`, never by accident.
-# A group keeps its offsets for ever: the market may have stood still for a month.
+# for its old registration to lapse, 12.7 s by default, 4.5 s with these values. Topics are made only from
+# `events.topics`. A group keeps its offsets for ever, because the market may have been stopped for a month.
 SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    # Nobody gets in without a password, and nobody may do what is not allowed to him by name. Passwords go over loopback alone.
+    # Every client needs a password, and may do only what is granted to its user. Passwords are sent only over loopback.
     "listener.security.protocol.map": "CONTROLLER:SASL_PLAINTEXT,CLIENTS:SASL_PLAINTEXT",
     "inter.broker.listener.name": "CLIENTS",
     "sasl.enabled.mechanisms": "PLAIN",
@@ -54,7 +54,7 @@ JAVA_SETTINGS = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # on processors that the market shares the second compiler costs more than its code saves
+    "-XX:TieredStopAtLevel=1",  # on shared processors the second compiler costs more than its code saves
     "-Djava.awt.headless=true",
 )
 
@@ -85,7 +85,7 @@ def java() -> Path:
 
 
 def bootstrap(home: Path, user: str = OWNER) -> str:
-    """Where it is, and the login of one of USERS."""
+    """The address, with the login of one of USERS."""
     return f"sasl+plaintext://{user}:{_password(home, user)}@127.0.0.1:{remembered_port(home, 'kafka')}"
 
 
@@ -94,14 +94,14 @@ def _password(home: Path, user: str) -> str:
 
 
 def _logins(home: Path) -> str:
-    """In the words of Java: who the broker is to itself, and whom it lets in."""
+    """The login configuration for Java: the broker's own login, and the users that it accepts."""
     users = " ".join(f'user_{user}="{_password(home, user)}"' for user in USERS)
     module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     return f'{module} username="{OWNER}" password="{_password(home, OWNER)}" {users};'
 
 
 def prepare(home: Path, class_path: str) -> None:
-    """Writes the settings, and formats the storage where that has not been done."""
+    """Write the settings, and format the storage if that was not done."""
     data = home / "kafka"
     data.mkdir(parents=True, exist_ok=True)
     controller = f"127.0.0.1:{remembered_port(home, 'kafka-controller')}"
@@ -132,7 +132,7 @@ def prepare(home: Path, class_path: str) -> None:
                 f"--cluster-id={cluster}",
                 "--config",
                 str(settings),
-            ),  # it may begin with a dash
+            ),  # the id may begin with a dash
         ),
         capture_output=True,
         text=True,
@@ -147,7 +147,7 @@ def part(home: Path, class_path: str) -> Part:
     async def ready() -> bool:
         if not await answers(port):
             return False
-        from aiokafka import AIOKafkaClient  # here, because a start need not wait for this import
+        from aiokafka import AIOKafkaClient  # imported here, because a start need not wait for it
         from aiokafka.errors import KafkaError
 
         client = AIOKafkaClient(**access(bootstrap(home)), request_timeout_ms=2000)
@@ -164,13 +164,13 @@ def part(home: Path, class_path: str) -> Part:
         command=(*_command(home, class_path), "kafka.Kafka", str(home / "kafka" / "server.properties")),
         ready=ready,
         port=port,
-        ready_within=600.0,  # after kill -9 it reads its whole log first
+        ready_within=600.0,  # after kill -9 it first reads its whole log
         stop_within=30.0,
     )
 
 
 def archive(class_path: str) -> Path:
-    """Where the classes are kept ready (see infra/embedded/archive.py): beside the jars."""
+    """The file of the class archive (see infra/embedded/archive.py), beside the jars."""
     return Path(class_path.partition(":")[0]).with_name("kafka.aot")
 
 

@@ -1,7 +1,8 @@
 """Log files that do not grow without bound: `web.log` is the newest, then come `web.log.1` (newer) to `web.log.5` (older).
 
-Processes go on writing to the file they have open, so that none of them needs to know of it. Where the file system can cut the beginning
-off a file (ext4, XFS) no line is lost; elsewhere the file is emptied after it was copied, and a line that comes in between is lost.
+Processes continue to write to their open file, so they need not know of the rotation. If the file system can remove the
+beginning of a file (ext4, XFS), no line is lost; elsewhere the file is emptied after it was copied, and a line written
+in between is lost.
 """
 
 import ctypes
@@ -20,19 +21,20 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def rotate_all(directory: Path) -> None:
-    """Rotate every log in the directory that has outgrown the limit."""
+    """Rotate every log in the directory that is larger than the limit."""
     for log in directory.glob("*.log"):
         if log.stat().st_size > LIMIT:
             rotate(log)
 
 
 def rotate(log: Path) -> None:
-    """Move what the log holds to `.1`, and each older file one further; the oldest is deleted.
+    """Move the content of the log to `.1`, and each older file to the next number; the oldest is deleted.
 
-    The older files stay as they are until the copy is whole: where there is no room for it nothing is lost, and the log grows on.
+    The older files do not change until the copy is complete: if the disk has no room for it, nothing is lost and the
+    log grows on.
     """
     fresh = log.with_name(f"{log.name}.new")
-    if fresh.exists():  # of a rotation that was killed: it may hold what the log does not hold any more
+    if fresh.exists():  # left by a rotation that was killed: it may have lines that the log does not have any more
         _shift(log, fresh)
     source = os.open(log, os.O_RDWR)
     target = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -60,16 +62,16 @@ def _shift(log: Path, fresh: Path) -> None:
 
 
 def _copy(source: int, target: int, size: int | None) -> None:
-    """So many bytes from where both are; None: to the end."""
+    """Copy ``size`` bytes from the current positions; None: to the end."""
     while (size is None or size > 0) and (read := os.read(source, CHUNK)):
         rest = memoryview(read)
-        while rest:  # on a disk that fills up only a part may be written
+        while rest:  # on a disk that becomes full only a part may be written
             rest = rest[os.write(target, rest) :]
         size = None if size is None else size - len(read)
 
 
 def _cut_off(file: int, size: int) -> bool:
-    """Remove the first bytes of a file that others append to; False where the file system cannot."""
+    """Remove the first bytes of a file to which others append. Returns False if the file system cannot do this."""
     if _libc is None or size == 0:
         return False
     offset = ctypes.c_int64

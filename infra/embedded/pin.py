@@ -7,7 +7,7 @@ from jgo.maven import Dependency, MavenContext
 from infra.config import Config
 from infra.embedded.jars import LIST, pinned, sha256
 
-# Each is resolved alone: together the logging binding's BOM would pull kafka-clients back to another version.
+# Each is resolved separately: otherwise the BOM of the logging binding would select another version of kafka-clients.
 TOP = {
     "kafka": ("org.apache.kafka:kafka_2.13:4.4.0",),
     "kafka-log": ("org.apache.logging.log4j:log4j-slf4j-impl:2.25.5",),
@@ -23,7 +23,8 @@ TRANSITIVE = {"kafka"}
 
 
 def lock(cache: Path) -> str:
-    """The text of jars.toml for TOP. The checksums are of what Maven Central serves now: look at the diff."""
+    """The text of jars.toml for TOP. The checksums are those of the files that Maven Central serves now: check the
+    diff."""
     maven = MavenContext(repo_cache=cache / "maven-lock", timeout=60)
     rows = ["# Written by `python -m infra.embedded.pin`; do not edit.\n"]
     for use, coordinates in TOP.items():

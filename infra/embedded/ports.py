@@ -1,4 +1,5 @@
-"""Ports of a home: chosen free once, remembered in `ports.json`, so that two homes run side by side."""
+"""Ports of a home: free ports are chosen once and remembered in `ports.json`, so that two homes can run side by
+side."""
 
 import asyncio
 import fcntl
@@ -7,18 +8,18 @@ import random
 import socket
 from pathlib import Path
 
-# Below the range from which systems hand out ports to outgoing connections: there a stranger's
-# connection could sit on a remembered port when we come back to it.
+# Below the range that systems use for outgoing connections, in which a connection of another program could occupy a
+# remembered port.
 CHOICE = range(20_000, 32_000)
 
 
 def remembered_port(home: Path, name: str) -> int:
-    """The port of the part `name` in this home; chosen among the free ones when asked first."""
+    """The port of the part `name` in this home; a free one is chosen when it is first asked for."""
     return _choose(home, name, must_be_free=False)
 
 
 def free_port(home: Path, name: str) -> int:
-    """As remembered_port, but a port that a stranger has taken meanwhile is replaced. For use before a first start."""
+    """As remembered_port, but replace a port that another program has taken meanwhile. For use before a first start."""
     return _choose(home, name, must_be_free=True)
 
 

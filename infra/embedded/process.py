@@ -1,7 +1,7 @@
-"""A child process that is owned: it logs to a file, leaves a pid file, shows signs of life, and dies with its owner.
+"""An owned child process: it logs to a file, has a pid file, shows signs of life, and dies with its owner.
 
-`Part` says what to run and how one knows that it is ready; `Child` is one running instance. The supervisor and the
-tests' servers are both built from these two.
+`Part` says what to run and how its readiness is checked; `Child` is one running instance. The supervisor and the
+servers of the tests use both.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from infra import heartbeat
 PR_SET_PDEATHSIG = 1
 CHECK_WITHIN = 10.0
 TAIL_BYTES = 64 * 1024
-"""Of a log, among which its last lines are looked for."""
+"""Bytes at the end of a log in which its last lines are searched."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 Ready = Callable[[], Awaitable[bool]]
 
 
 class PartFailed(Exception):
-    """A part ended, or did not become ready in its time."""
+    """A part ended, or did not become ready in time."""
 
     code = "part-failed"
 
@@ -42,10 +42,10 @@ class PartFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What to run. `ready` answers quickly and never raises; without one the first heartbeat says that it is ready.
+    """What to run. `ready` answers quickly and never raises; without it the first heartbeat says that it is ready.
 
-    Times are seconds. A part that has given no sign of life for `silent_for` hangs: a part that `beats` by its heartbeat, any other
-    by `ready`.
+    Times are seconds. A part that has given no sign of life for `silent_for` hangs. The sign is the heartbeat of a part
+    that `beats`, and `ready` of any other.
     """
 
     name: str
@@ -62,7 +62,8 @@ class Part:
 
 
 class Child:
-    """One running instance of a part. Start it from a thread that outlives it: on Linux the child is bound to it."""
+    """One running instance of a part. Start it from a thread that outlives it: on Linux the child dies with that
+    thread."""
 
     def __init__(self, part: Part, home: Path) -> None:
         self.part = part
@@ -84,7 +85,7 @@ class Child:
             os.set_blocking(self._heartbeat, False)
             os.set_blocking(hand, False)
             hands = (hand,)
-            # whoever kills it because it hangs asks it first where
+            # before a hanging process is killed, it is asked where it hangs
             environment |= {heartbeat.VARIABLE: str(hand), "PYTHONFAULTHANDLER": "1"}
         try:
             with self.log.open("ab") as log:
@@ -98,7 +99,7 @@ class Child:
                     group=user.pw_gid if user else None,
                     extra_groups=[] if user else None,
                     pass_fds=hands,
-                    # a session of its own: Ctrl-C in the terminal reaches the owner alone, who stops the parts in order
+                    # its own session: Ctrl-C in the terminal reaches only the owner, which stops the parts in order
                     start_new_session=True,
                     preexec_fn=_die_with(os.getpid(), self.part.stop_signal) if _libc else None,
                 )
@@ -114,11 +115,11 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """The exit code: None while it runs; negative: the signal that ended it."""
         return self._process.poll() if self._process else None
 
     async def wait_ready(self) -> None:
-        """Raises PartFailed when it ends or is not ready in its time."""
+        """Wait until it is ready. Raises PartFailed if it ends or is not ready in time."""
         deadline = time.monotonic() + self.part.ready_within
         while not await self.is_ready():
             if self.exit_code is not None:
@@ -131,7 +132,7 @@ class Child:
         return await self.part.ready() if self.part.ready else self.has_beaten()
 
     async def shows_life(self) -> bool:
-        """Whether it has shown a sign of life since this was asked last."""
+        """Whether it has shown a sign of life since the last call."""
         if self.part.beats:
             return self.has_beaten()
         try:
@@ -141,7 +142,7 @@ class Child:
             return False
 
     def has_beaten(self) -> bool:
-        """Whether there was a heartbeat since this was asked last."""
+        """Whether there was a heartbeat since the last call."""
         if self._heartbeat is None:
             return False
         try:
@@ -154,7 +155,7 @@ class Child:
             self._process.send_signal(self.part.stop_signal)
 
     def stop(self) -> bool:
-        """Stops it and waits; True if it went by itself, False if it had to be killed."""
+        """Stop it and wait. Returns True if it ended by itself, False if it had to be killed."""
         self.ask_to_stop()
         went = True
         if self._process is not None:
@@ -168,7 +169,8 @@ class Child:
         return went
 
     def kill(self) -> None:
-        """Kills it with all processes that it started. One that beats first writes into its log where it hangs, if it still can."""
+        """Kill it with all processes that it started. A part that `beats` first writes into its log where it hangs, if
+        it still can."""
         if self._process is None or self.exit_code is not None:
             return
         family: list[psutil.Process] = []
@@ -191,7 +193,7 @@ class Child:
 
 
 def stop_leftover(pid_file: Path, part: Part) -> None:
-    """Stops the instance that a killed owner left behind. A pid that now belongs to another process is left alone."""
+    """Stop the instance that a killed owner left behind. A process that now has its pid is not touched."""
     if not pid_file.exists():
         return
     try:
@@ -205,12 +207,13 @@ def stop_leftover(pid_file: Path, part: Part) -> None:
                 process.kill()
                 process.wait(5)
     except (psutil.NoSuchProcess, ValueError):
-        pass  # it is gone, what we wanted; or a full disk let the file be written in part, and nobody knows whose it was
+        pass  # either the process is gone, or the pid file is incomplete because the disk was full
     pid_file.unlink(missing_ok=True)
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """The last lines of a log, or why there are none: it is read when something else is wrong already."""
+    """The last lines of a log, or why they cannot be read. It raises nothing, because it is used to report another
+    error."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
@@ -220,7 +223,7 @@ def tail(log: Path, lines: int = 12) -> str:
 
 
 def _die_with(owner: int, number: signal.Signals) -> Callable[[], None]:
-    """To be run in the child before exec: the kernel sends it `number` when its owner dies, even by kill -9."""
+    """To be run in the child before exec: the kernel sends the signal `number` when the owner dies, even by kill -9."""
 
     def bind() -> None:
         assert _libc is not None

@@ -1,4 +1,5 @@
-"""`make setup`'s last step: fetches the jars, so that the first start needs no network, and makes Kafka's starts quicker."""
+"""`make setup`'s last step: fetches the jars, so that the first start needs no network, and makes the archive for
+faster starts of Kafka."""
 
 import logging
 

@@ -1,5 +1,5 @@
-"""What operators see of a running market, from whichever process they ask: processes, queues, consumers, servers.
+"""What operators see of a running market, whichever process they ask: processes, queues, consumers, servers.
 
-Table: operations.processes, in which every process says every two seconds how its
-parts are. It is the only table that all services share.
+Table: operations.processes, into which every process writes the state of its parts every two seconds. It is the only
+table that all services share.
 """

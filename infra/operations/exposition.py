@@ -1,4 +1,4 @@
-"""``/metrics`` as text: what this process counted, and what the observer sees of the market."""
+"""``/metrics`` as text: the counts of this process, and what the observer sees of the market."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(figures: Figures) -> bytes:
-    """This process's figures, then those of the whole market, which every process tells alike (use ``max``, not ``sum``)."""
+    """The figures of this process, then those of the whole market, which are the same in every process (use ``max``,
+    not ``sum``)."""
     return generate_latest(REGISTRY) + generate_latest(_Market(figures))
 
 
@@ -31,7 +32,7 @@ class _Market(Collector):
         up.add_metric(("database",), float(not seen.database))
         up.add_metric(("kafka",), float(not seen.kafka))
         yield up
-        alive = gauge("process_up", "Whether a process was heard of lately", ("process", "kind"))
+        alive = gauge("process_up", "Whether a process has reported recently", ("process", "kind"))
         for process in seen.processes:
             if process.alive or process.missed:
                 alive.add_metric((process.process, process.kind), float(process.alive))
@@ -47,7 +48,7 @@ class _Market(Collector):
         lag = gauge("consumer_lag_messages", "Messages that a consumer group has not taken in", ("group",))
         late = gauge(
             "consumer_late_messages",
-            "Those of them that wait for more than a minute (bulk topics: an hour)",
+            "Messages of these that have waited for more than a minute (bulk topics: an hour)",
             ("group",),
         )
         for each in seen.groups:
@@ -55,13 +56,13 @@ class _Market(Collector):
             late.add_metric((each.group,), each.late)
         yield from (lag, late)
         if not seen.kafka:
-            letters = gauge("dead_letters", "Messages in the topic of dead letters, notes of replays among them")
+            letters = gauge("dead_letters", "Messages in the topic of dead letters, including notes of replays")
             letters.add_metric((), seen.dead_letters)
             unsettled = gauge("dead_letters_unsettled", "Dead letters that nobody replayed or dismissed", ("consumer",))
             for consumer, count in Counter(each.consumer for each in seen.unsettled).items():
                 unsettled.add_metric((consumer,), count)
             yield from (letters, unsettled)
         if not seen.database:
-            ahead = gauge("clock_ahead_seconds", "This machine's clock before the database's")
+            ahead = gauge("clock_ahead_seconds", "By how much this machine's clock is ahead of the database's")
             ahead.add_metric((), seen.clock_ahead.total_seconds())
             yield ahead

@@ -1,4 +1,5 @@
-"""The figures of the road, seen from outside: they are right whether or not the processes that do the work still live."""
+"""Figures about events on their way (outboxes, Kafka, consumers). They are measured from outside, so they are right
+even if the processes that do the work are dead."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Set
@@ -25,19 +26,21 @@ from infra.roles import Connections
 
 T = TypeVar("T")
 FRESH = 1.0
-"""Seconds for which a look serves everybody who asks."""
+"""Seconds for which one observation answers all requests."""
 PATIENCE = 3.0
 """Seconds after which a server that does not answer is away."""
 NO_ANSWER = f"no answer within {PATIENCE:.0f} s: it is frozen or overloaded, or the network to it is cut"
 LATE, LATE_IN_BULK = timedelta(minutes=1), timedelta(hours=1)
-"""How long a message may wait for its consumer; in a bulk topic, which an import fills and live events overtake, longer."""
+"""How long a message may wait for its consumer; it is longer for a bulk topic, which an import fills and live events
+overtake."""
 BULK = {row.name for row in TOPICS if row.bulk}
 COUNTED = 10_000
-"""Waiting rows are counted up to here."""
+"""Waiting rows are counted up to this number."""
 
 
 class Outbox(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of a service that are not on Kafka yet. ``oldest`` is how long the first has waited; ``waiting`` ends at COUNTED."""
+    """Events of a service that are not on Kafka yet. ``oldest`` is how long the first one has waited; ``waiting`` is at
+    most COUNTED."""
 
     service: str
     waiting: int
@@ -46,8 +49,8 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that wait too long already, which stand in
-    the topics ``late_in``."""
+    """A consumer group. ``lag``: messages that it has not taken in; ``late``: those of them that have waited too long,
+    in the topics ``late_in``."""
 
     group: str
     lag: int
@@ -56,9 +59,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """``database`` and ``kafka`` say why a server did not answer, "" when it did. What it did not tell is empty then.
+    """``database`` and ``kafka`` say why a server did not answer; "" means that it did. Figures that could not be read
+    are empty.
 
-    ``clock_ahead``: of this machine's clock before the database's.
+    ``clock_ahead``: by how much this machine's clock is ahead of the database's.
     """
 
     at: datetime
@@ -69,13 +73,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     processes: list[Process] = []
     groups: list[Group] = []
     dead_letters: int = 0
-    """Messages in their topic, notes among them."""
+    """Messages in the topic of dead letters, including notes."""
     unsettled: list[Unsettled] = []
     """Dead letters that nobody replayed or dismissed, oldest first."""
 
 
 class Observer:
-    """Looks when it is asked, at most once a second however many ask; ``close`` it in the end."""
+    """Observes the market when it is asked, at most once a second however many ask. Call ``close`` at the end."""
 
     def __init__(self, pool: Connections, bootstrap: str) -> None:
         self._pool = pool
@@ -127,7 +131,8 @@ class Observer:
 
 
 class Kafka:
-    """A consumer without a group, which follows the dead letters, and an administrator; kept while the broker answers."""
+    """The connections to Kafka: a consumer without a group, which follows the dead letters, and an administration
+    client. They are kept while the broker answers."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -136,8 +141,8 @@ class Kafka:
         self._letters: Follower | None = None
 
     async def figures(self, groups: Mapping[str, Set[str] | None]) -> tuple[list[Group], int, list[Unsettled]]:
-        """Of these groups, by the topics that each reads (None: those of which it committed an offset), and how many messages
-        the topic of dead letters has, and those that nobody settled."""
+        """The figures of these groups, given with the topics that each reads (None: those for which it committed an
+        offset); the number of messages in the topic of dead letters; and the letters that nobody settled."""
         if self._consumer is None or self._admin is None or self._letters is None:
             await self._connect()
         assert self._consumer is not None and self._admin is not None and self._letters is not None
@@ -159,11 +164,11 @@ class Kafka:
             self._consumer.beginning_offsets(partitions),
             self._consumer.offsets_for_times(too_old),
         )
-        # The first message that came after; where none did, all that there are are older.
+        # The first message that came after that instant; if there is none, all messages are older.
         old = {each: found.offset if (found := then[each]) else ends[each] for each in partitions}
         lags = []
         for name, offsets in zip(names, committed, strict=True):
-            # Where the group committed nothing yet, the whole log waits for it.
+            # If the group committed nothing yet, the whole log waits for it.
             read = {each: max(offsets[each].offset if each in offsets else 0, firsts[each]) for each in reads[name]}
             late = {each: max(0, old[each] - offset) for each, offset in read.items()}
             lags.append(
@@ -178,7 +183,7 @@ class Kafka:
         return lags, ends[letters] - firsts[letters], unsettled
 
     async def _partitions(self, admin: AIOKafkaAdminClient, topics: Set[str]) -> dict[str, list[TopicPartition]]:
-        """Of each topic; none of one that the broker does not have."""
+        """The partitions of each topic; none for a topic that the broker does not have."""
         described = await admin.describe_topics(sorted(topics)) if topics else []
         there = {
             row["topic"]: [TopicPartition(row["topic"], each["partition"]) for each in row["partitions"]]
@@ -210,7 +215,7 @@ class Kafka:
 async def _patiently(
     ask: Callable[[], Awaitable[T]], away: tuple[type[BaseException], ...]
 ) -> tuple[T, str] | tuple[None, str]:
-    """(answer, "") or (None, why there is none)."""
+    """Wait for the answer for a limited time. Returns (answer, "") or (None, why there is none)."""
     try:
         async with Deadline(PATIENCE) as deadline:
             return await ask(), ""

@@ -1,4 +1,5 @@
-"""Each process writes down every two seconds that it lives and how its parts are; whoever judges the market reads it, on any host."""
+"""Each process writes every two seconds that it is alive and the states of its parts. Every process that judges the
+market, on any host, reads these rows."""
 
 import asyncio
 import logging
@@ -23,18 +24,19 @@ from infra.tasks import background
 log = logging.getLogger(__name__)
 EVERY = 2.0
 SILENT = timedelta(seconds=15)
-"""A process that did not write for so long, while others could, hangs or is dead, or cannot reach the database."""
+"""A process that did not write for this long, while others could, hangs, is dead, or cannot reach the database."""
 GAP = SILENT / 2
-"""When a process has not written for longer than this, the database may have been away: that time counts as nobody's silence. A
-shorter absence, with the turns before and after it, makes nobody silent for SILENT."""
+"""If a process has not written for longer than this, the database may have been away: that time does not count as
+silence of any process. A shorter absence, including the intervals before and after it, makes no process silent for
+SILENT."""
 GONE = timedelta(hours=1)
-"""A process that did not come back for so long was taken away on purpose. Its consumer groups are still looked at."""
+"""A process that did not return for this long was removed on purpose. Its consumer groups are still observed."""
 FORGOTTEN = timedelta(days=7)
 RETIRED = ("lonja.views",)
-"""Groups of former releases that others took the place of: they are looked at while such a release still runs, and nobody reads on in
-them after it."""
+"""Groups of former releases that were replaced by others: they are observed while such a release still runs, and are
+not used afterwards."""
 REPLACED = timedelta(days=1)
-"""A process that is silent for so long is deleted where its consumer groups, if it has any, have younger members."""
+"""A process that has been silent for this long is deleted if its consumer groups, if it has any, have newer members."""
 FORGET_EVERY = timedelta(hours=1)
 
 METADATA = MetaData(schema="operations")
@@ -84,8 +86,8 @@ Table(
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """``process`` is host/kind/port; ``groups`` the Kafka consumer groups it is in, and ``reads`` their topics, which a process of
-    an older release does not tell; ``silent_for`` by the database's clock."""
+    """``process`` is host/kind/port; ``groups`` are its Kafka consumer groups, and ``reads`` their topics, which a
+    process of an older release does not write; ``silent_for`` is measured by the database's clock."""
 
     process: str
     kind: str
@@ -95,9 +97,9 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     silent_for: timedelta
     silent: bool = False
-    """For SILENT, while another process wrote without a gap: the database was not away."""
+    """Whether it was silent for SILENT while another process wrote without a gap, so that the database was not away."""
     ended: bool = False
-    """In order: nobody misses it."""
+    """Whether it ended in order, so that it is not missing."""
     reads: dict[str, list[str]] = {}
 
     @property
@@ -110,7 +112,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def awaited(self) -> bool:
-        """It has not written, and perhaps could not: who lives writes within seconds after the database has come back."""
+        """It has not written, but perhaps it could not: a living process writes within seconds after the database has
+        returned."""
         return not self.ended and not self.alive and not self.silent
 
 
@@ -119,8 +122,8 @@ def named(kind: str, port: int) -> str:
 
 
 def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
-    """By consumer group the topics that it reads, as the processes in it say, where none of them is alive as they said last. None:
-    one of an older release does not say it."""
+    """The topics that each consumer group reads, according to its living processes, or, if none is alive, according to
+    their last rows. None: a process of an older release does not say it."""
     known: dict[str, list[Process]] = {}
     for row in rows:
         for group in row.groups:
@@ -139,7 +142,8 @@ def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
 async def reporting(
     database: Database, kind: str, port: int, reads: Mapping[str, Iterable[str]] | None = None
 ) -> AsyncIterator[None]:
-    """Keep this process's row for as long as the block runs. ``reads``: the topics that it reads, by consumer group."""
+    """Write this process's row for as long as the block runs. ``reads``: the topics that it reads, by consumer
+    group."""
     process = named(kind, port)
     topics = {group: sorted(each) for group, each in (reads or {}).items()}
     try:
@@ -191,7 +195,7 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, l
 
 
 async def forget(pool: asyncpg.Pool) -> None:
-    """Delete the rows of processes that nobody looks at any more."""
+    """Delete the rows of processes that are not observed any more."""
     await pool.execute(
         "delete from operations.processes where seen_at < now() - $1::interval or (seen_at < now() - $2::interval and"
         " groups <@ array(select unnest(groups) from operations.processes where seen_at >= now() - $2::interval))",
@@ -202,7 +206,7 @@ async def forget(pool: asyncpg.Pool) -> None:
 
 
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
-    """All processes of the last days, dead ones too, by kind and name."""
+    """All processes of the last days, including dead ones, by kind and name."""
     rows = await connection.fetch(
         "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended,"
         " exists (select from operations.processes as other"

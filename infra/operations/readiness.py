@@ -11,18 +11,19 @@ from infra.operations.processes import GONE, SILENT, Process
 from infra.set_aside import SETTLE
 
 OLD = timedelta(seconds=30)
-"""An event that waits longer than this for its way to Kafka waits for a person."""
+"""If an event has waited longer than this to be sent to Kafka, a person must act."""
 CLOCK = timedelta(seconds=1)
 DEAD_LETTERS = "dead letters"
 LOOK_AT_LETTERS = (
-    "`lonja dead-letters list`; mend what they name, then `replay`, or `dismiss` what needs no second chance"
+    "`lonja dead-letters list`; correct the cause, then `replay`, or `dismiss` those that need not be handled"
 )
 NEEDED = ("worker", "streams")
 """Kinds of processes without which events do not take effect."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one part of the market, or of one part of a ``process``. A part that waits for a server is in order: that server is not."""
+    """The judgement of one part of the market, or of one part of a ``process``. A part that waits for a server is in
+    order: the server is not."""
 
     part: str
     state: State
@@ -38,12 +39,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_ready(judgements: Iterable[Judgement]) -> bool:
-    """Whether the market needs neither a person nor a server, but for what costs itself alone."""
+    """Whether the market needs neither a person nor a server. Faults that affect only themselves do not count."""
     return all(each.ready or each.apart for each in judgements)
 
 
 def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
-    """Every part, as it is known. ``own`` are the conditions of the process that asks, whose name is ``process``: fresher than its row."""
+    """Judge every part. ``own`` are the conditions of the asking process, whose name is ``process``: they are newer
+    than its row."""
     return [
         *_servers(figures),
         *_processes(figures.processes, known=not figures.database),
@@ -66,7 +68,7 @@ def _servers(figures: Figures) -> Iterator[Judgement]:
             part=part,
             state=State.degraded if failure == NO_ANSWER else State.stopped if failure else State.running,
             detail=failure,
-            remedy=f"look into the log of {part}; `lonja up` starts it again by itself" if failure else "",
+            remedy=f"read the log of {part}; `lonja up` starts it again by itself" if failure else "",
         )
     if abs(figures.clock_ahead) > CLOCK:
         seconds = figures.clock_ahead.total_seconds()
@@ -88,14 +90,14 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
                 process=row.process,
                 state=State.stopped,
                 detail=f"not heard of for {row.silent_for.total_seconds():.0f} s",
-                remedy="it hangs or was killed: look into its log and start it again",
+                remedy="it hangs or was killed: read its log and start it again",
             )
         elif row.awaited and row.silent_for < GONE:
             yield Judgement(
                 part=f"process {row.kind}",
                 process=row.process,
                 state=State.waiting,
-                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s, when the database may have been away: it is waited for",
+                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s, when the database may have been away: waiting for it",
             )
     awaited = [row for row in rows if row.awaited]
     if awaited and not any(row.alive for row in rows):
@@ -105,7 +107,7 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
             detail=f"none has written for {min(row.silent_for for row in awaited).total_seconds():.0f} s that it runs: the database was"
             " away until now or takes no writes, or all processes hang or were killed",
             remedy=f"wait {SILENT.total_seconds():.0f} s and ask again: who lives writes as soon as the database takes it; if nothing"
-            " changes, look into the log of the database, and then see whether the processes run",
+            " changes, read the log of the database, and then check whether the processes run",
         )
     for kind in NEEDED if known else ():
         if not any(row.kind == kind and (row.alive or row.awaited) for row in rows):
@@ -136,7 +138,7 @@ def _outbox(outbox: Outbox) -> Judgement:
             part=part,
             state=State.stopped,
             detail=f"{many} events wait, the oldest for {outbox.oldest.total_seconds():.0f} s",
-            remedy="the relay does not send: see that the worker runs and Kafka answers, and look into the worker's log",
+            remedy="the relay does not send: check that the worker runs and Kafka answers, and read the worker's log",
         )
     if outbox.set_aside:
         return Judgement(
@@ -155,7 +157,7 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
                 part=f"consumer group {each.group}",
                 state=State.degraded,
                 detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long, in {', '.join(each.late_in)}",
-                remedy="see that its process runs, and what its consumer says of itself here and in the log; if it says nothing,"
+                remedy="check that its process runs, and what its consumer reports here and in the log; if it reports nothing,"
                 " start that process again: it reads on where it committed last",
             )
         else:
@@ -165,7 +167,7 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
 
 
 def _dead_letters(figures: Figures) -> Iterator[Judgement]:
-    """Each is an event that one service never took in."""
+    """The judgement of dead letters. Each is an event that one service never took in."""
     if figures.unsettled:
         newest = figures.unsettled[-1]
         yield Judgement(

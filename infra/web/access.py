@@ -1,10 +1,11 @@
-"""Who may call a route: written at the route as ``opt=PUBLIC``, ``opt=MEMBERS`` or ``opt=allow(role, …)``, checked here alone.
+"""Who may call a route: the route states it as ``opt=PUBLIC``, ``opt=MEMBERS`` or ``opt=allow(role, …)``, and only this
+module checks it.
 
-The session cookie counts for pages and for reading the API. What changes something through ``/api/`` needs a bearer token: no
-browser sends one by itself, so the API needs no CSRF token.
+The session cookie is accepted for pages and for reading the API. A request that changes something through ``/api/``
+needs a bearer token, which browsers do not send by themselves, so the API needs no CSRF token.
 
-Both are plain middleware and not Litestar's guard and authentication, which copy the route's handler, match patterns and parse all
-headers for every request: that costs as much as deciding a bid.
+Both checks are plain middleware. Litestar's guards and authentication would copy the route's handler, match patterns
+and parse all headers for every request, which costs as much as deciding a bid.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,17 +23,17 @@ from infra.tokens import InvalidToken, Principal, Tokens
 COOKIE = "lonja_session"
 PUBLIC: Mapping[str, Any] = {"access": "public"}
 STREAMED: Mapping[str, Any] = {**PUBLIC, "streamed": True}
-"""Public, and its answer goes on for as long as it is read. Counted apart from other requests."""
+"""A public route whose answer continues for as long as it is read. It is counted separately from other requests."""
 BY_LINK: Mapping[str, Any] = {**PUBLIC, "by_link": True}
-"""Public, but its address is a secret: what it shows is for the holder of the link alone."""
+"""A public route whose address is a secret: its content is only for the holder of the link."""
 LOADED_AGAIN: Mapping[str, Any] = {**PUBLIC, "loaded_again": True}
-"""A form whose page is at the same address, and says itself how things stand where a login began or ended since it was loaded."""
+"""A form whose page has the same address and itself shows whether a login began or ended since it was loaded."""
 MEMBERS: Mapping[str, Any] = {"access": frozenset(ROLES)}
 
 
 def allow(*roles: str, batched: bool = False) -> Mapping[str, Any]:
-    """Members with one of these roles. What is ``batched`` is decided together with what others send meanwhile, and takes no turns
-    (:mod:`infra.web.turns`)."""
+    """Allow members with one of these roles. A ``batched`` request is decided together with those of others and takes
+    no turn (:mod:`infra.web.turns`)."""
     unknown = set(roles) - set(ROLES)
     if unknown or not roles:
         raise ValueError(f"unknown roles {sorted(unknown)}" if unknown else "name at least one role")
@@ -44,7 +45,7 @@ class UnguardedRoute(TypeError):
 
 
 def checked_access(app: ASGIApp) -> ASGIApp:
-    """Middleware: lets in whom the route lets in."""
+    """Middleware that refuses callers whom the route does not allow."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if (
@@ -87,7 +88,7 @@ def known(scope: Scope, tokens: Tokens, clock: Clock) -> tuple[Principal, str] |
 
 
 def authentication(tokens: Tokens, clock: Clock) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware that puts the principal into the scope; whether one is needed is the route's word."""
+    """Middleware that puts the principal into the scope. The route says whether one is needed."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def authenticate(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,13 +1,16 @@
-"""A page that answers a form has an address of its own, so that Back and a reload show it again, and send nothing.
+"""Stores the page that answers a form under its own address, so that Back and a reload show it again without sending
+the form.
 
-A browser keeps no page that is personal. Where such a page answered a POST, the browser has to send the form again to show it, and warns
-of it. So what answers the form of one of our pages, a refusal with what was typed and why, is kept for a quarter of an hour. The browser
-is sent (303) to the page of the form, with the number of the answer in the query: a GET of that address shows it
-(:mod:`infra.web.shown_again`). When it is gone, the same address is the page of the form as it is then, and says so.
+Browsers do not store personal pages. If such a page answered a POST, the browser has to send the form again to show it,
+and warns of this. Therefore the answer to a form of our pages (a refusal with the typed values and the reason) is
+stored for 15 minutes. The browser is redirected (303) to the page of the form, with the number of the answer in the
+query: a GET of that address shows the answer (:mod:`infra.web.shown_again`). When the answer has expired, the same
+address shows the current page of the form, and says so.
 
-An answer belongs to the session whose token its forms carry, and to the member of it; nobody else is shown it. It is enciphered with its
-number, which is in the browser alone. What is kept is bounded in each way (see :data:`LIMITS`); what does not fit, and whatever comes
-where nothing can be kept, is answered at once, as it is for programs and scripts, which have no Back.
+An answer belongs to the session whose token its forms have, and to its member; nobody else can see it. It is encrypted
+with its number, which only the browser has. The stored data are limited in every respect (see :data:`LIMITS`). An
+answer that does not fit or cannot be stored is sent at once, as are answers to programs and scripts, which have no
+Back.
 """
 
 import asyncio
@@ -40,28 +43,28 @@ from infra.web.wire import network
 
 log = logging.getLogger(__name__)
 PARAMETER = "answer"
-"""Of the query: the number of the answer that is to be shown."""
+"""The query parameter with the number of the answer to show."""
 ASKED = "lonja_answer"
-"""Of the scope: the same, taken out of the query."""
+"""The key of the scope with that number, which was taken out of the query."""
 GONE = "lonja_answer_gone"
-"""Of the scope: the answer was asked for and is not there, which the page says."""
+"""The key of the scope that says that the answer is not there any more; the page shows this."""
 FRESH = "lonja_fresh_"
-"""With the mark of an answer the name of a cookie, until the answer is shown for the first time: the browser is on the way to it. Each
-answer has its own, since two tabs may wait for one."""
+"""With the mark of an answer this is the name of a cookie, which exists until the answer is shown for the first time.
+Each answer has its own cookie, because two tabs may wait for answers."""
 LATER = timedelta(minutes=1)
-"""After it an answer is no news, also the first time."""
+"""After this time an answer counts as old, even when it is shown for the first time."""
 MINUTES = 15
 PRUNED_EVERY = 60.0
 SHRINKS = 16
 PATIENCE = 2.0
-"""Seconds after which an answer that could not be kept is given at once."""
+"""Seconds for storing an answer; after that it is sent at once."""
 
 
 class Limits(NamedTuple):
-    """Each answer is ``bytes`` at most, as it is kept. A session has the ``latest``, and of these what comes to ``session_bytes``: eight
-    of the largest, and of pages as they are all that a person sends in the time that they are kept. A member, or all visitors of one
-    network, have ``each`` in other sessions. All members together have ``all_bytes``, all visitors together as much again: strangers
-    cannot take it from members."""
+    """A stored answer has at most ``bytes``. A session keeps its ``latest`` answers, up to ``session_bytes``: eight of
+    the largest size, or, of pages of usual size, as many as a person sends in 15 minutes. A member, or all visitors of
+    one network, have ``each`` in other sessions. All members together have ``all_bytes``, and all visitors together the
+    same amount again, so that visitors cannot use up the members' part."""
 
     bytes: int = 256 * 1024
     session_bytes: int = 8 * 256 * 1024
@@ -92,7 +95,7 @@ returning true
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """``body`` is compressed. ``sent_at``: when the form was; None of what the former release kept."""
+    """``body`` is compressed. ``sent_at``: when the form was sent; None if the former release stored the answer."""
 
     status: int
     content_type: str
@@ -101,18 +104,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Answers:
-    """Keeps them in the database, for all web processes."""
+    """Stores answers in the database, for all web processes."""
 
     def __init__(self, database: Database, limits: Limits = LIMITS) -> None:
         self._database = database
         self._limits = limits
 
     def most(self, *, is_zipped: bool) -> int:
-        """Bytes of a page that is worth trying: pages shrink to a tenth, hardly to less."""
+        """The most bytes of a page for which storing is tried: compression reduces pages to about a tenth."""
         return self._limits.bytes if is_zipped else SHRINKS * self._limits.bytes
 
     async def keep(self, scope: Any, answer: Answer) -> str | None:
-        """The number to ask for it with; None where it cannot be kept."""
+        """Store the answer. Returns its number, or None if it cannot be stored."""
         owner = _owner(scope)
         if owner is None or len(answer.body) > self._limits.bytes:
             return None
@@ -162,7 +165,7 @@ class Answers:
         await self._database.pool.execute("delete from operations.answers where kept_until <= now()")
 
     def pruned(self) -> AbstractAsyncContextManager[None]:
-        """For as long as the block runs."""
+        """Delete expired answers for as long as the block runs."""
         return background(self._prune_again(), name="pruning of the answers to forms")
 
     async def _prune_again(self) -> None:
@@ -177,7 +180,7 @@ class Answers:
 
 
 _ONCE = bytes(12)
-"""Each key enciphers one text."""
+"""Each key encrypts only one text."""
 
 
 def _network(scope: Any) -> str:
@@ -193,7 +196,7 @@ def _row(number: str) -> bytes:
 
 
 def mark_of(number: str) -> str:
-    """What the name of a cookie says of the answer, of which nobody can tell the number."""
+    """A mark of the answer for the name of a cookie. The number cannot be derived from it."""
     return sha256(f"mark {number}".encode()).hexdigest()[:32]
 
 
@@ -210,7 +213,8 @@ def _cipher(number: str) -> AESGCM:
 
 
 def _owner(scope: Any) -> bytes | None:
-    """The session whose token the forms of this request's pages carry, and its member; None where the request did not get so far."""
+    """The session whose token the forms of this request's pages have, and its member; None if the request was refused
+    before that."""
     token, member = ScopeState.from_scope(scope).csrf_token, scope.get("user")
     if not isinstance(token, str):
         return None
@@ -227,7 +231,7 @@ def without_number(query: str) -> tuple[str, str]:
 
 
 def asked_for(scope: Any) -> Any:
-    """The scope of a request for the page behind an answer: the page knows nothing of answers."""
+    """The scope of a request for the page of the form. It says nothing about answers."""
     query, number = (
         ("", "") if scope["path"].startswith(API) else without_number(scope["query_string"].decode("latin-1"))
     )
@@ -235,7 +239,8 @@ def asked_for(scope: Any) -> Any:
 
 
 def is_form_of_a_page(scope: Any) -> bool:
-    """Sent by a browser that will show the answer as a whole, not by a program, or by a script that changes a part of the page."""
+    """Whether a browser that will show the whole answer sent this form, not a program, and not a script that replaces a
+    part of the page."""
     if scope["method"] != "POST" or scope["path"].startswith(API):
         return False
     request: Request[Any, Any, Any] = Request(scope)
@@ -250,9 +255,10 @@ def page_of_form(request: Request[Any, Any, Any]) -> str:
 
 
 class Held:
-    """The answer to a form: it is sent on as it comes unless it is a page; a page is kept, and its address is sent instead.
+    """The answer to a form: if it is a page, it is stored and a redirect to its address is sent; any other answer is
+    passed on.
 
-    ``app`` knows which addresses can be loaded.
+    ``app`` is used to find out which addresses can be loaded.
     """
 
     def __init__(self, answers: Answers, app: Any, scope: Any, send: Any) -> None:
@@ -293,7 +299,8 @@ class Held:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _place(self) -> str:
-        """The address of the form's page, where it is one of this site, else of another page that can be loaded; "" if there is none."""
+        """The address of the form's page if it is a page of this site, else of another page that can be loaded; "" if
+        there is none."""
         request: Request[Any, Any, Any] = Request(self._scope)
         ours = address(request.headers.get("referer", "")).netloc == request.headers.get("host")
         for place in ([page_of_form(request)] if ours else []) + [quote(self._scope["path"]), "/"]:
@@ -304,13 +311,14 @@ class Held:
 
 
 def _is_page(message: Any) -> bool:
-    """Below 500: what failed is told at once, and puts no more on a database that fails."""
+    """Whether it is a page with a status below 500. Failures are sent at once, so that they do not add load to a
+    failing database."""
     kind = Headers(message["headers"]).get("content-type", "")
     return kind.startswith("text/html") and (message["status"] == 200 or 400 <= message["status"] < 500)
 
 
 def can_be_loaded(app: Any, path: str, by: Principal | None = None) -> bool:
-    """Whether there is a page at this path; with ``by`` one that this member may see."""
+    """Whether there is a page at this path; with ``by``: one that this member may see."""
     try:
         handler = app.asgi_router.handle_routing(path=unquote(path), method="GET")[1]
     except (NotFoundException, MethodNotAllowedException):

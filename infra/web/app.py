@@ -1,4 +1,4 @@
-"""Builds the app out of services."""
+"""Builds the Litestar app from services."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -56,17 +56,19 @@ from infra.web.wire import LONG_ADDRESS, ON_EVERY_ANSWER
 BEHIND_TLS = (b"strict-transport-security", b"max-age=31536000")
 PERSONAL = (b"cache-control", b"no-store")
 BODY_BYTES = 1024 * 1024
-"""Of one request."""
+"""Bytes of the body of one request."""
 PACKAGE = Path(__file__).parent
 
 
 class App(Litestar):
-    """Each request is the beginning of a chain of events, and is answered, whatever becomes of it, with its id and the security headers.
+    """Each request begins a chain of events. Every answer, also after a failure, has the request's id and the security
+    headers.
 
-    What a logged-in caller or the holder of a secret link gets, and what answers a POST (a token, perhaps), is kept by no browser, unless
-    its route says otherwise; a page that answers a form has an address of its own (:mod:`infra.web.answers`). Behind TLS, as the public
-    address or a trusted proxy says, no cookie travels without it.
-    HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
+    An answer to a logged-in caller, to the holder of a secret link, or to a POST (it may be a token) is not stored by
+    browsers, unless its route says otherwise; a page that answers a form has its own address
+    (:mod:`infra.web.answers`). Behind TLS, according to the public address or a trusted proxy, cookies are sent only
+    over TLS. HEAD is answered like GET (RFC 9110, 9.3.2), without the body. A live stream does not end, so its HEAD is
+    answered at once.
     """
 
     clock: Clock
@@ -79,7 +81,7 @@ class App(Litestar):
             await super().__call__(scope, receive, send)
             return
         if scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
-            scope = {**scope, "method": "GET"}  # a copy: the server still knows that it is HEAD
+            scope = {**scope, "method": "GET"}  # a copy, so that the server still knows that it is HEAD
         scope = asked_for({**scope, "headers": bounded(scope["headers"])})
         number = new_id()
         began = perf_counter()
@@ -110,7 +112,8 @@ class App(Litestar):
             await super().__call__(scope, receive, Compressed(held).send if takes_gzip(scope) else held)
 
     def _now(self) -> datetime | None:
-        """None where the clock is wrong: whoever decides by it then answers 503, and the health routes say why."""
+        """The current time, or None if the clock is wrong: code that decides by it then answers 503, and the health
+        routes say why."""
         try:
             return self.clock()
         except WrongClock:
@@ -154,8 +157,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
     forms = Forms(secret(config.secrets_dir, "csrf"))
 
     def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        """Where there is no route no middleware ran: who came, in which language and session is looked up here, and the request is
-        counted."""
+        """Without a route no middleware ran. So the caller, the language and the session are determined here, and the
+        request is counted."""
         if "user" not in request.scope:
             request.scope["user"] = known(request.scope, ground.tokens, ground.clock)[0]
             if errors.wants_page(request):
@@ -234,8 +237,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
 
 
 def routes(ground: Ground, *handlers: Any) -> Router:
-    """A service's controllers and functions; each may take the ground as its argument ``ground``, and a member's request under its
-    idempotency key as ``keyed``."""
+    """Make a router of a service's controllers and functions. Each may take the ground as its argument ``ground``, and
+    a member's request with its idempotency key as ``keyed``."""
     shared = {
         "ground": Provide(lambda: ground, sync_to_thread=False),
         "keyed": Provide(keyed),
@@ -244,7 +247,7 @@ def routes(ground: Ground, *handlers: Any) -> Router:
 
 
 def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
-    """(path, handler) of every HTTP route that somebody wrote; Litestar's own OPTIONS answers and API documents are left out."""
+    """(path, handler) of every HTTP route of Lonja; Litestar's own OPTIONS answers and API documents are left out."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             written = isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}

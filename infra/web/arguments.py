@@ -1,4 +1,4 @@
-"""What routes take: the types of their arguments that are the same in every service, and the text in a request."""
+"""Types of route arguments that are the same in every service, and functions for the texts in a request."""
 
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -28,9 +28,9 @@ IdempotencyKey = Annotated[
         description="The same request under the same key takes effect once; another body under it is refused (idempotency-key-reused).",
     ),
 ]
-"""Of its caller alone; "" where it gives none."""
+"""The request key, which belongs to its caller; "" if there is none."""
 MOST_CHOSEN = 1_000
-"""Values of a form under one name."""
+"""The most values of a form field with one name."""
 FieldNames = Annotated[list[Id], Meta(max_length=2_000)]
 PathId = Annotated[
     str,
@@ -38,45 +38,46 @@ PathId = Annotated[
         max_length=400, pattern=r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$(?!\n)"
     ),
 ]
-"""An id in a path, as long as a key of an event at most, and without characters that nobody can see. A person who mistypes one is told
-as much as one who asks for what is not there."""
+"""An id in a path: at most as long as a key of an event, and without invisible characters. A mistyped id is answered
+like one that does not exist."""
 PathNumber = Annotated[int, PathParameter(ge=0, le=10**9)]
-"""Which one of several, such as a delivery of a contract."""
+"""The number of one of several things, such as a delivery of a contract."""
 Short = Annotated[str, QueryParameter(max_length=200)]
-"""An id, a code or its beginning, a place, in the query."""
+"""An id, a code or its beginning, or a place, in the query."""
 Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
-"""A parameter that may come several times in the query."""
+"""A parameter that may occur several times in the query."""
 Region = Annotated[
     str, QueryParameter(max_length=200, description="A country or region by its code: BR, BR-SE; empty for all")
 ]
-"""Whoever takes one reads it by :mod:`infra.web.filters`."""
+"""A region or country as a filter. It is read with :mod:`infra.web.filters`."""
 CategoryCode = Annotated[
     str, QueryParameter(max_length=200, description="A CPV code, or its first two digits or more; empty for all")
 ]
-"""As :data:`Region`."""
+"""A category as a filter, read in the same way as :data:`Region`."""
 PageNumber = Annotated[
     int, QueryParameter(name="page", ge=1, le=PAGES, description="From 1; behind the last page the list is empty.")
 ]
-"""Which page of a list, from 1. Behind the last page the list of the API is empty; of pages see :mod:`infra.web.leafing`."""
+"""The number of a page of a list, from 1. After the last page the API returns an empty list; for pages see
+:mod:`infra.web.leafing`."""
 Words = Annotated[str, QueryParameter(max_length=300)]
-"""What somebody searches for."""
+"""A search text."""
 NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
-"""A number in the query. The query knows no decimals with bounds: what fits this is one."""
+"""A decimal number in the query, as a text: the framework has no bounded decimals in queries."""
 Since = Annotated[int, QueryParameter(ge=-1, le=2**31 - 1)]
-"""The last thing that a live page heard of."""
+"""The number of the last thing that a live page received."""
 Visit = Request[Any, Any, Any]
-"""Anybody's request: ``scope["user"]`` is the principal, or None."""
+"""A request of any caller: ``scope["user"]`` is the principal, or None."""
 MemberVisit = Request[Principal, Any, Any]
-"""The request of somebody who is logged in."""
+"""The request of a logged-in member."""
 
 
 def number_in(text: str | None) -> Decimal | None:
-    """Of a parameter that fits :data:`NUMBER`."""
+    """The number in a parameter that fits :data:`NUMBER`."""
     return None if text is None else Decimal(text)
 
 
 def clean_all(body: T) -> T:
-    """A body of a request with every text in it as :func:`infra.texts.clean` makes it."""
+    """The body of a request with :func:`infra.texts.clean` applied to every text."""
     return msgspec.convert(_cleaned(msgspec.to_builtins(body)), type(body))
 
 
@@ -92,10 +93,10 @@ def _cleaned(value: Any) -> Any:
 
 
 async def form_fields(request: Visit) -> dict[str, str]:
-    """The text fields of a form; of a name that comes several times, the last. What a field may hold is the affair of
-    :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which say it beside the field: all texts together are no
-    longer than a request. Characters that cannot be shown come as :data:`events.limits.REPLACEMENT`, which those two refuse, so that
-    who pasted one sees where it is. Raises OutOfBounds for what no page of ours sends."""
+    """The text fields of a form; of several values with one name, the last. The content of fields is checked by
+    :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which show errors beside the field.
+    Characters that cannot be shown become :data:`events.limits.REPLACEMENT`, which these two refuse, so that the person
+    who pasted one sees where it is. Raises OutOfBounds for fields that no page of this site sends."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     fitted(fields.get("request_key", ""), Id)
     fitted(list(fields), FieldNames)
@@ -103,7 +104,8 @@ async def form_fields(request: Visit) -> dict[str, str]:
 
 
 async def form_list(request: Visit, name: str, most: int = MOST_CHOSEN) -> tuple[list[str], dict[str, str]]:
-    """(what a form has under a name that may come several times, {}), or (as many of it as may come, what is wrong beside the name)."""
+    """(the values of a name that may occur several times, {}), or (as many of them as are allowed, {the name: what is
+    wrong})."""
     chosen = [shown(text) for text in (await request.form()).getall(name, []) if isinstance(text, str)]
     try:
         check_length("too-many", most, chosen, None)

@@ -1,7 +1,8 @@
-"""Answers are compressed, long ones beside the event loop.
+"""Compresses answers; long ones outside the event loop.
 
-Litestar compresses where it answers, as thoroughly as gzip can: 9 MB took a third of a second, in which nobody could bid. One long
-answer at a time is compressed here, in a thread that lets the loop go on meanwhile, and the longer it is the more lightly.
+Litestar compresses on the event loop, at gzip's highest level: 9 MB took a third of a second, in which nobody could
+bid. Here one long answer at a time is compressed in a thread, while the loop continues; very long ones at a lower
+level.
 """
 
 import asyncio
@@ -15,19 +16,20 @@ from litestar.types import Message, Scope, Send
 
 T = TypeVar("T")
 SHORTEST = 500
-"""Bytes of a body that is worth it."""
+"""A body with fewer bytes is not compressed."""
 AT_ONCE = 32 * 1024
-"""Bytes that are compressed on the loop: about a millisecond."""
+"""Up to this many bytes are compressed on the loop, which takes about a millisecond."""
 LONG = 1024 * 1024
 LEVEL, LIGHTLY = 6, 1
-"""Of zlib; lightly where there are more than ``LONG`` bytes."""
+"""The levels of zlib: normal, and for more than ``LONG`` bytes."""
 _GZIP = 16 + zlib.MAX_WBITS
 _one_at_a_time = ThreadPoolExecutor(1, "compression")
 _STREAM = "text/event-stream"
 
 
 async def beside(work: Callable[[bytes], T], data: bytes, *, most: int = AT_ONCE) -> T:
-    """What ``work`` makes of ``data``: at once where that has ``most`` bytes, else in the one thread for it."""
+    """The result of ``work`` on ``data``: computed at once if ``data`` has at most ``most`` bytes, else in the one
+    thread for such work."""
     if len(data) <= most:
         return work(data)
     return await asyncio.get_running_loop().run_in_executor(_one_at_a_time, work, data)
@@ -46,13 +48,14 @@ def takes_gzip(scope: Scope) -> bool:
 
 
 class Compressed:
-    """Sends on what the app sends, compressed. An answer that comes in pieces is compressed piece by piece; events are not."""
+    """Passes on the app's answers, compressed. An answer in pieces is compressed piece by piece; event streams are not
+    compressed."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._start: Any = None
         self._pieces: Any = None
-        """Compresses one after the other."""
+        """The single thread that compresses long answers."""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""Forms are taken from pages of the same session alone: each carries a token that no other site can know.
+"""Forms are accepted only from pages of the same session: each has a token that other sites cannot know.
 
-Within a login the token follows from the session, so that all pages and tabs of it have the same one and a token of another
-session, or of before the login, is refused. A visitor's is random, signed, and kept in a cookie of its own.
+Within a login the token is derived from the session: all its pages and tabs have the same one, and a token of another
+session, or from before the login, is refused. A visitor's token is random, signed, and stored in its own cookie.
 """
 
 import hmac
@@ -29,13 +29,13 @@ FORMS = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PA
 
 
 class Forms:
-    """Of a market, whose ``secret`` signs their tokens."""
+    """The forms of a market, whose ``secret`` signs their tokens."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     def begin(self, request: Request[Any, Any, Any]) -> str:
-        """The forms of this answer carry the token of the request's session, which is returned."""
+        """Return the token of the request's session, and put it into the forms of this answer."""
         token = self.token_of(request.cookies.get(SESSION, ""), request.cookies.get(COOKIE, ""))
         ScopeState.from_scope(request.scope).csrf_token = token
         return token
@@ -52,7 +52,7 @@ class Forms:
         return hmac.new(self._secret, text.encode(), sha256).hexdigest()
 
     def of_the_session(self, app: ASGIApp) -> ASGIApp:
-        """Middleware for pages. The API takes bearer tokens, which no browser sends by itself; a route with
+        """Middleware for pages. The API takes bearer tokens, which browsers do not send by themselves; a route with
         ``opt={"exclude_from_csrf": True}`` has another proof."""
 
         async def check(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +72,9 @@ class Forms:
                 said = gettext("You have logged in or out since the page of this form was loaded.")
                 words = (
                     gettext("Not sent"),
-                    gettext("Look whether it is still right, as whom you are now, before you send it."),
+                    gettext(
+                        "Check that it is still right for the account in which you are logged in now, before you send it."
+                    ),
                 )
                 raise PermissionDeniedException(said, extra={"said": said, "words": words})
             await app(scope, receive, send if request.cookies.get(COOKIE) == token else _keeping(token, send))
@@ -94,12 +96,12 @@ async def _given(request: Request[Any, Any, Any]) -> str:
 
 
 def begin_session(request: Request[Any, Any, Any], session: str) -> None:
-    """The forms of this answer are of the session that begins with it."""
+    """The forms of this answer belong to the session that begins with it."""
     ScopeState.from_scope(request.scope).csrf_token = request.scope[_TOKEN_OF](session, "")  # type: ignore[literal-required]
 
 
 def token_cookies(request: Request[Any, Any, Any]) -> list[Cookie]:
-    """For an answer with a form that is given before the route is reached."""
+    """The cookies for an answer with a form that is given before the route is reached."""
     token = ScopeState.from_scope(request.scope).csrf_token
     return [_cookie(token)] if isinstance(token, str) else []
 

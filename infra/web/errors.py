@@ -1,4 +1,5 @@
-"""Errors as people and programs need them: RFC 9457 problem details in the API, a plain page that tells the remedy elsewhere."""
+"""Errors as people and programs need them: RFC 9457 problem details in the API, a plain page with the remedy
+elsewhere."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -38,13 +39,13 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Exception)
 PROBLEM = "application/problem+json"
 AGAIN_SECONDS = 1
-"""After which a program, or a form, may come again to what was away."""
+"""Seconds after which a program or a form may try again if something was away."""
 RELOAD_SECONDS = 3
-"""After which a page that was away is loaded again by itself: longer, so that its text can be read."""
+"""Seconds after which the page of such an error reloads itself: longer, so that its text can be read."""
 
 
 def _words(status: int) -> tuple[str, str]:
-    """What the page of an error says first, and its remedy, in the reader's language."""
+    """The heading of the page of an error, and its remedy, in the reader's language."""
     said = {
         401: (gettext("Not logged in"), gettext("Log in and try again.")),
         403: (
@@ -57,7 +58,7 @@ def _words(status: int) -> tuple[str, str]:
         ),
         405: (
             gettext("Nothing can be sent to this address"),
-            gettext("Nothing was done. Load the page, and send what it asks for from there."),
+            gettext("Nothing was done. Load the page and send its form from there."),
         ),
         409: (
             gettext("Not done"),
@@ -68,10 +69,10 @@ def _words(status: int) -> tuple[str, str]:
         429: (gettext("Too many requests"), gettext("Wait a minute and try again.")),
         500: (
             gettext("Something went wrong"),
-            gettext("This is our fault. Try again, and tell us the number if it stays."),
+            gettext("This is our fault. Try again. If it happens again, tell us the number."),
         ),
         503: (
-            gettext("Away for a moment"),
+            gettext("Not available at the moment"),
             gettext("Nothing is lost. Wait a few seconds and send it again."),
         ),
     }
@@ -79,8 +80,8 @@ def _words(status: int) -> tuple[str, str]:
 
 
 class NotFound(HTTPException):
-    """The answer to :class:`infra.denied.Missing`, as routes name it in ``raises``. Nothing raises it: what decides and reads knows of
-    no web."""
+    """The answer to :class:`infra.denied.Missing`, which routes name in ``raises``. It is never raised, because rules
+    and stores do not depend on the web."""
 
     status_code = 404
 
@@ -96,7 +97,7 @@ def wants_page_of(path: str, headers: Mapping[str, str]) -> bool:
 def _to_the_reader(
     handler: Callable[[Request[Any, Any, Any], E], Response[Any]],
 ) -> Callable[[Request[Any, Any, Any], E], Response[Any]]:
-    """What fails before the route is reached fails before the language is known, or after it was forgotten."""
+    """Run the handler in the reader's language, which is not set if an error occurs before the route is reached."""
 
     @wraps(handler)
     def answer(request: Request[Any, Any, Any], error: E) -> Response[Any]:
@@ -109,7 +110,7 @@ def _to_the_reader(
 
 @_to_the_reader
 def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
-    """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
+    """The answer to a broken rule: 422 with code, sentence, field and the numbers that were compared."""
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
     fresh = isinstance(error, KeyReused)
@@ -126,12 +127,12 @@ NOT_UNDERSTOOD = {
     "twice",
     "unknown-parameter",
 }
-"""Bounds that a value breaks by its form: 400 instead of 422."""
+"""Codes of bounds that concern the form of a value: 400 instead of 422."""
 
 
 @_to_the_reader
 def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Response[Any]:
-    """A value that no rule could mean names its bound as a refusal names its rule."""
+    """The answer to a value outside its bounds. It names the bound, as a refusal names its rule."""
     numbers = {name: str(value) for name, value in error.numbers.items()}
     status = 400 if error.code in NOT_UNDERSTOOD else 422
     more = {
@@ -148,7 +149,8 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
 
 
 def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, status: int, detail: str) -> Response[Any]:
-    """A page has no form here whose field could be mended: it names the parameter, and links to itself without the query."""
+    """The page for a wrong parameter in an address. There is no form field to correct: it names the parameter, and
+    links to the address without the query."""
     name = error.field.partition(".")[0]
     head = gettext("This was not understood")
     if error.code == "missing":
@@ -172,13 +174,13 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
 
 
 def _address(path: str, query: str = "") -> str:
-    """A path of this site, as it stands in a link."""
+    """A path of this site, in the form for links."""
     return "/" + quote(path.lstrip("/")) + (f"?{query}" if query else "")
 
 
 @_to_the_reader
 def on_long_address(request: Request[Any, Any, Any], error: LongAddress) -> Response[Any]:
-    """The way on is the page without the query, where its path came whole."""
+    """The answer to an address that is too long. It links to the page without the query, if the path is complete."""
     said = gettext(
         "It may have %(kilobytes)s KB at most, and %(parameters)s values after the question mark.",
         kilobytes=TARGET_BYTES // 1024,
@@ -222,7 +224,8 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 
 def _page_above(request: Request[Any, Any, Any]) -> str:
-    """Where a form goes there is no page. Its own is the nearest above it that the reader may see."""
+    """The address of a form's action has no page. The page of the form is the nearest page above it that the reader may
+    see."""
     path = request.url.path.rstrip("/")
     while path and not can_be_loaded(request.app, path, request.scope.get("user")):
         path = path.rpartition("/")[0]
@@ -231,12 +234,13 @@ def _page_above(request: Request[Any, Any, Any]) -> str:
 
 @_to_the_reader
 def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A path that the file system cannot even look for: with a NUL in it, too long, or through a file as if it were a folder."""
+    """The answer to a path that the file system cannot look up: it has a NUL, is too long, or uses a file as a
+    folder."""
     return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
 
 
 def _bound(request: Request[Any, Any, Any], found: dict[str, Any]) -> OutOfBounds:
-    """What Litestar found wrong with a parameter. Of a body that is missing it says the bare name of the argument."""
+    """The bound for a parameter error of Litestar. For a missing body Litestar gives only the name of the argument."""
     if found.get("message") == repr("data"):
         return OutOfBounds("no-body")
     bound = unfit(str(found.get("message", "")))
@@ -245,8 +249,9 @@ def _bound(request: Request[Any, Any, Any], found: dict[str, Any]) -> OutOfBound
 
 @_to_the_reader
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Never shows internals; the number finds the traceback in the log. A value that the database cannot hold (a NUL character,
-    a number out of range) is the sender's fault, wherever it was found out."""
+    """The answer to an unexpected error. It shows no internals; the number leads to the traceback in the log. A value
+    that the database cannot store (a NUL character, a number out of range) is the sender's fault, wherever it was
+    noticed."""
     driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(driver, asyncpg.DataError):
         OfAddress(log, address_of(request)).warning("%s %s: %s", request.method, request.url.path, driver)
@@ -257,14 +262,14 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     if isinstance(error, UnreadableRow):
         return _on_unreadable(request, error)
     number = new_id()
-    seldom = LINES.take(address_of(request))  # a number that was told is found in the log in either case
+    seldom = LINES.take(address_of(request))  # the number in the answer is in the log in either case
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error if seldom else None)
     detail = gettext("It was logged under the number %(number)s.", number=number)
     return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, said=detail)
 
 
 def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseException | None) -> Response[Any]:
-    """A form is sent again by who wrote it; a page that was to be read is loaded again by itself."""
+    """The answer if something is away. A form must be sent again by its sender; a page reloads itself."""
     said = "%s %s failed, since what it needs is away: %s"
     OfAddress(log, address_of(request)).warning(said, request.method, request.url.path, str(driver) or repr(driver))
     if isinstance(driver, WrongClock):
@@ -281,8 +286,8 @@ def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseExce
     words = link = None
     if read:
         words = (
-            gettext("Away for a moment"),
-            gettext("Nothing is lost. This page is loaded again by itself every few seconds, until it is there."),
+            gettext("Not available at the moment"),
+            gettext("Nothing is lost. This page reloads by itself every few seconds until it can be shown."),
         )
         link = _address(request.url.path, request.url.query), gettext("Load it again")
     seconds = RELOAD_SECONDS if read else AGAIN_SECONDS
@@ -302,13 +307,13 @@ def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseExce
 
 
 def _on_unreadable(request: Request[Any, Any, Any], error: UnreadableRow) -> Response[Any]:
-    """It is logged already, and stands in health."""
+    """The answer for an unreadable row, which log and health already report."""
     detail = gettext(
-        "What the market keeps about this cannot be read just now. Nothing is lost, and everything else goes on."
+        "What the market has stored about this cannot be read at the moment. Nothing is lost, and everything else works."
     )
     words = (
-        gettext("Not readable now"),
-        gettext("The keepers of the market see it in its state of health. Come again later."),
+        gettext("Cannot be read at the moment"),
+        gettext("The operators of the market can see this fault. Try again later."),
     )
     return _answer(request, 503, "Service Unavailable", detail, {"rule": error.code}, said=detail, words=words)
 
@@ -326,10 +331,10 @@ def _answer(
     reload: int = 0,
     fresh_key: bool = False,
 ) -> Response[Any]:
-    """``said`` is the detail in the reader's language. Where there is none, a page in another language than English says the rest
-    alone. ``words``: what the page says first, and its remedy, where the status alone does not say it. ``link``: address and words
-    of the way on. ``reload``: seconds after which the page loads itself again. ``fresh_key``: the form that is shown again is another
-    request."""
+    """``said`` is the detail in the reader's language. Without it, a page in another language than English shows
+    everything except the detail. ``words``: heading and remedy of the page, if the status does not determine them.
+    ``link``: address and text of a link. ``reload``: seconds after which the page reloads itself. ``fresh_key``: the
+    form that is shown again gets a new request key."""
     if wants_page(request):
         head, remedy = words or _words(status)
         if said is None:
@@ -351,7 +356,8 @@ def _answer(
 
 
 def _with_token(request: Request[Any, Any, Any], answer: Response[Any]) -> Response[Any]:
-    """A form on it can be sent, though the request got no further than to the door."""
+    """Add the token cookies, so that a form on this page can be sent although the request was refused before its
+    route."""
     for cookie in token_cookies(request):
         answer.set_cookie(cookie)
     return answer

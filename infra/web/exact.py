@@ -1,6 +1,6 @@
-"""JSON bodies as they were written, and in bounds: a number with a fraction is read by its digits, never by way of a float, and
-what no rule of the market could mean is refused before a rule sees it (:mod:`events.bounds`), as is a member that nobody would read
-(:mod:`infra.web.members`)."""
+"""Reads JSON bodies exactly and within bounds: a number with a fraction is read by its digits, never through a float.
+Values outside their bounds (:mod:`events.bounds`) and members that no route reads (:mod:`infra.web.members`) are
+refused before the rules."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -28,21 +28,23 @@ from infra.web.members import members_of
 T = TypeVar("T")
 _numbers = msgspec.json.Decoder(float_hook=Decimal)
 MOST_FIELDS = 4_000
-"""Of a form; the longest of ours has some ten for each of a hundred lines. A list that is somewhat too long is told beside its field."""
+"""The most fields of a form; the longest form of this site has about ten for each of a hundred lines. An error about a
+list that is a little too long is shown beside its field."""
 SHORT_FORM = 64 * 1024
-"""Bytes of one that is parsed at once."""
+"""A form with at most this many bytes is parsed on the event loop."""
 MOST_PARTS = 10_000
-"""Lists and objects of a body in JSON; the longest of ours has some thirty for each of two hundred lines. They cost far more than the
-bytes they are written with."""
+"""The most lists and objects of a JSON body; the longest request has about thirty for each of two hundred lines. In
+memory they take far more than their bytes in the body."""
 MOST_VALUES = 60_000
-"""As well, with their members and the names of these. Marks within texts count as well: a megabyte of prose has half as many."""
+"""The most values, including members and their names. Punctuation in texts is also counted: a megabyte of prose gives
+half of this number."""
 SHORT_JSON = 16 * 1024
-"""Bytes of one that is decoded at once."""
+"""A JSON body with at most this many bytes is decoded on the event loop."""
 _arrived: ContextVar[datetime | None] = ContextVar("arrived", default=None)
 
 
 def arrived() -> datetime | None:
-    """When the request came that is being answered."""
+    """The instant at which the current request arrived."""
     return _arrived.get()
 
 
@@ -56,12 +58,13 @@ def arriving(at: datetime | None) -> Iterator[None]:
 
 
 class ExactRequest(Request[Any, Any, Any]):
-    """Litestar decodes a body first and then fits it to the handler's type: money would be rounded on the way."""
+    """A request that decodes its body directly into the handler's type. Litestar would decode it first and convert it
+    later, which would round money."""
 
     async def json(self) -> Any:
-        """The body as its handler's type. Raises RequestEntityTooLarge for more parts than any body of ours has, before they are decoded,
-        SerializationException for what is no JSON, or nested beyond reason, and OutOfBounds. A long body is decoded beside the event
-        loop."""
+        """The body as its handler's type. Raises RequestEntityTooLarge, before decoding, if the body has too many
+        parts; SerializationException if it is not JSON or is nested too deeply; and OutOfBounds. A long body is decoded
+        outside the event loop."""
         state = ScopeState.from_scope(self.scope)
         if state.json is Empty:
             body = await self.body() or b"null"
@@ -77,9 +80,9 @@ class ExactRequest(Request[Any, Any, Any]):
         return state.json
 
     async def form(self) -> FormMultiDict:
-        """Raises RequestEntityTooLarge for more fields than any page of ours has, before they are parsed; a long form is parsed beside
-        the event loop. Raises HTTPException (415) for what comes in parts: no form here has files, and a part may name a character set
-        that takes the square of its length."""
+        """The form fields. Raises RequestEntityTooLarge, before parsing, if there are too many; a long form is parsed
+        outside the event loop. Raises HTTPException (415) for multipart forms: no form here has files, and a part may
+        name a character set whose decoding takes quadratic time."""
         state = ScopeState.from_scope(self.scope)
         if state.form is Empty:
             kind = self.content_type[0]
@@ -90,7 +93,7 @@ class ExactRequest(Request[Any, Any, Any]):
 
 
 _ONE = ThreadPoolExecutor(1, "long bodies")
-"""One at a time: each takes the interpreter from the event loop half of the time."""
+"""Long bodies are decoded one at a time, because each takes half of the interpreter's time from the event loop."""
 
 
 async def _beside(act: Callable[[], T]) -> T:
@@ -112,7 +115,7 @@ def _decoded(body: bytes, kind: Any, now: datetime | None) -> Any:
 
 
 async def _fields(body: bytes) -> dict[str, Any]:
-    """Litestar's own remembers the last thousand bodies, passwords among them."""
+    """Parse the form. Litestar's own function would cache the last thousand bodies, including passwords."""
     if body.count(b"&") >= MOST_FIELDS:
         raise RequestEntityTooLarge(f"a form has {MOST_FIELDS} fields at most")
     pairs = await _beside(partial(_pairs, body)) if len(body) > SHORT_FORM else _pairs(body)

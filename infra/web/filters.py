@@ -1,4 +1,5 @@
-"""By what lists are filtered: one reading for every service, so that what does not exist is refused, and is not an empty list."""
+"""Reads the place and category filters of lists, in the same way for every service. A value that does not exist is
+refused instead of giving an empty list."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,18 +13,18 @@ _READ: Mapping[str, Callable[[str], str]] = {"category": read_beginning, "region
 
 
 def region_in(text: str) -> str:
-    """As lists compare it. Raises UnknownRegion."""
+    """The region in the form in which lists compare it. Raises UnknownRegion."""
     return read_area(clean(text))
 
 
 def category_in(text: str) -> str:
-    """As lists compare it: the beginning of codes. Raises MalformedCategory, UnknownDivision."""
+    """The beginning of codes, in the form in which lists compare it. Raises MalformedCategory, UnknownDivision."""
     return read_beginning(clean(text))
 
 
 def read_filters(**typed: str) -> tuple[dict[str, str], dict[str, str]]:
-    """For a page: what its list is asked for, and what is wrong, by field. What is wrong filters nothing: it stands in the form, marked,
-    and the list is filtered by the rest."""
+    """The filters of a page's list, and the errors by field. A wrong value is not used as a filter: it is marked in the
+    form, and the list is filtered by the others."""
     read, errors = dict.fromkeys(typed, ""), {}
     for name, text in typed.items():
         try:

@@ -1,4 +1,4 @@
-"""Forms: every field is read, every error stands beside its field, nothing typed is lost."""
+"""Reads forms: every field is checked, every error is shown beside its field, and nothing that was typed is lost."""
 
 import re
 from collections.abc import Container, Mapping
@@ -21,16 +21,17 @@ from infra.web.exact import arrived
 from infra.web.languages import NARROW_SPACE, gettext, plain, refusal_in_texts, said, told, written
 
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
-"""What parts groups of digits, as our own pages write them."""
+"""Separators of digit groups, as the pages write them."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 T = TypeVar("T", bound=msgspec.Struct)
 CHOSEN = Meta(extra={"chosen": True})
-"""Of a field that people fill in from a list: ``Annotated[Minutes, CHOSEN]``. Whatever else arrives is told to be none of the choices."""
+"""Marks a field that is chosen from a list: ``Annotated[Minutes, CHOSEN]``. Any wrong value is reported as not being
+one of the choices."""
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """A form as it is shown: what stands in its fields, and by field what is wrong with it, under "" what is wrong with all of it.
-    ``instead`` is what a page says that has no such form any more (see :mod:`infra.web.gone`)."""
+    """A form for display: the values of its fields, and the errors by field; the key "" has the error about the whole
+    form. ``instead`` is the message of a page that does not have the form any more (see :mod:`infra.web.gone`)."""
 
     values: Mapping[str, str] = {}
     errors: Mapping[str, str] = {}
@@ -41,8 +42,8 @@ BLANK = Filled()
 
 
 class Takes(NamedTuple):
-    """What a field of a form takes. ``type`` is a value's own type as msgspec describes it, without the None of a field that may be
-    blank."""
+    """The values that a form field accepts. ``type`` is the type as msgspec describes it, without the None of a field
+    that may be blank."""
 
     type: inspect.Type
     chosen: bool
@@ -50,7 +51,7 @@ class Takes(NamedTuple):
 
 @lru_cache(maxsize=1_000)
 def takes(kind: Any) -> Takes:
-    """Read from an annotation such as ``Price | None``."""
+    """Make it from an annotation such as ``Price | None``."""
     found, chosen = inspect.type_info(kind), False
     while True:
         match found:
@@ -65,10 +66,10 @@ def takes(kind: Any) -> Takes:
 def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) -> tuple[T | None, dict[str, str]]:
     """Read form fields into a struct: (value, {}) or (None, {field: what is wrong with it}).
 
-    Blank means not given: the default, or gettext("is required"). Decimals take a comma too. A checkbox that is not there is False.
-    A number that could be meant a thousand times as large, such as ``1,200``, is refused in every language, unless it would be out of
-    bounds then; pages fill in fields by :func:`catalogue.numbers.unambiguous`. With ``asks`` it is taken as a decimal: whoever reads the
-    form asks about it before anything follows.
+    Blank means not given: the default, or gettext("is required"). Decimals may have a comma. A checkbox that is not
+    sent is False. A number that could mean a thousand times as much, such as ``1,200``, is refused in every language,
+    unless the larger number would be out of bounds; pages fill in fields with :func:`catalogue.numbers.unambiguous`.
+    With ``asks`` such a number is read as a decimal, because the caller then asks the person about it.
     """
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -109,7 +110,7 @@ def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) 
 
 
 def _two_meanings(text: str, kind: Any) -> str:
-    """Which two numbers a text could mean, and how to write either; "" where it is plain."""
+    """A message with the two numbers that a text could mean and how to write each; "" if the text is unambiguous."""
     if not is_ambiguous(text):
         return ""
     large, small = Decimal(re.sub("[.,]", "", text)), Decimal(text.replace(",", "."))
@@ -138,7 +139,7 @@ class NotFitting(RuleBroken):
 
 
 def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
-    """A text of a form that goes to a rule as it was written. Raises NotFitting, which stands beside the field as refusals do."""
+    """A text of a form, unchanged, for a rule. Raises NotFitting, which is shown beside the field like a refusal."""
     text = fields.get(name, "")
     try:
         check_typed(text, kind)
@@ -148,7 +149,7 @@ def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
 
 
 def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
-    """What is wrong with each text of a form whose fields come and go, beside the field."""
+    """The errors of all texts, by field, in a form with a variable number of fields."""
     errors: dict[str, str] = {}
     for name in fields:
         try:
@@ -159,7 +160,8 @@ def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
 
 
 def instant_in(text: str, zone: str) -> datetime:
-    """What a field with the wall-clock time of a zone means, in UTC. Raises ValueError for what is no time, OutOfBounds."""
+    """The UTC instant of a field with a local time of the zone. Raises ValueError if it is not a time, and
+    OutOfBounds."""
     _check_year(text)
     try:
         check_time(text.strip())
@@ -175,7 +177,8 @@ def instant_in(text: str, zone: str) -> datetime:
 
 
 def read_instant(fields: Mapping[str, str], name: str, zone: str) -> tuple[datetime | None, dict[str, str]]:
-    """(when, {}) of a field with the wall-clock time of a zone, (None, {}) where it is blank, or (None, what is wrong with it)."""
+    """(instant, {}) of a field with a local time of the zone, (None, {}) if it is blank, or (None, {field: what is
+    wrong})."""
     text = fields.get(name, "").strip()
     if not text:
         return None, {}
@@ -194,7 +197,7 @@ def check_written(text: str) -> None:
 
 
 def check_typed(text: str, kind: Any) -> None:
-    """Raises OutOfBounds for what does not fit a ``kind`` of text, such as :data:`events.bounds.Reason`."""
+    """Raises OutOfBounds if the text does not fit its ``kind``, such as :data:`events.bounds.Reason`."""
     check_written(text)
     match takes(kind).type:
         case inspect.StrType(max_length=int(most)):
@@ -203,23 +206,24 @@ def check_typed(text: str, kind: Any) -> None:
 
 
 def _check_year(text: str) -> None:
-    """Browsers let people type years of five digits and more, which no date here has."""
+    """Refuse years of five or more digits, which browsers allow."""
     if re.match(r"\s*\+?\d{5,}-", text):
         raise OutOfBounds("too-far", years=YEARS_AWAY)
 
 
 def said_of(error: OutOfBounds) -> str:
-    """In the reader's language."""
+    """The message about a broken bound, in the reader's language."""
     return refusal_in_texts(error.code, _sentence(error), {name: str(each) for name, each in error.numbers.items()})
 
 
 def _sentence(error: OutOfBounds) -> str:
-    """In English, its numbers in groups of digits as people read them."""
+    """The message in English, with its numbers in groups of digits."""
     return SENTENCES[error.code].format(**{name: said(value) for name, value in error.numbers.items()})
 
 
 def _said_of_number(error: OutOfBounds, number: object) -> str:
-    """Of amounts and quantities, whose bounds hold either sign, that side of it which a rule could mean; else ""."""
+    """The message about a number outside its bounds. The bounds of amounts allow both signs, so it names only the bound
+    that rules allow; "" for other values."""
     if error.code != "out-of-range" or not isinstance(number, Decimal) or Decimal(str(error.numbers["least"])) >= 0:
         return ""
     if number < 0:
@@ -228,32 +232,32 @@ def _said_of_number(error: OutOfBounds, number: object) -> str:
 
 
 def whole(text: str) -> int | None:
-    """A number of nine digits at most, as rows and versions have; None for any other text."""
+    """The whole number in a text of at most nine digits, as for rows and versions; None for any other text."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> dict[str, str]:
-    """The refusal as an error of its field, where the form has a place for it; else as one of the whole form, under "". A form has
-    the field ``stock_country`` where a request has ``stock.country``."""
+    """The refusal as an error of its field if the form has that field; else as an error of the whole form, under "".
+    The field ``stock.country`` of a request is ``stock_country`` in a form."""
     field = refused.field or ""
     named = (each for each in (field, field.replace(".", "_")) if each in places)
     return {next(named, ""): ruled(refused, currency)}
 
 
 def ruled(refused: RuleBroken, currency: str = "") -> str:
-    """As a reader is told of it; a text that does not fit is told beside its field alone."""
+    """The refusal in the reader's language; a text that does not fit is reported only beside its field."""
     said = told(refused, currency)
     return said if isinstance(refused, NotFitting) else Ruled(said)
 
 
 def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:
-    """The fields of a form whose request was refused. Where its key belongs to other content it gets a new one: to send what is shown
-    now is then another request, and its sender has been told so."""
+    """The fields of a form whose request was refused. If its key belongs to other content, it gets a new key: sending
+    it again is then a new request, and the message says so."""
     return {**fields, "request_key": new_id()} if isinstance(refused, KeyReused) else dict(fields)
 
 
 def _unfit(text: str, field: Takes) -> str:
-    """What is wrong with a text that is no value of a field, as the person who typed it would say it."""
+    """What is wrong with a text that is not a valid value of a field, in words for the person who typed it."""
     if field.chosen:
         return gettext("must be one of the choices")
     match field.type:
@@ -269,11 +273,11 @@ def _unfit(text: str, field: Takes) -> str:
             return gettext("must be a number, such as 12.50")
         case inspect.DateType() | inspect.DateTimeType():
             return gettext("must be a date, such as 2027-01-31")
-    return gettext("is not written as it should be")
+    return gettext("is not in the right form")
 
 
 def _outside(text: str, field: inspect.IntType) -> str:
-    """Which bound a whole number breaks; "" of a text that is none."""
+    """The bound that a whole number breaks; "" if the text is not a whole number."""
     try:
         number = msgspec.convert(text, int, strict=False)
     except msgspec.ValidationError:

@@ -1,7 +1,8 @@
-"""A form of an old page, sent after what it was for was done or came to its end: the page that answers has no such form any more.
+"""Answers to a form of an old page that is sent after its act was done or became impossible: the page that answers does
+not have the form any more.
 
-What is wrong with its fields would be told of nothing there, or nowhere. The layout hands every page that answers a form to
-:func:`told_of_gone`, which says at its head how things stand. :func:`refusal_of_state` asks for that."""
+Errors of its fields would be shown beside nothing, or not at all. The layout passes every page that answers a form to
+:func:`told_of_gone`, which shows the present state at its head. :func:`refusal_of_state` finds the message."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -30,14 +31,15 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class _Tried(Exception):
-    """Ends a transaction of which nothing is to be kept."""
+    """Raised to roll back a transaction."""
 
 
 async def refusal_of_state(
     database: Database, service: str, act: Callable[[Transaction], Awaitable[object]], currency: str = ""
 ) -> str:
-    """Which rule forbids an act, "" if none does. The act is tried, with fitting fields (see :func:`fitting`) in place of those that are
-    wrong, and nothing of it is kept. The answer is for a page without the form: where the form is there, its fields are to blame."""
+    """The rule that forbids an act, "" if none does. The act is tried with fitting fields (see :func:`fitting`) in
+    place of wrong ones, and is rolled back. The answer is for a page without the form: if the form is there, its fields
+    are at fault."""
     try:
         async with database.transaction(service) as tx:
             await act(tx)
@@ -49,7 +51,7 @@ async def refusal_of_state(
 
 
 def fitting(fields: Mapping[str, str], shape: type[T]) -> T | None:
-    """The form with something of its type in each field that is blank or wrong; None where that is not enough."""
+    """The form with a value of the right type in each field that is blank or wrong; None if that is not enough."""
     form, errors = read_form(fields, shape)
     if form is not None:
         return form
@@ -57,7 +59,7 @@ def fitting(fields: Mapping[str, str], shape: type[T]) -> T | None:
 
 
 def fitting_texts(names: Iterable[str], shape: type[msgspec.Struct]) -> dict[str, str]:
-    """Something for each of these fields, as a person would type it."""
+    """A value for each of these fields, as a person would type it."""
     kinds = {each.name: takes(each.type).type for each in msgspec.structs.fields(shape)}
     return {name: _something(kinds[name]) for name in names}
 
@@ -75,8 +77,8 @@ def _something(kind: inspect.Type) -> str:
 
 @pass_context
 def told_of_gone(context: Context, main: Markup) -> Markup:
-    """The main part of a page, with what is wrong at its head as the page can tell it: links lead to fields that it has. Where it tells
-    no error at all, its form is gone, and the head says ``instead`` of the page, or that the page has changed."""
+    """The main part of a page, with the errors at its head; links lead only to fields that it has. If it shows no error
+    at all, its form is gone, and the head has ``instead`` of the page, or says that the page has changed."""
     errors: Mapping[str, str] = context.get("errors") or {}
     if not errors or not context.get("answers_a_form"):
         return main

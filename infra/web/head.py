@@ -1,8 +1,9 @@
-"""The head of a request, bounded before anybody parses it.
+"""Limits the headers of a request before they are parsed.
 
-Whoever wants to may send 32 KB of headers, before any login or limit of requests. What reads them (a regular expression, Python's
-cookies, Litestar) was written for heads of some hundred bytes, and may need the square of a length. So no header here is longer than
-any honest one, and of the cookies only ours are left, as plain ``name=value`` without escapes.
+Anybody can send 32 KB of headers, before any login or request limit. The code that reads them (regular expressions,
+Python's cookies, Litestar) was written for a few hundred bytes, and its time may be quadratic in their length.
+Therefore each header is cut to the length that real ones need, and only our own cookies are kept, as plain
+``name=value`` without escapes.
 """
 
 import re
@@ -18,17 +19,17 @@ from infra.web.pages import NOTICE
 
 Headers = list[tuple[bytes, bytes]]
 LONGEST = 4_096
-"""Bytes of a header, or of one cookie, which browsers bound so too."""
+"""The most bytes of a header or of one cookie; browsers have the same limit."""
 SHORT = 200
-"""Of the languages that a browser asks for, which none of them fills."""
+"""The most bytes of Accept-Language; no browser needs that many."""
 OURS = frozenset(name.encode() for name in (SESSION, FORMS, LANGUAGE, NOTICE))
 _FRESH = re.compile(FRESH.encode() + rb"[0-9a-f]{32}")
 _MOST_FRESH = 16
-"""Answers that a browser is on the way to."""
+"""The most cookies for answers that the browser has not shown yet."""
 
 
 def bounded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers with whatever is longer cut off, and without those that say nothing; all cookies of ours in one header."""
+    """The headers, each cut to its limit, without empty ones, and with our cookies in one header."""
     found: Headers = []
     cookies: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -43,7 +44,7 @@ def bounded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 @lru_cache(256)
 def _host(value: bytes) -> bytes:
-    """None where it is no name of a server: Litestar would fail on the address of the request."""
+    """The host, or None if it is not the name of a server: Litestar would fail on the address of the request."""
     try:
         SplitResult("", value[:LONGEST].decode("latin-1"), "", "", "").port  # noqa: B018  # looks, and raises
     except ValueError:
@@ -63,7 +64,7 @@ _CUT: dict[bytes, Callable[[bytes], bytes]] = {b"accept-language": _cut_short, b
 
 
 def _ours(value: bytes) -> dict[bytes, bytes]:
-    """None of our cookies has an escape: one with a backslash is not from here."""
+    """Our cookies in the header. None of ours has an escape, so a cookie with a backslash is not ours."""
     found: dict[bytes, bytes] = {}
     for pair in value.split(b";"):
         name, _, text = pair.partition(b"=")

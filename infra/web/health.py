@@ -21,20 +21,20 @@ from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.access import PUBLIC
 
 FORWARDED = ("forwarded", "via", "x-real-ip")
-"""Headers of proxies, as all are that begin with x-forwarded-."""
+"""Headers of proxies, besides those that begin with x-forwarded-."""
 NOT_KEPT = {"cache-control": "no-store"}
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What everybody may know of a part."""
+    """What everybody may know about a part."""
 
     part: str
     state: str
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """``parts`` are all parts of the market, on whichever host; ``ready`` that none of them needs a person or a server, but
-    for what costs itself alone, as a card that the search cannot take."""
+    """``parts`` are all parts of the market, on all hosts; ``ready`` is true if none of them needs a person or a
+    server. Faults that affect only themselves, such as a card that the search cannot index, do not count."""
 
     ready: bool
     parts: Sequence[Part | Judgement]
@@ -47,12 +47,13 @@ def health() -> str:
 
 @get("/health/live", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def live() -> Response[dict[str, bool]]:
-    """This process answers. It is for whoever would start it again, or send it no more requests."""
+    """This process answers. It is for supervisors and load balancers."""
     return Response({"live": True}, headers=NOT_KEPT)
 
 
 class Looks:
-    """What is told is made once for all who ask meanwhile: of a market at work it takes milliseconds, and figures half a second."""
+    """The answers of the health routes, each computed once for simultaneous requests: readiness takes milliseconds, and
+    figures half a second."""
 
     def __init__(self, observer: Observer, process: str) -> None:
         self._observer = observer
@@ -64,8 +65,8 @@ class Looks:
         self._written, self._written_since = b"", -math.inf
 
     async def ready(self, *, whole: bool) -> tuple[bool, bytes]:
-        """(whether the market is, all parts as JSON), as they were at most :data:`infra.operations.figures.FRESH` ago; ``whole`` with
-        details and remedies."""
+        """(whether the market is ready, all parts as JSON), at most :data:`infra.operations.figures.FRESH` seconds old;
+        with ``whole``: including details and remedies."""
         figures = await self._observer.look()
         if figures is not self._of:
             judgements = judge(figures, HEALTH, self._process)
@@ -78,19 +79,20 @@ class Looks:
         return self._ready, self._bodies[whole]
 
     async def figures(self) -> bytes:
-        """Not older than the question."""
+        """The figures, not older than the request."""
         asked = time.monotonic()
         async with self._writing:
             if self._written_since < asked:
                 self._written_since = time.monotonic()
                 seen = await self._observer.look()
-                # of a process that has answered on every route it is a megabyte and a half: bids do not wait for it
+                # for a process that has answered on every route these are 1.5 MB: compressed in a thread, so that bids
+                # do not wait
                 self._written = await asyncio.to_thread(exposition, seen)
             return self._written
 
 
 def health_routes(observer: Observer, config: Config, process: str) -> list[Any]:
-    """``process`` is the name under which this one reports."""
+    """The routes. ``process`` is the name under which this process reports."""
     looks = Looks(observer, process)
 
     @get("/health/ready", opt=PUBLIC, include_in_schema=False)
@@ -108,8 +110,9 @@ def health_routes(observer: Observer, config: Config, process: str) -> list[Any]
 
 
 def trusted(request: Request[Any, Any, Any], config: Config) -> bool:
-    """Holders of the token. Where none is set, callers on this machine that no proxy stands for: not every proxy says that it is one,
-    so none is believed to be absent where the market's public address, or the one that was asked for, is not this machine's own."""
+    """Whether the caller may see everything: it has the token, or, if no token is set, it is on this machine and came
+    without a proxy. Not every proxy identifies itself, so a proxy is assumed if the market's public address, or the
+    requested host, is not this machine's own."""
     if config.metrics_token is not None:
         given = request.headers.get("authorization", "")
         return compare_digest(given.encode(), f"Bearer {config.metrics_token}".encode())

@@ -1,7 +1,8 @@
-"""What somebody wrote in a form that could not be taken is not lost: it is shown again, to be sent again.
+"""The content of a form that could not be accepted is not lost: it is shown again, to be sent again.
 
-So it is where the login of the form's page has ended, or another began meanwhile, and where the market was away. Only a page of this
-site gets that: a form that another site posted is never offered to be sent under a token of ours.
+This happens if the login of the form's page has ended, if another login began meanwhile, or if the market was
+unavailable. It is done only for forms of this site: a form that another site posted is never offered for sending with
+our token.
 """
 
 from collections.abc import Iterable
@@ -16,31 +17,31 @@ from infra.ids import new_id
 from infra.web.csrf import FIELD
 
 PREFIX = "kept:"
-"""Of the names of such fields while they travel in the form of the login."""
+"""The prefix of the names of such fields while they are carried in the login form."""
 GOAL = "kept-goal"
 A_FEW_WORDS = 3
 MOST_KEPT = 256 * 1024
-"""Characters of a form: a longer one would make a page of some megabytes, for whoever cares to send it."""
+"""The most characters of a form that is shown again, so that nobody can request pages of several megabytes."""
 REQUEST_KEY = "request_key"
 SECRET = ("password", "current")
-"""Fields that go into no page."""
+"""Fields that are never put into a page."""
 NOT_WORTH_IT = ("/login", "/logout", "/language")
 
 
 class KeptForm(NamedTuple):
-    """Where the form goes, and its fields: a name may come several times."""
+    """The address of the form, and its fields; a name may occur several times."""
 
     goal: str
     fields: list[tuple[str, str]]
 
     @property
     def texts(self) -> list[str]:
-        """What a person wrote, rather than chose: it can be read, and copied."""
+        """The texts that a person wrote, for reading and copying; not the values that were chosen."""
         return [text for _, text in self.fields if len(text.split()) >= A_FEW_WORDS]
 
 
 def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> KeptForm | None:
-    """The form that this request posted from a page of this site; with a ``fresh_key`` to be sent again as another request."""
+    """The form that this request posted from a page of this site; with ``fresh_key`` it gets a new request key."""
     posted = ScopeState.from_scope(request.scope).form
     path = request.url.path
     if request.method != "POST" or posted is Empty or path in NOT_WORTH_IT or not of_this_site(request):
@@ -53,7 +54,7 @@ def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> KeptFor
 
 
 def kept_by_login(posted: Iterable[tuple[str, Any]]) -> KeptForm | None:
-    """The same, out of the form of the login that carried it on."""
+    """The same form, read from the login form that carried it."""
     fields = list(posted)
     goal = next((text for name, text in fields if name == GOAL), "")
     texts = [(name.removeprefix(PREFIX), text) for name, text in fields if name.startswith(PREFIX)]
@@ -73,14 +74,15 @@ def _pairs(posted: Any) -> list[tuple[str, Any]]:
 
 
 def of_this_site(request: Request[Any, Any, Any]) -> bool:
-    """As browsers say it of every POST; who says nothing is not believed."""
+    """Whether the request came from a page of this site, as browsers state with every POST. Without that statement it
+    is False."""
     if said := request.headers.get("sec-fetch-site"):
         return said == "same-origin"
     return address(request.headers.get("origin", "")).netloc == request.headers.get("host", " ")
 
 
 def address(said: str) -> SplitResult:
-    """The parts of what a header says is an address; they are all empty where it is none."""
+    """The parts of an address in a header; all are empty if it is not an address."""
     try:
         return urlsplit(said)
     except ValueError:

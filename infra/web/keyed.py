@@ -1,11 +1,12 @@
-"""A member's request that changes something: under its ``Idempotency-Key`` it takes effect once.
+"""A member's request that changes something: with its ``Idempotency-Key`` it takes effect only once.
 
-A route of the API takes ``keyed: FromKeyed`` and acts through it, in a transaction of its service::
+A route of the API takes ``keyed: FromKeyed`` and uses it in a transaction of its service::
 
     async with ground.database.transaction("catalogue") as tx:
         return await keyed.once(tx, Standing, lambda: offers.withdraw(tx, offer_id, request.user))
 
-Where a form sends the same with a key of its own, the use case takes the key, with :meth:`infra.database.Transaction.once`.
+If a form sends the same act with its own key, the use case takes the key and calls
+:meth:`infra.database.Transaction.once`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,16 +25,18 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """One request. Its method and path say what is done, and to which thing."""
+    """One request. Its method and path identify the act and its object."""
 
     request: MemberVisit
     key: str
     body: Any
 
     async def once(self, tx: Transaction, answer: type[A], act: Callable[[], Awaitable[A]]) -> A:
-        """What ``act`` answers, or answered when the request came before. The key of an act that fails stays free.
+        """Return the answer of ``act``, or its first answer if the request is a repeat. If the act fails, its key stays
+        unused.
 
-        ``answer`` is its type: what JSON can tell. Raises KeyReused and what the act raises.
+        ``answer`` is the type of the answer, which must be encodable as JSON. Raises KeyReused and the errors of the
+        act.
         """
         request = self.request
         what = f"{request.method} {request.url.path}"
@@ -43,7 +46,7 @@ class Keyed:
         return once.answer
 
     async def do(self, tx: Transaction, act: Callable[[], Awaitable[object]]) -> None:
-        """The same of an act whose answer nobody needs."""
+        """The same for an act without an answer."""
 
         async def run() -> None:
             await act()
@@ -56,8 +59,9 @@ FromKeyed = NamedDependency[Keyed]
 
 
 async def keyed(request: MemberVisit, idempotency_key: IdempotencyKey = "") -> Keyed:
-    """The body has come before the route begins, and so before it takes a connection to the database: a body may take a minute.
-    Raises ClientException: where a route takes no body, nobody else has looked at what came."""
+    """Read the request with its body before the route begins, and so before the route takes a database connection,
+    because a body may take a minute to arrive. Raises ClientException if the body cannot be read, which no other code
+    checks for routes without a body."""
     try:
         return Keyed(request, idempotency_key, await request.json() if idempotency_key else None)
     except SerializationException as error:

@@ -1,14 +1,15 @@
-"""The reader's language: which it is, and its words, numbers and dates.
+"""The reader's language, and words, numbers and dates in it.
 
-Sentences stand in English where they are said: ``{{ _("…") }}`` and ``{% trans %}`` in templates, :func:`gettext` in pages. Other
-languages are gettext catalogs, text that is read when the process starts, without a compile step: one file a language in
-``infra/web/locale/`` for the layout and in ``services/<name>/locale/`` for the service's pages. What no catalog has stays English.
+Sentences are written in English in the code: ``{{ _("…") }}`` and ``{% trans %}`` in templates, :func:`gettext` in
+pages. Other languages are gettext catalogs, which are read when the process starts, without a compile step: for each
+language one file in ``infra/web/locale/`` for the layout and one in ``services/<name>/locale/`` for the service's
+pages. Sentences without an entry stay English.
 
-Every page is translated: mark its sentences, and let ``tests/infra/test_languages.py`` tell you what is not marked and which entries
-the catalogs lack. A refusal is
-translated by its rule's code, as an entry with the context ``refusal`` and the refusal's numbers as placeholders (:func:`refusal`).
-Where a rule has several sentences, each with other numbers, an entry names them after the code: ``price-not-positive: line, price``.
-A language more: one line in ``LANGUAGES``, and its files.
+Every page is translated: mark its sentences, and run ``tests/infra/test_languages.py``, which reports sentences that
+are not marked and entries that are missing. A refusal is translated by its rule's code, as an entry with the context
+``refusal`` and the refusal's numbers as placeholders (:func:`refusal`). If a rule has several sentences with different
+numbers, an entry has their names after the code: ``price-not-positive: line, price``. To add a language, add one line
+to ``LANGUAGES`` and its files.
 """
 
 import gettext as standard
@@ -50,7 +51,7 @@ _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def spoken() -> str:
-    """The language in force here: of the request that is being answered, else English."""
+    """The current language: that of the request that is being answered, else English."""
     return _spoken.get()
 
 
@@ -64,12 +65,12 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def speak(language: str) -> None:
-    """To the end of this request, which has a context of its own."""
+    """Set the language until the end of this request, which has its own context."""
     _spoken.set(language)
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:
-    """What the reader chose, else the member's language, else what the browser asks for, else English."""
+    """The language that the reader chose, else the member's, else the browser's, else English."""
     chosen, member = request.cookies.get(COOKIE), request.scope.get("user")
     if chosen in LANGUAGES:
         return chosen
@@ -81,7 +82,7 @@ def language_of(request: Request[Any, Any, Any]) -> str:
 
 
 def _weighed(part: str) -> tuple[float, str]:
-    """``es-AR;q=0.8`` → (0.8, "es-AR"); what is not understood weighs nothing."""
+    """``es-AR;q=0.8`` → (0.8, "es-AR"); a part that is not understood gets the weight 0."""
     tag, _, weight = (each.strip() for each in part.partition(";"))
     found = re.fullmatch(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*", tag) and re.fullmatch(
         r"(?:q=([01](?:\.\d{0,3})?))?", weight
@@ -90,7 +91,7 @@ def _weighed(part: str) -> tuple[float, str]:
 
 
 def in_the_readers_language(app: ASGIApp) -> ASGIApp:
-    """Middleware, after the authentication. The API speaks English alone, and pays nothing for it."""
+    """Middleware, after the authentication. The API is in English only and skips this."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["path"].startswith(("/api/", "/static/")):
@@ -104,7 +105,7 @@ def in_the_readers_language(app: ASGIApp) -> ASGIApp:
 
 @post("/language", opt=PUBLIC, include_in_schema=False)
 async def choose_language(request: Request[Any, Any, Any]) -> Redirect:
-    """Keeps the choice for a year and goes back to the page, a path of this site."""
+    """Store the choice for a year and redirect to the page, a path of this site."""
     fields = await request.form()
     language, target = fields.get("language", ""), fields.get("next", "/")
     goal = target if isinstance(target, str) and re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", target) else "/"
@@ -133,12 +134,12 @@ def ngettext(singular: str, plural: str, count: int) -> str:
 
 
 def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "", zone: str = "") -> str:
-    """Why a rule refused: in English the sentence as published, else what the catalog says for the rule's code.
+    """Why a rule refused: in English the sentence itself, else the catalog's entry for the rule's code.
 
-    ``numbers`` are those of the refusal; what is a text among them is shown as it is, however much it looks like a number, because
-    somebody may have typed it. ``currency`` may be named, too. Instants are told on the clock of ``zone``, "" for UTC. An unknown
-    code, or a number that is missing, leaves the English sentence. In that, too, numbers, dates and instants stand as the reader
-    writes them: the API alone tells it as published.
+    ``numbers`` are those of the refusal. A text among them is shown unchanged, even if it looks like a number, because
+    somebody may have typed it. ``currency`` may also be used in the entry. Instants are shown in the time of ``zone``,
+    "" for UTC. If the code is unknown or a number is missing, the English sentence is used. Numbers, dates and instants
+    in it are also written in the reader's form; only the API gives the sentence as published.
     """
     several = with_numbers(code, numbers)
     words = pgettext("refusal", several)
@@ -158,24 +159,24 @@ RENAMED = {"too-many-sessions-open": "too-many-auctions-open"}
 
 
 def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
-    """:func:`refusal` of one that an event carries."""
+    """:func:`refusal` for a refusal in an event."""
     code = RENAMED.get(kept.rule, kept.rule)
     return refusal_in_texts(code, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
 
 
 def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:
-    """:func:`refusal` of one whose numbers became texts."""
+    """:func:`refusal` for a refusal whose numbers were stored as texts."""
     numbers = {name: text if name in _AS_WRITTEN else plain(text) for name, text in texts.items()}
     return refusal(code, sentence, numbers, currency, zone)
 
 
 _AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown", "value"}
-"""Codes, and what people wrote, by their names in refusals: those that have digits alone are no amounts, which would be written in
-groups."""
+"""Names of values in refusals that are codes or texts of people. Even if they consist of digits they are not amounts,
+whose digits would be grouped."""
 
 
 def _told(name: str, value: object, zone: str) -> str:
-    """A value of a refusal, as a sentence in the reader's language shows it."""
+    """A value of a refusal in the form for a sentence in the reader's language."""
     if name in _AS_WRITTEN:
         return str(value)
     if name == "asked":
@@ -184,20 +185,20 @@ def _told(name: str, value: object, zone: str) -> str:
 
 
 def with_numbers(code: str, numbers: Iterable[str]) -> str:
-    """The name of the entry for a rule's sentence with just these numbers."""
+    """The name of the entry for a rule's sentence with exactly these numbers."""
     return f"{code}: {', '.join(sorted(numbers))}"
 
 
 def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
-    """A refusal in the reader's language; of a key that was used before, what it means to somebody who sees a form. ``zone`` is that
-    in which the form asks for times."""
+    """A refusal in the reader's language; for a key that was used before, in words for a person who sees a form.
+    ``zone`` is the zone of the times in the form."""
     sentence = broken.of_a_form if isinstance(broken, KeyReused) else broken.message
     return refusal(broken.code, sentence, broken.numbers, currency, zone)
 
 
 def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
-    """The English sentence with its numbers, dates and instants as the page around it has them: 83,737.62 is written in groups there, too,
-    parted as the page parts them."""
+    """The English sentence with its numbers, dates and instants in the form of the page: the digits of 83,737.62 are
+    grouped with the page's separator."""
     told: dict[str, str] = {}
     for name, value in numbers.items():
         if name not in _AS_WRITTEN:
@@ -209,7 +210,7 @@ def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
 
 
 def _published(value: object, zone: str) -> dict[str, str]:
-    """How English sentences write a value of a refusal, and how a page does."""
+    """The form of a refusal's value in English sentences, and its form on pages."""
     text = str(value)
     match value:
         case datetime() as instant:
@@ -225,12 +226,12 @@ def _published(value: object, zone: str) -> dict[str, str]:
 
 
 def unit_name(code: str) -> str:
-    """Of a unit of measure, by its UNECE code."""
+    """The name of a unit of measure, by its UNECE code."""
     return pgettext("unit", unit_word(code))
 
 
 def said(value: object, zone: str = "") -> str:
-    """A number, a date, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
+    """A number, a date, an instant or a word, in the reader's form; numbers keep their decimals."""
     match value:
         case datetime() as instant:
             return moment(instant, seconds=True, zone=zone)
@@ -246,7 +247,7 @@ def said(value: object, zone: str = "") -> str:
 
 
 def plain(text: str) -> Value:
-    """What a value of a refusal was before an event carried it as text: a number, a date, an instant, None, or a word."""
+    """The original value of a refusal's text in an event: a number, a date, an instant, None, or a word."""
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d.*[+-]\d\d:\d\d", text):
             return datetime.fromisoformat(text)
@@ -264,7 +265,7 @@ def plain(text: str) -> Value:
 
 
 def _word(text: str) -> str:
-    """A word, or a list of words, in the reader's language; what no catalog has stays as it is."""
+    """A word, or a list of words, in the reader's language; words without an entry are unchanged."""
     words = pgettext("refusal value", text)
     parts = re.split(", | and | or ", text)
     if words != text or len(parts) == 1:
@@ -305,12 +306,13 @@ _DECIMAL_SIGN = {language: Locale(language).number_symbols["latn"]["decimal"] fo
 
 
 def written(number: str) -> str:
-    """``1,234.50`` as the reader writes it: narrow no-break spaces for groups, the language's decimal sign."""
+    """``1,234.50`` in the reader's form: narrow no-break spaces between groups, and the decimal sign of the
+    language."""
     return number.translate({ord(","): NARROW_SPACE, ord("."): _DECIMAL_SIGN[spoken()]})
 
 
 def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
-    """An instant as text, on the clock of the zone, "" for UTC, which is named."""
+    """An instant as text, in the time of the zone; "" means UTC, which is then named in the text."""
     language = spoken()
     pattern = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
@@ -319,7 +321,7 @@ def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
 
 
 def _on_the_clock_of(zone: tzinfo, instant: datetime) -> datetime:
-    """As it is at either end of the calendar, where another zone may have no such day."""
+    """The instant in the zone; unchanged at either end of the calendar, where the zone may have no such day."""
     try:
         return instant.astimezone(zone)
     except OverflowError:
@@ -327,29 +329,30 @@ def _on_the_clock_of(zone: tzinfo, instant: datetime) -> datetime:
 
 
 def date_of(value: date) -> str:
-    """A date by itself, as :func:`moment` writes it."""
+    """A date without a time, in the form of :func:`moment`."""
     return format_date(value, "yyyy-MM-dd" if spoken() == ENGLISH else "medium", locale=spoken())
 
 
 def date_in(text: str) -> str:
-    """A text that is a date, such as the end of performance that a contract's terms name, as :func:`date_of`; any other as it is."""
+    """A text that is a date, such as the end of performance in a contract's terms, in the form of :func:`date_of`; any
+    other text is unchanged."""
     found = plain(text)
     return date_of(found) if isinstance(found, date) and not isinstance(found, datetime) else text
 
 
 def month_in(text: str) -> str:
-    """``2026-11`` as :func:`month`; any other text as it is."""
+    """``2026-11`` in the form of :func:`month`; any other text is unchanged."""
     first = plain(f"{text}-01")
     return month(first) if isinstance(first, date) else text
 
 
 def shown(facts: Mapping[str, object]) -> dict[str, object]:
-    """The facts of a sentence, the dates and decimals among them as the reader writes them."""
+    """The facts of a sentence, with dates and decimals in the reader's form."""
     return {name: said(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
 
 
 def dated(value: object) -> object:
-    """A date or an instant as the reader writes it, anything else as it is: so pages show what a template names."""
+    """A date or an instant in the reader's form, anything else unchanged. Templates show values with it."""
     if isinstance(value, datetime):
         return moment(value)
     return date_of(value) if isinstance(value, date) else value
@@ -361,6 +364,6 @@ def month(value: date) -> str:
 
 
 def day(wall: datetime, long: bool = False) -> str:
-    """The date of a wall clock, in words: ``26 Nov``, long ``Thursday, 26 November 2026``."""
+    """A local date in words: ``26 Nov``, or with ``long``: ``Thursday, 26 November 2026``."""
     locale = "en_GB" if spoken() == ENGLISH else spoken()
     return format_date(wall, "full", locale=locale) if long else format_skeleton("MMMd", wall, locale=locale)

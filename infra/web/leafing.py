@@ -1,7 +1,8 @@
-"""Lists that people leaf through by number: a page behind the last is none, so whoever asks for it is led to the last.
+"""Lists with numbered pages: a request for a page after the last one is redirected to the last.
 
-A list becomes shorter between two clicks, and a number in an address can be typed. An empty page would lead to the page before it,
-which is empty, too. The API answers with an empty list instead: a program reads on until there is nothing.
+A list may become shorter between two clicks, and a number in an address can be typed. An empty page would link to the
+page before it, which may be empty, too. The API answers with an empty list instead, because a program reads on until
+nothing comes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ L = TypeVar("L", bound=Listed[Any])
 
 
 class BeyondLast(Exception):
-    """``parameter`` of the address asks for a page behind the ``last``."""
+    """The ``parameter`` of the address asks for a page after the ``last``."""
 
     def __init__(self, last: int, parameter: str) -> None:
         super().__init__(f"{parameter} is {last} at most")
@@ -27,8 +28,9 @@ class BeyondLast(Exception):
 
 
 def leafed(request: Request[Any, Any, Any], number: int, last: int, parameter: str = "page") -> int:
-    """The page to show where ``number`` was asked for. A form that was refused is shown again with the last page in the place of one
-    behind it: what was typed would be lost on the way. Raises BeyondLast for everybody else."""
+    """The number of the page to show if ``number`` was asked for. If a refused form is shown again, a number after the
+    last page becomes the last page, because a redirect would lose what was typed. Else such a number raises
+    BeyondLast."""
     if number <= last:
         return number
     if request.method == "GET":
@@ -39,7 +41,8 @@ def leafed(request: Request[Any, Any, Any], number: int, last: int, parameter: s
 async def leaf(
     request: Request[Any, Any, Any], number: int, per_page: int, read: Callable[[int], Awaitable[L]]
 ) -> tuple[L, int, int]:
-    """(the page that is shown of a list, its number, the last there is). ``read`` gives the page of a number. As :func:`leafed`."""
+    """(the page of a list, its number, the number of the last page). ``read`` returns the page with a number. Raises as
+    :func:`leafed`."""
     found = await read(number)
     last = found.pages(per_page)
     shown = leafed(request, number, last)
@@ -47,7 +50,7 @@ async def leaf(
 
 
 def on_beyond_last(request: Request[Any, Any, Any], error: BeyondLast) -> Redirect:
-    """To the last page (303), with all else that the address says; a notice waits for the page."""
+    """Redirect to the last page (303), with all other parameters of the address; a notice is kept for that page."""
     asked = parse_qsl(request.url.query, keep_blank_values=True)
     query = [(name, value) for name, value in asked if name not in (error.parameter, PARAMETER)]
     query.append((error.parameter, str(error.last)))

@@ -1,7 +1,7 @@
-"""How many requests a minute one member or address may make, and how many of them are worked on at once.
+"""Limits the requests per minute of one member or address, and how many of them are handled at once.
 
-A refusal costs nearly as much as an answer. So where somebody goes on long after the first one, each is held for a second: who asks again
-with each answer then asks no more than once a second on each connection.
+A refusal costs nearly as much as an answer. If a caller continues long after the first refusal, each further one is
+delayed by a second, so that a caller which waits for answers asks at most once a second on each connection.
 """
 
 import asyncio
@@ -20,41 +20,42 @@ from infra.web.turns import Turns
 from infra.web.wire import network
 
 WINDOW = 60
-"""Seconds. All callers' windows begin at the same time, so that nothing of an old one is kept."""
+"""The length of a window, in seconds. The windows of all callers begin at the same time, so that no old counts are
+kept."""
 CALLERS = 100_000
-"""Told apart in one window; those that come after them share one limit."""
+"""The most callers that are counted separately in one window; later ones share one limit."""
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ANONYMOUS_SHARE = 5
-"""Posting where nobody needs to be logged in (login, registration) has a fifth of the limit, counted by address."""
+"""Posting without a login (login, registration) has a fifth of the limit, counted by address."""
 WEIGHT = 64 * 1024
-"""Bytes of a body that count as one request more: to read a megabyte costs the time of many small ones."""
+"""Bytes of a body that count as one more request: reading a megabyte takes the time of many small requests."""
 MOST_WEIGHT = 1 + 1024 * 1024 // WEIGHT
-"""Of the largest body that is read (``BODY_BYTES``), and of one that does not say how long it is."""
+"""The weight of the largest allowed body (``BODY_BYTES``), and of a body without a stated length."""
 STATIC = "/static/"
 STATIC_SHARE = 10
-"""Files of pages, by address: a page has ten, which a browser keeps."""
+"""The limit of files of pages, by address: a page has ten, which browsers cache."""
 WATCHED = ("/health", "/health/live", "/health/ready", "/metrics")
 WATCHED_WINDOW = 10
 WATCHED_MOST = 200
-"""Looks of monitors and balancers in such a window, by address; where the limit of all requests comes to more on average, as many
-again."""
+"""The limit of requests by monitors and balancers in a window, by address; if the limit of all requests is higher on
+average, then that."""
 HELD_SECONDS = 1.0
 HELD_AFTER = 100
-"""Refusals in a window after which the next ones are held, or as many as the limit, if that is more."""
+"""After this many refusals in a window, or after as many as the limit if that is more, the next ones are delayed."""
 MOST_HELD = 256
-"""At once: behind a proxy, connections are shared with others."""
+"""The most delayed requests at once, because behind a proxy connections are shared with others."""
 _FLOOD = "a_refusal_to_be_held"
 _COUNTED = "counted_for_the_limit"
-"""These two in a scope."""
+"""The keys of these two in a scope."""
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
-    """Whom tries are counted for; in IPv6 it is the network that one subscriber has to himself."""
+    """The address for which attempts are counted; for IPv6 the network of one subscriber."""
     return network(request.client.host) if request.client else "?"
 
 
 class Rate:
-    """At most ``most`` in a window of so many seconds from one caller."""
+    """At most ``most`` requests of one caller in a window of that many seconds."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, seconds: int = WINDOW) -> None:
         self._most = most
@@ -64,7 +65,8 @@ class Rate:
         self._counts: Counter[str] = Counter()
 
     def wait(self, caller: str, weight: int = 1) -> int:
-        """Count one request, as ``weight`` of them. 0 when it is within the limit, else the seconds until the next window."""
+        """Count one request as ``weight`` requests. Returns 0 if it is within the limit, else the seconds until the
+        next window."""
         now = self._clock()
         window = floor(now / self._seconds)
         if window != self._window:
@@ -76,12 +78,12 @@ class Rate:
         return 0 if self._counts[caller] <= self._most else floor((window + 1) * self._seconds - now) + 1
 
     def is_flood(self, caller: str) -> bool:
-        """Whether the caller goes on long after it was refused."""
+        """Whether the caller continues long after the first refusal."""
         return self._counts[caller if caller in self._counts else ""] > self._most + max(self._most, HELD_AFTER)
 
 
 class Limits:
-    """Of the requests of one process."""
+    """The limits of the requests of one process."""
 
     def __init__(self, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._sleep = sleep
@@ -92,8 +94,9 @@ class Limits:
         self._held = 0
 
     def counted(self, app: ASGIApp) -> ASGIApp:
-        """Middleware, after the authentication. Live streams are counted by themselves: each page opens one and is not to be without
-        it, or without its next request, because of the other. So are files of pages, and what monitors ask for."""
+        """Middleware, after the authentication. Live streams are counted separately, because each page opens one: the
+        stream must not use up the limit of other requests, nor they its own. Files of pages and requests of monitors
+        are also counted separately."""
 
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == ScopeType.HTTP:
@@ -126,7 +129,7 @@ class Limits:
             raise TooManyRequestsException(headers={"retry-after": str(wait)})
 
     async def hold(self, scope: Any) -> None:
-        """Before an answer: wait where it is a refusal to somebody who goes on."""
+        """Called before an answer: wait if it is a refusal to a caller that continues long after the first refusal."""
         if scope.get(_FLOOD) and self._held < MOST_HELD:
             self._held += 1
             try:
@@ -135,7 +138,8 @@ class Limits:
                 self._held -= 1
 
     def in_turn(self, app: ASGIApp) -> ASGIApp:
-        """Middleware, the last: to wait for a turn counts as waiting for the answer. Streams, and what is decided in batches, take none."""
+        """The last middleware, so that waiting for a turn counts as waiting for the answer. Streams, and requests that
+        are decided in batches, take no turn."""
 
         async def take_turn(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP or _takes_no_turn(scope["path"]):
@@ -150,8 +154,8 @@ class Limits:
         return take_turn
 
     async def _in_turn(self, caller: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Until the answer begins: a reader may take it as slowly as it wants. Whoever is still sending the body has no turn meanwhile:
-        those who share an address would wait for the slowest of them."""
+        """Hold the turn until the answer begins, because a client may read it slowly. While the body is still being
+        sent, the request has no turn: otherwise all that share an address would wait for the slowest of them."""
         await self._turns.take(caller)
         taken, begun = True, False
 
@@ -182,7 +186,8 @@ class Limits:
             give_back()
 
     def count_stray(self, scope: Scope) -> None:
-        """Where there is no route for the path or the method, no middleware ran: count it now. Raises TooManyRequestsException."""
+        """Count a request without a route for its path or method, for which no middleware ran. Raises
+        TooManyRequestsException."""
         if not scope.get(_COUNTED):
             self._require(scope, [(self._everything, _address(scope))])
 

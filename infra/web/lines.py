@@ -1,4 +1,5 @@
-"""How many lines of the log one address may cause: whoever sends nonsense all day fills no disk, and hides nothing that others did."""
+"""Limits how many lines of the log one address may cause, so that an address that sends wrong requests all day neither
+fills the disk nor hides what others did."""
 
 import logging
 import time
@@ -8,11 +9,11 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 MOST = 10
-"""Lines that one address causes in a window; what comes after them is counted."""
+"""The most lines of one address in a window; further ones are only counted."""
 WINDOW = 60
-"""Seconds."""
+"""The length of a window, in seconds."""
 ADDRESSES = 10_000
-"""Told apart in one window; those that come after them share their lines."""
+"""The most addresses that are counted separately in one window; later ones share their lines."""
 
 
 class Lines:
@@ -22,7 +23,7 @@ class Lines:
         self._counts: Counter[str] = Counter()
 
     def take(self, address: str) -> bool:
-        """Count one more; False when it is one too many."""
+        """Count one more line of the address. False if it is over the limit."""
         self.look()
         if address not in self._counts and len(self._counts) >= ADDRESSES:
             address = ""
@@ -30,7 +31,8 @@ class Lines:
         return self._counts[address] <= MOST
 
     def look(self) -> None:
-        """Tell, once a window, how many lines were left out in the last one. Called every second, and before each line."""
+        """Log, once a window, how many lines were left out in the last one. Called every second, and before each
+        line."""
         window = self._clock() // WINDOW
         if window == self._window:
             return
@@ -49,11 +51,11 @@ class Lines:
 
 
 LINES = Lines()
-"""Of this process."""
+"""The lines of this process."""
 
 
 class OfAddress(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose warnings and errors one address causes."""
+    """A logger for warnings and errors that one address causes."""
 
     def __init__(self, logger: logging.Logger, address: str) -> None:
         super().__init__(logger)

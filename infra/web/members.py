@@ -1,7 +1,9 @@
-"""A body in JSON has the members that its route knows: a misspelt ``vat_rtae`` is told by its name, instead of being lost. A value as
-the market's own answers tell it may have their members too, where its struct declares that (:mod:`infra.answered`).
+"""Checks that a JSON body has only members that its route knows: a misspelt ``vat_rtae`` is reported by name instead of
+being ignored. If a struct declares it (:mod:`infra.answered`), the members of the market's own answers are also
+accepted.
 
-Events are read otherwise, and share some of these types: they pass over what a newer release added (:mod:`events.codec`).
+Events share some of these types and are read differently: members that a newer release added are ignored
+(:mod:`events.codec`).
 """
 
 from functools import cache
@@ -13,13 +15,13 @@ from events.limits import Check, OutOfBounds
 from infra.answered import Answered, Taker
 
 _SHOWN = 100
-"""Characters of a name that are said again."""
+"""The most characters of a name that a message repeats."""
 
 
 @cache
 def members_of(kind: Any) -> Check | None:
-    """Checks the names in what is to become a ``kind``: JSON's objects, lists and values, which nobody fitted to it yet; takes out what
-    answers alone have. None where it has no names that are fixed. The check raises OutOfBounds."""
+    """A check of the names in JSON data that will be converted to a ``kind``. It removes members that only answers
+    have, and raises OutOfBounds. None if the type has no fixed names."""
     return _walk(inspect.type_info(kind))
 
 
@@ -52,7 +54,8 @@ def _of_list(walk: Check | None) -> Check | None:
 
 
 def _of_names(known: dict[str, Check | None] | None, rest: Check | None, taker: Taker | None = None) -> Check | None:
-    """``known`` are the names with what checks below them; None where any name may come, each with ``rest`` below."""
+    """``known``: the allowed names, each with the check of its value; None if any name is allowed, whose value ``rest``
+    checks."""
     if known is None and rest is None:
         return None
     below = {name: walk for name, walk in (known or {}).items() if walk}

@@ -1,5 +1,5 @@
-"""What the API's document says beyond the types of its routes: how it refuses, which routes want a token, and that a
-body has no members but those that are named."""
+"""Completes the OpenAPI document: the form of refusals, the routes that need a token, and that bodies have only the
+named members."""
 
 import asyncio
 from collections.abc import Iterable
@@ -48,8 +48,8 @@ REFUSAL = OpenAPIResponse(
 
 
 class Rendered(JsonRenderPlugin):
-    """The document alone, in JSON, written once and not for each reader: YAML would take half a second of everybody's time, and pages
-    that show it fetch scripts from elsewhere, which this site forbids."""
+    """Only the document in JSON, made once for all readers. YAML would block the process for half a second, and pages
+    that show the document load scripts from other sites, which this site forbids."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,8 @@ class Rendered(JsonRenderPlugin):
 
 
 def router() -> Router:
-    """Of the document. It is made when somebody asks for it first, beside the event loop: a start and the bids do not wait for it."""
+    """The router of the document, which is made at the first request and outside the event loop, so that neither the
+    start nor bids wait for it."""
     made = asyncio.Lock()
 
     async def make(request: Request[Any, Any, Any]) -> None:
@@ -73,11 +74,12 @@ def router() -> Router:
 
 
 def describe(app: Litestar) -> None:
-    """Complete the document. Litestar itself would say that every route fails by 400 alone, in a form that we do not use."""
+    """Complete the document. Litestar itself would describe only the error 400 for every route, in a form that Lonja
+    does not use."""
     document = app.openapi_schema
     assert document.components is not None
     if document.components.responses:
-        return  # it is complete
+        return  # it is already complete
     paths = document.paths or {}
     for path in paths.values():
         for operation in operations(path).values():
@@ -103,7 +105,7 @@ def describe(app: Litestar) -> None:
 
 
 def _close(sent: Iterable[Schema | Reference | None], named: dict[str, Schema]) -> None:
-    """Say of each object that a body has or is that it takes no other members (:mod:`infra.web.members`)."""
+    """State for each object in bodies that it takes no other members (:mod:`infra.web.members`)."""
     left, seen = list(sent), set[str]()
     while left:
         schema = left.pop()
@@ -124,6 +126,6 @@ def _close(sent: Iterable[Schema | Reference | None], named: dict[str, Schema]) 
 
 
 def operations(path: PathItem) -> dict[str, Operation]:
-    """By method, in capitals."""
+    """The operations of a path, by method in capitals."""
     found = {"GET": path.get, "POST": path.post, "PUT": path.put, "PATCH": path.patch, "DELETE": path.delete}
     return {method: operation for method, operation in found.items() if operation is not None}

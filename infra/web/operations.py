@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Beside other work, which minds the signals."""
+    """A server that runs beside other work, which handles signals."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,12 +64,12 @@ def listen(config: Config, kind: str) -> socket.socket:
             raise BadSetting("LONJA_OPERATIONS_PORT", str(port), f"must be free: {error}") from error
     try:
         return _listener(remembered_port(config.home, f"{kind}-operations"))
-    except OSError:  # of another process of this kind in this home
+    except OSError:  # the port is used by another process of this kind in this home
         return _listener(0)
 
 
 def _listener(port: int) -> socket.socket:
-    """It listens at once: two sockets that were only bound may have the same port."""
+    """A listening socket. It listens at once, because two sockets that are only bound may have the same port."""
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

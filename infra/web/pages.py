@@ -1,5 +1,5 @@
-"""HTML pages: Jinja templates of infra and of every service, with the filters that show money, quantities and times alike, in the
-reader's language."""
+"""HTML pages: Jinja templates of infra and of every service, with filters that show money, quantities and times
+uniformly, in the reader's language."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,8 +31,8 @@ NOTICE = "lonja_notice"
 
 
 def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 200, **context: Any) -> Template:
-    """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always there, and ``here``: the
-    address of this page, of one that answers a form the page of the form."""
+    """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always available,
+    and so is ``here``, the address of this page; for the answer to a form it is the address of the form's page."""
     notice = unquote(request.cookies.get(NOTICE, ""))
     shown = request.url
     own = shown.path + (f"?{shown.query}" if shown.query else "")
@@ -63,7 +63,7 @@ def form_page(request: Request[Any, Any, Any], template: str, filled: Filled, **
 
 
 def template_of(request: Request[Any, Any, Any], name: str) -> Any:
-    """For a part of a page that is rendered without a response."""
+    """The template for a part of a page that is rendered without a response."""
     engine = request.app.template_engine
     assert engine is not None, "create_app gives it one"
     return engine.get_template(name)
@@ -78,7 +78,7 @@ def login_page(
     kept: KeptForm | None = None,
     status_code: int = 200,
 ) -> Template:
-    """``goal`` is where to go afterwards; what was ``kept`` of a form is shown first, to be sent."""
+    """``goal`` is the address after the login; the content of a ``kept`` form is shown there first, to be sent."""
     values, errors = {"email": email, "next": goal}, {"": error} if error else {}
     return page(
         request, "accounts/login.html", values=values, errors=errors, kept=kept, prefix=PREFIX, status_code=status_code
@@ -86,7 +86,7 @@ def login_page(
 
 
 def redirect(path: str, notice: str = "") -> Redirect:
-    """See other, after a form was taken; ``notice`` is shown once on the next page."""
+    """Redirect (See Other) after a form was accepted; ``notice`` is shown once on the next page."""
     cookies = (
         [Cookie(key=NOTICE, value=quote(notice), max_age=60, path="/", httponly=True, samesite="lax")] if notice else []
     )
@@ -150,7 +150,8 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
 
 
 def _with_facts_shown(translate: Any) -> Any:
-    """``translate`` is what Jinja made of a gettext function: a sentence of a template with its facts."""
+    """Wrap ``translate``, Jinja's form of a gettext function, so that the facts of a sentence are shown in the reader's
+    form."""
 
     @pass_context
     def told(context: Context, /, *words: Any, **facts: Any) -> str:
@@ -169,14 +170,15 @@ def number(value: Decimal | int | None, places: int | None = None) -> str:
 
 
 def money(value: Decimal | None, currency: str | None = "") -> str:
-    """Amount to the minor unit and currency: ``1 234.50 RUB``."""
+    """The amount to the minor unit, with the currency: ``1 234.50 RUB``."""
     if value is None:
         return "–"
     return f"{number(value, minor_units(currency) if currency else 2)}\u00a0{currency}".strip()
 
 
 def price(value: Decimal | None, currency: str) -> str:
-    """Of one unit, to the minor unit of the currency or as much finer as it is: ``410.80``, ``0.0341``."""
+    """The price of one unit, to the minor unit of the currency or with more decimals if it has them: ``410.80``,
+    ``0.0341``."""
     if value is None or not can_be_written_out(value):
         return number(value)
     finest = -int(value.normalize().as_tuple().exponent)
@@ -184,7 +186,7 @@ def price(value: Decimal | None, currency: str) -> str:
 
 
 def payable(ceiling: Decimal, currency: str) -> str:
-    """The highest price that a ceiling allows, for the field in which a price is asked: ``519.43`` of 519.439997."""
+    """The highest payable price under a ceiling, for the field of a price: ``519.43`` for 519.439997."""
     return not_misread(written_out(round_down(ceiling, currency)))
 
 
@@ -196,8 +198,8 @@ def percent(value: Decimal | float | None, places: int = 1) -> str:
 
 
 def share(value: Decimal) -> str:
-    """A percentage of a whole to one decimal, and where it is below one to the two digits that tell it from others, if it came with
-    so many: ``12.5 %``, ``0.033 %``. What was rounded to nothing is ``< 0.01 %``."""
+    """A percentage of a whole, to one decimal; below one to two significant digits, if it has that many: ``12.5 %``,
+    ``0.033 %``. A value that was rounded to zero is ``< 0.01 %``."""
     if not can_be_written_out(value):
         return percent(value)
     finest = -int(value.as_tuple().exponent)
@@ -207,7 +209,7 @@ def share(value: Decimal) -> str:
 
 
 def when(value: datetime | None) -> Markup:
-    """A ``<time>`` element: UTC for machines and without script, the reader's own zone with it."""
+    """A ``<time>`` element: it has UTC for machines and without script; a script shows the reader's zone."""
     if value is None:
         return Markup("–")
     utc = value.astimezone(UTC)
@@ -215,7 +217,7 @@ def when(value: datetime | None) -> Markup:
 
 
 def duration(minutes: float) -> str:
-    """90 → ``1 h 30 min``; below one, seconds."""
+    """90 → ``1 h 30 min``; below one minute, seconds."""
     hours, rest = divmod(round(minutes), 60)
     hour, minute, second = pgettext("duration", "h"), pgettext("duration", "min"), pgettext("duration", "s")
     if 0 < minutes < 1:

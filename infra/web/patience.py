@@ -1,4 +1,5 @@
-"""Nobody waits for an answer while PostgreSQL gives none: the request is answered 503 in time, and may be sent again."""
+"""If PostgreSQL does not answer, a request does not wait without limit: it is answered 503 in time and may be sent
+again."""
 
 from typing import Any
 
@@ -9,8 +10,8 @@ from infra.deadline import ANSWER_SECONDS, Deadline
 
 
 def answered_in_time(app: ASGIApp) -> ASGIApp:
-    """Middleware. The time runs from the request, or the latest piece of its body, to the beginning of the answer; what follows, as
-    a live stream does, may take as long as it likes."""
+    """Middleware. The time is counted from the request, or the latest piece of its body, to the beginning of the
+    answer; the rest of the answer, such as a live stream, has no limit here."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -19,7 +20,7 @@ def answered_in_time(app: ASGIApp) -> ASGIApp:
         began = False
 
         async def receive_meanwhile() -> Any:
-            deadline.set(None)  # the body has a limit of its own
+            deadline.set(None)  # the body has its own limit
             try:
                 return await receive()
             finally:

@@ -1,11 +1,13 @@
-"""The API takes the parameters that its routes know, once each: a misspelt filter is told by its name, instead of answering everything.
-What a route cannot do without is told by its name as well, by the API and by pages.
+"""Checks query parameters. The API accepts only parameters that its routes know, each once: a misspelt filter is
+reported by name instead of being ignored. A missing required parameter is also reported by name, by the API and by
+pages.
 
-Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
+Pages ignore unknown parameters, because links from elsewhere may have additional ones, such as ``utm_source``.
 
-An address that was too long has come without its query: what it asks for is not to be done.
+A request whose address was too long arrives without its query and must not be carried out.
 
-A whole number, in a path or a query, is written in one way: as what it addresses has one address, ``01`` and ``+1`` are not ``1``.
+A whole number in a path or a query must be written in one way, so that each thing has one address: ``01`` and ``+1``
+are not accepted as ``1``.
 """
 
 import re
@@ -26,11 +28,11 @@ from infra.web.wire import LONG_ADDRESS, PARAMETERS, TARGET_BYTES
 
 API = ("/api/", "/ocds")
 _KNOWN, _LISTS, _REQUIRED, _NUMBERS = "query_parameters", "query_lists", "query_required", "query_numbers"
-"""Of a route: the names of its parameters by those of its arguments; of those the ones that may come several times, that must come, and
-that are whole numbers."""
+"""The parameters of a route: their names by the names of the arguments, and those that may be repeated, that are
+required, and that are whole numbers."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _SHOWN = 100
-"""Characters of a name that are said again."""
+"""The most characters of a name that a message repeats."""
 
 
 class LongAddress(HTTPException):
@@ -39,7 +41,7 @@ class LongAddress(HTTPException):
 
 
 def whole_addresses(app: ASGIApp) -> ASGIApp:
-    """Middleware, after whatever says who asks. Raises LongAddress."""
+    """Middleware, after those that determine the caller. Raises LongAddress."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if LONG_ADDRESS in scope:
@@ -50,8 +52,8 @@ def whole_addresses(app: ASGIApp) -> ASGIApp:
 
 
 def remember_parameters(app: Litestar) -> None:
-    """Note at each route which parameters it takes, those of what it depends on among them, and which of them it takes several times,
-    cannot do without, and takes as numbers."""
+    """Store at each route its parameters, including those of its dependencies, and which of them may be repeated, are
+    required, and are numbers."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, arguments in route.route_handler_map.values():
@@ -64,21 +66,21 @@ def remember_parameters(app: Litestar) -> None:
 
 
 def _numbers(handler: HTTPRouteHandler) -> set[str]:
-    """Its arguments, and those of what it depends on, that are whole numbers."""
+    """The arguments of a handler and of its dependencies that are whole numbers."""
     models = [handler.signature_model, *(each.signature_model for each in handler.resolve_dependencies().values())]
     kinds = {name: field.annotation for model in models for name, field in model._fields.items()}
     return {name for name, kind in kinds.items() if kind in (int, int | None)}
 
 
 def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
-    """The name that a parameter has in the address; what is none in the query keeps its own."""
+    """The name of a parameter in the address; an argument that is not in the query keeps its own name."""
     known: dict[str, str] = request.route_handler.opt.get(_KNOWN, {})
     return known.get(argument, argument)
 
 
 def known_parameters(app: ASGIApp) -> ASGIApp:
-    """Middleware, after the check of access. Raises OutOfBounds, and NotFoundException for a path with a number that is not written as
-    our links write it."""
+    """Middleware, after the check of access. Raises OutOfBounds, and NotFoundException for a path with a number in
+    another form than in our links."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP and _KNOWN in (options := scope["route_handler"].opt):
@@ -95,7 +97,7 @@ def known_parameters(app: ASGIApp) -> ASGIApp:
 
 
 def _check_path(scope: Any) -> None:
-    """Each number that the route took from the path stands there as it would be written."""
+    """Check that each number in the path is in the standard form."""
     taken = {f"{{{name}}}": str(value) for name, value in scope["path_params"].items() if isinstance(value, int)}
     if taken:
         for place, text in zip(scope["path_template"].split("/"), scope["path"].split("/"), strict=False):
@@ -104,7 +106,8 @@ def _check_path(scope: Any) -> None:
 
 
 def _check_numbers(given: MultiDict[Any], numbers: Collection[str]) -> None:
-    """What has no digit is no number at all, as its type says."""
+    """Check the form of numbers in the query. A text without digits is not a number, which the check of its type
+    reports."""
     for name in numbers:
         for text in given.getall(name, []):
             if not _NUMBER.fullmatch(text) and any(map(str.isdigit, text)):

@@ -1,11 +1,12 @@
 """The HTTP server: uvicorn, whose connections have limits of size, time and number.
 
-uvicorn itself limits neither the head of a request nor the time that one takes to come, and anybody may hold any number of
-connections. Here each connection has a deadline, which one look a second at all of them enforces: no timer a request. Nor does
-uvicorn limit how many requests one read brings, or what a body in chunks brings beside the body; the parser is stopped here.
+uvicorn itself limits neither the head of a request, nor the time in which a request arrives, nor the number of
+connections of a client. Here each connection has a deadline, which one check per second of all connections enforces,
+without a timer per request. uvicorn also does not limit how many requests one read contains, or how much a chunked body
+contains besides the body; here the parser is stopped.
 
-The body's size is the app's limit (``request_max_body_size``), and the app answers who asks for a long address (:mod:`infra.web.wire`).
-What still comes after an answer is thrown away for a short while only.
+The app limits the size of bodies (``request_max_body_size``) and answers requests with a long address
+(:mod:`infra.web.wire`). Data that arrives after an early answer is discarded, for a short time only.
 """
 
 import asyncio
@@ -28,31 +29,33 @@ from infra.web.turned_away import Refusal
 from infra.web.wire import network, shortened
 
 HEAD_BYTES = 32 * 1024
-"""Of the request line and all headers; again of all that comes with a body in chunks and is none of it; of empty lines before a
-request."""
+"""The most bytes of the request line and all headers; also of everything in a chunked body besides the body; also of
+empty lines before a request."""
 HEADERS = 100
 WAITING = 16
-"""Requests of a connection that wait for the answer to an earlier one."""
+"""The most requests of a connection that wait for the answer to an earlier one."""
 PIECE = 16 * 1024
-"""Bytes of a read that are parsed before their size is looked at."""
+"""Bytes of a read that are parsed before their size is checked."""
 HEAD_SECONDS = 10.0
-"""From the connection, or the first byte of a request, to the end of its headers."""
+"""Seconds from the connection, or the first byte of a request, to the end of its headers."""
 BODY_SECONDS = 60.0
-"""From the end of the headers to the end of the body."""
+"""Seconds from the end of the headers to the end of the body."""
 IDLE_SECONDS = 15
-"""Between two requests of a connection."""
+"""Seconds between two requests of a connection."""
 LINGER_SECONDS = 2.0
-"""How long a connection that was answered early is read on, so that the sender sees the answer and no reset."""
+"""Seconds for which a connection that was answered early is still read, so that the sender sees the answer and not a
+reset."""
 UNREAD_SECONDS = 60.0
-"""How long a reader may take nothing of its answer."""
+"""Seconds for which a client may read nothing of its answer."""
 GRACE_SECONDS = 3
-"""For requests that run when the process is told to end."""
+"""Seconds for running requests when the process is told to end."""
 HEARD = 32
-"""Connections above the limits that may say who asks, so that people are told in their language; others are told at once."""
+"""The most connections above the limits whose headers are read, so that people get the answer in their language; others
+are answered at once."""
 HEARD_SECONDS = 1.0
-"""How long each of these has for it."""
+"""Seconds that each of these has for its headers."""
 OTHER_FILES = 200
-"""Descriptors that connections leave to the rest of the process."""
+"""File descriptors that are reserved for the rest of the process."""
 
 
 NO_REQUEST = Refusal(400, "these bytes are no HTTP request", turned_away.no_request)
@@ -86,7 +89,8 @@ class _Refused(Exception):
 
 
 class Door:
-    """Counts the connections of a server, in all and by address. Trusted proxies stand for many: only the total counts for them."""
+    """Counts the connections of a server, in all and by address. A trusted proxy has the connections of many clients,
+    so only the total limit applies to it."""
 
     def __init__(self, most: int, most_per_address: int, proxies: tuple[str, ...]) -> None:
         self._most = most
@@ -97,7 +101,7 @@ class Door:
         self._by_address: Counter[str] = Counter()
 
     def enter(self, host: str) -> bool:
-        """Count one more, in either case; False when it is one too many."""
+        """Count one more connection. Returns False if it is over a limit; it is counted all the same."""
         address = network(host)
         self._total += 1
         self._by_address[address] += 1
@@ -105,7 +109,8 @@ class Door:
         return alone and self._total <= self._most
 
     def hear(self) -> bool:
-        """Whether one that is too many may say who asks before it is told so; its ``leave`` says that it was ``heard``."""
+        """Whether the headers of a connection above the limits are read before it is refused; its ``leave`` must then
+        say that it was ``heard``."""
         if self._heard < HEARD:
             self._heard += 1
             return True
@@ -133,13 +138,13 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     url = b""
     _heard = False
-    """It is one too many, and is told so when it has said who asks."""
+    """The connection is above a limit, and is refused when its headers have arrived."""
     _refusal: Refusal | None = None
-    """The answer that refused a request."""
+    """The refusal that is to be sent."""
     _unread = 0
     _unread_since = math.inf
     _running: RequestResponseCycle | None = None
-    """The request that is being answered; ``cycle`` is the one that came last."""
+    """The request that is being answered; ``cycle`` is the latest one."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -154,7 +159,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.leave(self._host, heard=self._heard)
-        super().connection_lost(exc)  # which tells the request that came last
+        super().connection_lost(exc)  # which informs the latest request
         self._stop_running()
 
     @property
@@ -186,7 +191,7 @@ class Connection(HttpToolsProtocol):
         self._deadline = self.loop.time() + HEAD_SECONDS
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers are left out: uvicorn would put them among the headers, which say who asks."""
+        """Ignore trailers: uvicorn would add them to the headers, which identify the caller."""
         if not self._in_head:
             return
         if len(self.headers) >= HEADERS:
@@ -195,7 +200,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        # What came since the last request is more than its head, and nearly always little enough.
+        # The data since the last request includes more than its head, and is nearly always within the limit.
         if self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
             self._refuse(LARGE_HEAD)
             raise _Refused
@@ -216,7 +221,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head_bytes, self._body_to_come = 0, False
-        # It may have been answered already, and then no answer will follow that sets the next deadline.
+        # The request may have been answered already, and then no answer will set the next deadline.
         self._deadline = math.inf if self._answering else self.loop.time() + IDLE_SECONDS
         super().on_message_complete()
 
@@ -233,7 +238,7 @@ class Connection(HttpToolsProtocol):
         elif self._body_to_come:
             self._deadline = min(self._deadline, self.loop.time() + LINGER_SECONDS)
         elif not self._in_head:
-            self._deadline = self.loop.time() + IDLE_SECONDS + HEAD_SECONDS  # of few bytes: see data_received
+            self._deadline = self.loop.time() + IDLE_SECONDS + HEAD_SECONDS  # called with few bytes: see data_received
 
     def send_400_response(self, msg: str) -> None:
         """The parser has stopped: by itself, or after :meth:`_refuse`."""
@@ -241,8 +246,8 @@ class Connection(HttpToolsProtocol):
             self._refuse(NO_REQUEST)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer for the app, after the answers to requests that came whole before, and read on for a moment. Where the app is in
-        the middle of an answer to what is refused, or has given it, only the end is left."""
+        """Answer instead of the app, after the answers to earlier complete requests, and read on for a moment. If the
+        app has begun or given its answer to the refused request, only close the connection."""
         self._refusal = refusal
         if self._answering and not self._body_to_come:
             self._deadline = math.inf
@@ -257,8 +262,8 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
 
     def _stop_running(self) -> None:
-        """Tell the app that nobody reads its answer. uvicorn tells only the request that came last: a live stream with another
-        request behind it would never end."""
+        """Tell the app that its answer is not read any more. uvicorn tells only the latest request: a live stream with
+        another request behind it would never end."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected, self._running.waiting_for_100_continue = True, False
             self._running.message_event.set()
@@ -268,13 +273,13 @@ class Connection(HttpToolsProtocol):
         return turned_away.answer(refusal, self.url, self.headers or ())
 
     def _end(self, answer: bytes) -> None:
-        """Say this and no more."""
+        """Send this answer and close the connection."""
         self._deadline = self.loop.time() + LINGER_SECONDS
         self.transport.write(answer)
         self.transport.write_eof()
 
     def look(self, now: float) -> None:
-        """Close what is over its time; called once a second."""
+        """Close the connection if its time is over. Called once a second."""
         if self.transport.is_closing():
             return
         if now > self._deadline and not self.flow.read_paused:
@@ -296,7 +301,7 @@ def connections_through(door: Door) -> type[Connection]:
 
 
 class Server(uvicorn.Server):
-    """``end_streams`` makes live streams end, which never do by themselves; it is called when the server is to end."""
+    """``end_streams`` ends the live streams, which do not end by themselves. It is called when the server stops."""
 
     def __init__(self, settings: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(settings)
@@ -304,8 +309,8 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the process's (see :func:`infra.runtime.serve`): uvicorn would raise them again at its end, and to be told
-        to end would look like a crash."""
+        """Signals are handled by the process (see :func:`infra.runtime.serve`): uvicorn would raise them again at its
+        end, and a normal stop would look like a crash."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
@@ -323,7 +328,8 @@ class Server(uvicorn.Server):
 
 
 def server(app: Any, config: Config, end_streams: Callable[[], None], *, port: int) -> Server:
-    """The server of ``app``, not yet started. As many connections as the settings say, or as the system has descriptors for."""
+    """The server of ``app``, not yet started. It allows as many connections as the settings say, but not more than the
+    system has file descriptors for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = config.connections + OTHER_FILES
     if soft < wanted:
@@ -337,7 +343,7 @@ def server(app: Any, config: Config, end_streams: Callable[[], None], *, port: i
             port=port,
             http=connections_through(door),
             ws="none",
-            log_config=None,  # as all other logs
+            log_config=None,  # like all other logs
             log_level="warning",
             access_log=False,
             proxy_headers=bool(config.trusted_proxies),

@@ -1,8 +1,8 @@
-"""A page that answers a form, shown from where it is kept: what was typed and why it was refused as they were, the time as it is.
+"""Shows a stored answer to a form: the typed values and the reason of the refusal unchanged, with the current time.
 
-What else it shows is the world of when the form was sent, up to a quarter of an hour ago. Time that is left is counted from now, or a
-reader would come too late; and a page that is shown once more (by Back, or a reload), or later than a minute after the sending, says
-so, and leads to the page as it is now: the buttons on it may be of what has ended since.
+The rest of the page is as it was when the form was sent, up to 15 minutes ago. Remaining times are counted from now, so
+that the reader is not late. A page that is shown again (by Back or a reload), or later than a minute after the form was
+sent, says so and links to the current page, because its buttons may belong to something that has ended since.
 """
 
 import re
@@ -23,14 +23,15 @@ from infra.web.languages import gettext, spoken
 from infra.web.pages import when
 
 HEAD = b"<!--answer-->"
-"""Where the layout of a page that answers a form takes the sentence. What a person wrote is escaped: it holds no such mark, and no
-attribute either."""
+"""The place of the sentence in the layout of such a page. Texts of people are escaped, so they contain neither this
+mark nor an attribute."""
 _NOW = re.compile(rb'data-server-now="[^"]*"')
 
 
 def shown_from(answers: Answers) -> Any:
-    """Middleware, after the check of the session: shows the answer that is asked for while it is kept, else the page, which says that the
-    answer is gone. Where the clock is wrong nothing kept is shown: the page itself says what is the matter."""
+    """Middleware, after the check of the session: shows the requested answer while it is stored, else the page, which
+    says that the answer is not available any more. If the clock is wrong, no stored answer is shown, and the page
+    itself says what is wrong."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def show(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +73,9 @@ def _head(sent_at: datetime | None, now: datetime, scope: Any, *, once_more: boo
         return b""
     query = scope["query_string"].decode("latin-1")
     address = "/" + quote(scope["path"]).lstrip("/") + (f"?{query}" if query else "")
-    sentence = Markup(gettext("This is the answer to what was sent at %(when)s. Since then things may have changed."))
+    sentence = Markup(
+        gettext("This is the answer to what was sent at %(when)s. Something may have changed since then.")
+    )
     shown = Markup('<p class="notice" role="status" lang="{}">{} <a href="{}">{}</a></p>').format(
         spoken(), sentence % {"when": when(sent_at)}, address, gettext("See the page as it is now")
     )

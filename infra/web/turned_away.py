@@ -1,6 +1,7 @@
-"""What the HTTP server says by itself to whom it turns away: problem details to programs, a small page to people, in their language.
+"""The answers of the HTTP server to requests that it refuses itself: problem details for programs, a small page in
+their language for people.
 
-The app does not see such a request, and the server perhaps not all of it: what came of its headers says who asks.
+The app does not see such a request, and the server may have only a part of it: the received headers show who asks.
 """
 
 import json
@@ -19,7 +20,7 @@ from infra.web.wire import ON_EVERY_ANSWER
 
 
 class Words(NamedTuple):
-    """Of a page, in the reader's language."""
+    """The words of a page, in the reader's language."""
 
     title: str
     what: str
@@ -27,7 +28,7 @@ class Words(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """``why`` is for programs, ``words`` for people. 429 and 503 say when to come again."""
+    """``why`` is for programs, ``words`` for people. The answers 429 and 503 say when to try again."""
 
     status: int
     why: str
@@ -56,11 +57,11 @@ PAGE = Markup("""<!doctype html>
 </body>
 </html>
 """)
-"""Without the reader's name, and without forms: nobody looked who it is."""
+"""The page. It has no reader's name and no forms, because the reader was not identified."""
 
 
 def answer(refusal: Refusal, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The whole answer, after which the connection ends. ``url`` and ``headers`` are what came of them."""
+    """The whole answer, after which the connection ends. ``url`` and ``headers`` are the received parts."""
     scope: Any = {"type": "http", "headers": bounded(headers)}
     request = Request[Any, Any, Any](scope)
     if wants_page_of(url.decode("latin-1"), request.headers):
@@ -91,14 +92,14 @@ def _whole(status: int, kind: str, body: bytes) -> bytes:
     return b"\r\n".join([*lines, b"", body])
 
 
-# What the pages say
+# The words of the pages
 
 
 def no_request() -> Words:
     return Words(
         gettext("This was not understood"),
-        gettext("What arrived here is no request as browsers send them. Something on the way may have changed it."),
-        gettext("Load the page again. If it stays, try another browser or another network."),
+        gettext("What arrived here is not a valid request of a browser. Something on the way may have changed it."),
+        gettext("Load the page again. If this happens again, try another browser or another network."),
     )
 
 
@@ -106,7 +107,7 @@ def large_head(kilobytes: int, headers: int) -> Words:
     return Words(
         gettext("Too much came with the request"),
         gettext(
-            "An address, with the cookies and all else that a browser sends beside it, may have %(kilobytes)s KB and"
+            "An address, with the cookies and everything else that a browser sends with it, may have %(kilobytes)s KB and"
             " %(headers)s headers at most.",
             kilobytes=kilobytes,
             headers=headers,
@@ -118,29 +119,27 @@ def large_head(kilobytes: int, headers: int) -> Words:
 def many_wait() -> Words:
     return Words(
         gettext("Too many requests"),
-        gettext("Your browser asked for more before it had read the answers to what it asked for."),
+        gettext("Your browser sent new requests before it had read the answers to earlier ones."),
         gettext("Wait a minute and try again."),
     )
 
 
 def too_slow(head: float, body: float) -> Words:
     return Words(
-        gettext("It came too slowly"),
+        gettext("The request arrived too slowly"),
         gettext(
-            "A request has %(head)s s to arrive, and a form %(body)s s more. Yours did not come whole in that time, and nothing was"
+            "A request has %(head)s s to arrive, and a form %(body)s s more. Yours did not arrive completely in that time, and nothing was"
             " done.",
             head=f"{head:.0f}",
             body=f"{body:.0f}",
         ),
-        gettext(
-            "See whether your connection is slow. Then go back and send it again, in smaller parts if it was large."
-        ),
+        gettext("Your connection may be slow. Go back and send it again, in smaller parts if it was large."),
     )
 
 
 def many_connections() -> Words:
     return Words(
         gettext("Too many connections"),
-        gettext("Too many connections to the market are open, from your network or from all together."),
+        gettext("Too many connections to the market are open, from your network or in total."),
         gettext("Close tabs of the market that you do not need, wait some seconds, and load the page again."),
     )

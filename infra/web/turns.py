@@ -1,7 +1,8 @@
-"""Requests of one caller take turns, so that however many one sends at once, another's next request waits for a few of them only.
+"""Requests of one caller take turns: however many requests a caller sends at once, the next request of another caller
+waits only for a few of them.
 
-The event loop works on one thing at a time, in the order in which things became ready: without turns a request waits for the work of
-all that came before it, whoever sent them.
+The event loop does one thing at a time, in the order in which things became ready: without turns a request would wait
+for all earlier requests of all callers.
 """
 
 import asyncio
@@ -9,11 +10,11 @@ from collections import Counter, deque
 from contextlib import suppress
 
 AT_ONCE = 4
-"""Requests of a caller that are worked on until their answer begins."""
+"""The most requests of a caller that are handled at once, until their answers begin."""
 
 
 class Turns:
-    """Of the callers of this process. Only callers with a request under way are remembered."""
+    """The turns of all callers of this process. Only callers with a request in progress are remembered."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._at_once = at_once
@@ -21,7 +22,8 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def take(self, caller: str) -> None:
-        """Return when it is this request's turn, in the order of asking. Each turn is given back once."""
+        """Return when it is this request's turn; requests get turns in the order of their calls. Each turn must be
+        given back once."""
         if self._at_work[caller] < self._at_once:
             self._at_work[caller] += 1
             return

@@ -1,15 +1,17 @@
-"""What the HTTP server and the app agree on."""
+"""Constants and functions that the HTTP server and the app share."""
 
 import ipaddress
 from functools import lru_cache
 from typing import Any
 
 TARGET_BYTES = 8 * 1024
-"""Of the address that is asked for."""
+"""The most bytes of the requested address."""
 PARAMETERS = 200
-"""Of a query. To read one costs as much as a small piece of a request, and is done before anybody knows who asks."""
+"""The most parameters of a query. Reading one takes as long as a small piece of a request, and happens before the
+caller is known."""
 LONG_ADDRESS = "lonja_long_address"
-"""Of a scope: the address has more than that, and what it asks for is not to be done. The query is gone; True when the path is whole."""
+"""The key of the scope if the address exceeds these limits: the request must not be carried out. The query was removed;
+the value is True if the path is complete."""
 ON_EVERY_ANSWER = [
     (
         b"content-security-policy",
@@ -23,17 +25,18 @@ ON_EVERY_ANSWER = [
 
 @lru_cache(4096)
 def network(host: str) -> str:
-    """Whom an address stands for: itself, in IPv6 its /64 network, which one subscriber has to himself."""
+    """The subscriber of an address: the address itself, or for IPv6 its /64 network, which belongs to one
+    subscriber."""
     if ":" not in host:
         return host
     try:
         return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False).network_address)
-    except ValueError:  # what a proxy writes instead
+    except ValueError:  # a value that proxies write instead of an address
         return host
 
 
 def shortened(url: bytes, scope: Any) -> bytes:
-    """The address as the app is to see it, and says so in the scope where it was longer than addresses may be."""
+    """The address for the app. If it was longer than allowed, it is shortened and the scope says so."""
     if len(url) <= TARGET_BYTES and url.count(b"&") < PARAMETERS:
         return url
     path = url.partition(b"?")[0]

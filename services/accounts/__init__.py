@@ -1,8 +1,9 @@
-"""Organisations, their members, and who is who: registration, login, API tokens, the public card of an organisation.
+"""Organisations and their members: registration, login, API tokens, the public card of an organisation.
 
-It alone knows passwords (argon2id) and signs tokens; every other service checks tokens by the public key. A session token holds 12
-hours. A program keeps an API secret, which is stored as a hash and can be revoked, and exchanges it at ``POST /api/token``
-for a token of one hour: so a revocation is in force within the hour although nobody asks accounts when a token is checked.
+Only this service stores passwords (argon2id) and signs tokens; every other service checks tokens with the public key. A
+session token is valid for 12 hours. A program has an API secret, which is stored as a hash and can be revoked, and
+exchanges it at ``POST /api/token`` for a token of one hour: so a revocation takes effect within an hour, although
+tokens are checked without asking accounts.
 
 In:  lonja.accounts (organisations that imports bring), lonja.contracts (concluded contracts, for the public card; sanctions)
 Out: lonja.accounts: OrganisationRegistered, OrganisationStateChanged, MemberJoined

@@ -36,7 +36,7 @@ class KeyName(msgspec.Struct, frozen=True):
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """``secret`` is shown this once."""
+    """A new API key. ``secret`` is shown only this once."""
 
     secret: str
 
@@ -54,7 +54,7 @@ class Invite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invited(msgspec.Struct, frozen=True):
-    """``path`` is the page where the invited sets a password, once, within 7 days."""
+    """An invitation. ``path`` is the page on which the invited person sets a password, once, within 7 days."""
 
     path: str
 
@@ -65,7 +65,7 @@ class AccountsApi(Controller):
 
     @post("/login", opt=PUBLIC, status_code=200)
     async def log_in(self, ground: FromGround, request: Visit, data: JSONBody[Credentials]) -> Session:
-        """A token of 12 hours for a member."""
+        """Log in a member. Returns a token that is valid for 12 hours."""
         try:
             return await login.log_in(ground, data.email, data.password, address_of(request))
         except LoginRefused:
@@ -75,7 +75,7 @@ class AccountsApi(Controller):
 
     @post("/token", opt=PUBLIC, status_code=200)
     async def token(self, ground: FromGround, data: JSONBody[Secret]) -> Session:
-        """A token of one hour for a program that holds an API secret."""
+        """Exchange the API secret of a program for a token that is valid for one hour."""
         try:
             return await login.token_for_secret(ground, data.secret)
         except LoginRefused:
@@ -85,7 +85,7 @@ class AccountsApi(Controller):
     async def register(
         self, ground: FromGround, data: JSONBody[handlers.Registration], idempotency_key: IdempotencyKey = ""
     ) -> Member:
-        """An organisation with its first member."""
+        """Register an organisation with its first member."""
         password_hash = await passwords.hashed(handlers.checked_new_password(data))
         async with ground.database.transaction("accounts") as tx:
             return await handlers.register(tx, data, password_hash, idempotency_key)
@@ -127,7 +127,7 @@ class AccountsApi(Controller):
 
     @get("/members", opt=MEMBERS)
     async def members(self, ground: FromGround, request: MemberVisit) -> list[Member]:
-        """Of one's own organisation."""
+        """The members of the caller's organisation."""
         async with ground.database.transaction("accounts") as tx:
             return await store.members_of(tx, request.user.organisation_id)
 
@@ -135,12 +135,12 @@ class AccountsApi(Controller):
     async def invite(
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite], idempotency_key: IdempotencyKey = ""
     ) -> Invited:
-        """Into one's own organisation."""
+        """Invite a person into the caller's organisation."""
         return await _invite(ground, request, request.user.organisation_id, data, idempotency_key)
 
     @get("/invitations", opt=allow(*MANAGERS))
     async def invitations(self, ground: FromGround, request: MemberVisit) -> list[store.OpenInvitation]:
-        """Into one's own organisation, that nobody used so far."""
+        """The open invitations into the caller's organisation."""
         async with ground.database.transaction("accounts") as tx:
             return await store.open_invitations(tx, request.user.organisation_id)
 
@@ -148,7 +148,7 @@ class AccountsApi(Controller):
     async def withdraw_invitation(
         self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, invitation_id: PathId
     ) -> None:
-        """Whoever made it: its link is of no use any more."""
+        """Withdraw an invitation, also one of another member: its link becomes invalid."""
         async with ground.database.transaction("accounts") as tx:
             await keyed.do(tx, lambda: invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 
@@ -173,7 +173,7 @@ class AccountsApi(Controller):
         data: JSONBody[Invite],
         idempotency_key: IdempotencyKey = "",
     ) -> Invited:
-        """Into any organisation."""
+        """Invite a person into any organisation."""
         return await _invite(ground, request, organisation_id, data, idempotency_key)
 
 

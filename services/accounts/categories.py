@@ -1,4 +1,4 @@
-"""What a supplier declares to work in: CPV divisions ticked, codes written."""
+"""The categories in which a supplier says that it works: ticked CPV divisions and typed codes."""
 
 import re
 
@@ -7,12 +7,13 @@ from events.values import Category
 
 
 def divisions() -> list[tuple[str, str]]:
-    """(code, name) of the 45 divisions."""
+    """(code, name) of each of the 45 divisions."""
     return [(code, short_cpv().name(code)) for code in short_cpv().children()]
 
 
 def read_categories(ticked: list[str], written: str) -> tuple[Category, ...]:
-    """Ticked divisions, and codes written freely (``33600000-6, 3319``): the beginning of a code means all below it."""
+    """The codes of ticked divisions and of a typed text (``33600000-6, 3319``). The beginning of a code means all codes
+    below it."""
     codes = filter(None, [*ticked, *re.split(r"[\s,;]+", written.strip())])
     return tuple(dict.fromkeys(category(code) for code in codes))
 

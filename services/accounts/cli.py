@@ -1,4 +1,5 @@
-"""`lonja members`: who is a member, and members that nobody may register by themselves (staff), and the first of all."""
+"""`lonja members`: lists members, and adds members, including staff (who cannot register themselves) and the first
+member of a market."""
 
 import asyncio
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Members of o
 def add(
     email: Annotated[str, typer.Option(help="The address to log in with.")],
     name: Annotated[str, typer.Option(help="The person's name.")],
-    organisation: Annotated[str, typer.Option(help="Found by its name, or made.")],
+    organisation: Annotated[str, typer.Option(help="The organisation: found by its name, or made.")],
     role: Annotated[
         list[str],
         typer.Option(help="administrator, moderator, observer, supplier_agent, buyer_officer or buyer_approver."),
@@ -28,7 +29,7 @@ def add(
     category: Annotated[list[str] | None, typer.Option(help="CPV code that a supplier works in.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a member. One with that address stays as it is."""
+    """Add a member. An existing member with that address is not changed."""
     import msgspec
 
     from infra.config import Config
@@ -64,7 +65,7 @@ def add(
 
 @app.command("list")
 def list_all(
-    after: Annotated[str, typer.Option(metavar="EMAIL", help="Go on behind this address.")] = "",
+    after: Annotated[str, typer.Option(metavar="EMAIL", help="Continue after this address.")] = "",
     most: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:

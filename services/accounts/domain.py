@@ -1,4 +1,5 @@
-"""Organisations and members: which roles go together, the order of states, rules of passwords (docs/rules.md section 1)."""
+"""Organisations and members: the combinations of roles, the changes of state, the rules for passwords (docs/rules.md
+section 1)."""
 
 import re
 from collections.abc import Iterable
@@ -33,19 +34,20 @@ NEXT_STATES = {
 PASSWORD_MINIMUM = 10
 PASSWORD_MAXIMUM = longest_of(Password)
 BY_HAND = "by-hand"
-"""The suspension that an administrator spoke, of which an organisation has one at most."""
+"""The id of the suspension that an administrator imposed; an organisation has at most one."""
 INVITATION_HOLDS = timedelta(days=7)
 MOST_KEYS = 20
-"""API secrets of one member that are in force: one for each of its programs, and the next one while a program is moved to it."""
+"""The most valid API secrets of one member: one for each of its programs, and another while a program changes to it."""
 MOST_INVITATIONS = 50
-"""Of one organisation, that are open."""
+"""The most open invitations of one organisation."""
 MOST_MEMBERS = 1_000
-"""Of one organisation, together with whom it invited."""
+"""The most members of one organisation, including invited persons."""
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
 _EMAIL = re.compile(rf"(?!.*=\?)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<host>{_LABEL}(?:\.{_LABEL})+)")
-"""A local part of atoms and a host by its name (RFC 5321 and 5322, in the letters of any language): no comments, quotes, groups,
-encoded words (RFC 2047) or numbers of hosts, by which a mail program reads another address than the one that stands there."""
+"""A local part of atoms and a host by its name (RFC 5321 and 5322, in the letters of any language): without comments,
+quotes, groups, encoded words (RFC 2047) or IP addresses, with which a mail program would read an address other than the
+one that is shown."""
 _LONGEST_LOCAL = 64
 
 
@@ -96,13 +98,13 @@ class StateChangeNotAllowed(RuleBroken):
 
 
 class SuspensionInThePast(RuleBroken):
-    """One whose end has come would free whom it is to suspend."""
+    """The end of a suspension must be in the future; otherwise the organisation would be free at once."""
 
     code = "suspension-in-the-past"
 
 
 class SanctionInForce(StateChangeNotAllowed):
-    """A sanction ends by its time or by an appeal, not by hand."""
+    """A sanction ends by its time or by an appeal, not by an administrator."""
 
     code = "sanction-in-force"
 
@@ -117,7 +119,7 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True):
-    """``suspended_until`` None on a suspended organisation: until an administrator ends it."""
+    """An organisation. If it is suspended and ``suspended_until`` is None, an administrator must end the suspension."""
 
     organisation_id: str
     name: str
@@ -134,7 +136,7 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is to become a member, as somebody wrote it: nothing of it is checked yet."""
+    """A person who is to become a member, as entered: nothing is checked yet."""
 
     name: str
     email: str
@@ -152,7 +154,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked_name(text: str, field: str) -> str:
-    """One line without blanks around it."""
+    """The name as one line without surrounding blanks."""
     name = " ".join(text.split())
     if not name:
         raise NameMissing("A name is needed.", field=field)
@@ -160,16 +162,17 @@ def checked_name(text: str, field: str) -> str:
 
 
 def checked_email(text: str) -> str:
-    """In lower case: the same address always finds the same member."""
+    """The address in lower case, so that the same address always finds the same member."""
     email = text.strip().lower()
     found = _EMAIL.fullmatch(email)
     if found is None or len(email) > 254 or len(found["local"]) > _LONGEST_LOCAL:
-        raise EmailNotValid("This is no e-mail address, such as ana@agency.example.", field="email")
+        raise EmailNotValid("This is not an e-mail address, such as ana@agency.example.", field="email")
     return email
 
 
 def checked_password(password: str, *known: str) -> str:
-    """Long enough, and none of what everybody knows of its owner (NIST SP 800-63B asks for length, not for kinds of letters)."""
+    """Check that the password is long enough and is none of the known facts about its owner (NIST SP 800-63B asks for
+    length, not for kinds of characters)."""
     if len(password) < PASSWORD_MINIMUM:
         raise PasswordTooShort(
             f"A password has at least {PASSWORD_MINIMUM} characters; this one has {len(password)}.",
@@ -196,7 +199,7 @@ def checked_language(language: str) -> str:
 
 
 def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]) -> tuple[str, ...]:
-    """The member's roles in the one order, each of which the organisation must have."""
+    """The member's roles in the standard order. The organisation must allow each of them."""
     wanted, owned = set(roles), tuple(organisation_roles)
     possible = tuple(dict.fromkeys(role for kind in owned for role in MEMBER_ROLES[kind]))
     if not wanted or not wanted <= set(possible):
@@ -211,7 +214,7 @@ def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]
 
 
 def organisation_roles(member_roles: Iterable[str]) -> tuple[str, ...]:
-    """What an organisation must be so that somebody may have these roles in it. Staff roles together make an operator."""
+    """The roles that an organisation needs so that a member may have these roles. Staff roles belong to an operator."""
     wanted = set(member_roles)
     kinds = [kind for kind in ("supplier", "buyer", "operator") if wanted & (set(MEMBER_ROLES[kind]) - {OBSERVER})]
     return tuple(kinds) or (("observer",) if OBSERVER in wanted else ())
@@ -220,7 +223,7 @@ def organisation_roles(member_roles: Iterable[str]) -> tuple[str, ...]:
 def change_state(
     organisation: Organisation, state: str, reason: str, until: datetime | None = None
 ) -> OrganisationStateChanged:
-    """``until`` counts for a suspension only. Raises StateChangeNotAllowed."""
+    """The organisation in another state. ``until`` is used only for a suspension. Raises StateChangeNotAllowed."""
     if state not in NEXT_STATES[organisation.state]:
         raise StateChangeNotAllowed(
             f"An organisation that is {organisation.state} cannot become {state}.",
@@ -237,13 +240,13 @@ def change_state(
 
 
 def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | None:
-    """Of several in force the one that ends last holds; None where none is in force."""
+    """The suspension in force that ends last; None if none is in force."""
     held = [each for each in suspensions if each.until is None or each.until > now]
     return max(held, key=lambda each: (each.until is None, each.until or now, each.suspension_id), default=None)
 
 
 def require_end_to_come(until: datetime | None, now: datetime) -> None:
-    """Raises SuspensionInThePast."""
+    """Raises SuspensionInThePast unless ``until`` is in the future."""
     if until is not None and until <= now:
         raise SuspensionInThePast(
             f"A suspension ends later than now, {now:%Y-%m-%d %H:%M} UTC, not at {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
@@ -254,7 +257,8 @@ def require_end_to_come(until: datetime | None, now: datetime) -> None:
 
 
 def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, now: datetime) -> None:
-    """A suspension that is in force to the same end is not given another reason in silence. Raises DoneOtherwise."""
+    """Raises DoneOtherwise if a suspension with the same end and another reason is in force: the reason is not silently
+    replaced."""
     for held in suspensions:
         if (held.suspension_id, held.until) == (wanted.suspension_id, wanted.until) and longest([held], now):
             require_repeat(held.reason == wanted.reason, held.reason)
@@ -263,7 +267,8 @@ def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, n
 def restate(
     organisation: Organisation, suspensions: Iterable[Suspension], now: datetime
 ) -> OrganisationStateChanged | None:
-    """The state that follows from the suspensions, where it differs. Nobody is suspended who is pending or closed."""
+    """The organisation in the state that follows from its suspensions, if that differs. An organisation that is pending
+    or closed cannot be suspended."""
     if organisation.state not in ("active", "suspended"):
         return None
     held = longest(suspensions, now)
@@ -278,7 +283,8 @@ def restate(
 
 
 def local_path(target: str) -> str:
-    """Where to go after the login: a path of this site, else the home page. Browsers read ``//x`` and ``/\\x`` as other sites."""
+    """The page after the login: a path of this site, else the home page. Browsers read ``//x`` and ``/\\x`` as other
+    sites."""
     if not re.fullmatch(r"/(?![/\\])[!-~]*", target) or "\\" in target:
         return "/"
     return target

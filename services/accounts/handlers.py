@@ -46,8 +46,8 @@ from services.accounts.domain import (
 
 
 class Registrant(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation with its first member, as a form asks for them. ``kind`` is supplier or buyer; ``region`` an ISO 3166-2 code or a
-    name; ``time_zone`` follows from the place unless given."""
+    """An organisation with its first member, as entered in a form. ``kind`` is supplier or buyer; ``region`` is an ISO
+    3166-2 code or a name; ``time_zone`` is derived from the place if it is not given."""
 
     kind: Code
     organisation: Name
@@ -64,13 +64,13 @@ class Registrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(Registrant, frozen=True, kw_only=True):
-    """``categories`` are CPV codes, or their beginnings, that a supplier works in."""
+    """A registration by the API. ``categories`` are CPV codes, or their first digits, in which a supplier works."""
 
     categories: Few[Category] = ()
 
 
 class NewState(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
+    """``state`` is active, suspended or closed; A suspension ends by itself at ``until``."""
 
     state: Code
     reason: Reason
@@ -78,7 +78,8 @@ class NewState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMember(msgspec.Struct, frozen=True, kw_only=True):
-    """A member that must exist, in an organisation that must exist: for staff, demonstrations and the command line."""
+    """A member that is made, with its organisation, if it does not exist: for staff, demonstrations and the command
+    line."""
 
     email: str
     name: str
@@ -95,8 +96,8 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def register(tx: Transaction, wanted: Registration, password_hash: str, request_key: str) -> Member:
-    """Active at once. The same request again, with its password, returns the same member. Raises KeyReused and what :mod:`domain` and
-    :mod:`places` name."""
+    """Register an organisation, which is active at once. A repeat of the request with the same password returns the
+    same member. Raises KeyReused and the errors of :mod:`domain` and :mod:`places`."""
     async with tx.once("registration", request_key, caller="", body=wanted, answer=Member) as once:
         if once.first:
             once.answer = await _register(tx, wanted, password_hash)
@@ -114,7 +115,8 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
 
 
 async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
-    """The member with that address: found as it is, or made, with its organisation (found by identifier or name) if need be."""
+    """The member with that address, unchanged if it exists; else a new one, if necessary with a new organisation (which
+    is searched by identifier or name)."""
     email = checked_email(wanted.email)
     await store.hold(tx, "email", email)
     if found := await store.member_by_email(tx, email):
@@ -170,7 +172,7 @@ async def _create_organisation(
 
 
 async def join(tx: Transaction, organisation: Organisation, person: Person, password_hash: str) -> Member:
-    """Raises EmailTaken, and what :mod:`domain` names."""
+    """Add the person to the organisation. Raises EmailTaken and the errors of :mod:`domain`."""
     email = checked_email(person.email)
     await must_be_free(tx, email)
     member = Member(
@@ -188,17 +190,18 @@ async def join(tx: Transaction, organisation: Organisation, person: Person, pass
 
 
 async def must_be_free(tx: Transaction, email: str) -> None:
-    """Whoever else wants the address waits. Raises EmailTaken."""
+    """Lock the address: other transactions that want it wait. Raises EmailTaken."""
     await store.hold(tx, "email", email)
     if await store.member_by_email(tx, email):
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
 
 
 async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> Organisation:
-    """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
-    suspensions hold, and only its own is the administrator's to end.
+    """An administrator suspends, activates or closes an organisation. A repeat publishes no event. A suspension by an
+    administrator and a sanction may hold at the same time; the administrator can end only the former.
 
-    Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
+    Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, and DoneOtherwise if the same was done
+    for another reason.
     """
     state, reason, until = wanted.state, wanted.reason, wanted.until
     organisation = await store.organisation(tx, organisation_id, lock=True)
@@ -228,7 +231,7 @@ async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> 
 
 
 async def _restate(tx: Transaction, organisation: Organisation) -> Organisation:
-    """The organisation, which is locked, in the state that its suspensions give it now."""
+    """Set the state of the organisation, which is locked, to the one that follows from its suspensions now."""
     changed = restate(organisation, await store.suspensions(tx, organisation.organisation_id), tx.now)
     return await _change(tx, organisation, changed) if changed else organisation
 
@@ -240,7 +243,7 @@ async def _change(tx: Transaction, organisation: Organisation, changed: Organisa
 
 
 async def end_suspensions(tx: Transaction, over: Sequence[Organisation]) -> None:
-    """Of those whose last day has come."""
+    """End the suspensions of these organisations whose time is over."""
     for organisation in over:
         await _restate(tx, organisation)
 
@@ -249,7 +252,7 @@ def checked_new_password(wanted: Registration) -> str:
     return checked_password(wanted.password, wanted.email, wanted.name, wanted.organisation)
 
 
-# What other services said
+# Reactions to events of other services
 
 reactions = Reactions()
 reactions.many(ContractConcluded, store.add_contracts)
@@ -257,7 +260,8 @@ reactions.many(ContractEnded, store.drop_contracts)
 
 
 async def put_foreign(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """Organisations of other markets; our own come back on the same topic and are here already."""
+    """Store organisations of other markets. Those of this market come on the same topic and are skipped, because they
+    are stored already."""
     await store.put_imported(tx, [event for event in events if event.source is not None])
 
 
@@ -290,14 +294,14 @@ async def suspend(tx: Transaction, event: OrganisationSanctioned) -> None:
 
 @reactions.on(SanctionAppealDecided)
 async def lift_suspension(tx: Transaction, event: SanctionAppealDecided) -> None:
-    """Lifted, it ends when that was decided."""
+    """A suspension that was lifted on appeal ends at the time of the decision."""
     if event.decision == "lifted":
         ended = Suspension(suspension_id=event.sanction_id, reason="lifted on appeal", until=event.decided_at)
         await _suspend(tx, event.organisation_id, ended)
 
 
 async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
-    """Of who is not known here there is no state to tell of."""
+    """Suspend the organisation. If it is not known here, no state is published."""
     organisation = await store.organisation(tx, organisation_id, lock=True)
     await store.put_suspension(tx, organisation_id, suspension)
     if organisation is not None:

@@ -1,4 +1,4 @@
-"""Who is invited to become a member of an organisation, by a link that works once."""
+"""Invitations to become a member of an organisation, by a link that works once."""
 
 from collections.abc import Sequence
 
@@ -26,13 +26,14 @@ class InvitationOver(RuleBroken):
 
 
 class TooManyInvitations(RuleBroken):
-    """It can be sent again when one was used, withdrawn or lapsed."""
+    """The request can be sent again after an invitation was used, was withdrawn or has lapsed."""
 
     code = "too-many-invitations"
 
 
 class InvitedAlready(RuleBroken):
-    """Of the two links nobody would know which one holds; the one that is lost is withdrawn first."""
+    """The person has an open invitation. With two links it would be unclear which one is valid, so the first must be
+    withdrawn."""
 
     code = "invited-already"
 
@@ -42,9 +43,9 @@ class TooManyMembers(RuleBroken):
 
 
 async def invite(tx: Transaction, organisation_id: str, person: Person, *, by: str, request_key: str = "") -> str:
-    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
-    request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations, TooManyMembers, InvitedAlready and
-    what :mod:`domain` names."""
+    """Returns the secret of the link, which is not stored; the invited person sets a password with it, once. A repeat
+    of the request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations,
+    TooManyMembers, InvitedAlready and the errors of :mod:`domain`."""
     body = [organisation_id, person.name, person.email, person.roles, person.language]
     async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
         secret = passwords.secret_of("join", once.random)
@@ -69,7 +70,8 @@ async def invite(tx: Transaction, organisation_id: str, person: Person, *, by: s
 
 
 async def _require_room(tx: Transaction, organisation_id: str) -> list[store.OpenInvitation]:
-    """The invitations that are open. Who is invited has a place already: an invitation is never refused to the invited."""
+    """Check the limits of open invitations and members. Invited persons count as members, so that an invitation can
+    always be accepted."""
     await store.hold(tx, "invitations of", organisation_id)
     invitations = await store.open_invitations(tx, organisation_id)
     waiting = len(invitations)
@@ -107,13 +109,14 @@ def _require_first(waiting: Sequence[store.OpenInvitation], email: str) -> None:
 
 
 async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
-    """Its link is of no use any more. Raises Missing: none of this organisation's, or it is over."""
+    """Withdraw an invitation: its link becomes invalid. Raises Missing if it does not belong to this organisation or is
+    over."""
     if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
         raise Missing("invitation", invitation_id)
 
 
 async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
-    """Raises InvitationOver: unknown, used, withdrawn or lapsed."""
+    """The invitation with that secret. Raises InvitationOver if it is unknown, used, withdrawn or lapsed."""
     invitation = await store.invitation(tx, passwords.digest(secret), take=take)
     organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
     if invitation is None or organisation is None:
@@ -122,7 +125,7 @@ async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[
 
 
 async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
-    """Raises InvitationOver and what :mod:`domain` names."""
+    """Make the invited person a member. Raises InvitationOver and the errors of :mod:`domain`."""
     invitation, organisation = await invited(tx, secret, take=True)
     person = Person(name=invitation.name, email=invitation.email, roles=invitation.roles, language=invitation.language)
     member = await join(tx, organisation, person, password_hash)
@@ -131,5 +134,5 @@ async def accept_invitation(tx: Transaction, secret: str, password_hash: str) ->
 
 
 async def used(tx: Transaction, secret: str) -> store.Joining | None:
-    """Who joined by this link; None where nobody did, or long ago."""
+    """Who joined by this link; None if nobody did, or if it was long ago."""
     return await store.joining(tx, passwords.digest(secret))

@@ -1,4 +1,4 @@
-"""API secrets of programs: made, told once, revoked."""
+"""API secrets of programs: they are made, shown once, and revoked."""
 
 from catalogue.rules import RuleBroken
 from infra.database import Transaction
@@ -9,24 +9,27 @@ from services.accounts import passwords, store
 from services.accounts.domain import MOST_KEYS, checked_name
 
 REVOKED_KEPT = 50
-"""Of one member, the last. Older ones go when it makes a new one, so that making and revoking in turn leaves no heap."""
+"""The most revoked secrets that are kept for one member. Older ones are deleted when it makes a new one, so that their
+number stays bounded."""
 
 
 class MemberUnknown(Exception):
-    """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
+    """The token is valid, but its member does not exist in this market: it was made by another market with the same
+    keys."""
 
     def __init__(self) -> None:
         super().__init__("This token is of a member that is not known here. Log in again.")
 
 
 class TooManyKeys(RuleBroken):
-    """It can be sent again when one was revoked."""
+    """The request can be sent again after a secret was revoked."""
 
     code = "too-many-api-secrets"
 
 
 async def make_key(tx: Transaction, principal: Principal, name: str, request_key: str = "") -> str:
-    """A program's secret, told this once, and to a repeat of the request. Raises MemberUnknown, KeyReused, TooManyKeys."""
+    """Make the secret of a program. It is returned only now, and to a repeat of the request. Raises MemberUnknown,
+    KeyReused, TooManyKeys."""
     if await store.member(tx, principal.member_id) is None:
         raise MemberUnknown
     async with tx.once("key", request_key, caller=principal.member_id, body=name, answer=str) as once:
@@ -59,6 +62,6 @@ async def _require_room(tx: Transaction, member_id: str) -> None:
 
 
 async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
-    """Own keys only; a second time changes nothing. Raises Missing."""
+    """Revoke one of the member's own keys. A repeat changes nothing. Raises Missing."""
     if not await store.revoke_key(tx, principal.member_id, key_id):
         raise Missing("API key", key_id)

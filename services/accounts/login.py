@@ -1,4 +1,4 @@
-"""Login and API tokens: who proves to be whom, how often one may try, and the token that says it to every service."""
+"""Login and API tokens: checks who a caller is, limits the attempts, and issues the token for all services."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -16,11 +16,14 @@ from services.accounts.turns import TooMany, in_turn, under_way
 
 WINDOW = timedelta(minutes=1)
 TRIES = 10
-"""Failed logins a minute for one e-mail address from one network address: a stranger elsewhere keeps nobody out."""
+"""The most failed logins per minute for one e-mail address from one network address, so that attempts from elsewhere do
+not lock out a member."""
 TRIES_PER_EMAIL = 100
-"""From all network addresses together. A guesser has 144,000 a day then, of passwords that are no common ones."""
+"""The same from all network addresses together. An attacker then has 144,000 attempts a day, and common passwords are
+not allowed."""
 TRIES_PER_ADDRESS = 30
-"""A network address stands for many people behind one office's router, so it may fail more often."""
+"""The same for one network address and all e-mail addresses. It is higher, because many people of an office may share a
+network address."""
 KEY_TOKEN_HOURS = 1
 
 
@@ -29,11 +32,11 @@ class LoginRefused(Exception):
 
 
 class TooManyTries(Exception):
-    """Wait a minute."""
+    """The caller has to wait a minute."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """``token`` goes into the cookie, or behind ``Authorization: Bearer``."""
+    """``token`` goes into the cookie, or into the header ``Authorization: Bearer``."""
 
     token: str
     expires_at: datetime
@@ -41,11 +44,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def log_in(ground: Ground, email: str, password: str, address: str) -> Session:
-    """Raises LoginRefused, TooManyTries.
+    """Log in. Raises LoginRefused, TooManyTries.
 
-    The try is written down before the password is looked at and taken back when it was right: a thousand guesses sent at
-    once meet the same limit, and whoever knows the password is never counted. Those that would be refused behind tries that
-    are under way are refused at once: nobody's login waits behind a thousand of one member.
+    The attempt is stored before the password is checked, and deleted if it was right: so the limit also holds for a
+    thousand simultaneous attempts, and right passwords are not counted. An attempt that would exceed the limit together
+    with those in progress is refused at once, so that no login waits behind a thousand attempts for one member.
     """
     email = email.strip().lower()[:254]
     by_email, by_address = ("e-mail", email), ("address", address)
@@ -65,9 +68,11 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
 
 
 async def _count_try(ground: Ground, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
-    """Who has the address, with the hash of the password, and the number of the try. Raises TooManyTries."""
+    """Store the attempt. Returns the member with that address, the hash of its password, and the number of the attempt.
+    Raises TooManyTries."""
     async with ground.database.transaction("accounts") as tx:
-        # two name spaces, in this order everywhere: an e-mail address can be written like a network address
+        # two name spaces, because an e-mail address can look like a network address; they are locked in this order
+        # everywhere
         await store.hold(tx, "try of e-mail", email)
         await store.hold(tx, "try from address", address)
         failed = await store.tries(tx, email, address, tx.now - WINDOW)
@@ -78,7 +83,7 @@ async def _count_try(ground: Ground, email: str, address: str) -> tuple[tuple[Me
 
 
 async def token_for_secret(ground: Ground, secret: str) -> Session:
-    """Raises LoginRefused."""
+    """A token for the holder of an API secret. Raises LoginRefused."""
     async with ground.database.transaction("accounts") as tx:
         key = await store.use_key(tx, passwords.digest(secret))
         member = await store.member(tx, key.member_id) if key else None
@@ -90,7 +95,8 @@ async def token_for_secret(ground: Ground, secret: str) -> Session:
 async def change_password(
     ground: Ground, principal: Principal, current: str, password: str, address: str, request_key: str = ""
 ) -> None:
-    """Raises PasswordWrong, TooManyTries, KeyReused and what a password must be. Sessions that are open stay open until they end."""
+    """Raises PasswordWrong, TooManyTries, KeyReused and the errors of a bad password. Open sessions remain valid until
+    they expire."""
 
     def keyed(tx: Transaction) -> AbstractAsyncContextManager[Once[bool]]:
         body = (current, password)

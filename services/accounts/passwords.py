@@ -1,4 +1,5 @@
-"""Passwords as argon2id, a few at a time: each costs 19 MiB and 25 ms by intention, and must not take the web process down."""
+"""Passwords as argon2id hashes. Each costs 19 MiB and 25 ms on purpose, so only a few are computed at a time to protect
+the web process."""
 
 import asyncio
 import hashlib
@@ -11,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-# The parameters that OWASP's password storage cheat sheet recommends first among the equal ones.
+# The first of the equivalent parameter sets in OWASP's password storage cheat sheet.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 NICER = 10
 """The nice value of the hashing threads, above that of the event loop: on a busy machine the loop gets more of the CPU."""
 
 
 def _give_way() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICER)  # of this thread alone, on Linux
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICER)  # on Linux this applies only to the thread
 
 
 _FEW = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2", initializer=_give_way)
@@ -30,7 +31,8 @@ async def hashed(password: str) -> str:
 
 
 async def matches(password: str, stored: str | None) -> bool:
-    """Takes equally long if there is no such member (``None``), so that the time does not reveal which addresses exist."""
+    """Whether the password matches. It takes equally long if there is no such member (``None``), so that the time does
+    not reveal which addresses exist."""
 
     def verify() -> bool:
         try:

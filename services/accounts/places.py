@@ -1,4 +1,4 @@
-"""What somebody typed at registration becomes a place with ISO codes, degrees and a time zone."""
+"""Turns the place that a person typed at registration into a place with ISO codes, coordinates and a time zone."""
 
 import re
 from functools import cache
@@ -15,20 +15,21 @@ from events.values import Place
 
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
-    """(ISO 3166-1 alpha-2, name), by name."""
+    """Countries as (ISO 3166-1 alpha-2, name), sorted by name."""
     named = ((land.alpha_2, getattr(land, "common_name", land.name)) for land in pycountry.countries)
     return tuple(sorted(named, key=lambda pair: pair[1]))
 
 
 @cache
 def zones() -> tuple[str, ...]:
-    """Time zones to choose from, as ``Area/City``."""
+    """The time zones to choose from, as ``Area/City``."""
     areas = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
     return ("UTC", *sorted(zone for zone in available_timezones() if zone.split("/")[0] in areas))
 
 
 def resolve(country: str, region: str = "", locality: str = "", time_zone: str = "") -> tuple[Place, str]:
-    """The place and its time zone. ``region`` is a code or a name; a zone that is not given is the nearest of the country's.
+    """The place and its time zone. ``region`` is a code or a name; if no zone is given, it is the nearest one of the
+    country.
 
     Raises UnknownCountry, UnknownRegion, UnknownTimeZone.
     """
@@ -44,7 +45,8 @@ def resolve(country: str, region: str = "", locality: str = "", time_zone: str =
 
 
 def _zone_near(place: places.Place) -> str:
-    """The country's zone whose principal city is nearest; borders of zones are not known here, so a form offers a choice too."""
+    """The zone of the country whose principal city is nearest. The borders of zones are not known here, so forms also
+    offer a choice."""
     known = _zones_of(place.country)
     if len(known) == 1 or place.latitude is None:
         return known[0][0] if known else "UTC"
@@ -53,7 +55,7 @@ def _zone_near(place: places.Place) -> str:
 
 @cache
 def _zones_of(country: str) -> tuple[tuple[str, places.Place], ...]:
-    """(zone, where its principal city is), from the time zone database's own table."""
+    """(zone, coordinates of its principal city), from the table of the time zone database."""
     rows = (line.split("\t") for line in (files("tzdata") / "zoneinfo" / "zone.tab").read_text().splitlines())
     return tuple(
         (row[2], places.Place(country=country, latitude=latitude, longitude=longitude))
@@ -64,7 +66,7 @@ def _zones_of(country: str) -> tuple[tuple[str, places.Place], ...]:
 
 
 def _degrees(text: str) -> tuple[float, float]:
-    """ISO 6709 as in zone.tab: ``+4024-00341`` or with seconds."""
+    """Coordinates in ISO 6709 as in zone.tab: ``+4024-00341``, or with seconds."""
     signs = re.fullmatch(r"([+-])(\d{2})(\d{2})(\d{2})?([+-])(\d{3})(\d{2})(\d{2})?", text)
     if signs is None:
         raise ValueError(f"no ISO 6709 point: {text!r}")

@@ -1,4 +1,4 @@
-"""Deadlines of accounts: suspensions end by themselves, failed logins are forgotten."""
+"""Deadlines of accounts: suspensions end by themselves, and failed logins are deleted."""
 
 from collections.abc import Sequence
 from datetime import timedelta

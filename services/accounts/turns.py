@@ -1,4 +1,4 @@
-"""Tries to log in that this process looks at, in turns: those of one address wait for each other and for nobody else."""
+"""Login attempts that this process handles, in turn: attempts for one address wait only for each other."""
 
 import asyncio
 from collections import Counter
@@ -7,18 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 Name = tuple[str, ...]
 _FEW = asyncio.Semaphore(4)
-"""That are counted at once, each with a connection of the process in hand."""
+"""The most attempts that are handled at once; each uses a connection of the process."""
 _under_way: Counter[Name] = Counter()
 _turns: dict[Name, tuple[asyncio.Lock, int]] = {}
 
 
 class TooMany(Exception):
-    """So many are under way already that this one would be refused behind them."""
+    """So many attempts are in progress that this one would exceed the limit."""
 
 
 @contextmanager
 def under_way(most: Iterable[tuple[Name, int]]) -> Iterator[None]:
-    """One more of these names, of each of which there are so many at most. Raises TooMany."""
+    """Count one more attempt in progress for each of these names, which have at most ``most`` each. Raises TooMany."""
     most = tuple(most)
     if any(_under_way[name] >= number for name, number in most):
         raise TooMany
@@ -35,7 +35,8 @@ def under_way(most: Iterable[tuple[Name, int]]) -> Iterator[None]:
 
 @asynccontextmanager
 async def in_turn(*names: Name) -> AsyncIterator[None]:
-    """One of each name at a time, in this order everywhere; the few places for all are taken last: who waits for a turn takes none."""
+    """Hold the turn of each name, one attempt at a time; all callers take the names in the same order. A place among
+    the few for all attempts is taken last, so that waiting attempts take none."""
     async with AsyncExitStack() as stack:
         for name in names:
             await stack.enter_async_context(_turn(name))

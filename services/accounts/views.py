@@ -18,7 +18,8 @@ DEALS = 10
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What everybody may know of an organisation. Contracts are counted up to 1,000; there are ``more`` than that."""
+    """What everybody may know about an organisation. Contracts are counted up to 1,000; ``more`` says that there are
+    more."""
 
     organisation_id: str
     name: str

@@ -17,7 +17,7 @@ _accepted, _refused = BIDS.labels("accepted"), BIDS.labels("refused")
 
 
 def bids_decided(accepted: Iterable[bool]) -> None:
-    """Of one batch: for each bid whether it was accepted."""
+    """Count the bids of one batch; ``accepted`` says for each bid whether it was accepted."""
     verdicts = list(accepted)
     _accepted.inc(sum(verdicts))
     _refused.inc(len(verdicts) - sum(verdicts))

@@ -31,7 +31,7 @@ Number = Annotated[int, Meta(ge=1, le=25_000)] | None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """``version`` that was looked at; the newest where it is not said."""
+    """A moderator's decision. ``version`` is the version that was checked; default: the newest."""
 
     version: Number = None
 
@@ -42,7 +42,8 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """``quantity`` in packs; left out: as many as were in, else the least that is offered."""
+    """A SKU for the basket. ``quantity`` is in packs; if it is left out: the quantity that was in the basket before,
+    else the smallest that is offered."""
 
     quantity: Packs | None = None
 
@@ -52,7 +53,8 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CatalogueApi(Controller):
-    """Decisions and withdrawals change nothing when they are repeated; proposing and offering need the key for that."""
+    """A repeated decision or withdrawal changes nothing; repeated proposals and offers need the request key for
+    that."""
 
     path = "/api/catalogue"
     tags = ["catalogue"]
@@ -67,7 +69,7 @@ class CatalogueApi(Controller):
         category: CategoryCode = "",
         region: Region = "",
         price_from: Annotated[
-            str | None, QueryParameter(description="Of one pack, VAT included", pattern=NUMBER)
+            str | None, QueryParameter(description="The price of one pack, VAT included", pattern=NUMBER)
         ] = None,
         price_to: Annotated[str | None, QueryParameter(pattern=NUMBER)] = None,
         eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
@@ -78,7 +80,8 @@ class CatalogueApi(Controller):
         page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES)] = 1,
         sort: FromQuery[Literal["relevance", "price"]] = "relevance",
     ) -> SearchPage:
-        """Words with stems and typos forgiven; facets count all that match. A published SKU is found within a second."""
+        """Search by words; inflections and typos are tolerated. Facets count all matches. A published SKU is found
+        within a second."""
         asked = Search(
             q=q,
             category=category_in(category),
@@ -105,7 +108,8 @@ class CatalogueApi(Controller):
         quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
         page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES_OF_OFFERS)] = 1,
     ) -> SkuPage:
-        """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
+        """A SKU with a page of its offers, ordered by landed price for a region and quantity; those that are not
+        available come last, with the reason."""
         async with ground.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
             wanted = WantedPrices(region=region_in(region), quantity=number_in(quantity), page=page)
@@ -120,7 +124,8 @@ class CatalogueApi(Controller):
         data: JSONBody[Proposal],
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
-        """A new SKU. Refused as ``near-duplicates``, with their ids, until ``none_of_these`` says that they were looked at."""
+        """Propose a new SKU. Similar cards cause the refusal ``near-duplicates``, with their ids, unless
+        ``none_of_these`` says that they were checked."""
         return await self._propose(ground, finder, request, data, idempotency_key)
 
     @post("/skus/{sku_id:str}/versions", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -133,7 +138,7 @@ class CatalogueApi(Controller):
         data: JSONBody[Proposal],
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
-        """A new version of a published SKU, or a returned one mended."""
+        """Propose a new version of a published SKU, or a corrected version of a returned one."""
         return await self._propose(ground, finder, request, data, idempotency_key, sku_id)
 
     async def _propose(
@@ -153,9 +158,9 @@ class CatalogueApi(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=50)] = 20,
         offset: Annotated[int, QueryParameter(ge=0, le=25_000)] = 0,
     ) -> Response[list[Version]]:
-        """What awaits a decision, most urgent first; the header ``x-total-count`` says how many there are in all, up to 1,000, and
-        ``x-total-more`` whether there are more than that. Cards of a former release that are longer than a card may be come with their
-        texts cut."""
+        """Cards that await a decision, most urgent first. The header ``x-total-count`` has their number, up to 1,000,
+        and ``x-total-more`` says whether there are more. The texts of cards that a former release accepted and that are
+        too long are cut."""
         async with ground.database.transaction("catalogue") as tx:
             found = await proposals.queue(tx, limit=limit, offset=offset)
         more = "true" if found.more else "false"
@@ -175,13 +180,13 @@ class CatalogueApi(Controller):
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
     async def archive(self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Archiving]) -> Version:
-        """Its offers are archived with it."""
+        """Archive a SKU and its offers."""
         async with ground.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Version, lambda: skus.archive(tx, sku_id, data.reason))
 
     @get("/offers", opt=allow(SUPPLIER_AGENT))
     async def own_offers(self, ground: FromGround, request: MemberVisit) -> list[Standing]:
-        """Of one's own organisation, standing ones first."""
+        """The offers of the caller's organisation, current ones first."""
         async with ground.database.transaction("catalogue") as tx:
             return [standing for standing, _ in await store.offers_of(tx, request.user.organisation_id)]
 
@@ -189,8 +194,9 @@ class CatalogueApi(Controller):
     async def publish_offer(
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Terms], idempotency_key: IdempotencyKey = ""
     ) -> Standing:
-        """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step. Of one supplier at most 20
-        offers stand on one SKU (``too-many-offers``), and fifty are published on it within a day (``too-many-offers-of-a-day``)."""
+        """Publish an offer, valid from today. With ``replaces`` it is an edit: the former offer is archived in the same
+        step. One supplier can have at most 20 current offers on one SKU (``too-many-offers``), and can publish at most
+        fifty on it within a day (``too-many-offers-of-a-day``)."""
         async with ground.database.transaction("catalogue") as tx:
             return await offers.publish_offer(
                 tx, data, request.user, load_policy(ground.config.policy), idempotency_key
@@ -203,7 +209,7 @@ class CatalogueApi(Controller):
 
 
 class BasketApi(Controller):
-    """One basket a member. Every call answers with the whole of it."""
+    """The basket of a member. Every call returns the whole basket."""
 
     path = "/api/catalogue/basket"
     tags = ["catalogue"]
@@ -211,7 +217,7 @@ class BasketApi(Controller):
 
     @get()
     async def basket(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Basket:
-        """Each line at its best landed price at the buyer's place, or why there is none."""
+        """The basket: each line with its best landed price at the buyer's place, or the reason why there is none."""
         async with ground.database.transaction("catalogue") as tx:
             return await _basket(tx, request, finder)
 
@@ -248,7 +254,7 @@ async def _basket(tx: Transaction, request: MemberVisit, finder: Finder) -> Bask
 
 
 def with_finder(finder: Finder, *handlers: Any) -> Router:
-    """Each may take the process's ``finder`` as an argument."""
+    """Routes that may take the process's ``finder`` as an argument."""
     return Router(
         path="", route_handlers=handlers, dependencies={"finder": Provide(lambda: finder, sync_to_thread=False)}
     )

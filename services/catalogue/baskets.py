@@ -1,4 +1,5 @@
-"""What a basket shows: each line at its best price for a place, all of them together, and which may go into one mini-auction."""
+"""The content of a basket for pages and API: each line with its best price for a place, the total, and the lines that
+fit into one mini-auction."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,8 +22,8 @@ from services.catalogue.views import Card, RankedOffer, Refusal
 
 
 class BasketLine(msgspec.Struct, frozen=True, kw_only=True):
-    """``quantity`` counts packs. ``best`` is the offer with the lowest landed price that is available for them, None where
-    ``unavailable`` says why there is none."""
+    """``quantity`` counts packs. ``best`` is the available offer with the lowest landed price for them; None if there
+    is none, and ``unavailable`` says why."""
 
     sku: Card
     quantity: Decimal
@@ -31,8 +32,8 @@ class BasketLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines of one functional group, a CPV division: these may go into one mini-auction. ``query`` names them with their
-    quantities, as the pages that begin with SKUs read them."""
+    """Lines of one functional group, a CPV division: they fit into one mini-auction. ``query`` has the SKUs and
+    quantities for the address of a page that opens a process with them."""
 
     division: str
     name: str
@@ -41,8 +42,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True):
-    """``total`` is due for the lines that have a best offer, VAT and delivery included; ``complete`` says that these are all.
-    ``removed`` are SKUs that were taken out within a day: putting one in again gives it its former quantity."""
+    """``total`` is the price of the lines with a best offer, VAT and delivery included; ``complete`` says that all
+    lines have one. ``removed`` are SKUs that were taken out within the last day: one that is put in again gets its
+    former quantity."""
 
     region: str
     currency: str
@@ -55,8 +57,8 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
-    """Prices are for ``region``; "" takes for each line the region that most of its first offers serve. Without
-    lines of SKUs that this release cannot read: what it comes to is not complete then."""
+    """Prices are for ``region``; "" means, for each line, the region that most of its first offers serve. Lines of SKUs
+    that this release cannot read are left out; the total is then not complete."""
     today = await store.today(tx, member)
     lines_kept = await store.basket(tx, member.member_id)
     ids = [each.sku_id for each in lines_kept]

@@ -1,6 +1,6 @@
-"""The search of one web process: an index in memory, built from the database at the start and kept up to date from it.
+"""The search of one web process: an index in memory, built from the database at the start and updated from it.
 
-Every process has its own, so that any number of them may run; none is the only copy of anything.
+Every process has its own index, so any number of processes may run; no index is the only copy of its data.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ EVERY_SECONDS = 0.5
 AT_ONCE = 500
 LOOKALIKES = 40
 COMPARED_AT_ONCE = 2
-"""Proposals; others wait without a connection to the database."""
+"""The most proposals that are compared at once; others wait without a database connection."""
 TASK = "catalogue search"
 SHOWN = 3
 REMEDY = "correct the SKU or its offers as the reason says; the search takes it over when it changes"
 
 
 class Finder:
-    """``ready`` turns true when all SKUs are in; until then a search finds those that are."""
+    """``ready`` becomes true when all SKUs are indexed; until then a search finds only those that are."""
 
     def __init__(self, database: Database, currency: str) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class Finder:
         self._horizon = 0
         self._comparing = asyncio.Semaphore(COMPARED_AT_ONCE)
         self._refused: dict[str, str] = {}
-        """SKUs that the index did not take when they last changed, and why."""
+        """SKUs that the index refused when they last changed, with the reasons."""
         self.ready = False
 
     @asynccontextmanager
@@ -53,8 +53,8 @@ class Finder:
         return await asyncio.to_thread(self._index.search, wanted)
 
     async def near_duplicates(self, card: Sku) -> tuple[Similar, ...]:
-        """Cards like it, most alike first: of the published ones that a search finds, and of those that await moderation in its
-        category. It is worked out beside the event loop, when no transaction runs."""
+        """Similar cards, most similar first, among the published cards that a search finds and the cards that await
+        moderation in the category. It is computed outside the event loop while no transaction runs."""
         async with self._comparing:
             found = await self.search(Wanted(text=f"{card.gtin} {card.name}", limit=LOOKALIKES, facets=False))
             async with self._database.transaction("catalogue") as tx:
@@ -62,7 +62,7 @@ class Finder:
             return await asyncio.to_thread(_alike, card, rows)
 
     async def _follow(self) -> None:
-        """Fill, then follow the changes for ever; a lost database is waited for."""
+        """Fill the index, then follow the changes without end. Waits for the database if it is away."""
         while True:
             try:
                 await (self._take_changes() if self.ready else self._fill())
@@ -76,7 +76,7 @@ class Finder:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _fill(self) -> None:
-        """The horizon is taken first: what changes meanwhile is taken over once more."""
+        """Read all SKUs. The horizon is read first, so that changes meanwhile are read again later."""
         async with self._database.transaction("catalogue") as tx:
             self._horizon = (await store.span_from(tx, self._horizon)).following
         last = ""
@@ -106,7 +106,8 @@ class Finder:
         self._horizon = span.following
 
     async def _put(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> None:
-        """A card that the index refuses costs itself alone: what was found of its SKU before is found on."""
+        """Index the cards. If the index refuses a card, the former content of this SKU remains, and other cards are not
+        affected."""
         refused = await asyncio.to_thread(self._indexed, cards, gone)
         for sku_id in (*(card.sku.sku_id for card in cards), *gone):
             self._refused.pop(sku_id, None)
@@ -121,7 +122,7 @@ class Finder:
             HEALTH.report("task", f"{TASK}: SKUs", State.running)
 
     def _indexed(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
-        """What the index refused, by SKU, and why."""
+        """Index the cards. Returns the refused SKUs with the reasons."""
         refused: dict[str, Exception] = {}
         for card in cards:
             try:
@@ -134,7 +135,7 @@ class Finder:
         return refused
 
     async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[Card]:
-        """What the index says of each: its card and what its offers add today."""
+        """The data for the index of each SKU: its card, and what its offers add today."""
         ids = [sku.sku_id for sku in skus]
         on = tx.now.date()
         reaches = await prices.reaches(tx, ids)

@@ -1,4 +1,4 @@
-"""What a reader is shown of prices: the best offer of a SKU for a region."""
+"""The prices that a reader sees: the best offer of a SKU for a region."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -13,8 +13,8 @@ from infra.tokens import Principal
 
 
 class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
-    """The market as one reader is shown it: prices for delivery to a region ("": any), in the market's currency, on the day that the
-    reader's organisation has."""
+    """The market as one reader sees it: prices for delivery to a region ("": any), in the market's currency, on the
+    local date of the reader's organisation."""
 
     region: str
     currency: str
@@ -22,7 +22,7 @@ class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
-    """The lowest price of one pack, VAT and delivery included, each offer at its own minimum."""
+    """The lowest price of one pack, VAT and delivery included, with each offer at its own minimum quantity."""
     answers = (
         price_for(offer, Need(offer.min_quantity, market.region or offer.regions[0], market.on))
         for offer in offers
@@ -32,7 +32,7 @@ def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
 
 
 def home_region(principal: Principal | None) -> str:
-    """Where a reader's prices are for: its region, else its country; "" where neither is known."""
+    """The region for a reader's prices: its region, else its country; "" if neither is known."""
     return (principal.region or principal.country) if principal else ""
 
 
@@ -45,7 +45,7 @@ def from_minor_units(amount: int, currency: str) -> Decimal:
 
 
 def broken_quantity(quantity: Decimal | None) -> tuple[RuleBroken, ...]:
-    """What is wrong with a number of packs that somebody asks prices for."""
+    """What is wrong with the number of packs for which prices are asked."""
     if quantity is None or quantity > 0:
         return ()
     return (QuantityNotPositive(f"A quantity is above zero, not {quantity}.", field="quantity", quantity=quantity),)

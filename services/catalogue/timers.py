@@ -1,5 +1,5 @@
-"""Deadlines of the catalogue: an offer ends when its last day is over everywhere, for whoever buys goes by its own date; and what is
-left to end of a supplier or SKU of many offers."""
+"""Deadlines of the catalogue: an offer ends when its last day is over in all time zones, because each buyer has its own
+date. A second timer ends the remaining offers of a supplier or SKU that has many."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,7 +16,7 @@ from services.catalogue.store.endings import Ending
 AT_ONCE = 200
 
 _LATEST_ZONE = timedelta(hours=12)
-"""How far the last clock on earth is behind UTC."""
+"""The largest time difference of a zone behind UTC."""
 
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing | Unreadable[str]]:

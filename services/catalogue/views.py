@@ -1,4 +1,4 @@
-"""What the API answers and the pages show: SKUs with their prices for a reader's region and quantity."""
+"""The data of API and pages: SKUs with their prices for a reader's region and quantity."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from services.catalogue.store.prices import Summary
 
 PER_PAGE = 20
 MOST_PAGES = 500
-"""Of what a search finds: filters lead to what lies deeper."""
+"""The most pages of a search result; further SKUs are found with filters."""
 OFFERS_A_PAGE = 50
 MOST_PAGES_OF_OFFERS = 1_000
 HIGHEST_PRICE = 10**17
-"""Minor units: what the index can hold."""
+"""The highest price in the index, in minor units."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _BaseUnit:
-    """What a reference price is told for: one base unit of a SKU, VAT excluded."""
+    """The line for which a reference price is shown: one base unit of a SKU, VAT excluded."""
 
     unit: str
     pack_size: Decimal = Decimal(1)
@@ -62,8 +62,8 @@ class _BaseUnit:
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """A SKU as a search shows it. ``best_price`` is of one pack, VAT and delivery included, from the cheapest offer that serves
-    the region (any, where none is asked for); ``offers`` counts all that stand."""
+    """A SKU in a search result. ``best_price`` is that of one pack, VAT and delivery included, from the cheapest offer
+    that serves the region (any region if none is asked for); ``offers`` counts all current ones."""
 
     sku_id: str
     version: int
@@ -84,8 +84,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
-    """``pages`` can be asked for, 0 where nothing is found; behind the last there are no results. ``complete`` is False while the index
-    of a process that has just started is being filled."""
+    """``pages`` is the number of pages, 0 if nothing is found; after the last page there are no results. ``complete``
+    is False while the index of a process that has just started is being filled."""
 
     total: int
     page: int
@@ -102,8 +102,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer for a region and quantity. ``landed`` and ``landed_net`` are per base unit of the SKU with and without VAT, ``total``
-    is due for the quantity; all None where ``unavailable`` says why. ``against_reference`` is percent above it (below: negative)."""
+    """An offer for a region and quantity. ``landed`` and ``landed_net`` are per base unit of the SKU with and without
+    VAT, ``total`` is the amount for the quantity; all are None if the offer is not available, and ``unavailable`` says
+    why. ``against_reference`` is the difference to the reference price in percent (negative: below it)."""
 
     offer: Offer
     supplier_name: str
@@ -115,8 +116,8 @@ class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price, :data:`OFFERS_A_PAGE` a
-    page; ``sku.offers`` counts all. Behind the last of the ``pages`` there are none."""
+    """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price,
+    :data:`OFFERS_A_PAGE` per page; ``sku.offers`` counts all. After the last of the ``pages`` there are none."""
 
     sku: Card
     state: str
@@ -129,12 +130,12 @@ class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMED_VALUE = r"^[^=]*[^=\s][^=]*=.*\S"
-"""An attribute that is searched for: "name=value"."""
+"""An attribute to search for: "name=value"."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's search. ``price_from`` and ``price_to`` are of one pack in the market's currency; ``attributes`` read "name=value";
-    ``region`` is where prices are for, and with ``served`` a filter."""
+    """A reader's search. ``price_from`` and ``price_to`` are prices of one pack in the market's currency;
+    ``attributes`` have the form "name=value"; prices are for ``region``, which with ``served`` is also a filter."""
 
     q: str = ""
     category: str = ""
@@ -149,8 +150,8 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WantedPrices(msgspec.Struct, frozen=True, kw_only=True):
-    """Which prices of a SKU a reader wants: for a region ("": that which most of its first offers serve), a number of packs (None: the
-    smallest minimum), and of these the page."""
+    """The prices of a SKU that a reader asks for: for a region ("": the one that most of its first offers serve), for a
+    number of packs (None: the smallest minimum), and the number of the page."""
 
     region: str = ""
     quantity: Decimal | None = None
@@ -217,7 +218,7 @@ async def cards(tx: Transaction, skus: Sequence[Sku], market: LocalMarket) -> li
 async def sku_page(
     tx: Transaction, sku_id: str, wanted: WantedPrices, currency: str, reader: Principal | None
 ) -> SkuPage:
-    """A published or archived SKU, with prices of the day that the reader's organisation has.
+    """A published or archived SKU, with prices on the local date of the reader's organisation.
 
     Raises Missing, QuantityNotPositive.
     """
@@ -249,7 +250,7 @@ async def sku_page(
 
 
 def ranked_offers(standing: Sequence[Standing], card: Card, need: Need) -> list[RankedOffer]:
-    """These offers of one SKU by landed price, those not available last."""
+    """These offers of one SKU by landed price; those that are not available come last."""
     offers = (each.offer for each in standing)
     ranked = rank(offers, need, pack_size=card.pack_size, currency=card.currency)
     names = {each.offer.offer_id: each.supplier_name for each in standing}

@@ -1,4 +1,4 @@
-"""How long sessions of goods last in this market, for whoever plays in it."""
+"""The lengths of sessions for goods in this market, for everybody that plays in it."""
 
 from catalogue.policy import Policy
 
@@ -10,8 +10,8 @@ class NoAuctions(Exception):
 
 
 def lengths(policy: Policy) -> tuple[int, int]:
-    """Minutes of the shortest session, and of the longest for any price, of those that may begin at any hour; where all keep
-    hours, of those. Raises NoAuctions."""
+    """The lengths in minutes of the shortest session, and of the longest for any price, among those that may begin at
+    any hour; if there are none, among all. Raises NoAuctions."""
     offered = policy.auction.offered("goods")
     free = [each for each in offered if each.runs_within is None and each.starts_within is None] or offered
     if not free:

@@ -1,4 +1,4 @@
-"""Who takes part in the demonstration and what is sold: market.toml as values."""
+"""The players and goods of the demonstration: market.toml as values."""
 
 from decimal import Decimal
 from functools import cache
@@ -11,7 +11,7 @@ DOMAIN = "demo.example"
 
 
 class Player(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who logs in for an organisation. ``price_level`` is a supplier's, ``role`` a staff member's."""
+    """A person who logs in for an organisation. ``price_level`` is for suppliers, ``role`` for staff members."""
 
     key: str
     name: str
@@ -29,7 +29,7 @@ class Player(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Good(msgspec.Struct, frozen=True, kw_only=True):
-    """A SKU to be; ``price`` is of one pack, VAT included; ``attributes`` are name, value, unit."""
+    """A good that becomes a SKU; ``price`` is that of one pack, VAT included; ``attributes`` are name, value, unit."""
 
     name: str
     category: str
@@ -40,7 +40,7 @@ class Good(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def division(self) -> str:
-        """Of the CPV: what a supplier deals in."""
+        """The CPV division, by which suppliers choose their goods."""
         return self.category[:2]
 
 
@@ -55,7 +55,7 @@ class Cast(msgspec.Struct, frozen=True):
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Where the agencies are."""
+        """The regions of the agencies."""
         return tuple(dict.fromkeys(agency.region for agency in self.agencies))
 
 

@@ -1,4 +1,4 @@
-"""`lonja demo`: fill the running market with the demonstration, and say how to log in."""
+"""`lonja demo`: fills the running market with the demonstration, and shows the logins."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 
 
 def demo(as_json: AsJson = False) -> None:
-    """Fill an empty market with agencies, suppliers, goods, offers, auctions and a pool; done again, it changes nothing."""
+    """Fill an empty market with agencies, suppliers, goods, offers, auctions and a pool. A repeat changes nothing."""
     config = Config.running()
     filled = asyncio.run(fill(config, print_nothing if as_json else say))
     if as_json:
         print_json({"filled": filled, "url": config.public_url, "logins": logins(config)})
         return
-    say("filled" if filled else "the demonstration is there already")
+    say("filled" if filled else "the demonstration exists already")
     show_logins(config)
 
 
 def print_nothing(line: str) -> None:
-    """Progress has no place in an answer for programs."""
+    """Print no progress, because the output is for programs."""
 
 
 async def fill(config: Config, tell: Callable[[str], None]) -> bool:
-    """Whether there was anything to fill. Raises NotRunning and what :func:`services.demonstration.seed.seed` does."""
+    """Fill the market. Returns whether it was empty. Raises NotRunning and the errors of
+    :func:`services.demonstration.seed.seed`."""
     url = await answering(config.local_url)
 
     from catalogue.policy import load
@@ -53,10 +54,10 @@ def logins(config: Config) -> list[dict[str, str]]:
 
 
 def show_logins(config: Config) -> None:
-    """One of each role; the others are numbered on."""
+    """Print one login of each role; the others have numbers."""
     rows = logins(config)
     shown = [row for row in rows if row["email"].partition("@")[0].isalpha()]
     print_table(("log in as", "e-mail"), ((row["role"], row["email"]) for row in shown))
     counts = {role: sum(row["role"] == role for row in rows) for role in ("agency", "supplier")}
     say(f"also agency2 to agency{counts['agency']} and supplier2 to supplier{counts['supplier']}")
-    say(f"password of all: {rows[0]['password']}")
+    say(f"the password of all: {rows[0]['password']}")

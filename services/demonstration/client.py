@@ -1,4 +1,4 @@
-"""A small client of the JSON API. Every write carries an Idempotency-Key, so it may be sent again until it is answered."""
+"""A small client of the JSON API. Every write has an Idempotency-Key, so it can be sent again until it is answered."""
 
 import asyncio
 import time
@@ -12,13 +12,13 @@ from infra.ids import new_id
 
 T = TypeVar("T")
 TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
-"""Answers that decide nothing: too many requests, or the server failed or is overloaded."""
+"""Status codes after which a call is sent again: too many requests, or the server failed or is overloaded."""
 PAUSE = 0.2
 LONGEST_PAUSE = 2.0
 
 
 class CallRefused(Exception):
-    """The market refused the call. ``rule`` is the code of the broken rule, "" where none is named."""
+    """The market refused the call. ``rule`` is the code of the broken rule, "" if none is named."""
 
     code = "call-refused"
 
@@ -41,7 +41,7 @@ class NotAnswered(Exception):
 
 
 class Client:
-    """One visitor of a market, or after :meth:`login` one member.
+    """A visitor of a market, or, from :meth:`login`, a member.
 
     ``patience``: for this many seconds a call is sent again, with the same key, while the server is away or overloaded.
     """
@@ -51,7 +51,7 @@ class Client:
         self._patience = patience
         self._headers: dict[str, str] = {}
         self.me: dict[str, Any] = {}
-        """Who this is (GET /api/me); empty for a visitor."""
+        """The member's data (GET /api/me); empty for a visitor."""
 
     @classmethod
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Client:
             yield cls(http, patience)
 
     async def login(self, email: str, password: str) -> "Client":
-        """Another client, for that member, over the same connections."""
+        """Return another client, for that member, over the same connections."""
         member = type(self)(self._http, self._patience)
         session = await self.post("/api/login", {"email": email, "password": password})
         member._headers = {"authorization": f"Bearer {session['token']}"}

@@ -1,7 +1,7 @@
 """A seeded market day through the JSON API: agencies open mini-auctions and a pool, suppliers bid at a rate, contracts are signed.
 
-The day is chance's, but of one seed: who buys what, who bids how much and errs how. Its organisations are the seed's and stay;
-its auctions are new each time.
+All choices of the day are random but follow from one seed: who buys what, who bids how much and with which errors. The
+same seed has the same organisations, which remain; the auctions are new each time.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ Say = Callable[[str], None]
 DOMAIN = "day.example"
 STEP_PERCENT = "0.5"
 AUCTION_AMOUNT = 80_000
-"""About what an auction is worth: below the limit of the shortest sessions."""
+"""The approximate value of an auction: below the limit of the shortest sessions."""
 BIDS_PER_AUCTION = 60
-"""So many auctions are opened that each gets about this many bids."""
+"""The number of auctions is chosen so that each gets about this many bids."""
 MOST_AUCTIONS = 300
 LOWEST = Decimal("0.5")
-"""Nobody bids below this part of the initial price."""
+"""No bid is below this part of the initial price."""
 MISTAKES = 0.1
 CUTS = (1, 1, 1, 1, 1, 1, 2, 2, 3)
-"""Steps of a sensible bid, as often as they come."""
+"""Steps of a reasonable bid, with their frequencies."""
 IN_FLIGHT = 300
 LAST_SECONDS = 15
-"""Somebody bids once more this close to the end, which extends it."""
+"""One more bid comes this close to the end, and extends the session."""
 
 
 class EmptyCatalogue(Exception):
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass
 class Running:
-    """An auction as the bidders see it. ``buyer`` opened it, by itself or for the pool it leads."""
+    """An auction as the bidders see it. ``buyer`` opened it, for itself or for the pool that it leads."""
 
     auction_id: str
     title: str
@@ -75,13 +75,13 @@ class Running:
     pool_id: str = ""
 
     def note(self, verdict: dict[str, Any], supplier_id: str) -> None:
-        """Verdicts come in any order; the lowest price is the latest."""
+        """Store a verdict. Verdicts come in any order; the lowest price is the latest."""
         if verdict["verdict"] == "accepted" and Decimal(verdict["amount"]) < self.price:
             self.price, self.leader = Decimal(verdict["amount"]), supplier_id
 
 
 class Day:
-    """:meth:`play` it once."""
+    """A market day; call :meth:`play` once."""
 
     def __init__(self, visitor: Client, plan: Plan, password: str, tally: Tally, say: Say) -> None:
         self._visitor = visitor
@@ -94,10 +94,10 @@ class Day:
         self._suppliers: list[Client] = []
         self._auctions: list[Running] = []
         self._ahead = timedelta()
-        """How far the market's clock is ahead of ours."""
+        """By how much the market's clock is ahead of ours."""
 
     async def play(self) -> dict[str, Any]:
-        """The summary. Raises EmptyCatalogue, and CallRefused for what the market should not refuse."""
+        """Play the day. Returns the summary. Raises EmptyCatalogue, and CallRefused for unexpected refusals."""
         await self._gather()
         await self._open()
         began = time.monotonic()
@@ -185,7 +185,7 @@ class Day:
         )
 
     async def _open_pool(self, card: dict[str, Any]) -> Running:
-        """All agencies want some; frozen and sourced at once."""
+        """Open a pool in which all agencies enrol; it is frozen and sourced at once."""
         lead = self._agencies[0]
         price = await initial_price(lead, card["sku_id"], lead.me["region"])
         firm = max(1, int(AUCTION_AMOUNT / price / len(self._agencies))) * Decimal(card["pack_size"])
@@ -216,7 +216,7 @@ class Day:
         return await self._opened(pool["auction_id"], lead, pool["pool_id"])
 
     async def _admitted(self, supplier: Client) -> None:
-        """A first bid that cannot lead, until the auctions have heard of the supplier."""
+        """Send a first bid that cannot lead, until the auctions service knows the supplier."""
         auction = self._auctions[0]
         async with asyncio.timeout(self._plan.patience):
             while (await self._bid(auction, supplier, auction.initial))["rule"] == "supplier-not-active":
@@ -237,7 +237,7 @@ class Day:
                 task.add_done_callback(lambda _: gate.release())
 
     def _chance_bid(self) -> Coroutine[Any, Any, None]:
-        """Somebody's next bid, decided now."""
+        """Choose and send the next bid of a random supplier."""
         auction = self._chance.choice(self._auctions)
         rivals = [one for one in self._suppliers if one.me["organisation_id"] != auction.leader]
         erring = self._chance.random() < MISTAKES or auction.price < auction.initial * LOWEST
@@ -253,7 +253,7 @@ class Day:
             self._say(str(failure))
 
     async def _bid(self, auction: Running, supplier: Client, amount: Decimal) -> dict[str, Any]:
-        """The verdict, either way. Raises NotAnswered."""
+        """Send a bid. Returns the verdict, accepted or refused. Raises NotAnswered."""
         key, began, who = new_id(), time.monotonic(), supplier.me["organisation_id"]
         path = f"/api/auctions/{auction.auction_id}/bids"
         try:
@@ -269,7 +269,7 @@ class Day:
         return verdict
 
     async def _finish(self, auction: Running) -> None:
-        """One more bid at the last moment, the close, and the signatures."""
+        """Send one more bid at the last moment, wait for the close, and sign the contracts."""
         late_bid_made = False
         while True:
             seen = await auction.buyer.get(f"/api/auctions/{auction.auction_id}")
@@ -291,7 +291,7 @@ class Day:
             await self._sign(auction, contract, Decimal(seen["price"]))
 
     async def _contracts(self, auction: Running) -> list[dict[str, Any]]:
-        """Of the auction: one, or one for each member of the pool."""
+        """The contracts of the auction: one, or one for each member of the pool."""
         expected = len(self._agencies) if auction.pool_id else 1
         process = auction.pool_id or auction.auction_id
         found: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The market that the demonstration has made so far."""
+"""What the demonstration has made in the market so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.demonstration.client import Client
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoMarket:
-    """Who plays, the members by the key of their player, the SKUs by name, and the money that the market buys in."""
+    """The players, the members by the key of their player, the SKUs by name, and the currency of the market."""
 
     players: Cast
     members: Mapping[str, Client]

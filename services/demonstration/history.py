@@ -1,6 +1,8 @@
-"""A year of contracts before the market opened, so that prices have a past: as if imported from the agencies' archives.
+"""A year of contracts before the market opened, so that prices have a history, as if imported from the agencies'
+archives.
 
-They leave by the outbox of transparency, which is where imports come from: no route of the API writes yesterday's contracts.
+They are published through the outbox of transparency, as imports are, because no route of the API makes contracts of
+the past.
 """
 
 import random
@@ -22,14 +24,14 @@ VAT = Decimal(20)
 CONTRACTS_OF_A_GOOD = 14
 DAYS_BETWEEN = 26
 RISE = Decimal("0.09")
-"""Prices a year ago were lower by this part."""
+"""The part by which prices were lower a year ago."""
 NOISE = 0.05
 QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
 
 
 async def tell(database: Database, market: DemoMarket) -> None:
-    """Once a market."""
+    """Publish the contracts, once per market."""
     async with (
         database.transaction("transparency") as tx,
         tx.once("demo", "history", caller="", body="", answer=str) as once,
@@ -43,12 +45,13 @@ async def tell(database: Database, market: DemoMarket) -> None:
 
 
 def _contract(market: DemoMarket, good: Good, number: int, now: datetime) -> ContractConcluded:
-    """The ``number``-th back from now."""
+    """Contract number ``number``, counted back from now."""
     players, members = market.players, market.members
     chance = random.Random(f"{good.name}/{number}")
     buyer = members[chance.choice(players.agencies).key].me
     sellers = players.sellers(good)
-    seller = sellers[(number + len(good.name)) % len(sellers)]  # in turn, and not the same first for every good
+    # in turn, and not with the same first one for every good
+    seller = sellers[(number + len(good.name)) % len(sellers)]
     days = DAYS_BETWEEN * number + chance.randint(1, DAYS_BETWEEN)
     level = seller.price_level * (1 - RISE * days / 365) * Decimal(str(round(chance.uniform(1 - NOISE, 1 + NOISE), 4)))
     price = (good.price * level).quantize(Decimal("0.01"))
@@ -90,7 +93,7 @@ def _contract(market: DemoMarket, good: Good, number: int, now: datetime) -> Con
 
 
 def _place(player: Player) -> Place:
-    """Goods go to branches all over the country: to towns where somebody of the cast sits."""
+    """Goods are delivered to branches in the whole country: to towns in which a player of the cast has its seat."""
     found = places.locate(COUNTRY, player.region, player.locality)
     assert found is not None, "the cast sits in known towns"
     return msgspec.convert(msgspec.to_builtins(found), Place)

@@ -1,4 +1,5 @@
-"""What a market day came to: counted while it goes, summed up at the end, every acknowledged verdict written down."""
+"""The results of a market day: counted while it runs and summarised at the end; every acknowledged verdict is written
+to a file."""
 
 import json
 import statistics
@@ -10,8 +11,8 @@ from typing import IO, Any
 
 @dataclass
 class Tally:
-    """``record`` takes a JSON line for every verdict that the market acknowledged, at once, so that what was promised is known
-    even if this process is killed."""
+    """The counts. Every acknowledged verdict is written to ``record`` at once as a JSON line, so that it is known even
+    if this process is killed."""
 
     record: IO[str] | None = None
     opened: int = 0
@@ -25,12 +26,12 @@ class Tally:
     contracts: int = 0
     contracted: Decimal = Decimal(0)
     began_at: Decimal = Decimal(0)
-    """What the concluded contracts' goods cost at their initial prices."""
+    """The amount of the concluded contracts at initial prices."""
     latencies: list[float] = field(default_factory=list)
-    """Seconds from sending a bid to its verdict, all attempts included."""
+    """Seconds from sending a bid to its verdict, including all attempts."""
 
     def verdict(self, request_key: str, supplier_id: str, verdict: dict[str, Any], seconds: float) -> None:
-        """``verdict`` is the market's answer to a bid."""
+        """Count the market's answer to a bid."""
         self.latencies.append(seconds)
         if verdict["verdict"] == "accepted":
             self.accepted += 1
@@ -49,7 +50,7 @@ class Tally:
         self.began_at += began_at
 
     def latency_ms(self, percent: int) -> float | None:
-        """A percentile in milliseconds; None below two bids."""
+        """A percentile of the latency in milliseconds; None for fewer than two bids."""
         if len(self.latencies) < 2:
             return None
         return round(statistics.quantiles(self.latencies, n=100, method="inclusive")[percent - 1] * 1000, 1)

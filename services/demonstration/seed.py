@@ -1,5 +1,5 @@
-"""Fills an empty market with the demonstration. Every write has a key that follows from what it is for, so a second run, or one
-after an interruption, does only what is missing."""
+"""Fills an empty market with the demonstration. Every write has a key derived from its purpose, so a second run, or a
+run after an interruption, does only what is missing."""
 
 import asyncio
 import random
@@ -23,23 +23,23 @@ Say = Callable[[str], None]
 
 VAT = Decimal(20)
 NOISE = 0.06
-"""Offers lie this far around a supplier's own price level."""
+"""The range of offers around a supplier's price level."""
 POOL_TITLE = "School year paper, bought together"
 RUNNING_TITLE = "Monitors for the computer classes"
 UNSOLD_TITLE = "Whiteboards for two reading rooms"
 BIDS = (("supplier2", 2), ("supplier6", 3), ("supplier7", 5), ("supplier2", 7))
-"""Who bids in the running auction, how many steps below the initial price."""
+"""The bidders in the running auction, with the number of steps below the initial price."""
 QUOTE_TITLE = "Lever arch files for the reading rooms"
 QUOTES = (("supplier", "1.02", 3, ""), ("supplier7", "0.95", 12, "Two pallets, unloaded by us"))
-"""Who quotes, how far from the market's price, in how many days, with which comment."""
+"""The quotes: supplier, distance from the market's price, days, comment."""
 ENROLMENT_DAYS = 2
-"""Or, where the policy asks for working days, twice as many of the calendar."""
+"""Or twice as many calendar days if the policy asks for working days."""
 POOL_DEMAND = {"agency2": (Decimal(60), Decimal(20)), "agency3": (Decimal(45), Decimal(10))}
-"""Firm packs and tolerance."""
+"""Firm packs and tolerance of the members."""
 
 
 def demo_password(config: Config) -> str:
-    """One for all demo logins of this home."""
+    """The password of all demo logins of this home."""
     return secret(config.secrets_dir, "demo-password")[:12]
 
 
@@ -47,9 +47,10 @@ KEY_REUSED = "idempotency-key-reused"
 
 
 async def seed(url: str, database: Database, password: str, policy: Policy, say: Say = lambda line: None) -> bool:
-    """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). False: it was full already.
+    """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). Returns False if
+    it was full already.
 
-    Sessions last what its ``policy`` offers. Raises CallRefused, NotAnswered, NoAuctions.
+    Sessions have lengths of its ``policy``. Raises CallRefused, NotAnswered, NoAuctions.
     """
     shortest, longest = lengths(policy)
     async with Client.visiting(url, patience=20) as visitor:
@@ -86,7 +87,7 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
 
 
 async def together(calls: Sequence[Awaitable[T]], at_once: int = 8) -> list[T]:
-    """All of them, a few at a time, in order."""
+    """The results of all calls, in order; a few calls run at a time."""
     gate = asyncio.Semaphore(at_once)
 
     async def passed(call: Awaitable[T]) -> T:
@@ -97,8 +98,8 @@ async def together(calls: Sequence[Awaitable[T]], at_once: int = 8) -> list[T]:
 
 
 async def ensure_staff(database: Database, staff: Sequence[Player], password: str) -> None:
-    """Straight into accounts, as `lonja members add` does."""
-    from services.accounts import handlers, passwords  # only who makes staff loads them
+    """Add staff directly to accounts, as `lonja members add` does."""
+    from services.accounts import handlers, passwords  # imported here, because only this function needs them
 
     hashed = await passwords.hashed(password)
     for player in staff:
@@ -110,7 +111,7 @@ async def ensure_staff(database: Database, staff: Sequence[Player], password: st
 
 
 async def register(visitor: Client, kind: str, players: Sequence[Player], password: str) -> None:
-    """``kind`` is buyer or supplier. Who is registered stays as it is."""
+    """Register players; ``kind`` is buyer or supplier. Registered ones are not changed."""
 
     async def one(player: Player) -> None:
         form = {
@@ -134,7 +135,8 @@ async def register(visitor: Client, kind: str, players: Sequence[Player], passwo
 
 
 async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, str]:
-    """Proposed by the first supplier that sells each, published by the moderator; SKU ids by name."""
+    """Publish the goods: the first supplier that sells each proposes it, and the moderator publishes it. Returns the
+    SKU ids by name."""
     moderator = members["moderator"]
 
     async def one(good: Good) -> str:
@@ -157,7 +159,8 @@ async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, 
 
 
 async def publish_offers(market: DemoMarket) -> dict[tuple[str, str], str]:
-    """By every supplier that deals in the good's division; offer ids by (name of the good, key of the supplier)."""
+    """Publish an offer of every supplier that deals in the good's division. Returns the offer ids by (name of the good,
+    key of the supplier)."""
     members, players = market.members, market.players
 
     async def one(good: Good, supplier: Player) -> str:
@@ -172,7 +175,7 @@ async def publish_offers(market: DemoMarket) -> dict[tuple[str, str], str]:
 
 
 def offer_terms(good: Good, supplier: Player, regions: Sequence[str]) -> dict[str, Any]:
-    """What this supplier asks: its level of the good's price, give or take; cheaper by the dozen."""
+    """The terms of this supplier: about its level of the good's price, with a lower price from a dozen on."""
     chance = random.Random(f"{supplier.key}/{good.name}")
     noise = Decimal(round(chance.uniform(1 - NOISE, 1 + NOISE), 4))
     price = (good.price * supplier.price_level * noise).quantize(Decimal("0.01"))
@@ -193,7 +196,8 @@ def offer_terms(good: Good, supplier: Player, regions: Sequence[str]) -> dict[st
 
 
 async def initial_price(buyer: Client, sku_id: str, region: str, within: float = 30) -> Decimal:
-    """Of one pack with VAT: a little below the reference price, for which it waits; without one, what the cheapest offer asks."""
+    """The initial price of one pack with VAT: a little below the reference price, for which it waits; if there is none,
+    the price of the cheapest offer."""
     deadline = asyncio.get_running_loop().time() + within
     while True:
         page = await when_heard(lambda: buyer.get(f"/api/catalogue/skus/{sku_id}", region=region))
@@ -207,7 +211,7 @@ async def initial_price(buyer: Client, sku_id: str, region: str, within: float =
 
 
 async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quantity: int, minutes: int) -> str:
-    """Of so many packs, from a price near the reference on. The id."""
+    """Open an auction for ``quantity`` packs with an initial price near the reference. Returns its id."""
     wanted = {
         "title": title,
         "lines": [
@@ -225,7 +229,7 @@ async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quan
     except CallRefused as refused:
         if refused.rule != KEY_REUSED:
             raise
-        # Opened when the market was being filled before, from the price of then.
+        # It was opened when the market was filled before, with the price of that time.
         found = await buyer.get("/api/auctions", q=title)
         made = next(each for each in found["auctions"] if each["title"] == title)
     return str(made["auction_id"])
@@ -241,7 +245,7 @@ async def _purchase(members: dict[str, Client], offer_id: str) -> None:
 
 
 async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) -> None:
-    """All ordered, a part delivered, accepted but for one, and invoiced: what is left is for the visitor to do."""
+    """Order everything, deliver a part, accept it except for one pack, and invoice it: the visitor can do the rest."""
     path, line_id = f"/api/contracts/{contract['contract_id']}", contract["lines"][0]["line_id"]
     for side, what, body in (
         (buyer, "orders", {"lines": {line_id: "20"}, "days": 10}),
@@ -253,7 +257,7 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
 
 
 async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime:
-    """One that runs with bids, a short one that nobody bids in; the market's time when the former opened."""
+    """Open an auction with bids, and a short one without. Returns the market's time when the first one opened."""
     members, players = market.members, market.players
     goods = {good.name: good for good in players.skus}
 
@@ -274,7 +278,7 @@ async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime
 
 
 async def _quotes(market: DemoMarket, closes_at: datetime) -> None:
-    """Asked for by the libraries, with two sealed quotes; a third is left to the visitor."""
+    """Open a request of the libraries with two sealed quotes; the visitor can send a third."""
     members = market.members
     good = next(good for good in market.players.skus if "Lever arch" in good.name)
     wanted = {
@@ -295,7 +299,7 @@ async def _quotes(market: DemoMarket, closes_at: datetime) -> None:
 
 
 async def _pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: datetime, minutes: int) -> None:
-    """Led by the first agency; two others are in, and its own demand is left to the visitor."""
+    """Open a pool that the first agency leads, with two other members; the visitor can enrol the first agency."""
     wanted = {
         "title": POOL_TITLE,
         "lines": [

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    seed: Annotated[int, typer.Option(help="The same seed has the same organisations and the same chances.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same organisations and the same random choices.")
+    ] = 1,
     bids_per_second: Annotated[float, typer.Option(min=0.1, max=5000)] = 20,
     seconds: Annotated[float, typer.Option(min=1, help="How long suppliers bid.")] = 30,
     suppliers: Annotated[int, typer.Option(min=2, max=500)] = 8,
     agencies: Annotated[int, typer.Option(min=1, max=100)] = 4,
-    finish: Annotated[bool, typer.Option(help="Wait for the closes and sign the contracts.")] = True,
-    patience: Annotated[float, typer.Option(min=1, help="Seconds a call is sent again while the market is away.")] = 60,
+    finish: Annotated[bool, typer.Option(help="Wait until the auctions are closed, and sign the contracts.")] = True,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds for which a call is sent again while the market is away.")
+    ] = 60,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every acknowledged verdict there, a JSON line each.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every acknowledged verdict to this file, one JSON line each."),
     ] = None,
-    url: Annotated[str, typer.Option(help="Of the market; default: this home's.")] = "",
+    url: Annotated[str, typer.Option(help="The address of the market; default: that of this home.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Play a market day through the API: agencies, suppliers bidding at once, a pool, contracts; print what happened."""
+    """Play a market day through the API: agencies, suppliers that bid at the same time, a pool, contracts. Print what
+    happened."""
     from services.demonstration.day import Plan
 
     config = Config.running()
@@ -53,7 +59,7 @@ def simulate(
 
 
 def _shortest_auction(config: Config) -> int:
-    """Minutes."""
+    """The length of the shortest session in minutes."""
     from catalogue.policy import load
     from services.demonstration.auctions import lengths
 
@@ -80,7 +86,7 @@ async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, 
 
 
 async def _show(tally: "Tally", status: Any) -> None:
-    """The figures as they grow, below the lines of what happened."""
+    """Show the growing figures, below the lines about events."""
     while True:
         status.update(
             f"{tally.accepted} bids accepted, {tally.refused.total()} refused, {tally.extensions} extensions,"

@@ -17,7 +17,7 @@ READERS = allow(*sorted(handlers.READERS))
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
-    """False: there is nothing you have not been sent before."""
+    """Whether a digest will be sent. False: there is nothing that you have not been sent before."""
 
     on_its_way: bool
 
@@ -42,13 +42,13 @@ class NotificationsApi(Controller):
     async def digest_now(
         self, ground: FromGround, request: MemberVisit, idempotency_key: IdempotencyKey = ""
     ) -> OnItsWay:
-        """A digest now, beside the period's own."""
+        """Send a digest now, in addition to that of the period."""
         async with ground.database.transaction("notifications") as tx:
             return OnItsWay(await handlers.digest_now(tx, request.user.member_id, idempotency_key or new_id()))
 
     @post("/resume", opt=READERS, status_code=200)
     async def resume(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit) -> Member:
-        """The address works again."""
+        """Send letters again to an address that was stopped."""
         async with ground.database.transaction("notifications") as tx:
             await keyed.do(tx, lambda: handlers.resume_mail(tx, request.user.member_id))
             return await handlers.reader(tx, request.user.member_id)

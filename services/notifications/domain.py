@@ -1,4 +1,4 @@
-"""When a digest falls due and what is in it (docs/rules.md section 8), and who has to act by when (section 4). Pure."""
+"""When a digest is due and what it contains (docs/rules.md section 8), and who has to act by when (section 4). Pure."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
@@ -11,7 +11,7 @@ from events.bounds import Code, Count, Few
 from events.recommender import Recommendation
 
 AT_MOST = 10
-"""Items in one digest."""
+"""The most items in one digest."""
 TOPICS = ("digest", "duties")
 """What a member can unsubscribe from: letters about opportunities, and letters about duties of its organisation. Each letter names its
 topic."""
@@ -71,7 +71,8 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
             raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics", topic=sorted(unknown)[0])
 
     def next_after(self, instant: datetime, zone: str) -> datetime:
-        """The first due hour after the instant, in UTC. An hour that the clock skips (summer time) is read as one hour later."""
+        """The first due hour after the instant, in UTC. If the clock skips that hour (summer time), it is one hour
+        later."""
         day = instant.astimezone(ZoneInfo(zone)).date()
         while (due := self._on(day, zone)) <= instant or (self.period == "weekly" and day.weekday() != 0):
             day += timedelta(days=1)
@@ -109,8 +110,9 @@ def slot(period: str, due: datetime, zone: str) -> str:
 
 
 def choose(items: Iterable[Recommendation], mailed: Collection[str], now: datetime) -> tuple[Recommendation, ...]:
-    """The first items that are open and were never mailed to this member, each once, in the order of the list. The list begins with the
-    best, and bounds the items of one buyer, so no buyer fills a letter while others have something new."""
+    """The first items that are open and were never mailed to this member, each once, in the order of the list. The list
+    begins with the best items and limits those of one buyer, so no buyer fills a letter while others have something
+    new."""
     fresh: dict[str, Recommendation] = {}
     for item in items:
         if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):

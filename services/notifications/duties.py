@@ -1,6 +1,7 @@
-"""What waits for an organisation on its contracts is told by mail at once: a step that is not taken in time has consequences.
+"""Letters about the duties of an organisation on its contracts are sent at once, because a missed deadline has
+consequences.
 
-What a side does takes back the letters about it that did not go out yet; so does its deadline.
+When a side has done its duty, or its deadline has passed, letters about it that were not sent yet are withdrawn.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,10 +45,10 @@ from services.notifications.store import Reader, claiming, queue
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
 MOST_TOLD = 50
-"""Members of an organisation who get a letter about one duty: the first who may do it and want such letters, always the same. The
-others see it among what waits for them."""
+"""The most members of an organisation who get a letter about one duty: the first who may do it and want such letters,
+always the same ones. The others see the duty on their pages."""
 PORTION = 1000
-"""Letters in one statement."""
+"""The most letters in one statement."""
 OTHER = {"supplier": "buyer", "buyer": "supplier"}
 STEPS = {
     "supplier-offer": "supplier",
@@ -56,7 +57,7 @@ STEPS = {
     "supplier-signature": "supplier",
 }
 FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
-"""By what was said: the form by which the other side acts on it."""
+"""The form with which the other side acts, by event."""
 
 
 OnContract = (
@@ -69,7 +70,8 @@ ON_CONTRACTS: tuple[type[OnContract], ...] = get_args(OnContract)
 
 
 class Asked(NamedTuple):
-    """``form`` is where it is done while a contract is carried out, "" before that."""
+    """A duty that follows from an event. ``form`` is the form for it while a contract is carried out, "" before
+    that."""
 
     party: str
     what: str
@@ -78,7 +80,7 @@ class Asked(NamedTuple):
 
 
 def asked(event: Event) -> Asked | None:
-    """What somebody has to do now."""
+    """The duties that follow from the event."""
     match event:
         case ContractDrafted():
             return Asked(STEPS[event.step], event.step, event.due_at)
@@ -106,7 +108,7 @@ def asked(event: Event) -> Asked | None:
 
 
 def done(event: Event) -> tuple[str, ...]:
-    """The forms that are not waited for any more."""
+    """The forms of duties that the event ends."""
     match event:
         case ContractStepTaken() | ObjectionFiled() | ObjectionAnswered() | ContractConcluded() | ContractEnded():
             return ("",)
@@ -130,8 +132,9 @@ def page_of(contract_id: str, form: str = "") -> str:
 
 
 async def tell(tx: Transaction, duties: Iterable[Duty]) -> None:
-    """Claim letters for the members who may do it and want such letters, MOST_TOLD of them for each duty; told again, nothing more is
-    claimed. The statements are as many as portions of letters, and not as members or as duties."""
+    """Claim letters for members who may do it and want such letters, at most MOST_TOLD for each duty; a repeat claims
+    nothing more. The number of statements depends on the portions of letters, not on the number of members or
+    duties."""
     standing = [duty for duty in duties if duty.stands(tx.now)]
     sides = {(duty.organisation_id, ROLES[duty.party]) for duty in standing}
     organisations = await store.organisations.get_all(await tx.raw(), {organisation_id for organisation_id, _ in sides})
@@ -167,7 +170,8 @@ reactions = Reactions()
 
 
 async def tell_of_contracts(tx: Transaction, events: Sequence[OnContract]) -> None:
-    """Of a contract that was not heard of nothing can be told. What a later event of these says is done is not told at all."""
+    """Claim letters for the events of contracts. For an unknown contract there are no letters. A duty that a later one
+    of these events ends gets no letter."""
     if drafted := [event for event in events if isinstance(event, ContractDrafted)]:
         await store.put_contracts(tx, drafted)
     known = await store.contracts(tx, {event.contract_id for event in events})

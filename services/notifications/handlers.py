@@ -16,11 +16,12 @@ from services.notifications.letters import Digest
 from services.notifications.store import Member, claiming
 
 READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
-"""Who is written to: those who act for their organisation."""
+"""The roles of members who get letters: those who act for their organisation."""
 
 
 async def reader(tx: Transaction, member_id: str) -> Member:
-    """Raises Missing: neither a supplier's agent nor a buyer's officer, or not heard of yet."""
+    """The reader with that id. Raises Missing if the member is neither a supplier's agent nor a buyer's officer, or is
+    not known yet."""
     found = await store.member(tx, member_id, lock=True)
     if found is None:
         raise Missing("mail settings of member", member_id)
@@ -28,7 +29,8 @@ async def reader(tx: Transaction, member_id: str) -> Member:
 
 
 async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> Member:
-    """Raises what :meth:`Preferences.check` names, and Missing. The same again changes nothing."""
+    """Set the preferences of a member. Raises the errors of :meth:`Preferences.check`, and Missing. A repeat changes
+    nothing."""
     wanted.check()
     before = await reader(tx, member_id)
     if wanted == before.preferences:
@@ -42,7 +44,7 @@ async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) 
 
 
 async def set_topic(tx: Transaction, member_id: str, topic: str, *, on: bool) -> Member:
-    """One topic on or off, by a link from a letter."""
+    """Switch one topic on or off, by a link from a letter."""
     before = await reader(tx, member_id)
     rest = tuple(each for each in before.preferences.topics if each != topic)
     topics = (*rest, topic) if on else rest
@@ -52,7 +54,7 @@ async def set_topic(tx: Transaction, member_id: str, topic: str, *, on: bool) ->
 
 
 async def resume_mail(tx: Transaction, member_id: str) -> None:
-    """The reader says that its address works again: from its next hour on it gets mail."""
+    """The reader says that its address works again: it gets mail from its next due hour on."""
     member = await reader(tx, member_id)
     if member.stopped is not None:
         await store.set_stopped(tx, member_id, None)
@@ -61,7 +63,8 @@ async def resume_mail(tx: Transaction, member_id: str) -> None:
 
 
 async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
-    """Claim a digest of what is new to this member; None if nothing is, if it wants none, or if the slot had its digest."""
+    """Claim a digest of what is new to this member; None if nothing is new, if the member wants no digest, or if the
+    slot had its digest."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     if organisation is None or organisation.state != "active" or "digest" not in member.preferences.topics:
         return None
@@ -88,7 +91,8 @@ async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
 
 
 async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:
-    """Asked for by its reader, beside the period's own. True if one is on its way (the same request again: still that one)."""
+    """Send a digest that its reader asked for, in addition to that of the period. Returns whether one is sent; a repeat
+    of the request returns the first answer."""
     member = await reader(tx, member_id)
     async with tx.once("now", request_key, caller=member_id, body="", answer=str) as once:
         if once.first and member.stopped is None and await compose(tx, member, f"asked/{request_key}") is not None:
@@ -101,11 +105,12 @@ async def _zone(tx: Transaction, organisation_id: str) -> str:
     return organisation.time_zone if organisation else "UTC"
 
 
-# What other services said
+# Reactions to events of other services
 
 
 def reactions(*, rehearsal: bool) -> Reactions:
-    """In a rehearsal nobody waits for the morning: the first digest goes out as soon as there is something in it."""
+    """The reactions. In a rehearsal the first digest is sent as soon as there is something in it, not in the
+    morning."""
     reactions = Reactions(store.organisations.reactions, duties.reactions)
 
     @reactions.on(MemberJoined)

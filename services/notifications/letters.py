@@ -1,4 +1,4 @@
-"""Letters: made from what was claimed alone, so that every attempt to send one has the same bytes."""
+"""Makes letters only from what was claimed, so that every attempt to send one has the same bytes."""
 
 import tomllib
 from datetime import datetime
@@ -24,13 +24,15 @@ from services.notifications.links import Links
 HERE = Path(__file__).parent
 KINDS = ("auction", "quote", "pool", "purchase")
 SHOWN = 20
-"""Entries that a list shows; of the others it says how many there are, and where they stand."""
-# Headers stay on one line: a link that is folded or encoded is no link for a mail program. RFC 5322 allows 998 characters.
+"""The most entries that a list shows; for the others it says how many there are and links to them."""
+# Headers stay on one line, because mail programs do not recognise a link that is folded or encoded. RFC 5322 allows 998
+# characters.
 _POLICY = SMTP.clone(max_line_length=990)
 
 
 class _Claimed(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic"):
-    """Who reads it. ``organisation`` is its name, ``claimed_at`` dates the letter."""
+    """The reader of a letter. ``organisation`` is the name of its organisation; ``claimed_at`` is the date of the
+    letter."""
 
     letter_id: str
     member_id: str
@@ -44,7 +46,7 @@ class _Claimed(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic"):
 
 
 class Digest(_Claimed, frozen=True, kw_only=True, tag="digest"):
-    """Opportunities."""
+    """A letter with opportunities."""
 
     topic: ClassVar[str] = "digest"
     template: ClassVar[str] = "digest"
@@ -67,7 +69,7 @@ class Digest(_Claimed, frozen=True, kw_only=True, tag="digest"):
 
 
 class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
-    """What waits for the organisation."""
+    """A letter about one duty of the organisation."""
 
     topic: ClassVar[str] = "duties"
     template: ClassVar[str] = "duties"
@@ -98,8 +100,8 @@ class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
 
 
 class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
-    """What waits for the organisation, all of one kind, in place of a letter about each. It is claimed with the number of ``duties``, the
-    soonest due first, which come from the letters that it stands for."""
+    """A letter about several duties of one kind, instead of one letter for each. It is claimed with the number of
+    ``duties``, which come from the letters that it replaces, earliest deadline first."""
 
     topic: ClassVar[str] = "duties"
     template: ClassVar[str] = "list"
@@ -110,7 +112,7 @@ class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
 
     @classmethod
     def of(cls, letter: DutyLetter, letter_id: str, count: int, claimed_at: datetime) -> "DutyList":
-        """In place of that letter and of others, to the same reader."""
+        """A list that replaces that letter and others to the same reader."""
         same = {name: getattr(letter, name) for name in _Claimed.__struct_fields__}
         return cls(**same | {"letter_id": letter_id, "claimed_at": claimed_at}, what=letter.duty.what, count=count)
 
@@ -126,7 +128,7 @@ Letter = Digest | DutyLetter | DutyList
 
 
 def sender(smtp_url: str, public_url: str) -> str:
-    """The mail account's own address where it has one, else one at the market's host."""
+    """The address of the mail account if it has one, else an address at the market's host."""
     user = unquote(urlsplit(smtp_url).username or "")
     if "@" in user:
         return user
@@ -143,7 +145,7 @@ def message_id(letter: Letter, from_address: str) -> str:
 
 
 def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> bytes:
-    """The whole message, as the mail server gets it, in its reader's language."""
+    """The whole message for the mail server, in the reader's language."""
     with speaking(letter.language):
         return _written(letter, links, from_address, public_url)
 
@@ -200,7 +202,7 @@ def _told(letter: Letter, words: dict[str, Any], public_url: str) -> dict[str, o
 
 
 def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> dict[str, object]:
-    """By kind, in the order of KINDS; within one, as ranked."""
+    """The opportunities by kind, in the order of KINDS; within a kind in their rank."""
     sections: dict[str, list[dict[str, object]]] = {kind: [] for kind in (*KINDS, "other")}
     for item in digest.items:
         sections[item.kind if item.kind in KINDS else "other"].append(
@@ -248,7 +250,8 @@ def _templates(*, html: bool) -> Environment:
 
 
 def page_with(path: str) -> str:
-    """Where it is done. The forms by which a contract is carried out stand on a page of their own, and in the former release on the
-    contract's page. A duty is known by the path of that, to both; the address with a part leads to the forms in both."""
+    """The page on which a duty is done. The forms for carrying out a contract are on a separate page; in the former
+    release they were on the contract's page. Both releases identify a duty by the path of the contract's page; the
+    address with a part leads to the forms in both."""
     page, _, form = path.partition("#")
     return f"{page}?part=0#{form}" if form else page

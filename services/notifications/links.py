@@ -9,7 +9,7 @@ from services.notifications.domain import TOPICS
 
 
 class BadLink(RuleBroken):
-    """Cut short on its way, or not ours."""
+    """The link is incomplete, or not from this market."""
 
     code = "bad-link"
 
@@ -27,7 +27,7 @@ class Links:
         return f"{self._public_url}/unsubscribe/{self.token(member_id, topic)}"
 
     def read(self, token: str) -> tuple[str, str]:
-        """(member id, topic). Raises BadLink."""
+        """The (member id, topic) of a link. Raises BadLink."""
         try:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
             topic, _, member_id = raw[16:].decode().partition("/")

@@ -38,7 +38,7 @@ READERS = allow(*sorted(handlers.READERS))
 
 
 class SettingsForm(msgspec.Struct, kw_only=True):
-    """What is not offered, or left empty, stays as it was."""
+    """Mail settings. Fields that are not offered or are empty stay unchanged."""
 
     period: Code = ""
     hour: Count | None = None
@@ -112,7 +112,7 @@ async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str,
 
 
 class UnsubscribePages(Controller):
-    """RFC 8058: mail programs POST to the link, without cookies; what merely looks at it (GET) changes nothing."""
+    """RFC 8058: mail programs POST to the link without cookies; a GET only shows the page and changes nothing."""
 
     path = "/unsubscribe"
     include_in_schema = False
@@ -123,7 +123,7 @@ class UnsubscribePages(Controller):
 
     @post("/{token:str}", opt={**PUBLIC, "exclude_from_csrf": True}, status_code=200)
     async def unsubscribe(self, ground: FromGround, request: Visit, token: PathId) -> Template:
-        """``again`` in the form subscribes anew."""
+        """Unsubscribe; with ``again`` in the form, subscribe again."""
         return await _unsubscribe_page(ground, request, token, change=True)
 
 

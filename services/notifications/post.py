@@ -1,8 +1,8 @@
-"""Hands letters to the mail server, and says what became of them.
+"""Gives letters to the mail server, and reports the result.
 
-A reply is final where it speaks of the address or of the letter (RFC 5321, 4.2.3; RFC 7504). Every other one, even a 5xx, speaks of the
-server or of our account: a disk that is full (500, 552), a command it does not know (500 to 504), a login that is wanted or refused (530,
-535), a sender it does not know. Somebody mends that, and the letter waits."""
+A reply is final if it is about the address or the letter (RFC 5321, 4.2.3; RFC 7504). Every other reply, even a 5xx, is
+about the server or our account: a full disk (500, 552), an unknown command (500 to 504), a required or refused login
+(530, 535), an unknown sender. A person has to correct that, and the letter waits."""
 
 import asyncio
 from email.policy import EmailPolicy
@@ -12,25 +12,27 @@ import aiosmtplib
 
 SECONDS = 20
 OF_THE_ADDRESS = frozenset({521, 550, 551, 553, 554, 556})
-"""At RCPT: no such mailbox, not here, not a name, no mail for it, no mail for its domain."""
+"""Final replies to RCPT: no such mailbox, mailbox not here, wrong name, mailbox accepts no mail, domain accepts no
+mail."""
 OF_THE_LETTER = frozenset({550, 551, 553, 554})
-"""At DATA: the server's policy, or its reader's, is against the letter."""
+"""Final replies to DATA: the policy of the server or of the reader forbids the letter."""
 
 
 class AddressRefused(Exception):
-    """The server says for good (at RCPT) that nobody reads mail at this address, or mail programs would read it as another."""
+    """The server finally refused the address (at RCPT), or mail programs would read it as another address."""
 
 
 class LetterRefused(Exception):
-    """The server will not have this letter, whoever it is for."""
+    """The server refuses this letter for any address."""
 
 
 class NotNow(Exception):
-    """The server is away, asks to come again (4xx), or is in trouble itself."""
+    """The server is away, asks to try again (4xx), or has a problem itself."""
 
 
 def reads_as_itself(address: str) -> bool:
-    """An older release took addresses with comments, quotes and groups, such as ``(x)ana@x.example``."""
+    """Whether mail programs read the address as it is written. An older release accepted comments, quotes and groups,
+    such as ``(x)ana@x.example``."""
     try:
         read = EmailPolicy().header_factory("To", address).addresses
     except (
@@ -38,13 +40,13 @@ def reads_as_itself(address: str) -> bool:
         LookupError,
         TypeError,
         ValueError,
-    ):  # what the library stumbles over, others read as they like
+    ):  # if the library cannot parse the address, mail programs may read it differently
         return False
     return [each.addr_spec for each in read] == [address]
 
 
 async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
-    """``smtp://user:password@host:port`` (STARTTLS where offered) or ``smtps://…``. Raises the three above."""
+    """``smtp://user:password@host:port`` (STARTTLS if offered) or ``smtps://…``. Raises the three errors above."""
     if not reads_as_itself(to):
         raise AddressRefused(f"mail programs read another address in {to!r}")
     parts = urlsplit(smtp_url)
@@ -77,7 +79,7 @@ async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None
 
 
 def _leave(client: aiosmtplib.SMTP) -> None:
-    """Say so, and wait for no reply: it would tell nothing of a letter that was taken."""
+    """End the session without waiting for the reply, which says nothing about an accepted letter."""
     if isinstance(client.transport, asyncio.WriteTransport) and not client.transport.is_closing():
         client.transport.write(b"QUIT\r\n")
     client.close()

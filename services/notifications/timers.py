@@ -1,4 +1,5 @@
-"""Digests fall due, and letters go out: claimed, sending, sent, each its own commit, with the mail server between the last two."""
+"""Claims due digests, and sends letters. The states claimed, sending and sent are committed separately; the mail server
+is called between the last two."""
 
 import asyncio
 import logging
@@ -27,9 +28,9 @@ from services.notifications.writing import Writer
 log = logging.getLogger(__name__)
 AT_ONCE = 20
 ATTEMPT = 2 * post.SECONDS
-"""Seconds that one may take in all, however many commands the server is slow with: everybody's letters wait behind it."""
+"""The most seconds for one letter, however slow the server's answers are, because all other letters wait behind it."""
 LEASE = timedelta(seconds=ATTEMPT + post.SECONDS)
-"""Longer than any attempt can take: after it the sender is dead, and another may try."""
+"""Longer than any attempt can take: after this time the sender counts as dead, and another may try."""
 
 
 async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[Member]:
@@ -42,7 +43,7 @@ async def claim_digests(tx: Transaction, due: Sequence[Member]) -> None:
 
 
 async def _claim_digest(tx: Transaction, member: Member) -> None:
-    """Nothing new for the member: no letter, and the next hour is awaited."""
+    """Claim the member's digest. If nothing is new, there is no letter until the next due hour."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     zone = organisation.time_zone if organisation else "UTC"
     wants = member.preferences
@@ -50,12 +51,12 @@ async def _claim_digest(tx: Transaction, member: Member) -> None:
     made = await compose(tx, member, this)
     following = wants.next_after(tx.now, zone)
     if made and slot(wants.period, following, zone) == this:
-        following = wants.next_after(following, zone)  # this day (or week) has had its digest
+        following = wants.next_after(following, zone)  # this day (or week) already had its digest
     await store.set_next(tx, member.member_id, following)
 
 
 class Postman:
-    """Sends what was claimed, one letter at a time; several processes may do it at once."""
+    """Sends claimed letters, one at a time. Several processes may do this at once."""
 
     def __init__(self, ground: Ground, links: Links) -> None:
         self._database = ground.database
@@ -65,7 +66,8 @@ class Postman:
         self._turns = cycle(TURNS)
 
     async def send_one(self, _: Transaction) -> int:
-        """The timer's own transaction stays empty: no lock is held while a mail server thinks."""
+        """Send the next letter. The timer's own transaction stays empty, so that no lock is held while the mail server
+        works."""
         until = asyncio.get_running_loop().time() + ATTEMPT
         async with self._database.transaction("notifications") as tx:
             attempt = await queue.claim_to_send(tx, tx.now + LEASE, next(self._turns))
@@ -97,7 +99,7 @@ class Postman:
             await self._settle(attempt, "failed", str(refused))
         except post.NotNow as trouble:
             await self._put_off(attempt, str(trouble))
-        except TimeoutError:  # it may have taken it
+        except TimeoutError:  # the server may have accepted it
             await self._put_off(
                 structs.replace(attempt, handed=True), f"the mail server was not done within {ATTEMPT} s"
             )
@@ -107,7 +109,8 @@ class Postman:
     async def _settle(
         self, attempt: Attempt, state: str, trouble: str = "", *, stopped: str = "", sent: Letter | None = None
     ) -> None:
-        """``stopped`` is the member whose address gets no mail any more, ``sent`` the letter that went out."""
+        """Store the result. ``stopped`` is the member whose address gets no mail any more, ``sent`` the letter that was
+        sent."""
         async with self._database.transaction("notifications") as tx:
             if not await queue.settle(tx, attempt, state, trouble=trouble):
                 return
@@ -129,7 +132,7 @@ class Postman:
 
 
 def _sent(letter: Letter, at: datetime) -> list[DigestSent | DutyMailed]:
-    """What went out: of a list, each duty."""
+    """The events about a sent letter; for a list, one for each duty."""
     match letter:
         case Digest():
             return [

@@ -12,7 +12,7 @@ from services.notifications.store import Member, Sent
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """``stopped`` is the mail server's word when it refused the address for good."""
+    """The mail settings of a member. ``stopped`` is the answer of the mail server that refused the address for good."""
 
     member: Member
     letters: Sequence[Sent]
@@ -31,5 +31,5 @@ async def zone_of(tx: Transaction, member: Member) -> str:
 
 
 def offered(member: Member) -> tuple[str, ...]:
-    """The topics that somebody can choose of: digests are for those who sell."""
+    """The topics that a member can choose: digests are only for suppliers."""
     return tuple(topic for topic in TOPICS if topic != "digest" or SUPPLIER_AGENT in member.roles)

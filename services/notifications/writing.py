@@ -1,5 +1,5 @@
-"""Letters as mail servers get them: a few are written where they are sent from; when many go out one after the other, a process of its
-own writes them, so that what else the worker does, such as closing auctions, does not wait for their words."""
+"""Writes letters for mail servers. A few letters are written in the worker itself; if many follow one another, a
+separate process writes them, so that other work of the worker, such as closing auctions, does not wait."""
 
 import asyncio
 from concurrent.futures import ProcessPoolExecutor
@@ -12,11 +12,11 @@ from services.notifications.letters import Letter, mime
 from services.notifications.links import Links
 
 FEW = 50
-"""Letters in a row that are written here: they are gone before another process has begun."""
+"""The most letters in a row that are written in the worker: they are sent before another process would have started."""
 
 
 class Writer:
-    """``write`` them, and say when there is a ``pause``: then the other process ends."""
+    """Call ``write`` for each letter, and ``pause`` when no letter waits: then the other process ends."""
 
     def __init__(self, links: Links, from_address: str, public_url: str) -> None:
         self._links = links
@@ -26,7 +26,7 @@ class Writer:
         self._beside: ProcessPoolExecutor | None = None
 
     async def write(self, letter: Letter) -> bytes:
-        """The same bytes wherever it is written."""
+        """Write a letter. The bytes are the same in both processes."""
         self._in_a_row += 1
         if self._in_a_row <= FEW:
             return mime(letter, self._links, self._from, self._public_url)
@@ -35,12 +35,13 @@ class Writer:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._beside, _written, told, self._links, self._from, self._public_url)
-        except BrokenProcessPool:  # it was killed: the next letters are written here, and then another one is tried
+        # the process was killed: the next letters are written here, then another process is tried
+        except BrokenProcessPool:
             self.pause()
             return mime(letter, self._links, self._from, self._public_url)
 
     def pause(self) -> None:
-        """No letter waits."""
+        """End the other process, because no letter waits."""
         self._in_a_row = 0
         if self._beside is not None:
             self._beside.shutdown(wait=False)
@@ -48,5 +49,5 @@ class Writer:
 
 
 def _written(told: bytes, links: Links, from_address: str, public_url: str) -> bytes:
-    """In the other process."""
+    """Write a letter, in the other process."""
     return mime(msgspec.json.decode(told, type=Letter), links, from_address, public_url)

@@ -1,8 +1,8 @@
-"""The rolling months, kept by Faust: every priced line as it comes, once for each event.
+"""The rolling months, a Faust view: every priced line as it comes, once for each event.
 
-They are rebuilt by replay (``lonja rebuild observatory.rolling``), so they hold what the log holds: a corrected contract is
-counted twice, once as it was and once as it is. The reference price corrects itself; this view shows the stream.
-Offers are left out: they are asked, not paid, and stand for months.
+They can be rebuilt by replay (``lonja rebuild observatory.rolling``), so they contain all events of the log: a
+corrected contract is counted twice, with the old and the new price. The reference price takes corrections into account;
+this view shows the stream. Offers are left out, because they are asked prices, not paid ones, and are valid for months.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

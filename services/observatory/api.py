@@ -25,8 +25,8 @@ MOST = 10**12
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """``total`` counts what fits, up to 1,000; ``more``: there is more than that. Of a search that fits more than 10,000 items those are
-    looked for that stand first, and ``total`` counts them."""
+    """``total`` is the number of matching items, up to 1,000; ``more``: there are more. A search that matches more than
+    10,000 items looks only at the first ones, and ``total`` counts these."""
 
     total: int
     more: bool
@@ -49,8 +49,8 @@ class Cited(Answer, frozen=True, kw_only=True):
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``quantity`` base units cost at the reference. ``is_ceiling``: it bounds an initial price. ``instead``: why the reference
-    is the published one and not of the region asked for."""
+    """The price of ``quantity`` base units at the reference. ``is_ceiling``: it limits an initial price. ``instead``:
+    why the reference is the published one and not that of the requested region."""
 
     item_key: str
     level: str
@@ -69,7 +69,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _further(found: Answer, number: int, place: str) -> str | None:
-    """A snapshot's verdicts go on at its own address, where they never change."""
+    """The address of the next page of verdicts. For a snapshot it is the snapshot's own address, where they never
+    change."""
     if number * PRICES >= found.judged:
         return None
     if found.reference_id:
@@ -87,8 +88,8 @@ class ObservatoryApi(Controller):
     async def items(
         self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
     ) -> Found:
-        """Items by words or their beginnings, beginning of a category code (of the CPV, or of the classification of an import), and
-        grade; with a reference and most observed first, 50 a page."""
+        """Search items by words or their beginnings, the beginning of a category code (CPV, or the classification of an
+        import), and grade. Items with a reference come first, then those with most observations; 50 per page."""
         async with ground.database.transaction("observatory") as tx:
             wanted = Filter(q=q, category=await category_of(tx, category), grade=grade)
             found = await store.find(tx, wanted, offset=(page - 1) * PAGE, most=PAGE)
@@ -98,8 +99,9 @@ class ObservatoryApi(Controller):
     async def item(
         self, ground: FromGround, item_key: PathId, place: PlaceCode = "", page: PageNumber = 1
     ) -> ItemAnswer:
-        """The standing snapshot with the verdict on every price, 200 a page; with ``place``, the answer worked out for it. Of an item
-        with more than 2000 prices that is not worked out: the published snapshot is answered, and ``instead`` says so."""
+        """The current snapshot with the verdict on every price, 200 per page; with ``place``, the reference is computed
+        for that place. For an item with more than 2000 prices it is not computed: the answer is the published snapshot,
+        and ``instead`` says why."""
         async with ground.database.transaction("observatory") as tx:
             found = await whole_answer(tx, item_key, place_of(place), load(ground.config.policy).observatory)
             return ItemAnswer(
@@ -110,14 +112,14 @@ class ObservatoryApi(Controller):
 
     @get("/items/{item_key:str}/pictures")
     async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
-        """Prices by month, their distribution, and by place: of the newest 2000 that count."""
+        """Prices by month, their distribution, and by place: for the newest 2000 prices that count."""
         rules = load(ground.config.policy).observatory
         async with ground.database.transaction("observatory") as tx:
             return await views.pictures(tx, await whole_answer(tx, item_key, place_of(place), rules), rules)
 
     @get("/references/{reference_id:str}")
     async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
-        """An immutable snapshot: it may be cited by this address for ever. Its verdicts come 200 a page."""
+        """An immutable snapshot: it can be cited by this address for ever. It has 200 verdicts per page."""
         found = await snapshot(ground, reference_id, page)
         return Cited(**msgspec.structs.asdict(found), next=_further(found, page, ""))
 
@@ -129,7 +131,7 @@ class ObservatoryApi(Controller):
         region: PlaceCode = "",
         quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
     ) -> Quote:
-        """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
+        """What a quantity of a SKU, in base units, should cost in a region. 404 if there is no reference."""
         wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")

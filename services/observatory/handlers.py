@@ -1,4 +1,5 @@
-"""How the observatory handles events. Handlers only keep prices and mark items; :func:`judge_due` judges the items later.
+"""How the observatory handles events. Handlers only store prices and mark items; :func:`judge_due` judges the items
+later.
 
 A single price is judged at once. Then its item is not judged for a while; the pause grows with the rate of new prices
 (:func:`rest_after`), and all prices that came meanwhile are judged together. Imported prices always wait a moment, because tens of
@@ -250,7 +251,8 @@ def _found(item: Item, seen: Sequence[Observation], today: date, rules: Observat
 def judge(
     item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None = None
 ) -> tuple[Reference | NoReference, bool]:
-    """Returns the reference for a buyer at ``place``, and whether it is current. Without a place: for the country most prices are from."""
+    """Returns the reference for a buyer at ``place``, and whether it is current. Without a place: for the country with
+    most prices."""
     observations = [intake.with_unit_of(item, one) for one in seen]
     at = valued_on(observations, today, rules)
     where = home(observations) if place is None else place

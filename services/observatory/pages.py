@@ -24,9 +24,9 @@ from services.observatory.domain import Bin, Reference
 from services.observatory.views import PAGE, Answer, category_of, place_of, snapshot, whole_answer
 
 SHOWN = 50
-"""Prices that a page lists: fewer than an answer of the API, for on a phone each is a card."""
+"""The most prices on a page: fewer than in an answer of the API, because on a phone each is shown as a card."""
 ROWS = 5000
-"""Observations a CSV file has."""
+"""The most observations in a CSV file."""
 COLUMNS = """
     observation_id kept reason price_per_unit unit currency weight_percent kind date stated_price stated_unit pack_size quantity
     vat_rate vat_included country region locality supplier buyer title publisher document
@@ -135,7 +135,7 @@ class ObservatoryPages(Controller):
 
     @get("/references/{reference_id:str}/observations.csv")
     async def download(self, ground: FromGround, reference_id: PathId, number: PageNumber = 1) -> Response[str]:
-        """5000 rows a file; a file behind the last has none, so that a program knows when it has all."""
+        """5000 rows per file; a file after the last one has no rows, so that a program knows when it has all."""
         found = await snapshot(ground, reference_id, number, ROWS)
         part = f"-{number}" if found.judged > ROWS else ""
         return Response(
@@ -146,7 +146,8 @@ class ObservatoryPages(Controller):
 
 
 def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | None:
-    """Geometry of the histogram in a box of 600 x 180: bars of equal width, the median's place on the log scale."""
+    """Geometry of the histogram in a box of 600 x 180: bars of equal width, and the position of the median on the log
+    scale."""
     if reference is None or not bins:
         return None
     most, width = max(one.count for one in bins), Decimal(600) / len(bins)
@@ -169,7 +170,7 @@ def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | N
 
 
 def as_csv(found: Answer) -> str:
-    """One row an observation, kept or dropped."""
+    """One row for each observation, kept or dropped."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS.split())
@@ -206,24 +207,24 @@ def as_csv(found: Answer) -> str:
 
 
 def _told(policy: Policy) -> dict[str, Any]:
-    """What pages say of the numbers in force."""
+    """The numbers in force, for pages."""
     return {"rules": policy.observatory, "is_bound_by": policy.auction.is_bound_by, "why": why}
 
 
 def why(kept: Refusal) -> str:
-    """The rule by which a price does not count, or an item has no reference, in the reader's language."""
+    """Why a price does not count, or why an item has no reference, in the reader's language."""
     return kept_refusal(kept)
 
 
 def leafed_through(request: Visit, number: int, found: Answer) -> int:
-    """How many pages of verdicts there are. Raises BeyondLast."""
+    """The number of pages of verdicts. Raises BeyondLast."""
     pages = max(1, -(-found.judged // SHOWN))
     leafed(request, number, pages)
     return pages
 
 
 def _listing(found: Answer, path: str, asked: dict[str, str]) -> dict[str, Any]:
-    """The page of the verdicts that ``found`` has."""
+    """The page of verdicts in ``found``, with links to the pages around it."""
     return {"answer": found, "unit": unit_name, "link": _links(path, asked)}
 
 

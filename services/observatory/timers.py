@@ -1,5 +1,5 @@
-"""Deadlines of the observatory: items whose prices changed are judged at once or after a rest, standing figures once a day, and all
-of them when the policy has other numbers."""
+"""Deadlines of the observatory: items whose prices changed are judged at once or after a rest, current figures once a
+day, and all items when the policy has other numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,10 +15,11 @@ from services.observatory.store import Card
 
 
 def timers(ground: Ground) -> tuple[Timer, ...]:
-    """Each assessment goes by the numbers that are in the policy's file then: no reference price is a process that began under others."""
+    """The timers. Each assessment uses the current numbers of the policy's file: a reference price is not a process
+    with a stored policy."""
 
     known: dict[str, Card] = {}
-    """What is judged in this run, as it was before."""
+    """The items that are judged in this run, as they were before."""
 
     async def judge(tx: Transaction, _: Sequence[str]) -> list[Judged | Unreadable[str]]:
         claimed = await claim_due(tx)

@@ -1,4 +1,4 @@
-"""What the observatory answers to anybody: an item's reference at a place, every price behind it, and its pictures."""
+"""The public data of the observatory: an item's reference at a place, every price behind it, and its pictures."""
 
 import asyncio
 from collections import Counter
@@ -36,27 +36,28 @@ from services.observatory.intake import Item
 
 PAGE = 50
 MOST = 2000
-"""Prices of an item that are judged while somebody waits for the answer. Those of a larger item are judged in the background alone."""
+"""An item with at most this many prices is judged while a reader waits for the answer. A larger item is judged only in
+the background."""
 PRICES = 200
-"""Verdicts an answer of the API has."""
+"""Verdicts in an answer of the API."""
 PICTURED = 2000
-"""Prices that pictures are drawn from, the newest."""
+"""The most prices in pictures; the newest are chosen."""
 SPOTS = 200
-"""Places that can be chosen, those with the most prices."""
+"""The most places to choose from; those with most prices are offered."""
 
 
 class TooManyPrices(RuleBroken):
-    """They are not judged in the process that answers people: everybody else would wait for it."""
+    """The item has too many prices to be judged in the web process, because all other requests would wait."""
 
     code = "too-many-prices"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """``reference`` or the ``reason`` there is none, and one page of the verdicts on all ``judged`` prices: what counts first, each part
-    newest first. ``dropped`` counts those that do not count, by the rule. ``instead`` says why this is the published snapshot and
-    not the value for the place that was asked for. With a ``reference_id`` it is that
-    published snapshot; without, it was worked out for this question, and may not be cited. Only a ``current`` one bounds an initial
-    price, if its grade does (:meth:`catalogue.policy.AuctionRules.is_bound_by`)."""
+    """``reference``, or the ``reason`` why there is none, and one page of the verdicts on all ``judged`` prices: first
+    those that count, then the others, each part newest first. ``dropped`` has the numbers of dropped prices by rule.
+    ``instead`` says why this is the published snapshot and not the value for the requested place. With a
+    ``reference_id`` it is that published snapshot; without, it was computed for this request and cannot be cited. Only
+    a ``current`` one limits an initial price, if its grade does (:meth:`catalogue.policy.AuctionRules.is_bound_by`)."""
 
     item: Item
     current: bool
@@ -70,13 +71,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     judged: int = 0
     dropped: dict[str, int] = {}
     digest: str | None = None
-    """SHA-256 of all verdicts of a snapshot (docs/rules.md, section 7). Those that were made before there were digests have none."""
+    """SHA-256 of all verdicts of a snapshot (docs/rules.md, section 7). Snapshots from before there were digests have
+    none."""
     in_trouble: bool = False
-    """The newest prices could not be judged; what stands here is the last that could be."""
+    """The newest prices could not be judged; this is the last reference that could be computed."""
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that prices come from: its code as in :func:`place_of`, and how many there are."""
+    """A place of prices: its code as in :func:`place_of`, and the number of prices."""
 
     code: str
     name: str
@@ -92,8 +94,8 @@ class MapPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pictures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the newest kept prices, ``shown`` of ``kept``: ``months``, ``bins`` and ``points``. ``rolling`` are the months of all prices
-    in the reference's unit and currency as they came, outliers included."""
+    """``months``, ``bins`` and ``points`` of the newest kept prices (``shown`` of ``kept``). ``rolling`` are the months
+    of all prices in the reference's unit and currency as they came, including outliers."""
 
     unit: str
     currency: str
@@ -106,8 +108,9 @@ class Pictures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def answer(tx: Transaction, item_key: str, rules: ObservatoryRules, place: Place | None = None) -> Answer | None:
-    """None where no such item was ever seen. Without a place: the standing snapshot, of the country most prices are from. Its
-    verdicts are not read yet (see :func:`page`); those of an answer that was worked out now are all there."""
+    """The answer about an item; None if the item is unknown. Without a place: the current snapshot, for the country
+    with most prices. The verdicts of a snapshot are not read yet (see :func:`page`); an answer that was computed now
+    has all of its verdicts."""
     card = await store.card(tx, item_key)
     if card is None:
         return None
@@ -133,7 +136,7 @@ async def answer(tx: Transaction, item_key: str, rules: ObservatoryRules, place:
 
 
 async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
-    """Why its prices are not judged now."""
+    """The error that says why the item's prices are not judged now."""
     if not await store.has_more(tx, item_key, MOST):
         return None
     return TooManyPrices(
@@ -161,7 +164,7 @@ def _worked_out(
 
 
 async def cited(tx: Transaction, reference_id: str) -> Answer | None:
-    """One snapshot, standing or not."""
+    """One snapshot, current or not."""
     snapshot = await store.snapshot(tx, reference_id)
     card = await store.card(tx, snapshot.reference.item_key) if snapshot else None
     return await _of_snapshot(tx, card.item, snapshot) if card and snapshot else None
@@ -183,7 +186,7 @@ async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) ->
 
 
 async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) -> Answer:
-    """With that page of its verdicts, from 1."""
+    """The answer with that page of its verdicts, counted from 1."""
     start = (number - 1) * size
     if found.reference_id is None:
         return msgspec.structs.replace(found, verdicts=found.verdicts[start : start + size])
@@ -192,7 +195,8 @@ async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) 
 
 
 def place_of(code: str, field: str = "place") -> Place | None:
-    """``BR``, ``BR-SE`` or ``BR-SE/Aracaju``, as a reference's place code is written; None of "". Raises UnknownRegion."""
+    """The place of a code in the form of a reference's place code (``BR``, ``BR-SE`` or ``BR-SE/Aracaju``); None for "".
+    Raises UnknownRegion."""
     area, _, locality = code.strip().partition("/")
     known = atlas.read_area(area or code, field)
     if not known:
@@ -201,8 +205,8 @@ def place_of(code: str, field: str = "place") -> Place | None:
 
 
 def spots(places: Iterable[tuple[Place, int]], rules: ObservatoryRules) -> list[Spot]:
-    """Of how many prices come from each place: countries, regions, and the localities with enough prices for a reference of their
-    own; each kind by name."""
+    """The places to choose from, given the number of prices of each place: countries, regions, and localities with
+    enough prices for their own reference; each kind sorted by name."""
     counts: Counter[tuple[int, str, str]] = Counter()
     for place, prices in places:
         if not place.country:
@@ -219,7 +223,7 @@ def spots(places: Iterable[tuple[Place, int]], rules: ObservatoryRules) -> list[
 
 
 async def pictures(tx: Transaction, found: Answer, rules: ObservatoryRules) -> Pictures:
-    """``found`` is as :func:`answer` gave it."""
+    """The pictures. ``found`` is a result of :func:`answer`."""
     reference = found.reference
     if reference is None:
         return Pictures(unit="", currency=found.item.currency, months=(), rolling=(), bins=(), points=())
@@ -262,7 +266,8 @@ def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[
 
 
 def located(seen: Observation) -> Observation:
-    """With the point of its city; a city that no table knows counts to its region, at the region's point."""
+    """The observation with the coordinates of its city; an unknown city counts as its region, with the region's
+    coordinates."""
     place = seen.place
     if place.country is None or place.latitude is not None:
         return seen
@@ -293,15 +298,15 @@ def _by_size(counts: Counter[str]) -> dict[str, int]:
 
 
 async def category_of(tx: Transaction, typed: str) -> str:
-    """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes nobody can list:
-    what a code of an item begins with is one, too. Raises MalformedCategory, UnknownDivision."""
+    """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes are not known
+    here: the beginning of any item's code is accepted, too. Raises MalformedCategory, UnknownDivision."""
     code = clean(typed)
     code = plain_code(code) if "-" in code else code
     return code if await store.is_category(tx, code) else read_beginning(code)
 
 
 async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> Answer:
-    """Its verdicts are still to be paged. Raises Missing."""
+    """An answer whose page of verdicts is not read yet. Raises Missing."""
     found = await answer(tx, item_key, rules, place)
     if found is None:
         raise Missing("priced item", item_key)
@@ -309,7 +314,7 @@ async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rule
 
 
 async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
-    """With a page of its verdicts. Raises Missing."""
+    """A snapshot with a page of its verdicts. Raises Missing."""
     async with ground.database.transaction("observatory") as tx:
         found = await cited(tx, reference_id)
         if found is None:

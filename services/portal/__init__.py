@@ -1,6 +1,7 @@
-"""The home page: what this market is, what is open now, what was concluded last.
+"""The home page: what this market is, what is open now, and the latest contracts.
 
-It owns nothing and decides nothing; its tables are small copies fed by events, and can be dropped and filled again by replay.
+It owns no data and decides nothing; its tables are small copies that events feed, and can be deleted and filled again
+by replay.
 
 In:  lonja.accounts, lonja.auctions, lonja.pools, lonja.contracts
 Out: nothing

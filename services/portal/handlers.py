@@ -1,4 +1,4 @@
-"""What the home page hears of. Each reaction is one statement of :mod:`store`."""
+"""Reactions of the home page to events. Each is one statement of :mod:`store`."""
 
 from collections.abc import Sequence
 

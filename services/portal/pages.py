@@ -1,4 +1,4 @@
-"""The home page. It asks itself again every ten seconds and swaps what is live."""
+"""The home page. It reloads its live parts every ten seconds."""
 
 from litestar import Controller, get
 from litestar.response import Template

@@ -1,4 +1,5 @@
-"""The portal's copies. Imported contracts come by the ten thousand, so each fact is one statement and totals are counted as they come."""
+"""The portal's copies. Imported contracts come in tens of thousands, so events that came together are written in one
+statement, and totals are counted as they come."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,13 +21,13 @@ from infra.reading import listed
 
 
 class Row(SQLModel, registry=schema_of("portal")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class OpeningRow(Row, table=True):
     """An auction that takes bids, a request that takes quotes, or a pool that enrols; ``bids`` counts an auction's,
-    ``members`` names a pool's. Where bids may be deleted, ``standing`` has the amounts of each participant's last two, the
-    latest first."""
+    ``members`` names a pool's. If bids may be deleted, ``standing`` has the amounts of each participant's last two
+    bids, latest first."""
 
     __tablename__ = "openings"
     __table_args__ = (Index(None, "kind", "closes_at"),)
@@ -59,11 +60,11 @@ class ContractRow(Row, table=True):
     amount: Decimal | None = Field(default=None, sa_type=Numeric)
     signed_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     imported: bool
-    """It has no page here: its source has."""
+    """The contract has no page in this market, but one at its source."""
 
 
 class TotalRow(Row, table=True):
-    """Concluded contracts of one currency, "" where none was given."""
+    """Totals of the concluded contracts in one currency; "" if none was given."""
 
     __tablename__ = "totals"
 
@@ -111,7 +112,7 @@ class Total(msgspec.Struct, frozen=True):
 
 
 async def totals(tx: Transaction) -> list[Total]:
-    """Largest number of contracts first."""
+    """Totals by currency, largest number of contracts first."""
     rows = await tx.session.exec(select(TotalRow).order_by(col(TotalRow.contracts).desc(), TotalRow.currency))
     return [Total(row.currency, row.contracts, row.amount) for row in rows if row.contracts]
 
@@ -129,8 +130,8 @@ async def open_now(tx: Transaction, kind: str) -> int:
 
 
 async def suppliers(tx: Transaction) -> int:
-    """Exact up to COUNTED; above it what the database reckons, which it knows without counting: the page is asked for every few
-    seconds by everybody who has it open."""
+    """The number of suppliers, exact up to COUNTED; above it the database's estimate, which needs no counting, because
+    every open page asks for it every few seconds."""
     db = await tx.raw()
     counted = await count(db, "select from portal.suppliers")
     if counted <= COUNTED:
@@ -175,8 +176,8 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
 
 
 async def take_bid(tx: Transaction, event: BidAccepted) -> None:
-    """A bid that comes late, after a later one, changes nothing. One above the lowest takes no lead; where bids are scored, the
-    lowest need not lead, and what leads is not known here."""
+    """Store a bid. A bid that comes after a later one changes nothing. A bid above the lowest does not lead; if bids
+    are scored, the lowest need not lead, and the leader is not known here."""
     await (await tx.raw()).execute(
         "update portal.openings set price = least(price, $2::numeric), bids = $3, closes_at = $4,"
         " standing = standing || jsonb_build_object($5::text, jsonb_build_array($6::numeric, standing->$5->0))"
@@ -191,7 +192,7 @@ async def take_bid(tx: Transaction, event: BidAccepted) -> None:
 
 
 async def delete_bid(tx: Transaction, event: BidDeleted) -> None:
-    """Its bidder's bid before stands again, and the price is the lowest of those that stand."""
+    """Delete a bid: the bidder's previous bid is valid again, and the price is the lowest valid one."""
     await (await tx.raw()).execute(
         """update portal.openings o set standing = after.standing, price = coalesce(
              (select min((bids->>0)::numeric) from jsonb_each(after.standing) as each (participant, bids)), o.initial_price)
@@ -246,12 +247,13 @@ async def extend(tx: Transaction, event: AuctionExtended | RoundBegan | PoolExte
 
 
 async def close(tx: Transaction, event: Event) -> None:
-    """What it happened to is open no more. A request for quotes that is withdrawn closes without a deadline."""
+    """Remove the opening to which the event belongs. A request for quotes that is withdrawn closes without a
+    deadline."""
     await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", event.subject)
 
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
-    """The contracts and, of those that are new, their part of the totals."""
+    """Add contracts, and add the new ones to the totals."""
     if not events:
         return
     rows = [
@@ -285,7 +287,7 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 
 async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
-    """Cancelled after their conclusion; one that is not here never counted."""
+    """Remove contracts that were cancelled after their conclusion; an unknown one was never counted."""
     if not events:
         return
     await (await tx.raw()).execute(

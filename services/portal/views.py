@@ -8,8 +8,8 @@ from services.portal.store import Contract, Opening, Total
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the home page shows. ``auctions``, ``quotes`` and ``pools`` are counted up to ``COUNTED``, one more stands for more;
-    ``suppliers`` above it are about so many."""
+    """The content of the home page. ``auctions``, ``quotes`` and ``pools`` are counted up to ``COUNTED``; ``COUNTED`` +
+    1 means that there are more. ``suppliers`` above ``COUNTED`` is an estimate."""
 
     auctions: int
     quotes: int
@@ -17,7 +17,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     suppliers: int
     contracts: int
     totals: list[Total]
-    """Largest number of contracts first."""
+    """Totals by currency, largest number of contracts first."""
     closing: list[Opening]
     enrolling: list[Opening]
     latest: list[Contract]

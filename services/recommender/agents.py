@@ -1,6 +1,6 @@
-"""Streaming views, kept by Faust: what suppliers do in which categories, and what is bought together.
+"""Streaming views of Faust: what suppliers do in which categories, and what is bought together.
 
-They refine the lists and answer the question "what else is bought with this"; a replay makes them anew.
+They improve the lists and answer the question "what else is bought with this". They can be rebuilt by replay.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ interests, purchases = Reactions(), Reactions()
 
 
 async def add_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
-    """After the close: while a mini-auction runs nobody, not even this view, knows who bids."""
+    """Count bids after the close: while a mini-auction runs, nobody, not even this view, knows who bids."""
     valid = (event for event in events if event.category and event.status == "valid")
     await market.add_interest(tx, ((event.supplier_id, interest("bid", code_of(event.category))) for event in valid))
 
 
 async def add_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None:
-    """A sealed quote, told after the close, says the same of its supplier as a bid."""
+    """Count quotes, which are disclosed after the close, in the same way as bids."""
     await market.add_interest(tx, ((event.supplier_id, interest("bid", code_of(event.category))) for event in events))
 
 

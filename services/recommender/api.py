@@ -30,8 +30,8 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invitees(msgspec.Struct, frozen=True, kw_only=True):
-    """Suppliers of the awards' history, the likeliest first; ``ranked`` is false while they are being looked for, which begins when the
-    purchase ends within the horizon of recommendations."""
+    """Suppliers from the history of awards, most likely first; ``ranked`` is false until they are ranked, which happens
+    when the end of the purchase is within the horizon of recommendations."""
 
     opportunity_id: str
     ranked: bool
@@ -39,14 +39,15 @@ class Invitees(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trainings(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest first. ``in_use`` is the model recommended with: ``plain`` while none was learned."""
+    """Trainings, newest first. ``in_use`` is the model that is used for recommendations: ``plain`` while none was
+    learned."""
 
     in_use: str
     trainings: list[Training]
 
 
 async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
-    """Raises Missing."""
+    """Store that the supplier dismissed the opportunity. Raises Missing."""
     if await openings.opening(tx, opportunity_id) is None:
         raise Missing("opportunity", opportunity_id)
     await advice.dismiss(tx, supplier_id, opportunity_id)
@@ -71,7 +72,7 @@ class RecommenderApi(Controller):
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
     async def dismiss(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
-        """Not interested: it is left out of lists and mail. Done again, it changes nothing."""
+        """Dismiss an opportunity: it is left out of lists and mail. A repeat changes nothing."""
         async with ground.database.transaction("recommender") as tx:
             await keyed.do(tx, lambda: dismiss(tx, request.user.organisation_id, opportunity_id))
 
@@ -82,13 +83,14 @@ class RecommenderApi(Controller):
 
     @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
     async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Invitees:
-        """Suppliers to invite to a mini-auction of one's own."""
+        """Suppliers to invite to a mini-auction of the caller's organisation."""
         _, invitees = await own_opening(ground, request.user, auction)
         return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
 
     @get("/recommender/suppliers/{supplier_id:str}", opt=MEMBERS)
     async def imported(self, ground: FromGround, supplier_id: PathId) -> Recommendations:
-        """For a supplier that imported data speak of. It is made when asked for; those of members are their own affair."""
+        """The list of a supplier in imported data. It is made when it is asked for. Lists of registered suppliers are
+        not public."""
         async with ground.database.transaction("recommender") as tx:
             if not await advice.is_imported(tx, supplier_id):
                 raise Missing("imported supplier", supplier_id)
@@ -97,13 +99,13 @@ class RecommenderApi(Controller):
 
     @get("/recommender/figures", opt=PUBLIC)
     async def figures(self, ground: FromGround) -> Trainings:
-        """What the last trainings measured, and whether the model was used."""
+        """The measurements of the last trainings, and whether each model was used."""
         async with ground.database.transaction("recommender") as tx:
             in_use = await trainings.id_in_use(tx)
             return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
 
     @get("/recommender/co-purchases", opt=PUBLIC)
     async def co_purchases(self, ground: FromGround, sku: Short) -> list[Together]:
-        """SKUs that contracts bought together with this one, the most frequent first."""
+        """SKUs that were bought together with this one in contracts, most frequent first."""
         async with ground.database.transaction("recommender") as tx:
             return await advice.bought_with(tx, [sku], TOGETHER)

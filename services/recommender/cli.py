@@ -1,4 +1,4 @@
-"""`lonja train` and `lonja figures`: learn now, and what the last trainings measured."""
+"""`lonja train` and `lonja figures`: learn now, and show the measurements of the last training."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ def train(as_json: AsJson = False) -> None:
 
 @app.command()
 def figures(as_json: AsJson = False) -> None:
-    """What the last training measured, beside the baselines."""
+    """Show the measurements of the last training, beside those of the baselines."""
     import msgspec
 
     from infra.config import Config

@@ -1,7 +1,7 @@
-"""The child process that learns and ranks (`work` is its other end), and what may be asked of it.
+"""The child process that learns and ranks (`work` is its other side), and the questions that it answers.
 
-A question and its answer are MessagePack behind a length, over the child's stdin and stdout: when this process dies, however, the
-child reads the end of its input and leaves too.
+A question and its answer are MessagePack after a length, over the child's stdin and stdout. When this process dies for
+any reason, the child reads the end of its input and ends too.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ LENGTH = 8
 
 
 class EngineFailed(RuntimeError):
-    """The child could not answer, or is gone; the next question starts a new one."""
+    """The child could not answer, or has ended; the next question starts a new one."""
 
     code = "engine-failed"
 
 
 class Learn(msgspec.Struct, frozen=True, tag=True):
-    """Advise from now on with this model's ranker (None: the plain evidence) over these awards."""
+    """From now on, use the ranker of this model (None: the plain evidence) over these awards."""
 
     model: bytes | None
     awards: list[Award]
@@ -33,8 +33,8 @@ class Learn(msgspec.Struct, frozen=True, tag=True):
 
 
 class Advise(msgspec.Struct, frozen=True, tag=True):
-    """``k`` purchases for each supplier, but for those (ids) that it is to be ``without``, few of one buyer; and ``k`` suppliers of the
-    history for each purchase in ``invite``."""
+    """Choose ``k`` purchases for each supplier, except those with ids in ``without``, and with few of one buyer; and
+    ``k`` suppliers of the history for each purchase in ``invite``."""
 
     suppliers: list[SupplierProfile]
     opportunities: list[Opportunity]
@@ -54,7 +54,7 @@ class Learnt(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """``reasons`` in words, the strongest first."""
+    """A purchase that fits a supplier, with ``reasons`` in words, strongest first."""
 
     opportunity_id: str
     score: float
@@ -62,14 +62,15 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 class Advice(msgspec.Struct, frozen=True, tag=True):
-    """By supplier, and by opportunity."""
+    """The answer to Advise: purchases by supplier, and suppliers by opportunity."""
 
     fits: dict[str, list[Fit]]
     invitees: dict[str, list[Scored]]
 
 
 class Trained(msgspec.Struct, frozen=True, tag=True):
-    """``model`` is the one to use from now on: the new one, or the incumbent's ranker over the newer history."""
+    """The answer to a training. ``model`` is the one to use from now on: the new one, or the incumbent's ranker over
+    the newer history."""
 
     model: bytes
     decision: Decision
@@ -89,7 +90,8 @@ A = TypeVar("A", Learnt, Advice, Trained)
 
 
 class Engine:
-    """One child, started at the first question and asked one thing at a time. ``knows`` names what it last learned."""
+    """One child process, which is started at the first question and gets one question at a time. ``knows`` identifies
+    what it last learned."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -107,19 +109,20 @@ class Engine:
         return await self._ask(question, Trained)
 
     def close(self) -> None:
-        """Ends the child, whatever it does. What it had learned is forgotten."""
+        """End the child, whatever it is doing. What it has learned is lost."""
         child, self._child, self.knows = self._child, None, None
         if child is not None:
             child.kill()
             child.wait()
 
     async def _ask(self, question: Question, kind: type[A]) -> A:
-        """Raises EngineFailed, also for an answer of another kind."""
+        """Ask the child. Raises EngineFailed, also for an answer of another type."""
         async with self._one_at_a_time:
             child = self._child = self._child or _start()
             try:
                 data = await asyncio.to_thread(_exchange, child, msgspec.msgpack.encode(question))
-            except BaseException:  # a cancelled question leaves its answer in the pipe: this child is of no more use
+            # the answer to a cancelled question would stay in the pipe: this child cannot be used any more
+            except BaseException:
                 self.close()
                 raise
         answer: Answer = msgspec.msgpack.decode(data, type=Answer)
@@ -152,7 +155,7 @@ def write(stream: IO[bytes], data: bytes) -> None:
 
 
 def read(stream: IO[bytes]) -> bytes | None:
-    """None at the end of the stream."""
+    """Read one message; None at the end of the stream."""
     head = stream.read(LENGTH)
     if len(head) < LENGTH:
         return None

@@ -1,6 +1,7 @@
-"""What the recommender hears of. Whatever may change a list marks it to be made anew, or is noted; the timer does the work.
+"""Reactions of the recommender to events. An event that may change lists marks them as outdated, or is recorded; the
+timer does the work.
 
-An opening marks nobody: the timer sees to it once it is near (:mod:`store.openings`)."""
+An opening does not mark lists: the timer handles it once it is near (:mod:`store.openings`)."""
 
 from collections.abc import Sequence
 
@@ -52,7 +53,7 @@ async def put_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
-    """Those that name no award: the others were counted with theirs."""
+    """Store contracts that name no award; the others were counted with their awards."""
     counted = [event for event in events if event.award_id is None]
     await market.put_contracts(tx, counted)
     await marks.keep_trades(tx, [(event.supplier_id, [market.code_of(event.category)]) for event in counted])
@@ -89,7 +90,7 @@ reactions.many(TenderImported, market.put_tenders)
 
 @reactions.on(BidAccepted)
 async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
-    """Only the end matters here, and it moves in few of the bids. It is shown from the copy: no list is made for it."""
+    """Store the end of the auction, which few bids move. Pages show it from the copy, so no list is made again."""
     if event.extended:
         await market.extend_auction(tx, event)
 

@@ -1,4 +1,4 @@
-"""Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
+"""Pages of the recommender: a supplier's own list, the suppliers that a buyer may invite, and the measurements."""
 
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
@@ -17,7 +17,7 @@ from services.recommender.words import VERDICTS, category_in_words, measured
 
 WORTH_OFFERING = 5
 ASKED_ABOUT = 200
-"""Of a supplier's offers, to find what is bought together with them."""
+"""The most offers of a supplier for which SKUs that are bought together with them are searched."""
 GROUPS = (
     ("all", "All awards", "the model"),
     ("known", "Awards to suppliers with a record", "the model"),
@@ -29,7 +29,7 @@ GROUPS = (
     ("baseline category", "All awards", "most frequent winners of the category"),
     ("baseline popularity", "All awards", "most frequent winners overall"),
 )
-"""(group of figures, what was looked for, by whom): the rows of the public table."""
+"""The rows of the public table: (group of figures, what was searched for, by which method)."""
 
 
 class RecommendationPages(Controller):
@@ -111,7 +111,7 @@ class RecommenderPage(Controller):
 
 
 def decision(training: trainings.Training) -> str:
-    """Why a model came into use, or did not, in the reader's language; of a code that this release does not know as it was kept."""
+    """Why a model came into use, or did not, in the reader's language; for an unknown code the stored sentence."""
     numbers = {name: written(value) for name, value in measured(training.reason).items()}
     if spoken() == ENGLISH or training.code not in VERDICTS or not numbers:
         return training.reason

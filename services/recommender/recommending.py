@@ -21,7 +21,7 @@ NAME = "recommender"
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; a list is made again when something about its supplier changes"
 REMEDY_FOR_OPENINGS = (
-    "read the reason in the log of the worker; all lists go on without it, and it is tried again when it changes, when it is over, or"
+    "read the reason in the log of the worker; all lists are made without it, and it is tried again when it changes, when it is over, or"
     " when the engine learns again"
 )
 ITEMS = 20
@@ -229,7 +229,7 @@ class Recommending:
 
 
 def unfitting(waiting: Iterable[Waiting], openings: Iterable[Opening]) -> dict[str, list[str]]:
-    """By supplier: its own purchases, and what it dismissed."""
+    """The supplier's own purchases and what it dismissed, by supplier."""
     of_buyer: dict[str, list[str]] = {}
     for opening in openings:
         of_buyer.setdefault(opening.buyer_id, []).append(opening.opportunity_id)

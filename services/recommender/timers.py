@@ -1,6 +1,7 @@
-"""What falls due by itself: lists that wait to be made, and learning again.
+"""Timers of the recommender: making waiting lists, and learning again.
 
-Both keep transactions of their own, short ones around the long work; the one a timer is given stays unused, and so never begins.
+Both use their own short transactions before and after the long work; the transaction that a timer is given stays
+unused, and so never begins.
 """
 
 from infra.database import Transaction
@@ -12,7 +13,7 @@ from services.recommender.training import train_when_due
 LISTS_EVERY = 1.0
 TRAINING_EVERY = 20.0
 LONGEST_ROUND = 600.0
-"""A round of lists may first teach a new child process all the awards of a large import."""
+"""Seconds for a round of lists, which may first have to load all awards of a large import into a new child process."""
 LONGEST_TRAINING = 1800.0
 
 

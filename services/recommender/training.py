@@ -1,4 +1,4 @@
-"""Learning again from a history that has grown, measuring it, and using it only if it is not worse."""
+"""Learns again from a grown history, measures the new model, and uses it only if it is not worse."""
 
 from datetime import datetime, timedelta
 
@@ -15,12 +15,12 @@ from services.recommender.store.alone import alone
 from services.recommender.store.trainings import Training
 
 MIN_AWARDS = 200
-"""Fewer teach nothing that lasts; the plain evidence and the suppliers' profiles recommend meanwhile."""
+"""With fewer awards there is no training; recommendations then use the plain evidence and the suppliers' profiles."""
 MIN_NEW = 50
 MIN_GROWTH = 0.05
 NOT_AGAIN_BEFORE = timedelta(hours=1)
 QUIET = timedelta(seconds=15)
-"""While an import runs the history grows every second: it is learned from when it has come to rest."""
+"""Training waits until the history has not changed for this time, because during an import it grows every second."""
 
 
 class TooFewAwards(Exception):
@@ -30,13 +30,13 @@ class TooFewAwards(Exception):
 
 
 class TrainingRuns(Exception):
-    """Somebody else is at it."""
+    """Another process is training."""
 
     code = "training-runs"
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """How the history stands against the last training."""
+    """The state of the history compared with the last training."""
 
     awards: int
     heard_at: datetime | None
@@ -45,7 +45,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def due(state: State, now: datetime) -> bool:
-    """Enough new awards, at rest, and not twice within the hour, unless the history has doubled."""
+    """Whether training is due: there are enough new awards, the history is at rest, and the last training was more than
+    an hour ago or the history has doubled."""
     new = state.awards - state.trained_on
     if state.awards < MIN_AWARDS or new < max(MIN_NEW, MIN_GROWTH * state.trained_on):
         return False
@@ -63,7 +64,7 @@ async def train_when_due(ground: Ground) -> int:
 
 
 async def train_now(ground: Ground) -> Training:
-    """Whether it is due or not. Raises TooFewAwards, TrainingRuns, EngineFailed."""
+    """Train now, even if it is not due. Raises TooFewAwards, TrainingRuns, EngineFailed."""
     async with alone(ground, "training") as mine:
         if not mine:
             raise TrainingRuns("a training is running already; look at its figures in a minute")
@@ -83,7 +84,7 @@ async def _state(ground: Ground) -> State:
 
 
 async def _train(ground: Ground) -> Training:
-    """In a child process of its own, without an open transaction: it takes from seconds to a minute."""
+    """Train in a separate child process, without an open transaction, because it takes from seconds to a minute."""
     async with ground.database.transaction(NAME) as tx:
         in_use, incumbent = await trainings.model_in_use(tx)
         question = Train(await advice.awards(tx), tx.now.date(), incumbent)

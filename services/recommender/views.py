@@ -1,4 +1,4 @@
-"""What pages and API of the recommender show."""
+"""Data for the pages and the API of the recommender."""
 
 from infra.denied import Missing, NotAllowed
 from infra.service import Ground
@@ -14,8 +14,8 @@ INVITED = 10
 async def own_opening(
     ground: Ground, principal: Principal, opportunity_id: str
 ) -> tuple[Opening, list[Invitee] | None]:
-    """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids.
-    Raises Missing, NotAllowed."""
+    """An opportunity of the member's organisation, and the suppliers to invite. They follow only from the history, not
+    from who bids now. Raises Missing, NotAllowed."""
     async with ground.database.transaction("recommender") as tx:
         opening = await openings.opening(tx, opportunity_id)
         if opening is None:

@@ -1,4 +1,4 @@
-"""Reasons as people read them: categories and regions by name."""
+"""Reasons in words for people: categories and regions by name."""
 
 import re
 
@@ -18,7 +18,7 @@ def in_words(reason: Reason) -> str:
 
 
 def category_in_words(category: str) -> str:
-    """``CPV:33600000`` → ``Pharmaceutical products (CPV 33600000)``. A code of another scheme is its own name."""
+    """``CPV:33600000`` → ``Pharmaceutical products (CPV 33600000)``. A code of another scheme is returned unchanged."""
     scheme, _, code = category.rpartition(":")
     digits = code.partition("-")[0]
     named = f"{scheme} {code}".strip()
@@ -29,7 +29,7 @@ def category_in_words(category: str) -> str:
 
 
 def region_in_words(region: str) -> str:
-    """``RU-MOW`` → ``Moskva``; what is no ISO 3166-2 code stays as it is."""
+    """``RU-MOW`` → ``Moskva``; a text that is not an ISO 3166-2 code is returned unchanged."""
     country, dash, _ = region.partition("-")
     return regions(country).get(region, region) if dash and len(country) == 2 else region
 
@@ -39,13 +39,13 @@ VERDICTS = {
     "worse_than_baseline": "Worse than a simple baseline",
     "not_worse": "Not worse than the model in use",
 }
-"""On a new model, by the code of the decision."""
+"""Sentences about a new model, by the code of the decision."""
 _MEASURED = re.compile(
     r"hit rate (?P<hr>\d\.\d+)(?: against (?P<theirs>\d\.\d+)|, mean 1/rank (?P<mrr>\d\.\d+) against (?P<other>\d\.\d+))"
 )
 
 
 def measured(sentence: str) -> dict[str, str]:
-    """The numbers that a decision compared, as its sentence tells them."""
+    """The numbers that a decision compared, read from its sentence."""
     found = _MEASURED.search(sentence)
     return {name: value for name, value in found.groupdict().items() if value} if found else {}

@@ -1,4 +1,4 @@
-"""The child process of `engine`: `python -m services.recommender.work` answers on stdout what it is asked on stdin."""
+"""The child process of `engine`: `python -m services.recommender.work` answers on stdout the questions from stdin."""
 
 import os
 import signal
@@ -27,21 +27,22 @@ from services.recommender.engine import (
 from services.recommender.words import in_words
 
 REASONS = 4
-"""The strongest; more are not read."""
+"""The most reasons; the strongest are chosen."""
 
 
 def speaks_of_the_trade(fit: Recommendation) -> bool:
-    """That something is bought near by does not say that one sells it: a list of such purchases would be noise."""
+    """Whether a reason is about the trade. A purchase that is only near by does not fit a supplier that does not sell
+    such things."""
     return any(reason.code != "in_your_region" for reason in fit.reasons)
 
 
 def buyer_of(fit: Recommendation) -> str:
-    """By name. Purchases of which the buyer is not known stand each for itself."""
+    """The buyer's name. Each purchase with an unknown buyer counts as having a buyer of its own."""
     return fit.opportunity.buyer or fit.opportunity.id
 
 
 class Desk:
-    """Answers questions; remembers the model it advises with."""
+    """Answers questions, and keeps the model that it uses."""
 
     def __init__(self) -> None:
         self.model: Model | None = None
@@ -91,13 +92,14 @@ class Desk:
 def main() -> None:
     os.nice(YIELDING)
     end_without(os.getppid())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes our input
+    # Ctrl-C reaches the whole process group, but here the end of the input ends the process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing that prints may come between the answers
     desk = Desk()
     while (data := read(sys.stdin.buffer)) is not None:
         try:
             answer = desk.answer(msgspec.msgpack.decode(data, type=Question))
-        except Exception:  # noqa: BLE001 - said to whoever asked, who raises it
+        except Exception:  # noqa: BLE001 - the parent gets the error and raises it
             answer = Failed(traceback.format_exc())
         write(answers, msgspec.msgpack.encode(answer))
 

@@ -1,4 +1,4 @@
-"""Open data over HTTP: the feed of releases, all of them at once, records. Without login, as JSON."""
+"""Open data over HTTP as JSON, without login: the feed of releases, all releases in one file, and records."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,8 @@ PAGE = 1_000
 _LARGEST = 2**63 - 1
 JSON_LINES = "application/jsonl"
 _RECORDS = ThreadPoolExecutor(1, "records")
-"""Large records are made one after the other: many at once would take the interpreter from the event loop in turns."""
+"""Large records are made one after the other, because several at once would take the interpreter's time from the event
+loop."""
 
 
 class OcdsApi(Controller):
@@ -23,23 +24,23 @@ class OcdsApi(Controller):
     tags = ["open data"]
     opt = PUBLIC
 
-    @get("/releases", summary="The feed: a release package of what came after a position")
+    @get("/releases", summary="The feed: a release package with the releases after a position")
     async def feed(
         self,
         ground: FromGround,
         since: Annotated[int, QueryParameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="The most releases of an answer.")] = PAGE,
     ) -> Response[Any]:
-        """Start at 0 and follow ``links.next`` for ever: each release comes once, in the order of its position, and none is left
-        out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are. An answer
-        ends after some megabytes, with however many releases."""
+        """Start at 0 and follow ``links.next`` again and again: each release comes once, in the order of its position,
+        and none is left out. If there is nothing new, the list is empty and the link is the same again.
+        ``lonja:position`` is the position of the last release. An answer has at most a few megabytes."""
         async with ground.database.transaction(store.NAME) as tx:
             body = await views.feed(tx, ground.config.public_url, since, limit)
         return _answer(views.in_json(body))
 
-    @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
+    @get("/releases.jsonl", summary="Every release, one per line", media_type=JSON_LINES)
     async def bulk(self, ground: FromGround) -> Stream:
-        """The whole feed as JSON Lines, as it is at this moment."""
+        """The whole current feed as JSON Lines."""
         headers = {"content-disposition": 'attachment; filename="lonja-releases.jsonl"'}
         return Stream(views.lines(ground.database), media_type=JSON_LINES, headers=headers)
 
@@ -49,7 +50,7 @@ class OcdsApi(Controller):
             body = await views.release(tx, ground.config.public_url, release_id)
         return _answer(views.in_json(body))
 
-    @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
+    @get("/records/{ocid:str}", summary="The record of one process: all its releases, and their merged state")
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = await views.history(tx, ocid)

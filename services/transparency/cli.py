@@ -1,4 +1,4 @@
-"""`lonja import` and `lonja export`: published procurement in, our own releases out."""
+"""`lonja import` reads published procurement data; `lonja export` writes the releases of this market."""
 
 import asyncio
 import gzip
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from services.transparency.refusals import Refusals
 
 import_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Read procurement that others published: OCDS, awards, prices."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Import procurement data that others published: OCDS, awards, prices.",
 )
-export_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Write what happened in this market as open data."
-)
+export_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Write the open data of this market.")
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Plain or gzip; the content decides, not the name.")]
 MappingFile = Annotated[
@@ -35,8 +35,8 @@ MappingFile = Annotated[
     typer.Option(
         "--mapping",
         metavar="FILE",
-        help="TOML that says which column is what; needed for a publisher whose mapping does not ship."
-        " `lonja import fields` tells how to write one.",
+        help="TOML file that maps the columns; needed if no mapping for the publisher is shipped."
+        " `lonja import fields` shows how to write one.",
     ),
 ]
 RefusedFile = Annotated[
@@ -44,7 +44,7 @@ RefusedFile = Annotated[
     typer.Option(
         "--refused",
         metavar="FILE",
-        help="Write all that was not taken over to this CSV file: a line for each refused row, and for each value that was left out"
+        help="Write everything that was not imported to this CSV file: a line for each refused row, and for each value that was left out"
         " of an imported one, with file, line, column, rule and value.",
     ),
 ]
@@ -56,10 +56,12 @@ ROWS_OF_A_BATCH = 500
 def import_ocds(files: Files, refused: RefusedFile = None, as_json: AsJson = False) -> None:
     """Import OCDS 1.0 and 1.1: releases, records, packages of them, JSON or JSON Lines, plain or gzip.
 
-    Each release counts as one record: imported, unchanged (known from before) or refused. What was not understood is reported by
-    kind; "not carried" are fields of the standard that this market has no use for. Run again, it changes nothing.
+    Each release counts as one record: imported, unchanged (known before) or refused. Values that were not understood
+    are reported by kind; "not carried" are fields of the standard that this market does not use. A repeat changes
+    nothing.
 
-    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
+    Exit code 0: something of each file was imported, perhaps with refused rows. 1: a file could not be used, or all of
+    it was refused.
     """
     from services.transparency.reading import Readers
 
@@ -71,9 +73,10 @@ def import_ocds(files: Files, refused: RefusedFile = None, as_json: AsJson = Fal
 def import_awards(
     files: Files, mapping: MappingFile = None, refused: RefusedFile = None, as_json: AsJson = False
 ) -> None:
-    """Import CSV files of contract awards, a row an award, by a column mapping. Run again, it changes nothing.
+    """Import CSV files of contract awards, one row for each award, by a column mapping. A repeat changes nothing.
 
-    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
+    Exit code 0: something of each file was imported, perhaps with refused rows. 1: a file could not be used, or all of
+    it was refused.
     """
     _import_tables("awards", files, mapping, refused, as_json)
 
@@ -82,27 +85,28 @@ def import_awards(
 def import_prices(
     files: Files, mapping: MappingFile = None, refused: RefusedFile = None, as_json: AsJson = False
 ) -> None:
-    """Import CSV files of prices paid, a row a purchase, by a column mapping. Run again, it changes nothing.
+    """Import CSV files of prices paid, one row for each purchase, by a column mapping. A repeat changes nothing.
 
-    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
+    Exit code 0: something of each file was imported, perhaps with refused rows. 1: a file could not be used, or all of
+    it was refused.
     """
     _import_tables("prices", files, mapping, refused, as_json)
 
 
 @import_app.command("fields")
 def fields() -> None:
-    """How a column mapping is written, with every field that a column can be mapped to."""
+    """Show how a column mapping is written, with all fields that can be mapped."""
     from services.transparency.ocds import tables
 
     say((tables.__doc__ or "").replace("::", ":").partition("\n\nOur fields are")[0])
-    say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nThose that ship, to begin with:")
+    say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nShipped mappings, as examples:")
     for path in sorted(tables.SHIPPED.glob("*.toml")):
         say(f"  {path}")
 
 
 @export_app.callback()
 def export() -> None:
-    """Write what happened in this market as open data."""
+    """Write the open data of this market."""
 
 
 @export_app.command("ocds")
@@ -110,7 +114,7 @@ def export_ocds(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; compressed where its name ends in .gz.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write all OCDS 1.1 releases of this market, one a line. The file appears when it is whole, never before."""
+    """Write all OCDS 1.1 releases of this market, one per line. The file appears only when it is complete."""
     began = time.monotonic()
     written = _on_the_database(lambda database: _export(database, file))
     if as_json:
@@ -144,8 +148,8 @@ def _import(
     read: "Callable[[Path, NotUnderstood], Reading]",
     others: Sequence[Path] = (),
 ) -> None:
-    """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells. ``others`` are
-    read too."""
+    """Import the files one after the other; a file that cannot be used does not stop the others, and the exit code
+    shows it. ``others`` are additional input files."""
     from infra.garbage import leave_what_stays
     from services.transparency.intake import Counts, FileUnusable
     from services.transparency.ocds.tolerance import NotUnderstood
@@ -253,7 +257,8 @@ async def _import_file(
 
 
 class _Progress:
-    """A bar on stderr with records and records per second; where stderr is no terminal, its last state as a line."""
+    """A progress bar on stderr with records and records per second; if stderr is not a terminal, only its last state,
+    as a line."""
 
     def __init__(self, name: str, total: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -282,7 +287,7 @@ class _Progress:
 
 
 def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
-    """Do the work on the database of a running market. Raises NotRunning."""
+    """Run ``work`` with the database of the running market. Raises NotRunning."""
     from infra.config import Config
 
     async def run() -> Any:
@@ -293,7 +298,8 @@ def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
 
 
 async def _export(database: "Database", file: Path) -> int:
-    """Number of releases. The lines go to a file beside it that takes its name at the end."""
+    """Export, and return the number of releases. The lines are written to a temporary file, which gets its name at the
+    end."""
     from services.transparency import store
 
     beside = file.with_name(f".{file.name}.{os.getpid()}")

@@ -1,8 +1,8 @@
-"""What transparency hears of this market, and publishes.
+"""Reactions to events of this market, which publish releases.
 
-A release is made of the event that calls for it and of what was heard before. Events of one process come in order; the particulars of
-its organisations, from another topic, may come later, and then show from the next release on. All that arrives together costs a few
-statements: the hundreds of contracts of one pool come at once.
+A release is made from its event and from earlier events. Events of one process come in order; the data of its
+organisations, from another topic, may come later, and then appear from the next release on. Events that arrive together
+need only a few statements, because the hundreds of contracts of a pool come at once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None
 
 
 async def follow_ends(tx: Transaction, messages: Sequence[Message]) -> None:
-    """Of the bids the end alone matters here, and it moves in few of them."""
+    """Store the end of the session, which few bids move; nothing else of a bid is needed."""
     ends = {}
     for event in (message.event for message in messages):
         if isinstance(event, AuctionExtended | RoundBegan) or (isinstance(event, BidAccepted) and event.extended):
@@ -49,7 +49,7 @@ async def follow_ends(tx: Transaction, messages: Sequence[Message]) -> None:
 
 
 class _News(msgspec.Struct, frozen=True):
-    """An event whose release the feed has not."""
+    """An event whose release is not in the feed."""
 
     event: Happened
     at: datetime
@@ -57,7 +57,7 @@ class _News(msgspec.Struct, frozen=True):
 
 
 async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
-    """A release for each event, in their order; none for what is in the feed already."""
+    """Publish a release for each event, in order, except those that are in the feed already."""
     news = await _fresh(tx, messages)
     if not news:
         return
@@ -77,7 +77,7 @@ async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
 
 
 async def _fresh(tx: Transaction, messages: Iterable[Message]) -> list[_News]:
-    """Each once."""
+    """The events whose release is not in the feed, each once."""
     news: dict[str, _News] = {}
     for message in messages:
         event = cast(Happened, message.event)
@@ -95,13 +95,14 @@ async def _follow_auctions(tx: Transaction, events: Sequence[Happened]) -> None:
 
 
 async def lock_moved(tx: Transaction, but: Sequence[str]) -> list[store.Auction]:
-    """Nobody who publishes waits for a session that is locked here."""
+    """Sessions whose end moved, locked. Publishing does not wait for them."""
     await store.lock_feed(tx)
     return await store.lock_moved(tx, 100, but)
 
 
 async def tell_ends(tx: Transaction, moved: Sequence[store.Auction]) -> None:
-    """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
+    """Publish the current ends of these sessions. A timer calls it, because many bids may move an end within
+    seconds."""
     releases = [outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now) for each in moved]
     made = zip(moved, releases, strict=True)
     await _add(tx, [(store.New(each.process_id, release, tx.now), tx.cause) for each, release in made])
@@ -109,8 +110,8 @@ async def tell_ends(tx: Transaction, moved: Sequence[store.Auction]) -> None:
 
 
 async def _add(tx: Transaction, made: Sequence[tuple[store.New, Cause]]) -> None:
-    """To the feed, with all roles of the parties and a date of its own in its process, and tell; one that is there already is left
-    alone."""
+    """Add releases to the feed, each with all roles of its parties and a unique date in its process, and publish the
+    events. Releases that are there already are skipped."""
     if not made:
         return
     named = {(new.release["ocid"], party["id"]) for new, _ in made for party in new.release.get("parties", ())}

@@ -1,7 +1,7 @@
-"""Files in: read, keep the originals, and tell the market by events what is new.
+"""Imports files: reads them, stores the originals, and publishes what is new as events.
 
-The unit that is counted is a release, or a row. Its digest is remembered with it, so that the same one read again is "unchanged" and
-tells nothing. One that is new of a process that is known already is merged with all that was published of it before.
+The unit that is counted is a release or a row. Its digest is stored, so that the same one is "unchanged" when it is
+read again and causes no events. A new release of a known process is merged with all its earlier releases.
 """
 
 import asyncio
@@ -47,14 +47,16 @@ from services.transparency.telling import tell
 
 BATCH = 500
 SLICE = 20
-"""Records that are read in one go: then the database has its next statement."""
+"""Records per batch, which is written in one transaction."""
 MOST_NAMED = 50_000
-"""Organisations that are remembered: rows name the same ones over and over, and each is understood and told once."""
+"""The most organisations that are remembered: rows name the same ones many times, and each is read and reported only
+once."""
 _CHUNK = 1 << 20
 
 
 class FileUnusable(Exception):
-    """A file that cannot be imported at all; nothing of it was. ``kind`` says why in few words, without the file's name."""
+    """A file cannot be imported; nothing of it was imported. ``kind`` is the reason in a few words, without the file's
+    name."""
 
     code = "file-unusable"
 
@@ -77,9 +79,10 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 def look_into(path: Path) -> int:
-    """Read the file to its end, to know before the first record that it can be; returns how many lines it has.
+    """Read the file to its end, to make sure that it can be read before the first record is imported. Returns its
+    number of lines.
 
-    Raises FileUnusable, naming file and reason.
+    Raises FileUnusable, which names file and reason.
     """
     if path.is_dir():
         raise FileUnusable(f"{path} is a directory: name the files in it", "a directory")
@@ -113,7 +116,7 @@ def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Rea
         process = reader.read(row)
         if isinstance(process, RowRefused):
             _tell_refused(process, ledger)
-            del seen[row.digest]  # the same row again is refused again
+            del seen[row.digest]  # the same row is refused again later
             yield None
             continue
         original = Original(
@@ -142,7 +145,7 @@ def _tell_refused(refused: RowRefused, ledger: NotUnderstood) -> None:
 
 
 def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
-    """Raises FileUnusable where none fits."""
+    """The mapping that fits the file. Raises FileUnusable if none does."""
     try:
         return choose_mapping(path, candidates)
     except MappingError as error:
@@ -154,7 +157,8 @@ def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMappin
 
 
 async def take_in(database: Database, reading: Reading, progress: Callable[[Counts], None]) -> Counts:
-    """Import all that is read, a batch in a transaction: stopped anywhere and run again, it goes on where it was."""
+    """Import everything that is read, one batch per transaction: if it is stopped and run again, it continues where it
+    was."""
     total, run = Counts(), new_id()
     with caused_by(run, run):
         async with aclosing(_read_ahead(reading)) as batches:
@@ -167,7 +171,7 @@ async def take_in(database: Database, reading: Reading, progress: Callable[[Coun
 
 
 async def _read_ahead(reading: Reading) -> AsyncGenerator[list[Candidate | None]]:
-    """While the database has one batch in hand, the next is read."""
+    """Read the next batch while the database handles the current one."""
     ahead = asyncio.create_task(_read(reading))
     try:
         while batch := await ahead:
@@ -187,7 +191,7 @@ async def _read(reading: Reading) -> list[Candidate | None]:
 
 
 async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
-    """How many of them were new."""
+    """Store the candidates. Returns how many were new."""
     async with database.transaction(NAME) as tx:
         await store.one_import_at_a_time(tx)
         by_digest = {one.original.digest: one for one in candidates}
@@ -201,7 +205,8 @@ async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
 
 
 async def _unknown_to_former_releases(tx: Transaction, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Only of a process that is known can a release be kept under its former digest."""
+    """The candidates that former releases did not store either. A release can have its former digest only if its
+    process is known."""
     ocids = {one.original.ocid for one in candidates if one.merges}
     processes = await store.known_processes(tx, ocids) if ocids else set()
     former = {one.original.former_digest: one for one in candidates if one.original.ocid in processes and one.merges}

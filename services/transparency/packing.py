@@ -1,4 +1,4 @@
-"""Packs: events that hold many processes or organisations of one bucket (:mod:`events.imports`)."""
+"""Makes packs: events with many processes or organisations of one bucket (:mod:`events.imports`)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -22,7 +22,7 @@ Telling = tuple[type[Event], str, bytes]
 
 
 class _Process(msgspec.Struct, frozen=True):
-    """A :class:`events.imports.ImportedProcess`, made of facts that are JSON already."""
+    """A :class:`events.imports.ImportedProcess`, made from facts that are JSON already."""
 
     process_id: str
     tender: msgspec.Raw | None

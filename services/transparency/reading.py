@@ -1,7 +1,8 @@
-"""Files of OCDS → candidates: piece by piece, and of a long file in several processes at once.
+"""Reads OCDS files into candidates piece by piece; long files in several processes.
 
-What a piece says depends on nothing before it. So a file is taken apart here, and its pieces are understood wherever there is time, some at
-a time; what comes back has the order of the file. Memory is bounded by what is under way, not by the file.
+The content of a piece does not depend on earlier pieces. So a file is divided here, and its pieces are read in several
+processes, a portion at a time; the results have the order of the file. Memory is bounded by the portions in progress,
+not by the file.
 """
 
 import os
@@ -28,20 +29,20 @@ from services.transparency.ocds.releases import publisher_of, read_process
 from services.transparency.ocds.tolerance import NotUnderstood
 
 PORTION = 256 * 1024
-"""Bytes of a file that are understood in one go, or one piece where that is larger."""
+"""Bytes of a portion, which is read in one step; a larger piece is a portion by itself."""
 FEW = 8
-"""A file of fewer portions is read here: sooner than another process begins."""
+"""A file with fewer portions is read in this process, which is faster than starting another."""
 AHEAD = 4
-"""Portions under way for each process."""
+"""The most portions in progress for each process."""
 PROCESSES = 4
-"""More of them would wait for what keeps and tells, which is one."""
+"""The most processes: more would wait for the single process that stores and publishes."""
 
 Portion = Sequence[Piece | Unreadable]
 Understood = tuple[list[Candidate | None], NotUnderstood]
 
 
 def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
-    """The releases of a file, all of them read in this process."""
+    """The candidates of a file, all read in this process."""
     yield from _in_order((understand(one, ledger.keeps) for one in _portions(read_pieces(path))), ledger)
 
 
@@ -53,7 +54,7 @@ class Readers:
     """
 
     def __init__(self, processes: int | None = None) -> None:
-        """As many as there are processors, unless given; with one processor there are none."""
+        """``processes`` defaults to the number of processors; with one processor there are no extra processes."""
         self._number = min(len(os.sched_getaffinity(0)), PROCESSES) if processes is None else processes
         self._pool: ProcessPoolExecutor | None = None
 
@@ -105,7 +106,8 @@ def _in_order(results: Iterable[Understood], ledger: NotUnderstood) -> Reading:
 
 
 def understand(portion: Portion, keeps: bool = False) -> Understood:
-    """The candidates of some pieces, None for what is refused, and what was not understood, with every loss if it ``keeps`` them."""
+    """The candidates of some pieces (None for refused ones), and the ledger of what was not understood, with every loss
+    if it ``keeps`` them."""
     ledger = NotUnderstood(keeps=keeps)
     documents = (document for piece in portion for document in documents_of(piece, ledger))
     found = (

@@ -1,4 +1,5 @@
-"""The file of what an import did not take over: one CSV line for each refused row, and for each value that was left out of another."""
+"""The file about what was not imported: one CSV line for each refused row, and one for each value that was left out of
+another row."""
 
 import csv
 from collections import Counter
@@ -14,13 +15,13 @@ from services.transparency.ocds.candidates import Reading
 from services.transparency.ocds.tolerance import Fault, NotUnderstood
 
 COLUMNS = ("file", "line", "lost", "column", "rule", "value")
-"""``line`` names the element where the file is one JSON value ("[3]"). ``lost`` is "file", "row" or "value": a row means a release
-in OCDS."""
+"""If the file is one JSON value, ``line`` names the element ("[3]"). ``lost`` is "file", "row" or "value": a row means
+a release in OCDS."""
 _REFUSED = "refused: "
 
 
 class Refusals:
-    """Written as it comes, so memory does not grow with the file."""
+    """Writes refusals at once, so that memory does not grow with the file."""
 
     def __init__(self, path: Path, stream: TextIO) -> None:
         self.path = path
@@ -29,20 +30,20 @@ class Refusals:
         self._lines.writerow(COLUMNS)
 
     def write(self, path: Path, faults: Iterable[Fault]) -> None:
-        """``path`` is the file in which they were found. Raises Unwritable."""
+        """Write faults; ``path`` is the file in which they were found. Raises Unwritable."""
         with _writing(self.path):
             for fault in faults:
                 self._write(path, fault)
 
     def following(self, path: Path, reading: Reading, ledger: NotUnderstood) -> Reading:
-        """The same records; what was lost on the way to each is written before it is handed on."""
+        """The same records; the losses of each are written before it is returned."""
         for record in reading:
             self.write(path, ledger.taken())
             yield record
         self.write(path, ledger.taken())
 
     def counts(self) -> dict[str, int]:
-        """Lines by what was lost: rows, values, whole files."""
+        """The number of lines by what was lost: rows, values, whole files."""
         return {f"{lost}s": self.written[lost] for lost in ("row", "value", "file")}
 
     def _write(self, path: Path, fault: Fault) -> None:
@@ -58,7 +59,7 @@ class Refusals:
 
 @contextmanager
 def refusals_in(path: Path, unless: Sequence[Path]) -> Iterator[Refusals]:
-    """Begins the file anew. Raises Unwritable, and FileUnusable where it is one of those that are to be read."""
+    """Open the file for refusals, emptied. Raises Unwritable, and FileUnusable if it is one of the files to be read."""
     if any(path.resolve() == other.resolve() for other in unless):
         raise FileUnusable(f"{path} is to be read: name another file for what is refused")
     with _writing(path):

@@ -1,6 +1,7 @@
-"""What imports brought is told to the market: each process and organisation once, and again what is new of it, packed by buckets.
+"""Publishes imported data to the market: each process and organisation once, and later only what is new, in packs by
+bucket.
 
-A digest of what was told is kept for each tender, bid, award and contract, so that nothing is told twice.
+For each tender, bid, award and contract a digest of the published state is stored, so that nothing is published twice.
 """
 
 import hashlib
@@ -28,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
-    """Publish what these records, which were not kept before, say that is new. An event's id is of its content: told twice, it is
-    one event."""
+    """Publish what is new in these records, which were not stored before. The id of an event is derived from its
+    content, so a repeat is the same event."""
     organisations, facts = await _of_rows(tx, fresh)
     for named, said in await _of_releases(tx, fresh):
         organisations += named
@@ -48,7 +49,8 @@ Said = tuple[list[OrganisationRegistered], list[Fact]]
 
 
 async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> Said:
-    """A new row is a new award or contract. Of a process that comes in several, the first row tells of the tender."""
+    """The facts of new rows. Each is a new award or contract. If a process has several rows, only the first gives the
+    tender."""
     rows = [one for one in fresh if not one.merges]
     told = await store.known_processes(tx, {one.original.ocid for one in rows}) if rows else set()
     organisations: list[OrganisationRegistered] = []
@@ -62,7 +64,7 @@ async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> Said:
 
 
 async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Said]:
-    """What the releases of each process say, together with those that are known of it, and was not told before."""
+    """The facts of each process from its new and stored releases, without those that were published before."""
     releases: dict[str, list[Candidate]] = {}
     for one in fresh:
         if one.merges:
@@ -80,7 +82,8 @@ async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Said
 
 
 def _merged(originals: Sequence[Original]) -> Said:
-    """What the releases of one process say together. What is not understood was counted release by release."""
+    """The merged content of the releases of one process. What is not understood was already counted for each
+    release."""
     unheard = NotUnderstood()
     process = read_process([original.release() for original in originals], unheard, region_code)
     organisations, facts = facts_of(events_of(process, unheard))
@@ -91,7 +94,7 @@ def _merged(originals: Sequence[Original]) -> Said:
 
 
 async def _keep_changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
-    """All organisations, and the facts that were not told before as they are now."""
+    """Store the digests. Returns all organisations, and the facts that were not published in this form before."""
     told = await store.told(tx, [fact.thing for _, facts in said for fact in facts])
     changed: dict[str, bytes] = {}
     news = []
@@ -110,7 +113,7 @@ async def _keep_changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
 async def _keep_organisations(
     tx: Transaction, events: Sequence[OrganisationRegistered]
 ) -> list[OrganisationRegistered]:
-    """Each organisation once, with all that is known of it, where something of it is new."""
+    """Store organisations. Returns each organisation with new data once, with all its known data."""
     known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
     changed: dict[str, OrganisationRegistered] = {}
     for event in _without_repeats(events):
@@ -124,7 +127,8 @@ async def _keep_organisations(
 
 
 def _without_repeats(events: Iterable[OrganisationRegistered]) -> Iterator[OrganisationRegistered]:
-    """Most rows say of an organisation what the row before said, at another place of the file."""
+    """Leave out repeats: most rows have the same data about an organisation as the row before, at another place of the
+    file."""
     seen: set[tuple[object, ...]] = set()
     for event in events:
         what = (event.organisation_id, event.roles, event.identifier_scheme, event.identifier, event.place)
@@ -134,7 +138,7 @@ def _without_repeats(events: Iterable[OrganisationRegistered]) -> Iterator[Organ
 
 
 def _together(old: OrganisationRegistered, new: OrganisationRegistered) -> OrganisationRegistered:
-    """The roles of both, and the fuller particulars; otherwise what was said first stays."""
+    """The union of the roles, and the more complete data; otherwise the first data stay."""
     return msgspec.structs.replace(
         old,
         roles=tuple(sorted({*old.roles, *new.roles})),

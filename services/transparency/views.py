@@ -14,7 +14,7 @@ from services.transparency.store import FeedState, Imported
 SHOWN = 8
 """Releases that the page shows."""
 SOURCES = 100
-"""Publications that are listed, those with the most records."""
+"""The most publications that are listed; those with most records are chosen."""
 in_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -68,6 +68,6 @@ async def history(tx: Transaction, ocid: str) -> list[str]:
 
 
 def record(public_url: str, history: Sequence[str]) -> bytes:
-    """Of releases as JSON. It may take seconds, and the event loop has others to answer."""
+    """The record package of these releases as JSON. It may take seconds, so it is not made on the event loop."""
     linked = sum(map(len, history)) > store.LARGEST_ANSWER // 2
     return in_json(record_package(public_url, store.decoded(history), linked=linked))

@@ -1,12 +1,13 @@
-"""How fast the market is, as ratios against a limit measured in the same run. ``make bench`` runs all; no test times anything."""
+"""Benchmarks: figures as ratios to a limit that is measured in the same run. ``make bench`` runs all. No test measures
+time."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One measured figure. ``limit`` is what the raw driver or a no-op endpoint did in the same run, ``ratio`` value / limit
-    (None where there is no such limit); ``aim`` says in words what we want."""
+    """One measured figure. ``limit`` is the figure of the raw driver or of a no-op endpoint in the same run; ``ratio``
+    is value / limit (None if there is no limit); ``aim`` is the goal in words."""
 
     name: str
     value: float

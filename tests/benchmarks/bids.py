@@ -1,14 +1,14 @@
 """Durable bids per second over HTTP, with their events in Kafka, beside no-op JSON POSTs in the same run: one through the same
 middleware, one without any.
 
-The web and worker processes are the real ones of auctions (``site``). The load comes from a process of its own: plain sockets that
-keep one request each on the way (a client library would be slower than the server). The closed loop says how many go through, in
-slices by turns, so that whatever else the machine does weighs on all alike; then an open loop sends at 70 % of that at fixed
-instants, and each answer is timed from the instant at which its request should have left, so that a stall counts for all that it
-held up.
+The web and worker processes are the real ones of auctions (``site``). The load comes from a separate process: plain
+sockets with one open request each (a client library would be slower than the server). The closed loop measures the
+throughput, in alternating slices, so that other load of the machine affects all kinds equally. Then an open loop sends
+at 70 % of that rate at fixed instants, and each answer is timed from the instant at which its request should have been
+sent, so that a delay counts for all requests that it affects.
 
-Every bid is by a supplier of its own turn, one step below the price it read, or the next step down; refused bids are stored and
-answered like accepted ones, so both count: each is one durable verdict, and one event.
+Suppliers bid in turn, one step below the price that they read, or one step further; refused bids are stored and
+answered like accepted ones, so both count: each is one durable verdict and one event.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ RUNS = count()
 
 
 class _Measured:
-    """What one kind of request did so far."""
+    """The figures of one kind of request so far."""
 
     def __init__(self, name: str, paths: Sequence[str], aim: str = "") -> None:
         self.name, self.paths, self.aim = name, paths, aim
@@ -55,7 +55,7 @@ class _Measured:
 
     @property
     def cpu_each(self) -> float:
-        """Microseconds."""
+        """CPU time for each request, in microseconds."""
         return self.cpu / self.done * 1_000_000
 
     def figures(self, limit: "_Measured | None") -> list[Figure]:
@@ -87,7 +87,7 @@ async def measure(servers: Servers) -> list[Figure]:
             ),
         ]
         for each in (bare, nothing, *bids):
-            await _fire(market, process, each.paths, 0.5)  # warm
+            await _fire(market, process, each.paths, 0.5)  # warm-up
         for _ in range(SLICES):
             for each in (bare, nothing, *bids):
                 await market.events_published()
@@ -111,7 +111,8 @@ async def measure(servers: Servers) -> list[Figure]:
 async def _fire(
     market: Site, process: Web, paths: Sequence[str], seconds: float, rate: float | None = None
 ) -> tuple[int, float, float]:
-    """(answers, seconds, p99 in seconds), from a load process of its own; with a ``rate`` a second in an open loop."""
+    """(answers, seconds, p99 in seconds), from a separate load process; with a ``rate`` (per second) in an open
+    loop."""
     wanted = {"port": process.port, "paths": list(paths), "tokens": list(market.tokens.values())}
     order = json.dumps({**wanted, "seconds": seconds, "rate": rate, "run": next(RUNS)}).encode()
     load = await asyncio.create_subprocess_exec(

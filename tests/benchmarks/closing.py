@@ -1,8 +1,9 @@
-"""How late sessions close that end in the same minute: half of them at one instant, as sessions opened on the hour do.
+"""How late sessions are closed that end in the same minute: half of them at one instant, like sessions that were opened
+on the hour.
 
-Each has a bid; every second has a rival's, every fourth an autobid that answers it, and a third of those that end together get a
-bid in their last second, which moves their end. A close is there when the database tells a listener of this process, and late by
-what passed since the end of its settle window.
+Each has a bid; every second also has a rival's bid, every fourth an autobid that answers it, and a third of those that
+end together get a bid in their last second, which moves their end. A session counts as closed when the database
+notifies this process; its delay is the time since the end of its settle window.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from tests.benchmarks.site import RULES, Site, site, web, worker
 
 AUCTIONS = 800
 LEAD = timedelta(seconds=10)
-"""For openings and bids before the first end."""
+"""Seconds for openings and bids before the first end."""
 SPREAD = timedelta(seconds=20)
 SHORT = msgspec.structs.replace(RULES, extension_window_seconds=2, extension_seconds=3, autobid_seconds=1)
 
@@ -76,7 +77,7 @@ async def measure(servers: Servers) -> list[Figure]:
 
 
 async def _bid_on(market: Site, auction_ids: Sequence[str]) -> None:
-    """A bid on each, on every second a rival's too, and on every fourth a floor of the first bidder's."""
+    """Place a bid on each, a rival's bid on every second one, and a floor of the first bidder on every fourth."""
     first, rival, *_ = market.tokens
     now = market.ground.clock()
     asked = [
@@ -101,7 +102,7 @@ async def _bid_on(market: Site, auction_ids: Sequence[str]) -> None:
 
 
 async def _late(market: Site, port: int, auction_ids: Sequence[str]) -> None:
-    """A bid on each, all at once."""
+    """Place a bid on each, all at once."""
     headers = {"authorization": f"Bearer {list(market.tokens.values())[2]}"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=headers) as client:
         answers = await asyncio.gather(
@@ -115,7 +116,8 @@ async def _late(market: Site, port: int, auction_ids: Sequence[str]) -> None:
 
 
 async def _closed(market: Site, heard: dict[str, float]) -> list[float]:
-    """Once all are closed, each exactly once, and anchored: seconds after the settle window."""
+    """Wait until all are closed, each exactly once, and in the market's log. Returns the delays after the settle window
+    in seconds."""
     pool = market.ground.database.pool
     async with asyncio.timeout(60):
         while await pool.fetchval("select count(leaf) from auctions.auctions") < AUCTIONS:

@@ -1,10 +1,10 @@
-"""Bytes of database that one imported row leaves in all services together, once every service has it: at first, and at rest, when
-what is kept for a time only is gone (docs/operating.md).
+"""Bytes that one imported row takes in the database, in all services together: at first, and at rest, when rows that
+are kept only for a time are deleted (docs/operating.md).
 
-Awards are contracts without prices, prices are contracts whose lines the observatory judges. The first rows of a file bring organisations,
-items, months and whole pages with them: so many more prices of the same items follow, which show what a further row costs.
-``python -m tests.benchmarks.growing`` shows what each table keeps at rest, the largest first, and each of its indexes; of prices
-alone with the word ``prices``.
+Awards are contracts without prices; prices are contracts whose lines the observatory judges. The first rows of a file
+also bring organisations, items, months and new pages of tables. Therefore more prices of the same items follow, which
+show what a further row costs. ``python -m tests.benchmarks.growing`` shows the size of each table at rest, largest
+first, with each of its indexes; with the word ``prices`` only for prices.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from tests.market import empty_database, forget_topics
 DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
 AWARDS, PRICES = DATA / "canada_awards_2009_2013.csv.gz", DATA / "brazil_medicine_prices_2025_a.csv"
 FURTHER = 8_000
-"""Rows of prices after those of the file."""
+"""The number of further rows of prices after those of the file."""
 SIZES = """
 select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes
   from pg_stat_user_tables order by 2 desc
@@ -52,9 +52,9 @@ WRITTEN = """
 select sum(n_tup_ins + n_tup_upd) from pg_stat_user_tables where relname in ('inbox', 'outbox', 'snapshots')
 """
 RESTING = "select exists (select from observatory.items where due_at < now() + interval '1 hour')"
-"""Items with prices that are judged after a rest, not those that are looked at once a day."""
+"""SQL: items with prices that are judged after a rest, without those that are judged again once a day."""
 QUIET = 15
-"""Seconds without a change after which everybody has everything."""
+"""After this many seconds without a change all services have everything."""
 
 
 async def measure(servers: Servers) -> list[Figure]:
@@ -84,7 +84,7 @@ async def _grown(servers: Servers, kinds: Sequence[str], *, show: bool) -> list[
 
 
 async def _imported(ground: Ground, kind: str, name: str, file: Path, *, show: bool) -> list[Figure]:
-    """What a row of this file costs, on top of what is there."""
+    """The bytes that each row of this file adds."""
     db = ground.database.pool
     before, parts = await _sizes(db), await _parts(db)
     reading = read_table(file, mapping_for(file, shipped_mappings(kind)), NotUnderstood())
@@ -111,7 +111,7 @@ def _grown_by(before: Mapping[str, int], after: Mapping[str, int]) -> int:
 
 
 async def _prune(database: Database, service: Service) -> None:
-    """As if all days were over."""
+    """Prune everything, as if all periods of keeping were over."""
     timer = pruning.timer(service, Keep(published_days=0, claims_days=0, answers_days=0))
     done = service.metadata is not None
     while done:
@@ -120,7 +120,7 @@ async def _prune(database: Database, service: Service) -> None:
 
 
 async def _everybody_has_it(db: asyncpg.Pool) -> None:
-    """Wait until nobody writes, sends or takes in any event, and no price is judged any more."""
+    """Wait until no event is written, sent or taken in, and no price is judged."""
     last, quiet = -1, 0
     while quiet < QUIET:
         await asyncio.sleep(1)
@@ -130,7 +130,7 @@ async def _everybody_has_it(db: asyncpg.Pool) -> None:
 
 
 async def _sizes(db: asyncpg.Pool) -> dict[str, int]:
-    """What the tables take after a full vacuum, by name."""
+    """The sizes of the tables after a full vacuum, by name."""
     names = [row["name"] for row in await db.fetch(SIZES)]
     for name in names:
         await db.execute(f"vacuum (full, analyze) {name}")

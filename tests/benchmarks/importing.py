@@ -1,8 +1,9 @@
-"""`lonja import` on real awards and releases: alone, and into a whole market whose live events go on meanwhile.
+"""`lonja import` on real awards and releases: alone, and into a whole market that has live events at the same time.
 
-Alone it reads, understands, keeps each original and tells the market by events, 500 records in a durable transaction; the limit does
-only what cannot be left out: it parses the CSV and writes the cells by COPY, as many rows in a transaction. In the market the rate
-counts until the last service has the last award: of one import alone, and of another beside which offers of this market are published.
+Alone it reads and interprets records, stores each original and publishes events, 500 records in a durable transaction;
+the limit does only the necessary part: it parses the CSV and writes the cells by COPY, with the same number of rows in
+a transaction. In the market the time is measured until the last service has the last award: for an import alone, and
+for another during which offers of this market are published.
 """
 
 import asyncio
@@ -48,9 +49,10 @@ from tests.market import empty_database, forget_topics
 DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
 AWARDS = DATA / "canada_awards_2009_2013.csv.gz"
 COPIES = 4
-"""Of the releases; and of the awards for each import into a whole market. Each has ids of its own."""
+"""The number of copies of the releases, and of the awards for each import into a whole market. Each copy has its own
+ids."""
 BETWEEN_OFFERS, BETWEEN_LOOKS = 0.1, 0.02
-"""Seconds."""
+"""Seconds between two published offers."""
 PAPER = Category(code="30197630-1", title="Printing paper")
 
 
@@ -100,7 +102,7 @@ def _awards() -> Reading:
 
 
 def _write_releases(path: Path) -> None:
-    """All that is published in the folder, each copy with processes of its own."""
+    """Write all releases of the folder in several copies, each with its own process ids."""
     with path.open("wb") as stream:
         for copy in range(COPIES):
             for published in sorted((DATA / "ocds").glob("*.jsonl.gz")):
@@ -167,7 +169,7 @@ async def _into(ground: Ground, path: Path) -> int:
 
 
 async def _import(path: Path, url: str) -> None:
-    """As a person does it: in a process of its own."""
+    """Import as a person does: in a separate process."""
     lonja = Path(sys.executable).with_name("lonja")
     process = await asyncio.create_subprocess_exec(
         *(lonja, "import", "awards", path, "--json"),
@@ -194,7 +196,7 @@ async def _everywhere(ground: Ground) -> None:
                 " envelope::json->>'type' = any($2::text[]) order by position desc limit $3) o where not exists"
                 f" (select from {service.name}.inbox i where i.event_id = $1 || o.event_id))"
             )
-            for newest in (200, None):  # to look at all of them costs, and would slow down what is measured
+            for newest in (200, None):  # checking all of them takes time and would slow down what is measured
                 while wanted and await ground.database.pool.fetchval(missing, prefix, wanted, newest):
                     await asyncio.sleep(0.5)
 
@@ -239,14 +241,14 @@ async def _offers_arrive(ground: Ground) -> None:
 
 
 class Offers:
-    """Published one after the other, and when each was in effect: one look at a time for all that are on their way, so that slow ones
-    are not slowed down by more looks."""
+    """Offers that are published one after the other, with the time at which each took effect. All open ones are checked
+    in one query at a time, so that the checks do not slow down the market."""
 
     def __init__(self) -> None:
         self.published: dict[str, float] = {}
-        """When, by event id."""
+        """The time of publication, by event id."""
         self.late: dict[str, dict[str, float]] = {service: {} for service in LISTENERS}
-        """By service and event id: milliseconds until its reaction was committed, to the next look."""
+        """Milliseconds until the reaction was committed, by service and event id, as seen by the next check."""
 
     async def publish(self, ground: Ground) -> None:
         while True:
@@ -271,13 +273,13 @@ class Offers:
             await asyncio.sleep(BETWEEN_LOOKS)
 
     def p99(self) -> dict[str, float]:
-        """By service."""
+        """The 99th percentile, by service."""
         return {service: sorted(late.values())[int(len(late) * 0.99)] for service, late in self.late.items()}
 
 
 @asynccontextmanager
 async def _offering(ground: Ground) -> AsyncIterator[Offers]:
-    """Offers are published during the block, and after it all of them have arrived."""
+    """Publish offers during the block; at its end wait until all have arrived."""
     offers = Offers()
     async with background(offers.watch(ground), name="watch"):
         async with background(offers.publish(ground), name="publish"):

@@ -1,4 +1,4 @@
-"""A process that sends bids, or requests that do nothing: it imports little, so as to be there at once."""
+"""A process that sends bids or no-op requests. It imports little, so that it starts quickly."""
 
 import asyncio
 import json
@@ -13,15 +13,17 @@ import uvloop
 INITIAL = Decimal("5000000.00")
 STEP = Decimal("0.01")
 CONNECTIONS = 256
-"""Enough that the lane's rest between two batches is no bound of the closed loop: 64 had at most 64 verdicts in each 14 ms."""
+"""So many connections that the pause of the lane between two batches does not limit the closed loop: 64 got at most 64
+verdicts in 14 ms."""
 TICK = 0.001
-"""Seconds that the loop's timer can tell apart: to wait for less would be to spin, on a core that the market needs."""
+"""The resolution of the loop's timer in seconds: a shorter wait would be a busy loop, on a core that the market
+needs."""
 STEPS_A_RUN = 50_000
-"""More than a run takes: the next begins below its price."""
+"""More steps than a run takes: the next run begins below its price."""
 
 
 class Bidder(asyncio.Protocol):
-    """One connection with one request on its way: the next leaves when the answer is complete."""
+    """One connection with one open request: the next one is sent when the answer is complete."""
 
     def __init__(self, load: "Load", number: int) -> None:
         self.load, self.number, self.buffer = load, number, b""
@@ -67,7 +69,8 @@ class Load:
         self.run = run
 
     def request(self, connection: int) -> bytes:
-        """Each auction's price falls by one step a bid; bids overtake one another on the way, and then one is refused."""
+        """The next request of a connection. An auction's price falls by one step with each bid; bids may arrive in
+        another order, and then one is refused."""
         self.sent += 1
         turn, which = divmod(self.sent, len(self.paths))
         amount = INITIAL - (turn + 1 + self.run * STEPS_A_RUN) * STEP
@@ -85,7 +88,8 @@ class Load:
         self.times.append(seconds)
 
     def free(self, bidder: Bidder) -> None:
-        """A connection has nothing to do: in the closed loop it sends again, in the open one what is overdue, or waits."""
+        """A connection is idle: in the closed loop it sends again; in the open loop it sends an overdue request, or
+        waits."""
         if time.perf_counter() >= self.until and not self.overdue:
             bidder.transport.close()
         elif self.rate is None:
@@ -96,7 +100,7 @@ class Load:
             self.idle.append(bidder)
 
     async def keep_time(self) -> None:
-        """The open loop: every request has its instant, whatever became of those before."""
+        """The open loop: every request has a fixed instant, whether or not earlier ones are answered."""
         assert self.rate is not None
         count = 0
         while (intended := self.began + count / self.rate) < self.until:
@@ -107,7 +111,7 @@ class Load:
                 self.overdue.append(intended)
             while self.idle and self.overdue:
                 self.idle.pop().send(self.overdue.popleft())
-        self.until = time.perf_counter()  # whoever is answered from now on has nothing more to send
+        self.until = time.perf_counter()  # connections that are answered from now on have nothing more to send
         for bidder in self.idle:
             bidder.transport.close()
         self.idle.clear()

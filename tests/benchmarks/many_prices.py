@@ -1,4 +1,5 @@
-"""As many rows of prices as asked for, made from a real file: its items as often as there, at other prices, quantities and days."""
+"""Makes any number of rows of prices from a real file: with the same frequency of items, and other prices, quantities
+and days."""
 
 import csv
 import random
@@ -7,7 +8,7 @@ from pathlib import Path
 
 
 def write_many_prices(source: Path, rows: int, to: Path) -> None:
-    """Rows of a year of the Brazilian price register. The same each time."""
+    """Write rows like those of one year of the Brazilian price register. The result is always the same."""
     chance = random.Random(7)
     with source.open(newline="", encoding="utf-8") as read, to.open("w", newline="", encoding="utf-8") as written:
         there = csv.DictReader(read)

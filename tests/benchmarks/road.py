@@ -1,5 +1,5 @@
-"""The event road: outbox → relay → Kafka → consumer → reaction, beside raw aiokafka producing and consuming the same messages;
-and records of SKUs into one replica, beside a COPY of the same rows."""
+"""The path of events: outbox → relay → Kafka → consumer → reaction, beside raw aiokafka producing and consuming the
+same messages; and records of SKUs into one replica, beside a COPY of the same rows."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ SKUS = 50_000
 
 
 class Row(SQLModel, registry=schema_of("bench")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 skus = Skus(Row.metadata)
@@ -60,7 +60,8 @@ async def measure(servers: Servers) -> list[Figure]:
 
 
 async def replica(servers: Servers) -> list[Figure]:
-    """From records, as the consumer hands them on, to the commit of their rows: decoded, claimed, put into the replica."""
+    """SKUs per second from records, as the consumer returns them, to the commit of their rows: decoded, claimed, and
+    put into the replica."""
     url = await empty_database(servers, "lonja_bench")
     database = await Database.connect(url, system_clock)
     try:
@@ -137,7 +138,8 @@ def _sku(number: int) -> ConsumerRecord:
 
 
 async def raw_kafka(servers: Servers) -> float:
-    """Produce, then consume, with the durable settings; the time of both together, as the road does both."""
+    """Produce, then consume, with the durable settings; the time of both together, because the path of events includes
+    both."""
     await forget_topics(servers.kafka_bootstrap)
     await create_topics(servers.kafka_bootstrap)
     kafka = Producer(servers.kafka_bootstrap)

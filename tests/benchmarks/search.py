@@ -1,7 +1,7 @@
 """The catalogue's search at 100,000 SKUs: a page of hits with its facet counts, beside the same page without words and facets.
 
-Cards are made of a seeded vocabulary, some words common and most rare, as in a real catalogue; searches take their words from
-cards that exist, every third with a typing error, every fourth with a filter.
+Cards are made from a seeded vocabulary with a few common and many rare words, as in a real catalogue; searches use
+words of existing cards, every third with a typing error, every fourth with a filter.
 """
 
 import random
@@ -22,7 +22,7 @@ REGIONS = ("RU-MOW", "RU-SPE", "RU-NIZ", "RU", "BR-SP", "BR")
 
 
 async def measure(servers: Servers) -> list[Figure]:
-    """Needs no servers: the index is in the memory of the web process."""
+    """The figures. They need no servers, because the index is in the memory of the web process."""
     chance = random.Random(1)
     words = ["".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))) for _ in range(4_000)]
     cards = [_card(chance, words, number) for number in range(SKUS)]
@@ -74,7 +74,7 @@ def _search(chance: random.Random, cards: list[Card], number: int) -> Wanted:
 
 
 def _p95(search: Callable[[Wanted], object], searches: list[Wanted]) -> float:
-    """Milliseconds."""
+    """The 95th percentile, in milliseconds."""
     taken = []
     for wanted in searches:
         begun = time.perf_counter()

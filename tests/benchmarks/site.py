@@ -1,7 +1,8 @@
-"""What the benchmarks of auctions load: the real web and worker processes of auctions, on an empty database and empty topics.
+"""The market for the benchmarks of auctions: the real web and worker processes of auctions, on an empty database and
+empty topics.
 
-The web process has two more routes, which do nothing and go through the same middleware, and one that does nothing in an app without
-any: the limits in the same run.
+For the limits of the same run, the web process has two more routes that do nothing and pass through the same
+middleware, and one in an app without middleware.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ async def bare(data: BidIn) -> BidIn:
 
 @get(NOTHING_LIVE, opt=PUBLIC, include_in_schema=False)
 async def nothing_live(ground: FromGround) -> Stream:
-    """Pushes to each watcher what is announced on the channel of the same name."""
+    """A route that pushes to each watcher what is announced on the channel of the same name."""
 
     async def pushes() -> AsyncIterator[bytes]:
         async for said in ground.live.watch(NOTHING_LIVE):
@@ -79,14 +80,14 @@ async def nothing_live(ground: FromGround) -> Stream:
 
 @dataclass(frozen=True)
 class Site:
-    """``tokens`` are of suppliers who may bid, by their organisation's id."""
+    """``tokens`` are those of suppliers who may bid, by the id of their organisation."""
 
     config: Config
     ground: Ground
     tokens: dict[str, str]
 
     async def open(self, ends: Iterable[datetime], rules: OpeningRules = RULES) -> list[str]:
-        """Auctions that end at these instants; their ids."""
+        """Open auctions that end at these instants. Returns their ids."""
         async with self.ground.database.transaction("auctions") as tx:
             db = await tx.raw()
             written = []
@@ -116,14 +117,14 @@ class Site:
         return [each.after.opened.auction_id for each in written]
 
     async def events_published(self) -> None:
-        """Wait for the relay."""
+        """Wait until the relay has published all events."""
         waiting = "select exists (select from auctions.outbox where published_at is null)"
         async with asyncio.timeout(60):
             while await self.ground.database.pool.fetchval(waiting):
                 await asyncio.sleep(0.05)
 
     async def check_events(self) -> None:
-        """Every event of the outbox must get into its topic, once."""
+        """Check that every event of the outbox is in its topic once."""
         await self.events_published()
         written = await self.ground.database.pool.fetchval("select count(*) from auctions.outbox")
         kafka = AIOKafkaConsumer(**access(self.config.kafka_bootstrap), enable_auto_commit=False)
@@ -176,7 +177,7 @@ class Web:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """That the process used so far."""
+        """The CPU time that the process has used so far."""
         used = self.process.cpu_times()
         return float(used.user + used.system)
 

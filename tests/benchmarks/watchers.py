@@ -1,4 +1,5 @@
-"""A process of SSE connections that notes what it is shown, and when: it imports little, so as to be there at once."""
+"""A process with SSE connections that records what it receives, and when. It imports little, so that it starts
+quickly."""
 
 import asyncio
 import json
@@ -13,7 +14,7 @@ WATCHERS = 1000
 
 
 class Watcher(asyncio.Protocol):
-    """One SSE connection; what it saw and when."""
+    """One SSE connection, with what it received and when."""
 
     NUMBER = re.compile(rb"\r\ndata: \D*(\d+)\D")
 
@@ -40,8 +41,8 @@ class Watcher(asyncio.Protocol):
 
 
 async def watch(port: int, path: str, event: str, tokens: Sequence[str]) -> None:
-    """Connect all, say so, and tell what they saw once all have the number that somebody writes, or a later one: the first number
-    in the data of an ``event``."""
+    """Connect all watchers and report this. When all have received the number that is written to stdin, or a later one
+    (the first number in the data of an ``event``), report what they received."""
     loop = asyncio.get_running_loop()
     watchers = []
     for number in range(WATCHERS):

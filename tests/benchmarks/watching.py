@@ -1,8 +1,8 @@
 """How long after its commit a bid is seen by a thousand watchers of its auction, beside a push that does nothing.
 
-The watchers are SSE connections of a process of their own; some are of the suppliers who bid, and their own part is rendered for
-them. A bid is committed when the database tells so to a listener of this process; a watcher has it when the bytes are there that
-show it or a later one. Bids come at irregular instants, as many a second as in the last minutes of a hot auction.
+The watchers are SSE connections of a separate process; some belong to suppliers who bid, and get their own part of the
+page. A bid counts as committed when the database notifies this process; a watcher has it when it has received the bytes
+that show it or a later one. Bids come at irregular instants, with the rate of the last minutes of a busy auction.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ from tests.benchmarks.watchers import WATCHERS
 SECONDS = 10.0
 A_SECOND = 10.0
 BEFORE = 100
-"""Bids before anybody watches: the log is full, and every supplier takes part."""
+"""Bids before the watchers connect, so that the log is full and every supplier takes part."""
 SIZE = 16_000
-"""Bytes of a push that does nothing: as many as one of a bid has, or a few more."""
+"""Bytes of a no-op push: as many as that of a bid, or a few more."""
 Happen = Callable[[int], Awaitable[None]]
 
 
@@ -79,7 +79,8 @@ async def measure(servers: Servers) -> list[Figure]:
 
 
 async def _watched(market: Site, port: int, path: str, event: str, channel: str, happen: Happen) -> list[float]:
-    """Let it ``happen`` at random instants; seconds from each commit until each watcher had it, the shortest first."""
+    """Call ``happen`` at random instants. Returns the seconds from each commit until each watcher had it, shortest
+    first."""
     committed: dict[int, float] = {}
 
     def heard(_connection: Any, _pid: int, _name: str, payload: str) -> None:
@@ -116,7 +117,7 @@ async def _watched(market: Site, port: int, path: str, event: str, channel: str,
 
 
 def _waited(committed: dict[int, float], seen: Sequence[tuple[int, float]]) -> list[float]:
-    """For one watcher, how long each number took until it or a later one was there."""
+    """For one watcher: the time of each number until it or a later one had arrived."""
     waited = []
     for number, since in committed.items():
         first = min((at for shown, at in seen if shown >= number), default=None)

@@ -1,4 +1,4 @@
-"""Which lengths a session may have at which hour, and when one could begin."""
+"""The lengths that a session may have at an hour, and the next possible start."""
 
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal

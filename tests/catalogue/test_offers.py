@@ -70,7 +70,7 @@ def test_a_sound_offer_breaks_no_rule():
         ({"delivery_days": -1}, ["delivery-time-negative"]),
         ({"min_quantity": D(0)}, ["quantity-range-empty"]),
         ({"max_quantity": D(0), "tiers": ()}, ["quantity-range-empty"]),
-        # what is wrong itself is told once, and not again by what is compared with it
+        # a wrong value is reported once, and not again by comparisons with it
         ({"price": D(0)}, ["price-not-positive"]),
         ({"price": D(-7)}, ["price-not-positive"]),
         ({"max_quantity": D(0)}, ["quantity-range-empty"]),

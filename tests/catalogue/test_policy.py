@@ -1,4 +1,4 @@
-"""Policies: the shipped presets, own files, and files that are refused."""
+"""Policies: the shipped presets, files of a market, and refused files."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def test_the_presets_carry_contracts_out_by_these_numbers(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
 def test_every_number_of_the_execution_is_in_the_file_with_its_source(name: str) -> None:
-    """demo has moscow's."""
+    """The preset demo has the numbers of moscow."""
     text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").partition("\n[execution]")[2].partition("\n[")[0]
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     assert [line.partition(" ")[0] for line in lines] == list(ExecutionRules.__struct_fields__)
@@ -273,7 +273,7 @@ def test_the_presets_have_the_usual_numbers_of_the_observatory(name: str) -> Non
 
 
 def test_the_numbers_of_the_observatory_that_a_file_shows_are_the_usual_ones() -> None:
-    """They stand there as comments: what is copied from there is what holds without it."""
+    """The file has them as comments: a copy of these lines must not change anything."""
     shown = (FOLDER / "moscow.toml").read_text(encoding="utf-8").partition("# [observatory]\n")[2].partition("\n\n")[0]
     text = "[observatory]\n" + "\n".join(line.removeprefix("# ") for line in shown.splitlines())
     told = tomllib.loads(text, parse_float=Decimal)["observatory"]
@@ -296,7 +296,7 @@ def test_the_shipped_presets_are_those_of_the_table() -> None:
 def test_every_number_has_its_source_beside_it(name: str, part: str) -> None:
     """On its own line, or on the line that heads its table; "no law" is a source too."""
     if (name, part) == ("acordar", "auction"):
-        return  # its numbers are unused, and said to be
+        return  # its numbers are unused, and the file says so
     headed = told = False
     for line in (FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):

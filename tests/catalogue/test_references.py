@@ -1,4 +1,4 @@
-"""Which reference price speaks for a line, and what it says in the line's own terms; the picture of the fall."""
+"""The reference price that applies to a line, converted to the line's terms."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -145,7 +145,7 @@ def test_another_pack_is_alike_but_no_duplicate():
 
 
 def a_fat_sku(letters: int, attributes: int = 100, **changes) -> Sku:
-    """With so many letters in each of so many attributes, all of them words of its own."""
+    """A SKU with that many attributes of that many letters each, all different words."""
     words = (f"{number:x}" for number in range(10**9))
     values = []
     for _ in range(attributes):

@@ -135,7 +135,7 @@ def test_no_word_means_two_units():
 
 @pytest.mark.parametrize("text", ["4L", "4l", " 4g", "4H"])
 def test_a_number_with_a_unit_is_no_unit_even_where_it_is_a_code(text: str) -> None:
-    """4L is a megabyte in Rec 20, and four litres to everybody who writes it."""
+    """In Rec 20 4L is a megabyte, but everybody who writes it means four litres."""
     assert parse_unit(text) is None
     assert parse_unit("megabyte") == unit("4L") and parse_unit("2P") == unit("2P")
 
@@ -145,6 +145,6 @@ def test_a_pack_of_a_number_of_units_is_read_as_that() -> None:
 
 
 def test_a_unit_of_many_spaces_is_read_once() -> None:
-    """By the square of its length this would take hours."""
+    """In quadratic time this would take hours."""
     assert parse_unit("kg" + " " * 1_000_000 + "-") == parse_unit("kg")
     assert parse_unit("kg" + " " * 1_000_000 + "x") is None

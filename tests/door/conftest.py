@@ -1,4 +1,4 @@
-"""One web for all tests of the door: none of them changes it."""
+"""One web app for all tests of the door, because none of them changes it."""
 
 import pytest
 from litestar import Litestar

@@ -1,4 +1,4 @@
-"""The market's web without a database, and what its tests send."""
+"""The market's web app without a database, and helpers for its tests."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 class Outside(NamedTuple):
-    """The market's web without a database: who gets past the door is told that it is away."""
+    """The market's web app without a database: a request that passes the door is answered that the database is away."""
 
     app: Litestar
     tokens: Tokens
@@ -31,12 +31,12 @@ class Outside(NamedTuple):
 
 
 def filled(path: str, text: str) -> str:
-    """The path with this in the place of each id."""
+    """The path with ``text`` in place of each id."""
     return re.sub(r"\{[^:}]+:([^}]*)\}", lambda found: "1" if found[1] == "int" else text, path)
 
 
 def roles_of(handler: HTTPRouteHandler) -> str:
-    """One that is let in."""
+    """A role that the route allows."""
     access = handler.opt["access"]
     return "" if access == "public" else sorted(access)[0]
 

@@ -1,4 +1,5 @@
-"""What stands in the path and the query of an address is bounded, known and written in one way; else the reader is told so."""
+"""Paths and queries are bounded, have only known parameters, and are written in one way; otherwise the reader gets an
+error."""
 
 import re
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from tests.door.outside import Outside, filled, roles_of
 
 
 def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:
-    """(path, field) of what routes, and what they depend on, take from path, query and headers."""
+    """(path, field) of all parameters of routes and their dependencies in path, query and headers."""
     for path, handler in guarded(app):
         if path.startswith("/static/"):
-            continue  # a file of that name is there, or is not
+            continue  # a file of that name exists or not
         for model in (
             handler.signature_model,
             *(each.signature_model for each in handler.resolve_dependencies().values()),
@@ -129,7 +130,7 @@ async def test_an_address_that_is_not_understood_is_told_in_the_readers_language
         queries += [f"{name}=" for name in required] + ([""] if required else [])
         for query in queries:
             async with market.client(roles_of(handler)) as client:
-                speak("en")  # as another request of the same context may have left it
+                speak("en")  # as another request in the same context may have left it
                 answer = await client.get(f"{filled(path, 'x')}?{query}", headers=headers)
             tried += 1
             told = f"«{query.partition('=')[0] or required[0]}»"
@@ -140,7 +141,7 @@ async def test_an_address_that_is_not_understood_is_told_in_the_readers_language
 
 
 async def test_the_address_of_a_form_leads_to_the_page_of_the_form(market: Outside) -> None:
-    """Of every form, whoever is let in by it: a page that this member may see."""
+    """For every form and every role that may send it, this is a page that the member may see."""
     by_path: dict[str, list[HTTPRouteHandler]] = {}
     for path, handler in guarded(market.app):
         if not path.startswith(("/api/", "/ocds")):
@@ -160,7 +161,7 @@ async def test_the_address_of_a_form_leads_to_the_page_of_the_form(market: Outsi
 
 
 async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> None:
-    """Its own and those of what it depends on: without a database they are answered that it is away."""
+    """This includes the parameters of its dependencies. Without a database the answer is that the database is away."""
     async with market.client() as client:
         for query in ("group=enrolling", "region=RU-MOW&category=30", ""):
             answer = await client.get(f"/api/pools?{query}")
@@ -202,7 +203,7 @@ def path_with(path: str, number: str) -> str:
 
 
 def whole_numbers(handler: HTTPRouteHandler) -> set[str]:
-    """The names of the parameters of the query that are whole numbers."""
+    """The names of the query parameters that are whole numbers."""
     found: set[str] = set()
     for model in (handler.signature_model, *(each.signature_model for each in handler.resolve_dependencies().values())):
         for name, field in model._fields.items():
@@ -268,9 +269,9 @@ async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> N
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("/auctions?status=banana&page=1", "In the address of this page, “status” is none of the values"),
+        ("/auctions?status=banana&page=1", "In the address of this page, “status” is not one of the allowed values"),
         ("/pools?start=-1", "In the address of this page, “start” must be at least 0."),
-        ("/auctions?page=two", "In the address of this page, “page” is not written as it should be."),
+        ("/auctions?page=two", "In the address of this page, “page” is not in the right form."),
         ("/quotes?group=banana", "“group”"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The bodies that routes take are bounded by their types; what a body does not have, or has in another form, is refused by name."""
+"""Request bodies are bounded by their types; unknown or wrong members are refused by name."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -44,8 +44,8 @@ async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Out
 
 
 def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
-    """A place, a line, a point: what a body and an answer of one service call alike. Such a body is checked and fitted, whether the
-    answer knows all of the value or only what it must."""
+    """Places, lines and points, which have the same name in a body and an answer of one service. The body is accepted
+    whether the answer has all members of the value or only the required ones."""
     asked: dict[str, dict[str, set[type[msgspec.Struct]]]] = {}
     told: dict[str, dict[str, set[type[msgspec.Struct]]]] = {}
     for path, handler in guarded(app):
@@ -73,7 +73,7 @@ def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
 
 
 def add_nested(kind: inspect.Type, found: dict[str, set[type[msgspec.Struct]]], name: str = "") -> None:
-    """The structs that stand as members, or in lists that do, by the member's name."""
+    """Add the structs that are members, or elements of lists that are members, by the member's name."""
     match kind:
         case inspect.Metadata():
             add_nested(kind.type, found, name)
@@ -91,7 +91,7 @@ def add_nested(kind: inspect.Type, found: dict[str, set[type[msgspec.Struct]]], 
 
 
 def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
-    """As JSON of an answer has it: every member, those that may be null as null where it is not whole."""
+    """The value in JSON of an answer: with every member; without ``whole``, optional members are null."""
     match kind:
         case inspect.Metadata():
             return answered(kind.type, name, whole)
@@ -99,7 +99,7 @@ def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
             known = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
             return answered(known[0], name, whole) if whole or len(known) == len(kind.types) else None
         case inspect.StructType():
-            # what a body must have, an answer to it has
+            # members that a body requires are also in the answer
             must = {"sku_id", "country", "unit_price", "quantity"} if not whole else set()
             return {
                 each.encode_name: answered(each.type, each.encode_name, whole or each.encode_name in must)
@@ -111,7 +111,7 @@ def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
 
 
 def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
-    """(place, value) with one member that no such value has: in the value itself, and in all that it is made of."""
+    """(place, value) with one unknown member: in the value itself, and in each of its parts."""
 
     def within(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
         match kind:
@@ -136,7 +136,7 @@ def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_a_time_in_a_body_is_a_text(app: Litestar) -> None:
-    """A number is no time, as such or as a text: msgspec reads both as seconds."""
+    """A number is not a time, even as a text: msgspec would read both as seconds."""
     places = set()
     for _, handler in guarded(app):
         data = handler.parsed_fn_signature.parameters.get("data")
@@ -152,7 +152,8 @@ def test_a_time_in_a_body_is_a_text(app: Litestar) -> None:
 
 
 def times(kind: Any) -> Iterator[tuple[str, Callable[[Any], Any], Any]]:
-    """(field, value → body, struct) of each time of it, and of the structs within, each by itself with nothing else required."""
+    """(field, value → body, struct) for each time in the struct and in its inner structs; each body has nothing else
+    that is required."""
     seen: set[Any] = set()
 
     def within(kind: inspect.Type) -> Iterator[tuple[str, Callable[[Any], Any], Any]]:

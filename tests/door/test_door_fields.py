@@ -1,4 +1,5 @@
-"""What is typed into a field is read as people and our pages write it; what could mean two things or fits no bound is refused beside it."""
+"""A typed value is read in the forms that people and our pages use; an ambiguous value, or one out of bounds, is
+refused beside its field."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -48,7 +49,7 @@ def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
 
 
 class Typed(msgspec.Struct):
-    """A form."""
+    """A form for the tests."""
 
     name: bounds.Name = ""
     rate: bounds.Percent = Decimal(0)
@@ -69,7 +70,7 @@ class Typed(msgspec.Struct):
         ("rate", "NaN", ("is not a finite number", "no es un número finito", "не является конечным числом")),
         ("rate", "120", ("must lie between 0 and 100", "debe estar entre 0 y 100", "должно быть от 0 до 100")),
         ("name", "\x1b[2J", ("has a character that", "contiene un carácter", "содержит символ")),
-        ("name", "\u200b", ("has no letter", "no tiene ninguna letra", "не содержит видимых")),
+        ("name", "\u200b", ("has no visible character", "no tiene ninguna letra", "не содержит видимых")),
         ("name", "n" * 301, ("at most 300 characters", "300", "300")),
         ("day", "9999-12-31", ("must lie within 10 years", "10 años", "10 лет")),
     ],

@@ -1,4 +1,4 @@
-"""The forms of pages are bounded as the rules behind them are, and come back with each error beside its field."""
+"""Forms have the same bounds as the rules behind them, and are shown again with each error beside its field."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ PAGES = sorted(path for path in PROJECT.glob("services/*/pages*/**/*.py")) + sor
 
 
 def shapes() -> Iterator[type[msgspec.Struct]]:
-    """The structs by name that pages read forms into."""
+    """The structs into which pages read forms, by name."""
     for path in PAGES:
         module = import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -56,7 +56,7 @@ def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None
 
 
 def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
-    """(service, field, name of the type) of each text whose length a rule holds."""
+    """(service, field, name of the type) of each text whose length a rule checks."""
     for path in sorted(PROJECT.glob("services/*/domain/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "within" and len(node.args) == 3:
@@ -66,7 +66,8 @@ def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
 
 
 def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
-    """(service, field, letters) of the texts of each body and form of a service, but what is compared with what is known."""
+    """(service, field, letters) of the texts in each body and form of a service, except those that are compared with
+    known values."""
     bodies = [handler.parsed_fn_signature.parameters.get("data") for _, handler in guarded(app)]
     for shape in {*shapes(), *(body.annotation for body in bodies if body is not None)}:
         module = getattr(shape, "__module__", "")
@@ -80,7 +81,7 @@ def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
 
 
 def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litestar) -> None:
-    """Else a text within the one bound is refused by the other, in other words."""
+    """Otherwise a text within one bound would be refused by the other, with another message."""
     doors = set(longest_at_the_door(app))
     held = set(lengths_of_rules())
     assert len(held) > 5
@@ -94,7 +95,7 @@ def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litesta
 
 
 def test_no_rule_counts_the_letters_of_a_text_by_itself() -> None:
-    """It takes them from the type, by ``longest``."""
+    """It takes the length from the type, by ``longest``."""
     counted = [
         f"{path.relative_to(PROJECT)}:{node.lineno}: {ast.unparse(node)}"
         for path in sorted({*PROJECT.glob("services/*/domain/**/*.py"), *PROJECT.glob("services/*/domain.py")})
@@ -130,7 +131,7 @@ async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes
         unseen = await sent(client, "/register", REGISTRANT | {"organisation": "\u200b\u200b"})
         many = await sent(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
     assert (unseen.status_code, many.status_code) == (422, 422)
-    assert said_beside(unseen.text, "organisation") == "has no letter that can be seen"
+    assert said_beside(unseen.text, "organisation") == "has no visible character"
     assert "has more than 1\u202f000 entries" in many.text and 'value="Firm"' in many.text
 
 
@@ -140,7 +141,7 @@ def said_beside(page: str, field: str) -> str:
 
 
 async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) -> httpx.Response:
-    """As from the page of the form."""
+    """Send the form as from its page."""
     page = await client.get(path, headers={"accept": "text/html"})
     token = re.search(r'name="_csrf_token" value="([^"]*)"', page.text)
     assert token

@@ -1,4 +1,4 @@
-"""Bodies that are too large, out of bounds or none at all are refused, with field and rule."""
+"""Bodies that are too large, out of bounds or missing are refused, with field and rule."""
 
 from collections.abc import Mapping
 from typing import Any

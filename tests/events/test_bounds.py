@@ -1,4 +1,4 @@
-"""Bounds of what comes in and what goes over the wire."""
+"""Bounds of requests and of events."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -132,7 +132,7 @@ def test_an_event_that_consumers_could_not_read_is_not_written() -> None:
 
 
 def test_an_event_with_longer_texts_than_today_is_read_and_what_follows_from_it_is_written() -> None:
-    """The former release let them in."""
+    """The former release accepted them."""
     long = OrganisationRegistered(organisation_id="o1", roles=("supplier",), name="n" * 5_000)
     envelope = Envelope(
         id="e", type=long.TYPE, source="/x", subject="o1", time=NOW, correlationid="c", causationid="c"
@@ -182,7 +182,7 @@ def test_the_walk_finds_what_has_no_bound(kind: Any, place: str) -> None:
 
 
 def beyond(kind: inspect.Type, value: Any, extra: dict[str, Any]) -> Iterator[Any]:
-    """Values of the kind that are as ``value``, but for one text, list or number in each."""
+    """Values of the kind that are equal to ``value`` except for one text, list or number each."""
     most = extra.get("most")
     match kind:
         case inspect.Metadata():
@@ -224,7 +224,7 @@ def test_every_bound_of_every_event_is_held(path: Path) -> None:
 
 
 def test_a_value_that_looks_like_what_is_said_of_it_is_read_once() -> None:
-    """By the square of its length this would take hours."""
+    """In quadratic time this would take hours."""
     value = " - at `" * 140_000
     assert unfit(f"Invalid enum value '{value}'").code == "not-a-choice"
     found = unfit(f"Invalid enum value '{value}' - at `$.lines[0].kind`")

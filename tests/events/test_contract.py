@@ -1,4 +1,4 @@
-"""The wire contract: golden examples, generated documents, and other people's CloudEvents."""
+"""The wire contract: golden examples, generated documents, and CloudEvents of other programs."""
 
 import json
 from datetime import UTC, datetime

@@ -1,1 +1,1 @@
-"""What holds when processes are killed: on `lonja up` itself, not on a market inside the test."""
+"""What is guaranteed when processes are killed, tested on `lonja up` itself, not on a market inside the test."""

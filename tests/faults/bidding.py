@@ -1,4 +1,5 @@
-"""A market under bids, in which something happens: bids are answered again, and everybody hears of them."""
+"""A market with continuous bids, in which a fault happens: afterwards bids are answered again, and all services get
+their events."""
 
 import asyncio
 import json
@@ -23,12 +24,12 @@ auction.durations = [ { minutes = 24, kinds = ["goods"] }, { minutes = 48, kinds
 OWN = ("web", "worker", "streams")
 SERVERS = ("kafka", "postgres")
 PROOF = 20
-"""Verdicts acknowledged after each trouble that show that bids are decided again."""
+"""This many acknowledged verdicts after each fault show that bids are decided again."""
 
 
 @dataclass
 class Bidding:
-    """Bids that `lonja simulate` makes; ``record`` has every verdict that was acknowledged."""
+    """Bids of `lonja simulate`; the file ``record`` has every acknowledged verdict."""
 
     record: Path
     process: asyncio.subprocess.Process
@@ -36,7 +37,7 @@ class Bidding:
 
     @property
     def acknowledged(self) -> list[dict[str, Any]]:
-        """Whole lines alone: the last one may be half written."""
+        """The acknowledged verdicts, from whole lines only: the last one may be incomplete."""
         text = self.record.read_text() if self.record.exists() else ""
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
@@ -66,7 +67,8 @@ async def bidding(lonja: Lonja, record: Path, *options: str) -> AsyncIterator[Bi
 
 
 async def comes_through(lonja: Lonja, bids: Bidding, what: str, happens: Coroutine[Any, Any, None]) -> None:
-    """Bids are answered after it, and each service and view hears of what was told until then."""
+    """Check that bids are answered after the fault, and that each service and view gets the events published until
+    then."""
     await lonja.runs(*OWN)
     began = bids.since = time.monotonic()
     await happens

@@ -21,7 +21,7 @@ class Door:
         await self.shut()
 
     async def shut(self) -> None:
-        """For good; who has passed it is cut off."""
+        """Close it for good, with all its connections."""
         assert self._server is not None
         self._server.close()
         for connection in self._connections:
@@ -39,7 +39,7 @@ class Door:
         return f"http://127.0.0.1:{self.port}"
 
     def open_to(self, ports: Sequence[int]) -> None:
-        """From the next connection on."""
+        """Use these ports from the next connection on."""
         self._ports = list(ports)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,13 +63,13 @@ class Door:
             finally:
                 inner_writer.close()
         except OSError:
-            pass  # the process is gone: the visitor's connection ends
+            pass  # the process has ended, so the visitor's connection ends
         finally:
             writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one of them ends."""
+    """Copy until one of them ends."""
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()

@@ -1,7 +1,7 @@
-"""``python -m tests.faults.freezing``: how long a market is without bids, and without news, when a part freezes for 40 s.
+"""``python -m tests.faults.freezing``: how long bids and events are interrupted when a part freezes for 40 s.
 
-It runs with the limits that an installation has by default, so it takes ten minutes; the tests of the same are in ``test_recovery``.
-The process that froze goes on afterwards if the supervisor did not kill it.
+It runs with the limits that an installation has by default, so it takes ten minutes; the tests of the same faults are
+in ``test_recovery``. A frozen process continues afterwards if the supervisor did not kill it.
 """
 
 import asyncio

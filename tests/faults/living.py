@@ -1,4 +1,4 @@
-"""A market as a person starts it: `lonja up` in a home of its own, of which single processes can be killed."""
+"""A market as a person starts it: `lonja up` in its own home. Single processes of it can be killed."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def until(condition: Callable[[], bool], seconds: float, what: str) -> Non
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """The server and all of its backends stand still."""
+    """Stop the server and all its backends for the time of a block."""
     server = psutil.Process(pid)
     asleep = [server, *server.children(recursive=True)]
     for each in asleep:
@@ -61,9 +61,9 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 class Lonja:
-    """`start` it, `kill` parts of it or itself; `environment` is for commands on it.
+    """A running `lonja up`: `start` it, `kill` its parts or itself; `environment` is for commands on it.
 
-    It runs by the rules of ``policy``; its processes may be silent for ``silence_limit`` seconds.
+    It has the rules of ``policy``; its processes may be silent for ``silence_limit`` seconds.
     """
 
     def __init__(self, home: Path, policy: str = POLICY, silence_limit: int = 15) -> None:
@@ -110,7 +110,7 @@ class Lonja:
         return {part: state[part]["pid"] for part in parts}
 
     async def runs(self, *parts: str) -> None:
-        """Wait until all of them are ready. One that is starting may take a minute before it is missed."""
+        """Wait until all of them are ready. A starting process may take a minute before it counts as missing."""
         await until(
             lambda: all(read_state(self.home)[part]["state"] == "running" for part in parts), 90, f"{parts} run"
         )
@@ -125,17 +125,17 @@ class Lonja:
         )
 
     async def freeze_all(self, seconds: float) -> None:
-        """Stop `lonja up` itself for so long; its parts run on."""
+        """Stop `lonja up` itself for this many seconds; its parts continue."""
         os.kill(self._child.pid, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         os.kill(self._child.pid, signal.SIGCONT)
 
     async def lets_sleep(self, seconds: float, *parts: str) -> None:
-        """Stop them and their children by SIGSTOP, and continue them. Nobody takes them for dead meanwhile."""
+        """Stop these parts and their children by SIGSTOP, and continue them. They are not treated as dead meanwhile."""
         before = self.pids(*parts)
         asleep = [each for pid in before.values() for each in (pid, *_children(pid))]
         for pid in asleep:
-            with suppress(ProcessLookupError):  # a child of PostgreSQL that ended just now
+            with suppress(ProcessLookupError):  # a child of PostgreSQL that has just ended
                 os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         for pid in asleep:
@@ -156,12 +156,12 @@ class Lonja:
             await connection.close()
 
     async def kill_all(self) -> None:
-        """Kill -9 `lonja up`, which takes its parts with it."""
+        """Kill -9 `lonja up`; its parts end with it."""
         os.kill(self._child.pid, signal.SIGKILL)
         await until(lambda: self._child.exit_code is not None, 5, "the supervisor is dead")
 
     async def stop(self) -> bool:
-        """True when all went by themselves."""
+        """Stop it. Returns whether all parts ended by themselves."""
         return await asyncio.to_thread(self._child.stop)
 
     async def _is_ready(self) -> bool:
@@ -174,7 +174,7 @@ def _children(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Books:
-    """What a market has in its database, for who checks it."""
+    """Reads the database of a market, for checks."""
 
     ground: Ground
     services: list[Service]
@@ -183,7 +183,7 @@ class Books:
         return await self.ground.database.pool.fetch(query, *arguments)
 
     async def told(self, kind: type[Event]) -> list[Any]:
-        """All events of a kind, whichever services told them."""
+        """All events of a kind, from all services."""
         found = []
         for name in self.services_with_tables:
             rows = await self.rows(f"select envelope, data from {name}.outbox order by position")
@@ -206,13 +206,14 @@ class Books:
             await asyncio.sleep(0.5)
 
     async def heard_for_nothing(self) -> dict[str, int]:
-        """How many claims of each service are of no event that it handles."""
+        """The number of claims of each service that belong to no event that it handles."""
         expected = self._expected((await self._told())[0])
         wrong = {name: len(await self._claimed(name) - claims) for name, claims in expected.items()}
         return {name: number for name, number in wrong.items() if number}
 
     async def keep_up(self, seconds: float) -> None:
-        """Wait until each service and each view has claimed what was told by now, while more is told."""
+        """Wait until each service and each view has claimed all events published until now, while more are
+        published."""
         deadline = asyncio.get_running_loop().time() + seconds
         expected = self._expected((await self._told())[0])
         while left := {
@@ -222,7 +223,8 @@ class Books:
             await asyncio.sleep(0.2)
 
     def kinds_of(self, service: Service) -> dict[str, set[str]]:
-        """What the service itself ("") and each of its views react to, by the prefix of their claims."""
+        """The event types to which the service itself ("") and each of its views react, by the prefix of their
+        claims."""
         reactions = {"": service.reactions, **{f"{view.name}/": view.reactions for view in service.views}}
         return {prefix: {kind_of(kind.TYPE) for kind in each} for prefix, each in reactions.items()}
 
@@ -232,7 +234,7 @@ class Books:
         return {name: number for name, number in {"outbox": unpublished, **differences}.items() if number}
 
     async def _told(self) -> tuple[dict[str, set[str]], int]:
-        """The ids of all events by kind, and how many are not on the road yet."""
+        """The ids of all events by kind, and the number of unpublished ones."""
         told: dict[str, set[str]] = {}
         unpublished = 0
         for name in self.services_with_tables:
@@ -243,7 +245,7 @@ class Books:
         return told, unpublished
 
     def _expected(self, told: dict[str, set[str]]) -> dict[str, set[str]]:
-        """The claims of each service."""
+        """The claims that each service should have."""
         return {
             service.name: {
                 prefix + number

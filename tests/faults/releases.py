@@ -1,5 +1,5 @@
-"""Two releases of Lonja in folders of their own: the former out of the repository, and a newer one that is planted into a copy of this
-tree."""
+"""Two releases of Lonja in separate folders: the former one from the repository, and a newer one that is made from a
+copy of this tree."""
 
 import asyncio
 import io
@@ -17,14 +17,15 @@ from infra.migrations import newest_revision
 from tests.rooms import PROJECT, ROOMS
 
 FORMER = "5bdadd5bb2a4293b4a0f294c28515a0f3230dd99"
-"""The commit of the former release: the last one that landed before the work that goes on now. It is moved when that lands, and must be
-one that passes over what it does not know."""
+"""The commit of the former release: the last one before the current work. It is changed when that work is merged, and
+must be a release that skips unknown events."""
 MOTTO = "from the newer release"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A tree of code that is run with this environment's packages in a home, which it may share with other releases."""
+    """A tree of code that is run with the packages of this environment, in a home that it may share with other
+    releases."""
 
     name: str
     tree: Path
@@ -33,7 +34,7 @@ class Release:
 
     @property
     def port(self) -> int:
-        """Of its web process."""
+        """The port of its web process."""
         return remembered_port(self.home, f"{self.name}-web")
 
     @property
@@ -42,7 +43,8 @@ class Release:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The tree comes first, and the folder that one is in does not count, for the processes that these processes start either."""
+        """The environment in which this tree is imported first and the current folder is not, also in child
+        processes."""
         tree = {"PYTHONPATH": str(self.tree), "PYTHONSAFEPATH": "1"}
         return self.settings | tree | {"LONJA_HOME": str(self.home), "LONJA_PORT": str(self.port)}
 
@@ -68,7 +70,7 @@ class Release:
         return Child(self.part(name), self.home)
 
     async def lonja(self, *arguments: str) -> str:
-        """What a command prints. It must succeed."""
+        """Run a command, which must succeed. Returns its output."""
         process = await asyncio.create_subprocess_exec(
             *_command(*arguments),
             env={**os.environ, **self.environment},
@@ -96,12 +98,12 @@ def unpack_former(folder: Path) -> None:
         f" git says: {done.stderr.decode()}"
     )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tree:
-        tree.extraction_filter = getattr(tarfile, "data_filter", None)  # Python has it from 3.11.4 on
+        tree.extraction_filter = getattr(tarfile, "data_filter", None)  # available from Python 3.11.4 on
         tree.extractall(folder)
 
 
 def brought_further(former: Path, newer: Path) -> list[str]:
-    """The services whose tables the newer release brings further than the former knows, infra's own first."""
+    """The services for whose tables the newer release has further migrations, infra's own first."""
     histories = [former / "infra" / "operations", *sorted((former / "services").iterdir())]
     return [
         history.name
@@ -112,9 +114,10 @@ def brought_further(former: Path, newer: Path) -> list[str]:
 
 
 def plant_newer(folder: Path) -> None:
-    """A copy of this tree that knows more: ``AuctionOpened`` and ``OfferPublished`` in a new version with a motto, which contracts
-    keeps in a new column; a new type ``AuctionNoticed``, which quotes says of each auction, reading a topic that it did not read
-    before, and which pools counts in a new table, reading another such topic; a view that reads a topic that no view read before."""
+    """Make a copy of this tree with additions: ``AuctionOpened`` and ``OfferPublished`` in a new version with a motto,
+    which contracts stores in a new column; a new type ``AuctionNoticed``, which quotes emits for each auction (it now
+    reads a topic that it did not read before) and which pools counts in a new table (it now reads another such topic);
+    and a view that reads a topic that no view read before."""
     for room in ROOMS:
         shutil.copytree(PROJECT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     _new_version(folder / "events" / "auctions.py", "AuctionOpened", key="auction_id")
@@ -138,7 +141,7 @@ def _migration(services: Path, name: str, change: str) -> None:
 
 
 def _new_version(file: Path, name: str, *, key: str) -> None:
-    """The class that is there becomes version 1, and the next one follows it."""
+    """Make the existing class version 1, and add the next version after it."""
     _replace(file, f"class {name}(Event,", f"class {name}V1(Event,")
     _append(file, NEW_VERSION.format(name=name, key=key, motto=MOTTO))
 

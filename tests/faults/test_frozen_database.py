@@ -1,4 +1,5 @@
-"""PostgreSQL that freezes: who asks the web process is told in time to come again, and all goes on when it wakes up."""
+"""A frozen PostgreSQL: the web process answers in time that clients should try again, and everything continues when it
+runs again."""
 
 import asyncio
 import json
@@ -28,7 +29,7 @@ from tests.services.auctions.market_builders import an_organisation, paper
 
 BIDS = 8
 PATIENCE = 15.0
-"""Seconds that a visitor waits, as long as a process may be silent by default."""
+"""Seconds that a visitor waits: the time for which a process may be silent by default."""
 COMMANDS = ("consumers list", "outbox list", "members list", "psql -c table", "export ocds all.jsonl", "rebuild")
 SENTENCES = {
     "en": "The database of the market does not answer at the moment.",
@@ -39,7 +40,7 @@ SENTENCES = {
 
 @dataclass
 class Told:
-    """What each asked and was answered while PostgreSQL was frozen, and the same requests after it woke up."""
+    """The requests and answers while PostgreSQL was frozen, and those of the same requests afterwards."""
 
     frozen: list[dict[str, httpx.Response]] = field(default_factory=list)
     after: dict[str, httpx.Response] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Told:
 
 @asynccontextmanager
 async def one_web(servers: Servers, markets: Markets) -> AsyncIterator[tuple[Market, psutil.Process, dict[str, str]]]:
-    """Auctions alone: a web process and a worker, started as anybody starts them."""
+    """Only auctions: a web process and a worker, started as usual."""
     await markets.stop()  # its consumers would share the partitions
     await skip_to_now(servers.kafka_bootstrap, ("auctions",))
     home = servers.home / "frozen-database"
@@ -131,7 +132,7 @@ async def told(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
             await anext(pushed)
             with frozen(servers.children["postgres"].pid):
                 told.frozen.append(await ask_all())
-                told.frozen.append(await ask_all())  # over connections that have to be made now
+                told.frozen.append(await ask_all())  # over connections that must be opened now
                 result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"], env=environment)
                 told.commands = dict(
                     zip(

@@ -31,14 +31,14 @@ pytestmark = pytest.mark.servers
 
 SECONDS, RATE, AGENCIES = 90, 25, 4
 BETWEEN_KILLS = 40
-"""Verdicts acknowledged after a part was started again, before the next is killed."""
+"""This many verdicts must be acknowledged after a part was started again, before the next one is killed."""
 PARTS = ("web", "worker", "streams", "kafka", "postgres")
-"""In the worker are the relays, the consumers and the timers."""
+"""The worker has the relays, the consumers and the timers."""
 
 
 @dataclass(frozen=True)
 class Day(Books):
-    """What the client was told (`acknowledged`, `summary`), and the market after it."""
+    """The answers to the client (`acknowledged`, `summary`), and the state of the market afterwards."""
 
     acknowledged: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -47,7 +47,7 @@ class Day(Books):
     """The day's auctions, by id."""
 
     async def accepted(self, auction_id: str) -> list[dict[str, Any]]:
-        """The accepted bids of the auction as everybody sees them, the latest first."""
+        """The public list of accepted bids of the auction, latest first."""
         found: list[dict[str, Any]] = []
         before = None
         async with Client.visiting(self.url) as visitor:
@@ -81,13 +81,13 @@ async def day() -> AsyncIterator[Day]:
 
 
 async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
-    """The summary of a market day during which everything is killed once."""
+    """Play a market day during which every process is killed once. Returns its summary."""
 
     def verdicts() -> int:
         return record.read_bytes().count(b"\n") if record.exists() else 0
 
     async def all_goes_on(part: str) -> None:
-        """Bids are answered, and those that were answered are on the road: relay and Kafka work again, too."""
+        """Check that bids are answered and their events are published: relay and Kafka work again, too."""
         seen = verdicts()
         await until(lambda: verdicts() >= seen + BETWEEN_KILLS, 90, f"bids are answered after {part} was killed")
         answered = time.monotonic() - began

@@ -1,6 +1,7 @@
-"""Processes that freeze, a full disk, and a market that is made anew from a backup: all under bids, all without a person's help.
+"""Processes that freeze, a full disk, and a market that is restored from a backup: all during bids, and all without a
+person's help.
 
-What becomes of a market whose processes are killed is in ``test_kill``.
+Killed processes are tested in ``test_kill``.
 """
 
 import asyncio
@@ -32,9 +33,9 @@ DISK = "700m"
 
 @contextmanager
 def own_disk(home: Path) -> Iterator[None]:
-    """A small file system at ``home``, where this account may mount one: only root may."""
+    """A small file system at ``home``, if this account (root) may mount one."""
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True, exist_ok=True)  # what is mounted there still, of a run that was killed, stays
+    home.mkdir(parents=True, exist_ok=True)  # something that a killed run left mounted there stays
     if os.geteuid() != 0:
         yield
         return
@@ -46,7 +47,7 @@ def own_disk(home: Path) -> Iterator[None]:
 
 
 def fill(disk: Path) -> Path:
-    """A file that leaves no byte free."""
+    """Write a file that leaves no byte free."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -59,7 +60,8 @@ def fill(disk: Path) -> Path:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What bidders were told, and what the market has: bids by their keys, dead letters, what the supervisor said."""
+    """The answers to bidders, and the state of the market: bids by their keys, dead letters, the supervisor's
+    output."""
 
     acknowledged: list[dict[str, Any]]
     bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]]
@@ -67,7 +69,8 @@ class Outcome:
     said: str
 
     def misses(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The accepted bids that the market does not have exactly once as they were told, and the refused ones that it accepted."""
+        """The accepted bids that the market does not have exactly once as answered, and the refused bids that it
+        accepted."""
 
         def is_kept(line: dict[str, Any]) -> bool:
             rows = self.bids.get((line["supplier_id"], line["request_key"]), [])
@@ -90,7 +93,7 @@ async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
 
 @dataclass(frozen=True)
 class Told:
-    """``pids``: those of all parts before and after the supervisor slept."""
+    """The results. ``pids``: the process ids of all parts before and after the supervisor was stopped."""
 
     first: Outcome
     restored: Outcome
@@ -116,9 +119,10 @@ async def told() -> AsyncIterator[Told]:
             there = await outcome(first, bids.acknowledged)
         finally:
             await first.stop()
-            shutil.copytree(folder / "home" / "logs", folder / "logs")  # the disk goes, and says no more why
+            # the disk is removed, and its path gives no more information
+            shutil.copytree(folder / "home" / "logs", folder / "logs")
     restored = folder / "restored"
-    for left in ("secrets/kafka-lonja-owner", "ports.json"):  # as by a command that was tried in it before
+    for left in ("secrets/kafka-lonja-owner", "ports.json"):  # as left by a command that was tried in it before
         (restored / left).parent.mkdir(parents=True, exist_ok=True)
         (restored / left).write_text("{}")
     await command(first, "restore", str(folder / "backup"), LONJA_HOME=str(restored))
@@ -192,7 +196,8 @@ def test_every_bid_before_the_backup_is_in_the_restored_market_once(told: Told) 
 
 
 def test_the_restored_market_goes_on(told: Told) -> None:
-    """New auctions were opened and bid on; every event, old or new, reached each listener once, which `outcome` waited for."""
+    """New auctions were opened and got bids; every event, old or new, was handled once by each service, for which
+    `outcome` waited."""
     assert [line for line in told.restored.acknowledged if line["verdict"] == "accepted"]
     assert told.restored.misses(told.restored.acknowledged) == []
     assert told.restored.buried == []

@@ -1,4 +1,5 @@
-"""Two web processes on the same few auctions, each killed in the middle, and one that sleeps and wakes up: together they are as one."""
+"""Two web processes on the same few auctions; each is killed meanwhile, and one is suspended and continued: together
+they act like one process."""
 
 import asyncio
 import os
@@ -32,16 +33,16 @@ from tests.services.auctions.market_builders import an_organisation, paper
 
 SUPPLIERS, AUCTIONS = 10, 3
 BETWEEN_KILLS = 60
-"""Verdicts answered after a process was killed or started again, before the next is killed."""
+"""This many verdicts must be answered after a process was killed or started again, before the next is killed."""
 ASLEEP = 20
-"""Seconds; longer than any patience of the other one or of the database."""
+"""Seconds for which one process is suspended; longer than any time limit of the other process or of the database."""
 AFTER_WAKING = 40
-"""Verdicts of the one that slept, in the end."""
+"""Verdicts of the suspended process after it continued."""
 
 
 @dataclass
 class Wish:
-    """A bid under its key, what was answered to it, and by how many connections that broke under it."""
+    """A bid with its key, its answers, and the number of connections that broke meanwhile."""
 
     auction_id: str
     supplier: Principal
@@ -62,9 +63,9 @@ class Day:
     wishes: list[Wish] = field(default_factory=list)
     killed: list[int | None] = field(default_factory=list)
     meanwhile: dict[str, int] = field(default_factory=dict)
-    """Verdicts by address while one slept."""
+    """Verdicts by address while one process was suspended."""
     over: bool = False
-    """Nobody bids any more."""
+    """Set when bidding has ended."""
     proofs: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -170,7 +171,8 @@ async def play(day: Day) -> None:
 
 
 async def one_sleeps(day: Day) -> None:
-    """What was sent to it meanwhile it finds when it wakes up, and decides on what it remembered before."""
+    """Suspend one process. When it continues, it finds the requests that came meanwhile, and decides with the state
+    that it had cached before."""
     sleeper = day.webs[0]
     before = {url: day.verdicts_of(url) for url in day.urls}
     os.kill(sleeper.pid, signal.SIGSTOP)
@@ -182,7 +184,7 @@ async def one_sleeps(day: Day) -> None:
 
 
 async def bid_on(day: Day, supplier: Principal, number: int) -> None:
-    """Whatever is the next amount, now by this process and now by the other, and every third time by both at once."""
+    """Bid the next amount, alternately through one process and the other, and every third time through both at once."""
     rng = random.Random(number)
     headers = {"authorization": f"Bearer {day.market.token(supplier)}"}
     async with AsyncExitStack() as stack:
@@ -212,7 +214,7 @@ async def bid_on(day: Day, supplier: Principal, number: int) -> None:
 
 
 async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
-    """By one process, then by the other, and so on, always with the same key."""
+    """Send the bid through one process, then through the other, and so on, always with the same key."""
     for turn in range(200):
         try:
             answer = await webs[turn % 2].post(
@@ -220,7 +222,7 @@ async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
                 json={"amount": wish.amount},
                 headers={"idempotency-key": wish.key},
             )
-        except httpx.ConnectError:  # it never got there
+        except httpx.ConnectError:  # the request did not arrive
             await asyncio.sleep(0.05)
             continue
         except httpx.TransportError:
@@ -242,7 +244,7 @@ async def test_both_were_killed_under_bids_that_were_on_the_way(day: Day) -> Non
 
 
 async def test_while_one_slept_the_other_went_on(day: Day) -> None:
-    """What the one that slept decided when it woke up stands with all other bids in the tests below."""
+    """The tests below include the bids that the suspended process decided when it continued."""
     asleep, awake = (day.meanwhile[url] for url in day.urls)
     assert awake > asleep
 

@@ -1,8 +1,8 @@
 """An upgrade without a stop: two releases on one database, one Kafka and in the same consumer groups, while market days play.
 
-The former release's processes run and people bid. Then the newer release, which has a new event type, new versions of two events and a
-new column, migrates, starts its processes beside them and takes over; the former's end. The rule that makes it hold, and what is said
-to operators, is in docs/operating.md.
+The processes of the former release run, and people bid. Then the newer release, which has a new event type, new
+versions of two events and a new column, migrates, starts its processes beside them and takes over; the former processes
+end. The rule for this, and the instructions for operators, are in docs/operating.md.
 """
 
 import asyncio
@@ -51,15 +51,15 @@ PARTS = ("web", "worker", "streams")
 PATIENCE = 120
 """Seconds for each step."""
 BIDS = 40
-"""Acknowledged before each step, so that people bid all the while."""
+"""Verdicts that must be acknowledged before each step, so that people bid all the time."""
 NEW_KINDS = {
     ("quotes", ""): "lonja.auctions.AuctionOpened",
     ("pools", ""): "lonja.quotes.AuctionNoticed",
     ("recommender", "recommender.interest/"): "lonja.pools.PoolOpened",
 }
-"""What the newer release reacts to and this tree does not: by service and prefix of the claims."""
+"""Event types to which the newer release reacts and this tree does not: by service and prefix of the claims."""
 GIVEN_AWAY = {"contracts": {"lonja.catalogue.OfferPublished", "lonja.catalogue.OfferArchived"}}
-"""What the former release reacts to and this tree does not, since purchases does: by service."""
+"""Event types to which the former release reacts and this tree does not, because purchases now does: by service."""
 NOTICED = NEW_KINDS["pools", ""]
 AWARD = (
     *(
@@ -75,20 +75,20 @@ AWARD = (
     ),
     *("category", "category_title", "method"),
 )
-"""The columns of a source that is known by name."""
+"""The columns of a source for which a mapping is shipped."""
 PAGES = ("/", "/auctions", "/catalogue", "/pools", "/contracts", "/api/auctions", "/api/catalogue/skus")
 
 
 @dataclass(frozen=True)
 class Upgraded(Books):
-    """What happened, and the market after it."""
+    """What happened, and the state of the market afterwards."""
 
     days: list[dict[str, Any]] = field(default_factory=list)
-    """The summaries of the market days, in the order of their beginnings."""
+    """The summaries of the market days, in the order in which they began."""
     acknowledged: list[dict[str, Any]] = field(default_factory=list)
     """The verdicts that were answered."""
     seen: Counter[int] = field(default_factory=Counter)
-    """The status of the pages that visitors looked at."""
+    """The status codes of visited pages."""
     errors: dict[str, int] = field(default_factory=dict)
     """Requests that a release's web process answered with 500."""
     bids: dict[str, int] = field(default_factory=dict)
@@ -96,13 +96,14 @@ class Upgraded(Books):
     waited: dict[str, set[str]] = field(default_factory=dict)
     """Why partitions waited, by kind of process."""
     through_both: list[int] = field(default_factory=list)
-    """The sequence of an auction's bids that came in turn through each release's web process, while partitions waited."""
+    """The sequence numbers of an auction's bids that came alternately through the web processes of both releases, while
+    partitions waited."""
     ended: dict[str, int | None] = field(default_factory=dict)
     """Exit codes of the former release's processes."""
     ahead: list[str] = field(default_factory=list)
-    """The services whose tables the newer release brought further than the former knows."""
+    """The services whose tables have newer revisions than the former release knows."""
     said: list[str] = field(default_factory=list)
-    """What the former release said when it was asked to migrate tables of the newer one."""
+    """The output of the former release when it was told to migrate tables of the newer one."""
     imported: set[str] = field(default_factory=set)
 
     def kinds_of(self, service: Service) -> dict[str, set[str]]:
@@ -113,7 +114,8 @@ class Upgraded(Books):
         return known
 
     async def _claimed(self, service: str) -> set[str]:
-        """Of what was given away the former release heard as much as came to it."""
+        """The claims of a service; of event types that another service took over the former release has those that it
+        got."""
         told, _ = await self._told()
         return (await super()._claimed(service)).difference(
             *(told.get(kind, ()) for kind in GIVEN_AWAY.get(service, ()))
@@ -218,14 +220,15 @@ class Upgrade:
         self.books.ended[name] = child.exit_code
 
     async def _day(self, *arguments: str) -> None:
-        """A market day, which the former release's `lonja simulate` plays. It is patient: a pool's auction may wait for the upgrade."""
+        """A market day, which the former release's `lonja simulate` plays. It waits long, because a pool's auction may
+        be delayed by the upgrade."""
         which = ("--seed", str(len(self.books.days) + 1), "--url", self.door.url, "--record", str(self._record))
         self.books.days.append({})
         said = await self.former.lonja("simulate", "--json", "--patience", "300", *which, *arguments)
         self.books.days[int(which[1]) - 1] = json.loads(said)
 
     async def _days_until(self, over: asyncio.Event) -> None:
-        """One after the other, of which nobody waits for the end."""
+        """Play days one after the other in the background."""
         while not over.is_set():
             await self._day("--seconds", "15", "--agencies", "8", "--no-finish")
 
@@ -234,12 +237,12 @@ class Upgrade:
         return self.folder / "acknowledged.jsonl"
 
     def _verdicts(self) -> list[dict[str, Any]]:
-        """Those that were answered so far."""
+        """The verdicts that were answered so far."""
         text = self._record.read_text() if self._record.exists() else ""
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     async def _bids_go_on(self, while_: str, days: asyncio.Task[None]) -> None:
-        """Raises what ended the days in which people bid."""
+        """Wait until bids continue. Raises the error that ended the market days."""
         seen = len(self._verdicts())
 
         def enough() -> bool:
@@ -250,7 +253,7 @@ class Upgrade:
         await until(enough, PATIENCE, f"bids are answered while {while_}")
 
     async def _visit(self) -> None:
-        """Somebody looks at pages all the while, as a browser that connects anew for each."""
+        """Load pages all the time, with a new connection for each."""
         while True:
             for page in PAGES:
                 async with httpx.AsyncClient(base_url=self.door.url, timeout=30, follow_redirects=True) as visitor:
@@ -258,7 +261,7 @@ class Upgrade:
                 await asyncio.sleep(0.1)
 
     async def _publish_offers(self) -> None:
-        """On every good, by a supplier, through the newer release."""
+        """Publish an offer of a supplier on every good, through the newer release."""
         players = cast()
         supplier = players.suppliers[0]
         async with Client.visiting(self.newer.url) as visitor:
@@ -271,7 +274,7 @@ class Upgrade:
                     await member.post("/api/catalogue/offers", terms | {"sku_id": ids[good.name]})
 
     async def _import(self, release: Release, numbers: range) -> None:
-        """Awards of another market, an award a process. Those that are known already bring nothing new."""
+        """Import awards of another market, one award per process. Known ones cause no events."""
         file = self.folder / f"awards of the {release.name} release.csv"
         with file.open("w", newline="") as opened:
             rows = csv.writer(opened)
@@ -285,7 +288,7 @@ class Upgrade:
         self.books.imported.update(f"award-{number}" for number in numbers)
 
     async def _bid_through_both(self) -> None:
-        """Two suppliers outbid each other on one auction, each through the web process of another release."""
+        """Two suppliers outbid each other on one auction; each uses the web process of one release."""
         password, (one, other) = demo_password(self.books.ground.config), cast().suppliers[:2]
         async with Client.visiting(self.former.url, PATIENCE) as old, Client.visiting(self.newer.url, PATIENCE) as new:
             bidders = [await old.login(one.email, password), await new.login(other.email, password)]
@@ -306,7 +309,7 @@ class Upgrade:
         return self.books.waited.keys() >= {"worker", "streams"}
 
     async def _what_is_new_is_passed_over(self) -> bool:
-        """Whether every group has read the whole topic in which the new type is, while both releases are in it."""
+        """Whether every group has read the whole topic with the new type, while both releases are members of it."""
         noticed = await self.books.rows("select published_at from quotes.outbox where envelope like $1", f"%{NOTICED}%")
         services = [service.name for service in self.books.services if "lonja.quotes" in service.reactions.topics]
         left = await unread(self.servers.kafka_bootstrap, "lonja.quotes", services)
@@ -399,8 +402,8 @@ async def test_the_former_processes_end_in_order(upgraded: Upgraded) -> None:
 
 
 async def test_nothing_becomes_a_dead_letter_and_every_event_is_heard_once(upgraded: Upgraded) -> None:
-    """Each was heard while the processes ran, which :meth:`Upgrade.play` waits for. What their timers told while they ended is heard when
-    processes start again."""
+    """Each event was handled while the processes ran, for which :meth:`Upgrade.play` waits. Events that timers emitted
+    while the processes ended are handled when processes start again."""
     assert await upgraded.buried() == []
     assert await upgraded.heard_for_nothing() == {}
 

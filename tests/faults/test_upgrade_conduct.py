@@ -1,6 +1,7 @@
-"""The upgrade by which conduct takes over what contracts knew of breaches, sanctions and public records, purchases what it knew of
-requests, and fulfilment how contracts are carried out: contracts and requests of the former release go on, both releases write the same
-rows while they run side by side, and each breach and each deadline counts once, whichever of them hears of it."""
+"""The upgrade by which conduct takes over breaches, sanctions and public records from contracts, purchases takes over
+requests, and fulfilment the carrying out of contracts: contracts and requests of the former release continue, both
+releases write the same rows while they run side by side, and each breach and each deadline counts once, whichever
+release handles it."""
 
 import asyncio
 import os
@@ -55,7 +56,8 @@ MODERATOR = a_member("Operator", "moderator")
 
 
 class Patient(Market):
-    """Processes that start beside others answer later than a market in the test's own process."""
+    """A town with longer waits, because processes that start beside others answer later than a market in the test's own
+    process."""
 
     async def eventually(self, check: Callable[[], Awaitable[Any]], within: float = PATIENCE) -> Any:
         return await super().eventually(check, within)
@@ -63,7 +65,7 @@ class Patient(Market):
 
 @dataclass
 class Beside:
-    """A town as each release shows it. ``old`` and ``new`` are the same organisations."""
+    """A town seen through each release. ``old`` and ``new`` are the same organisations."""
 
     old: Town
     new: Town
@@ -73,7 +75,7 @@ class Beside:
         return self.old.suppliers[0]
 
     async def evades(self, *towns: Town) -> list[str]:
-        """The first supplier wins and refuses once through the web process of each."""
+        """The first supplier wins and refuses once through the web process of each release."""
         refused = []
         for town in towns:
             _, contract_id = await a_won_auction(town)
@@ -82,7 +84,8 @@ class Beside:
         return refused
 
     async def works(self) -> list[Work]:
-        """A contract that was signed in the former release, and one in the newer, once both show that it is to be carried out."""
+        """A contract that was signed in the former release, and one that was signed in the newer, when both releases
+        show that they are to be carried out."""
         works = []
         for town in (self.old, self.new):
             process_id, contract_id = await a_won_auction(town)
@@ -94,7 +97,7 @@ class Beside:
         return works
 
     async def record(self, **counts: int) -> Any:
-        """The supplier's, once it counts so in both releases, which show the same."""
+        """Wait until the supplier's record in both releases is the expected one."""
         path = f"/api/organisations/{self.supplier.organisation_id}/record"
 
         async def alike() -> Any:
@@ -118,7 +121,8 @@ class Beside:
 
 @dataclass(frozen=True)
 class Upgraded(Books):
-    """``suspended`` had its suspension from the former release; ``warned`` had two evasions by then, and a contract in hand."""
+    """``suspended`` was suspended by the former release; ``warned`` had two evasions by then, and a running
+    contract."""
 
     suspended: Beside
     warned: Beside
@@ -128,7 +132,7 @@ class Upgraded(Books):
     wanted: dict[str, str]
     """The body of a request for a purchase."""
     asked: str
-    """A purchase that was requested before."""
+    """A purchase that was requested before the upgrade."""
 
     async def told_of(self, beside: Beside, kind: Any) -> list[Any]:
         return [each for each in await self.told(kind) if each.organisation_id == beside.supplier.organisation_id]

@@ -1,4 +1,4 @@
-"""Processes whose clock is wrong: one that starts so, and one whose clock jumps while a session runs."""
+"""Processes with a wrong clock: at the start, and by a jump while a session runs."""
 
 import asyncio
 import multiprocessing
@@ -30,7 +30,7 @@ WRONG = timedelta(hours=13)
 
 
 class Jumping:
-    """The machine's clock, wrong by so many hours as the file of that name says while there is one."""
+    """The machine's clock, wrong by the number of hours in a file, while that file exists."""
 
     def __init__(self, when: Path) -> None:
         self._when = when
@@ -43,7 +43,8 @@ class Jumping:
 
 
 def work(config: Config, port: int, when: Path, said: Path) -> None:
-    """Web and worker of auctions in a process of their own, which ends with 3 where its clock keeps it from starting."""
+    """Run web and worker of auctions in a separate process, which ends with exit code 3 if its clock is wrong at the
+    start."""
 
     async def both() -> None:
         await asyncio.gather(
@@ -95,7 +96,7 @@ async def site(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
 
 
 async def let_the_database_jump_too(site: Site) -> None:
-    """Its new connections are told a time that is wrong by ``jumping.hours``."""
+    """New connections to it get a time that is wrong by ``jumping.hours``."""
     for statement in (
         "create schema jumping",
         "create table jumping.hours as select 0 as hours",
@@ -168,7 +169,7 @@ async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site, hou
 
 
 async def test_the_clock_of_the_whole_machine_jumps_and_sessions_keep_the_time_that_was_left(site: Site) -> None:
-    """The time in between is an outage, for nobody could bid in it; no person is needed."""
+    """The time in between is an outage, because nobody could bid; no person is needed."""
     await let_the_database_jump_too(site)
     process = await running(site)
     try:

@@ -1,4 +1,4 @@
-"""A market of its own with the demonstration in it: what is sent here changes it."""
+"""A separate market with the demonstration, because these tests change it."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,8 @@ async def demo(markets: Markets) -> AsyncIterator[Market]:
 
 @pytest.fixture(scope="package")
 async def tokens(demo: Market) -> dict[str, str]:
-    """By reader, "" of a visitor. They log in before anything is sent: logins are among it, and after many wrong ones nobody is let in."""
+    """The tokens by reader; "" is a visitor. They log in before anything is sent, because after many wrong logins
+    nobody can log in."""
     found = {"": ""}
     async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
         for reader in filter(None, READERS):

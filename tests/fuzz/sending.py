@@ -1,4 +1,4 @@
-"""What is sent to a route: values as its types want them, one of them in most cases replaced by what no rule could mean."""
+"""Makes requests to a route: values of the right types, in most cases with one replaced by a value out of bounds."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 class Sender:
-    """``known`` are ids that the market has, by the name of what they are of; ``now`` is the market's time."""
+    """``known`` are existing ids by the name of their kind; ``now`` is the market's time."""
 
     def __init__(self, seed: int, known: Mapping[str, list[str]], now: datetime) -> None:
         self.chance, self.known, self.now = Random(seed), known, now
@@ -150,7 +150,7 @@ class Sender:
         return self.word(name)
 
     def _spoilt(self, value: Any, fit: Callable[[Any], Any]) -> Any:
-        """Three of four times with a bomb somewhere in it."""
+        """The value, in three of four cases with an extreme value somewhere in it."""
         if not value or self.chance.random() < 0.25:
             return value
         here = value
@@ -164,8 +164,8 @@ class Sender:
 
 @cache
 def names_in(module: ModuleType) -> list[str]:
-    """The names of fields that a module of pages knows: of its forms and of those it takes from elsewhere, and those it asks for by a
-    text."""
+    """The names of fields that a module of pages knows: those of its own and of imported forms, and those that it reads
+    by name."""
     structs = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, msgspec.Struct))
     names = {name for each in structs for name in each.__struct_fields__}
     for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):

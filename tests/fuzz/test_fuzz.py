@@ -1,6 +1,6 @@
-"""Whatever anybody sends to any route, in whatever role: no crash, no answer that does not end, none that fills the memory.
+"""Arbitrary requests to all routes in all roles: no crash, no endless answer, and none that fills the memory.
 
-A request has one value out of bounds in most cases, and none in the others. ``--examples 50`` tries more of them.
+In most cases a request has one value out of bounds. ``--examples 50`` tries more of them.
 """
 
 import re
@@ -23,13 +23,14 @@ from tests.test_openapi import KNOWN
 
 EXAMPLES = 5
 MOST_SECONDS = 2.0
-"""Of computing, not by the clock: this finds what a bomb makes of a request, minutes, on however busy a machine."""
+"""The most CPU seconds for an answer. CPU time is used so that the test works on a busy machine: an extreme value would
+take minutes."""
 MOST_BYTES = 5_000_000
 ENDLESS = "/live"
-"""Answers that go on until the reader leaves: of them the beginning is read."""
+"""Streams that do not end: only their beginning is read."""
 LAST = "/logout"
 NOT_READY = "/health/ready"
-"""Rightly answers 503 here: a part of the market, the views, does not run."""
+"""Here 503 is right, because a part of the market (the views) does not run."""
 PLACES = {
     **KNOWN,
     "sku": "catalogue.skus.sku_id",
@@ -73,7 +74,7 @@ async def test_whatever_is_sent_is_answered(
 async def tried(
     client: httpx.AsyncClient, sender: Sender, path: str, method: str, handler: HTTPRouteHandler, csrf: str, token: str
 ) -> str:
-    """What is wrong with the answer, "" for nothing."""
+    """What is wrong with the answer, or ""."""
     api = path.startswith(("/api/", "/ocds"))
     cookie = f"lonja_csrf={csrf}" + (f"; {COOKIE}={token}" if token else "")
     headers = {"cookie": cookie, "x-csrf-token": csrf, "accept": "application/json" if api else "text/html"}

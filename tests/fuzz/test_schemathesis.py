@@ -1,4 +1,5 @@
-"""Schemathesis on every operation of the API's document, in every role: what fits the document, and what breaks it on purpose."""
+"""Schemathesis on every operation of the API's document, in every role: with requests that fit the document, and
+requests that break it."""
 
 import asyncio
 import time
@@ -19,7 +20,7 @@ from tests.market import Market
 from tests.test_openapi import DOCUMENT
 
 EXAMPLES = 2
-"""Each costs four times one of our own."""
+"""The number of examples: each takes four times as long as one of our own."""
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -34,7 +35,7 @@ async def test_whatever_schemathesis_makes_of_the_document_is_answered(
 
 
 def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int) -> list[str]:
-    """What is wrong with the answers: of each operation and mode the first. What fits the document names ``known`` ids."""
+    """The first fault of each operation and mode. Requests that fit the document use ``known`` ids."""
     wrong = []
     operations = [found.ok() for found in schemathesis.openapi.from_url(url + DOCUMENT).get_all_operations()]
     assert len(operations) > 100
@@ -44,7 +45,7 @@ def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int
                 fits = mode is GenerationMode.POSITIVE
                 there = {name: known[name] for name in known if fits and f"{{{name}}}" in operation.path}
                 cases = operation.as_strategy(generation_mode=mode, path_parameters=there or None)
-                # Where an operation takes nothing there is nothing to break.
+                # An operation without input cannot be sent wrong input.
                 with nullcontext() if fits else suppress(Unsatisfiable):
                     if fault := first_fault(cases, session, headers, examples):
                         wrong.append(f"{operation.label} ({mode.value}): {fault}")
@@ -52,7 +53,7 @@ def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int
 
 
 def first_fault(cases: SearchStrategy[Any], session: requests.Session, headers: dict[str, str], examples: int) -> str:
-    """What is wrong with the first bad answer, "" where all are well. Raises Unsatisfiable where no case can be made."""
+    """The first fault in the answers, or "". Raises Unsatisfiable if no request can be made."""
     found: list[str] = []
 
     @settings(
@@ -73,8 +74,8 @@ def first_fault(cases: SearchStrategy[Any], session: requests.Session, headers: 
 
 
 def tried(case: Any, session: requests.Session, headers: dict[str, str]) -> str:
-    """What is wrong with the answer, "" for nothing. The time is that of computing, of the better of two tries: the market's other work
-    goes on in the same process."""
+    """What is wrong with the answer, "" for nothing. The CPU time is that of the better of two tries, because other
+    work of the market runs in the same process."""
     answer, spent = _timed(case, session, headers)
     if spent > MOST_SECONDS:
         spent = min(spent, _timed(case, session, headers)[1])

@@ -1,4 +1,4 @@
-"""What an older release let in can still be looked at: it is shown short, and hides nothing else."""
+"""Data that an older release accepted can still be viewed: they are shown in short form, and hide nothing else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

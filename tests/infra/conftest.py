@@ -1,4 +1,4 @@
-"""What is imported only when it is used: the quick part of the tests needs none of it."""
+"""Fixtures that import modules only when they are used: the quick part of the tests needs none of them."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def road(servers: "Servers", topics: None, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[Road]":
-    """Failing events are tried again at once."""
+    """A road on which failing events are tried again at once."""
     from tests.road import a_road
 
     monkeypatch.setattr("infra.inbox.RETRIES", (0.01,))

@@ -1,4 +1,4 @@
-"""What answers a form has an address of its own: of one session, for a time, and never so much that it fills the database."""
+"""Answers to forms have their own addresses: for one session, for a limited time, and with a limited total size."""
 
 import gzip
 import os
@@ -314,7 +314,10 @@ async def test_an_answer_that_is_shown_once_more_or_late_says_at_its_head_when_i
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", "It is kept for 15 minutes at most, for who sent the form, and is gone. This is the page as it is now."),
+        (
+            "en",
+            "It was kept for 15 minutes at most, only for the sender of the form, and is not available any more.",
+        ),
         ("es", "Se guarda 15 minutos como máximo, para quien lo envió, y ya no está."),
         ("ru", "Он хранится не дольше 15 минут, для того, кто её отправил, и его больше нет."),
     ],

@@ -1,4 +1,4 @@
-"""Kafka starts from classes that are kept ready, and without them where they cannot be used."""
+"""Kafka starts with an archive of its classes, and without it if it cannot be used."""
 
 import asyncio
 import shutil
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def class_path(tmp_path: Path) -> str:
-    """The jars, in a cache that has no archive yet."""
+    """The jars, in a cache without an archive."""
     there = jars.fetch(Config.load().cache, print)
     (tmp_path / "jars").mkdir()
     for path in there.values():

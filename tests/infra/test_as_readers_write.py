@@ -1,4 +1,4 @@
-"""Numbers, dates and instants stand on every page as its reader writes them, in sentences and refusals too."""
+"""Numbers, dates and instants on every page have the form of the reader's language, also in sentences and refusals."""
 
 import re
 from datetime import UTC, date, datetime
@@ -49,10 +49,10 @@ WRITTEN = {
 }
 VALUES: tuple[Any, ...] = (Decimal("83737.60"), 83737, DAY, INSTANT)
 KINDS = {Decimal, int, date, str, type(None)}
-"""Of the values of a refusal, which mypy holds all that raise one to: instants are dates."""
+"""The types of a refusal's values, which mypy checks where refusals are raised; instants are dates."""
 
 WORDS = _AS_WRITTEN | {"asked"}
-"""Of refusals, by name: what people wrote, codes, and a unit's name."""
+"""Names of values in refusals that are texts of people, codes, or names of units."""
 
 
 def as_an_event_tells(value: object) -> object:
@@ -126,7 +126,7 @@ TYPED = [
     "NaN",
     "1,000",
 ]
-"""Texts that look like numbers, dates and instants, some of them beyond the calendar in another zone."""
+"""Texts that look like numbers, dates and instants; some lie outside the calendar in another zone."""
 
 
 class Typed(RuleBroken):

@@ -1,4 +1,4 @@
-"""What is away is waited for; what is somebody's fault is not."""
+"""Work waits for an unavailable server, but not after an error of its own."""
 
 import errno
 
@@ -25,7 +25,7 @@ STARTING = asyncpg.CannotConnectNowError("the database system is starting up")
 
 
 def wrapped(driver: Exception) -> DBAPIError:
-    """As SQLAlchemy does it."""
+    """The error as SQLAlchemy wraps it."""
     adapted = Exception(str(driver))
     adapted.__cause__ = driver
     return DBAPIError("select 1", None, adapted)

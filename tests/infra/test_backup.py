@@ -1,4 +1,4 @@
-"""What a backup and a restore refuse. That a restored market goes on is shown in ``tests/faults/test_recovery.py``."""
+"""What a backup and a restore refuse. ``tests/faults/test_recovery.py`` tests that a restored market continues."""
 
 import gzip
 from pathlib import Path
@@ -20,7 +20,7 @@ def a_config(home: Path, **more: str) -> Config:
 
 
 def lines(_: str) -> None:
-    """Progress that nobody reads."""
+    """Ignore lines of progress."""
 
 
 def test_a_backup_is_never_mixed_with_other_files(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_home_whose_restore_was_interrupted_is_not_started(tmp_path: Path) -> 
         check_restored(tmp_path)
 
 
-# The numbers that dead letters and notes name, in a topic that has lost its beginning
+# The numbers in dead letters and notes, in a topic that has lost its beginning
 
 
 def a_letter(offset: int, consumer: str, about: int, *more: tuple[str, bytes]) -> backup.StoredMessage:
@@ -80,7 +80,7 @@ def kept(directory: Path, topic: str, *messages: backup.StoredMessage) -> None:
 
 
 def restored(directory: Path) -> list[Any]:
-    """The records of the topic of dead letters in the market that is made from the backup."""
+    """The records of the topic of dead letters in the restored market."""
     renumbered = backup.Renumbered(directory)
     assert [each.offset for each in renumbered.messages("lonja.pools")] == [40, 41, 42, 7]
     return [a_record(number, each.headers) for number, each in enumerate(renumbered.messages(DEAD_LETTERS))]

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.servers
 
 
 class Row(SQLModel, registry=schema_of("beginning")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 TOPIC = f"beginning.{new_id()}"
-"""Nobody else listens to it."""
+"""A topic that no other test reads."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ async def database(servers: Servers, topics: None, topic: None) -> AsyncIterator
 
 
 async def publish(servers: Servers, at: datetime) -> int:
-    """A message of that instant; its offset in the first partition."""
+    """Publish a message with that time. Returns its offset in the first partition."""
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     try:

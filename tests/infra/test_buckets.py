@@ -1,4 +1,4 @@
-"""Packs of an import stand where what is in them would stand by itself."""
+"""Packs of an import are in the partitions in which their content would be as single events."""
 
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""No cell of a CSV file becomes a formula in a spreadsheet, and what is a number stays one."""
+"""No cell of a CSV file becomes a formula in a spreadsheet, and numbers stay numbers."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The reporting commands, as a program calls them, on the real servers."""
+"""The reporting commands with JSON output, on the real servers."""
 
 import asyncio
 import io
@@ -36,14 +36,14 @@ def home(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) -> Ser
 
 
 async def lonja(*arguments: str) -> Any:
-    """What the command prints as JSON. In a thread: commands bring an event loop of their own."""
+    """Run a command and return its JSON output. It runs in a thread, because commands have their own event loop."""
     result = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return json.loads(result.stdout)
 
 
 async def test_topics_shows_the_whole_table_with_what_the_broker_holds(home: Servers) -> None:
-    async with asyncio.timeout(10):  # the broker tells of topics a moment after the controller made them
+    async with asyncio.timeout(10):  # the broker lists topics a moment after the controller made them
         while any(row["messages"] is None for row in await lonja("topics")):
             await asyncio.sleep(0.1)
     rows = await lonja("topics")

@@ -1,6 +1,7 @@
-"""A command starts with what it needs: none loads the libraries of the servers and of the recommender only to be told that nothing runs.
+"""A command imports only what it needs: none imports the libraries of servers and recommender only to report that
+nothing runs.
 
-What a start costs is counted in modules, not in seconds: those depend on the machine.
+The cost of a start is counted in modules, not in seconds, which depend on the machine.
 """
 
 import os
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.servers
 
 
 def loaded(home: Path, *arguments: str) -> set[str]:
-    """The packages that were there when the command had ended."""
+    """The packages that the command had imported at its end."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LONJA_")}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *arguments],
@@ -96,7 +97,7 @@ def test_a_command_loads_no_other(tmp_path: Path) -> None:
 
 
 def test_what_supervises_all_day_loads_no_service_and_no_models() -> None:
-    """All that `lonja up` needs once it runs; what it has done in a process of its own is gone with that process."""
+    """This covers what `lonja up` needs while it runs; work in a separate process is not included."""
     done = subprocess.run(
         [sys.executable, "-c", "import infra.cli.up, infra.migrations, infra.topics, sys; print(*sys.modules)"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A long answer is compressed beside the event loop, and comes as it was."""
+"""A long answer is compressed outside the event loop, and arrives unchanged."""
 
 import gzip
 import threading

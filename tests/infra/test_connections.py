@@ -1,4 +1,4 @@
-"""How many connections a process has, and that it keeps them."""
+"""The number of connections of a process, which it keeps open."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -13,7 +13,7 @@ from tests.market import empty_database
 pytestmark = pytest.mark.servers
 PROCESSES = ("web", "worker", "streams")
 OTHERS = 60
-"""Of parts that have one to themselves, of commands and of people."""
+"""Connections of single parts, of commands and of people."""
 
 
 async def test_connections_for_a_rush_are_kept_for_the_next(servers: Servers) -> None:

@@ -1,4 +1,4 @@
-"""Which dead letters may be sent again."""
+"""Dead letters: which may be sent again, and to which reader."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_one_about_an_event_that_may_be_forgotten_is_refused() -> None:
 
 
 async def test_one_that_only_a_newer_release_reads_is_refused_as_a_person_set_it_aside() -> None:
-    """Sent again it would stop each partition that was freed of it."""
+    """If it were sent again, it would block each partition again."""
     kafka = Sent()
     letter = replace(a_letter(ce_time=NOW.isoformat()), type="lonja.auctions.AuctionClosed.v99")
     with pytest.raises(Unreadable, match="dead letter 7"):
@@ -82,7 +82,7 @@ def test_nor_was_one_whose_instant_has_no_value() -> None:
     assert not letter.happened_before(NOW)
 
 
-# Whom a letter goes to when it is sent again
+# The reader of a letter that is sent again
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
     readers = [(service, view) for service in ("contracts", "pools") for view in ("", "figures", "others")]
     assert [reader for reader in readers if deadletters.is_for(*reader, again)] == taken_by
     assert all(deadletters.is_for(*reader, record.headers) for reader in readers)
-    # who took over work of contracts since the former release
+    # a service that took over work of contracts since the former release
     assert deadletters.is_for("purchases", "", again) is (view != "figures")
     # it fails there again, and is sent again
     await deadletters.bury(kafka, "contracts", a_record(2, again, topic="lonja.auctions"), ValueError(), view="others")  # type: ignore[arg-type]
@@ -115,7 +115,8 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
 
 
 async def test_it_is_shown_with_the_reader_that_a_replay_goes_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two readers of one service fail at one message each with a letter of its own: who replays the wrong one mends nothing."""
+    """Two readers of one service fail on the same message and have one letter each: replaying the wrong letter does not
+    help."""
 
     def letter(number: int, view: bytes | None) -> ConsumerRecord:
         named = [] if view is None else [("lonja_view", view)]
@@ -152,7 +153,7 @@ async def test_it_is_shown_with_the_reader_that_a_replay_goes_to(monkeypatch: py
     )
 
 
-# Records that others wrote
+# Records of other programs
 
 
 def a_record(
@@ -169,7 +170,7 @@ class Topic:
         self.at = 0
 
     def pause(self, *_: TopicPartition) -> None:
-        """Nothing is read but by getmany."""
+        """Only getmany reads, so there is nothing to pause."""
 
     resume = pause
 
@@ -182,7 +183,7 @@ class Topic:
 
 
 async def unsettled(*records: ConsumerRecord) -> list[str]:
-    """The consumers of the letters that nobody settled."""
+    """The consumers of the unsettled letters."""
     follower = Follower(Topic(records))  # type: ignore[arg-type]
     return [each.consumer for each in await follower.unsettled(0, records[-1].offset + 1)]
 

@@ -1,4 +1,4 @@
-"""A deadline ends every wait of its block, for a server that confirms nothing too."""
+"""A deadline ends every wait of its block, also for a server that confirms nothing."""
 
 import asyncio
 import gc
@@ -15,13 +15,14 @@ from infra.deadline import Deadline, in_use
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Seconds."""
+    """A grace period of a fraction of a second."""
     monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.02)
     return deadline.GRACE_SECONDS
 
 
 class Frozen:
-    """A connection whose server answers nothing: whoever waits for it waits on after a cancellation, until it is closed."""
+    """A connection whose server does not answer: a wait for it continues after a cancellation, until the connection is
+    closed."""
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()
@@ -97,7 +98,7 @@ async def test_an_answer_that_has_begun_in_the_time_of_grace_is_not_cut_off(shor
 
 
 def test_nothing_of_it_waits_for_the_collector_of_cycles() -> None:
-    """Under load what each request left came to pauses of 50 ms."""
+    """Under load, reference cycles of requests caused pauses of 50 ms."""
 
     async def request() -> "weakref.ref[Deadline]":
         async with Deadline(60) as deadline:

@@ -1,4 +1,4 @@
-"""What is held of rows that were read."""
+"""The cache of decoded rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`lonja doctor` on a market that is in order, then with each thing that can be out of order really so."""
+"""`lonja doctor` on a market that is in order, and then with each kind of fault really present."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ class Patient:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """With a worker, and streams that say that they run."""
+        """With a worker, and with streams that report that they run."""
         work = asyncio.create_task(run_worker(self.config, SERVICES))
         try:
             async with processes.reporting(self.database, "streams", 1):
@@ -63,7 +63,8 @@ class Patient:
                 await work
 
     async def findings(self, *, well: bool | None = None) -> dict[str, dict[str, Any]]:
-        """By what was looked at. With ``well``: once the doctor says so of the whole, or of the last try."""
+        """The findings by subject. With ``well``: when the doctor says that all is in order, else those of the last
+        try."""
         for _ in range(40):
             result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
             assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -82,7 +83,7 @@ class Patient:
         return await asyncio.to_thread(CliRunner().invoke, app, list(words))
 
     async def tell(self, times: int = 1, type_: str = OrganisationRegistered.TYPE) -> None:
-        """Events of that type on the road, all of one key."""
+        """Publish events of that type, all with one key."""
         kafka = Producer(self.config.kafka_bootstrap or "")
         await kafka.start()
         for _ in range(times):
@@ -116,7 +117,7 @@ class Patient:
 async def patient(
     servers: Servers, topics: None, markets: Markets, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Patient]:
-    await markets.stop()  # its consumers are of the same groups
+    await markets.stop()  # its consumers are in the same groups
     url = await empty_database(servers, "lonja_patient")
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
@@ -128,7 +129,7 @@ async def patient(
         if not letter.settled:
             await deadletters.dismiss(kafka, letter)
     await kafka.stop()
-    for each in HEALTH:  # what parts of earlier markets said of themselves in this process
+    for each in HEALTH:  # states that parts of earlier markets reported in this process
         HEALTH.report(each.kind, each.name, State.running)
     for name, value in config.environment().items():
         monkeypatch.setenv(name, value)
@@ -356,7 +357,7 @@ async def test_a_kafka_that_is_frozen_is_named_and_all_else_is_looked_at(patient
 
 
 async def until_wrong(patient: Patient, what: str) -> dict[str, dict[str, Any]]:
-    """Once that is out of order and the processes, which need a moment to begin, are not."""
+    """Wait until that is out of order and the processes, which need a moment to start, are in order."""
     wrong: dict[str, dict[str, Any]] = {}
     try:
         async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""What `lonja doctor` advises where a server does not answer: it depends on who keeps that server."""
+"""The advice of `lonja doctor` if a server does not answer, which depends on who runs that server."""
 
 import asyncio
 import json
@@ -30,11 +30,11 @@ async def test_a_server_that_lonja_up_starts_again_is_waited_for(
 
     kept = {name: {"pid": 1, "port": None, "state": "waiting", "detail": ""} for name in ("postgres", "kafka")}
     lock = HomeLock(tmp_path)
-    assert "make run" in await remedy()  # its owner is no supervisor, or one that has not come so far
+    assert "make run" in await remedy()  # its owner is not a supervisor, or one that has not started the server yet
     (tmp_path / "state.json").write_text(json.dumps(kept))
     assert await remedy() == f"wait: `lonja up` starts it again; see {tmp_path / 'logs' / f'{server}.log'}"
     lock.release()
-    assert "make run" in await remedy()  # it was killed, and could not take its list of parts away
+    assert "make run" in await remedy()  # it was killed and could not remove its list of parts
 
 
 async def test_a_server_that_others_keep_is_not_started_by_make_run(
@@ -47,11 +47,11 @@ async def test_a_server_that_others_keep_is_not_started_by_make_run(
     found = {each["what"]: each for each in json.loads(result.stdout)}
     assert (
         found["postgres"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_DATABASE_URL to another"
+        == "check that this server runs and accepts Lonja's login, or set LONJA_DATABASE_URL to another"
     )
     assert (
         found["kafka"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
+        == "check that this server runs and accepts Lonja's login, or set LONJA_KAFKA_BOOTSTRAP to another"
     )
 
 
@@ -76,7 +76,7 @@ async def test_a_server_that_others_keep_is_not_started_by_make_run(
             "wait",
         ),
         ("waiting", "starting", None, False, "starting", "wait"),
-        ("degraded", "7 failures in a row; it runs again", None, False, "7 failures", "look into"),
+        ("degraded", "7 failures in a row; it runs again", None, False, "7 failures", "read"),
         ("running", "", 2**22 + 1, False, "has ended", "wait"),
     ],
 )
@@ -99,4 +99,4 @@ def test_a_part_is_well_while_it_runs_and_what_happened_to_it_is_said(
     lock.release()
     (told,) = _kept_parts(config)
     assert told.ok == ok
-    assert "wait" not in told.remedy  # nobody is there who starts anything
+    assert "wait" not in told.remedy  # no supervisor runs that could start anything

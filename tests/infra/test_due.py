@@ -1,4 +1,4 @@
-"""What is due at once is done at once; one thing that fails costs itself alone."""
+"""Items that are due together are done together; an item that fails does not affect others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +26,7 @@ from tests.market import empty_database
 
 
 class Row(SQLModel, registry=schema_of("due")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 @dataclass

@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def strangers(home: Path) -> Iterator[set[int]]:
-    """The ports that the second home remembers: somebody else has taken them while it was at rest."""
+    """The remembered ports of the second home, which other programs have taken while it did not run."""
     ports = {remembered_port(home, part) for part in PARTS}
     with ExitStack() as stack:
         for port in ports:
@@ -42,7 +42,7 @@ def strangers(home: Path) -> Iterator[set[int]]:
 
 @pytest.fixture(scope="module")
 def second(servers: Servers, home: Path, strangers: set[int]) -> Iterator[Servers]:
-    """A second home beside the one of the whole run: here servers are killed, and nobody else minds."""
+    """A second home beside the one of the whole run: here servers can be killed without affecting other tests."""
     running = Servers.start(home)
     yield running
     running.stop()

@@ -1,4 +1,5 @@
-"""Whoever asks far too often is refused, everywhere, and then held: monitors, files and strays have limits of their own."""
+"""Callers that send far too many requests are refused everywhere, and then delayed. Monitors, files and requests
+without a route have their own limits."""
 
 import asyncio
 from contextlib import suppress
@@ -27,7 +28,7 @@ def a_scope(path: str, address: str = "192.0.2.1") -> dict[str, Any]:
 
 
 def taken(of: Limits, path: str, most: int, address: str = "192.0.2.1") -> int:
-    """How many of ``most`` requests are taken."""
+    """The number of accepted requests among ``most``."""
     found = 0
     for _ in range(most):
         try:
@@ -40,7 +41,7 @@ def taken(of: Limits, path: str, most: int, address: str = "192.0.2.1") -> int:
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time stands still: all is in one window."""
+    """Stop time, so that everything is in one window."""
     monkeypatch.setattr(Rate.__init__, "__defaults__", (lambda: 0.0, limits.WINDOW))
 
 
@@ -99,7 +100,7 @@ async def _set(event: asyncio.Event) -> None:
 
 
 class Looking:
-    """An observer whose figures change when the test says so."""
+    """An observer whose figures the test can change."""
 
     def __init__(self) -> None:
         self.seen = Figures(at=system_clock(), database="", kafka="")

@@ -1,4 +1,4 @@
-"""What a form says of a text that its field does not take, by the type of the field."""
+"""The message of a form about a wrong text, by the type of the field."""
 
 from datetime import date
 from decimal import Decimal
@@ -14,18 +14,18 @@ from infra.web.forms import CHOSEN, NotFitting, read_form, text_in
 from infra.web.languages import speaking
 
 WHOLE, NUMBER, DAY = "must be a whole number", "must be a number, such as 12.50", "must be a date, such as 2027-01-31"
-CHOICE, OTHER = "must be one of the choices", "is not written as it should be"
+CHOICE, OTHER = "must be one of the choices", "is not in the right form"
 
 
 class Said(Enum):
-    """Its values hold the names of other types."""
+    """Choices whose values contain the names of other types."""
 
     UPDATE = "update"
     PRINT = "print"
 
 
 def read(kind: Any, text: str) -> tuple[Any, str]:
-    """(value, "") or (None, what is said of the text)."""
+    """(value, "") or (None, the message about the text)."""
     form, errors = read_form({"field": text}, msgspec.defstruct("Form", [("field", kind)]))
     return getattr(form, "field", None), errors.get("field", "")
 

@@ -1,4 +1,5 @@
-"""What anybody sends ahead of a request costs nobody else's time: it is short before it is parsed, and nothing odd in it is a crash."""
+"""Headers of a request cannot take much time: they are cut before they are parsed, and no unusual header causes a
+crash."""
 
 from pathlib import Path
 
@@ -17,7 +18,7 @@ ALMOST_ALL = 31_000
 
 @get("/seen", opt=PUBLIC)
 async def seen(request: Visit) -> dict[str, list[int]]:
-    """How long each header is, and how many cookies there are."""
+    """The length of each header, and the number of cookies."""
     return {name: [len(value)] for name, value in request.headers.items()} | {"cookies": [len(request.cookies)]}
 
 

@@ -1,6 +1,7 @@
-"""What one connection may send beside its requests and their bodies, and how many requests at once: the server's parser stops.
+"""Limits of a connection: the bytes besides requests and bodies, and the number of simultaneous requests. Above them
+the server's parser stops.
 
-Bytes, requests and answers are counted; what is parsed by hand is one read of the size that the test says.
+Bytes, requests and answers are counted; the tests feed the parser with reads of a given size.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
-    """The calls of these methods of uvicorn from now on."""
+    """Count the calls of these methods of uvicorn from now on."""
     calls: list[str] = []
 
     def count(name: str) -> None:
@@ -43,7 +44,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
 
 
 class _Nowhere(asyncio.Transport):
-    """Takes what is written and is at the other end of nothing."""
+    """A transport that accepts writes and is connected to nothing."""
 
     closing = False
 
@@ -68,7 +69,7 @@ class _Nowhere(asyncio.Transport):
 
 @asynccontextmanager
 async def connected(home: Path) -> AsyncIterator[server.Connection]:
-    """A connection to be fed by hand, so that a test says what one read is. Nothing is answered meanwhile."""
+    """A connection that the test feeds, so that it controls the size of each read. It gets no answers meanwhile."""
     ground = unconnected(home)
 
     async def silent(scope: Any, receive: Any, send: Any) -> None:
@@ -224,7 +225,7 @@ def test_addresses_that_come_last_share_their_lines(monkeypatch: pytest.MonkeyPa
 
 
 def in_chunks(size: int, total: int = 1_000_000) -> bytes:
-    """A body of so many bytes in chunks of this size."""
+    """A body of ``total`` bytes in chunks of this size."""
     text = b'{"text":"' + b"x" * (total - 11) + b'"}'
     pieces = [text[at : at + size] for at in range(0, total, size)]
     return CHUNKED + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

@@ -1,4 +1,5 @@
-"""The HTTP server meets those who send too much, too slowly or too often; real sockets, a small app, a market without servers."""
+"""The HTTP server with clients that send too much, too slowly or too often: real sockets, a small app, and a market
+without servers."""
 
 import asyncio
 import os
@@ -60,7 +61,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def serving(
     home: Path, *more: Any, **settings: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Callable[[], Any]]]:
-    """(client, how to open a bare connection) of a server with these routes more."""
+    """(client, function to open a bare connection) of a server with these additional routes."""
     ground = unconnected(home)
     config = replace(ground.config, **settings)
     ground = replace(ground, config=config)
@@ -82,7 +83,7 @@ async def serving(
 
 
 async def said(dialogue: Dialogue, *pieces: bytes) -> bytes:
-    """Everything that the server says to these pieces until it closes the connection."""
+    """Everything that the server answers to these pieces until it closes the connection."""
     reader, writer = dialogue
     for piece in pieces:
         writer.write(piece)
@@ -266,7 +267,7 @@ async def test_a_long_body_counts_as_many_requests(tmp_path: Path) -> None:
     async with serving(tmp_path, rate_limit=30) as (client, _):
         long = {"text": "x" * (limits.WEIGHT * 3)}
         posts = [(await client.post("/api/echo", json=long)).status_code for _ in range(3)]
-        assert posts == [200, 429, 429]  # four of the six that a visitor may post in a minute
+        assert posts == [200, 429, 429]  # four of the six forms that a visitor may post in a minute
         assert (await client.get("/who")).status_code == 200
 
 
@@ -401,7 +402,7 @@ async def test_paths_that_no_file_can_have_are_bad_requests(tmp_path: Path) -> N
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"text":['])
 async def test_deep_json_is_refused(tmp_path: Path, opening: bytes) -> None:
     async with serving(tmp_path) as (client, _):
-        for depth, status in ((4_000, 400), (100_000, 413)):  # the second has more lists than a body may have
+        for depth, status in ((4_000, 400), (100_000, 413)):  # the second has too many lists
             answer = await client.post(
                 "/api/echo", content=opening * depth, headers={"content-type": "application/json"}
             )

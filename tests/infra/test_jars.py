@@ -8,7 +8,7 @@ from infra.embedded.jars import WrongChecksum, fetch, pinned
 
 
 def lines(_: str) -> None:
-    """A report that nobody reads."""
+    """Ignore the report."""
 
 
 def test_a_jar_in_the_cache_with_another_content_is_refused_and_removed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what in Kafka: without a login nothing, and each kind of process what it needs."""
+"""Rights in Kafka: none without a login, and for each kind of process those that it needs."""
 
 import asyncio
 import shutil
@@ -42,7 +42,7 @@ def of(servers: Servers, user: str) -> dict[str, Any]:
 
 
 async def forge(settings: dict[str, Any]) -> None:
-    """Say in the name of accounts that somebody is suspended."""
+    """Forge an event of accounts about a suspension."""
     now = system_clock()
     event = OrganisationStateChanged(
         organisation_id=new_id(), state="suspended", reason="forged", until=now + timedelta(days=90)
@@ -128,7 +128,7 @@ BEFORE = {
 
 @pytest.fixture
 async def old_home(servers: Servers) -> AsyncIterator[tuple[Path, str]]:
-    """With a message in it, and open to everybody, as releases before logins made it."""
+    """A home with a message, open to everybody, as made by releases before logins."""
     home = servers.home / "old-kafka"
     shutil.rmtree(home, ignore_errors=True)
     close(home)
@@ -183,7 +183,7 @@ async def test_a_home_of_the_release_before_is_closed_at_the_next_start(old_home
         with pytest.raises(ClusterAuthorizationFailedError):
             await worker.start()
         await create_topics(kafka.bootstrap(home))
-        async with asyncio.timeout(30):  # rights hold a moment after they are given
+        async with asyncio.timeout(30):  # rights take effect a moment after they are granted
             while True:
                 try:
                     await worker.start()

@@ -1,4 +1,4 @@
-"""A form that cannot be taken is shown again to who wrote it, and to nobody else's profit."""
+"""A form that cannot be accepted is shown again to its sender, and cannot be used by others."""
 
 import html
 import re

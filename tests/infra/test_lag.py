@@ -1,4 +1,4 @@
-"""How far consumer groups are behind, as whoever asks for health is told: on the real broker, with real groups."""
+"""The lag of consumer groups in the health figures, on the real broker with real groups."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LATE = timedelta(minutes=2)
 
 @dataclass
 class Topics:
-    """Two topics, each with three old messages and a young one in two partitions."""
+    """Two topics, each with three old messages and a new one in two partitions."""
 
     bootstrap: str
     one: str
@@ -58,7 +58,7 @@ async def topics(servers: Servers, topics: None) -> AsyncIterator[Topics]:
     found = Topics(servers.kafka_bootstrap, one, other, observed)
     await found.commit(
         "another", {TopicPartition(one, 0): 0}
-    )  # the broker keeps books of offsets from the first one on
+    )  # the broker makes the topic of offsets with the first commit
     yield found
     await observed.close()
 

@@ -1,4 +1,4 @@
-"""The catalogs say everything that the pages say, and nothing else; readers are met in their language."""
+"""The catalogs have all sentences of the pages and no others; readers get pages in their language."""
 
 import ast
 import re
@@ -50,7 +50,7 @@ HERE = PROJECT / "infra/web/languages.py"
 REQUESTS = RequestFactory()
 TEMPLATES = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
 MARKED = re.compile(r"gettext|\b_\s*\(|\btrans\b")
-"""Where there is none of these, no sentence is marked."""
+"""A file without any of these marks no sentence."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 Key = tuple[str, str]
 """(context, English words)."""
@@ -68,7 +68,7 @@ def said(project: Path = PROJECT) -> dict[Key, str]:
         for line, function, words in occurrences(path):
             texts = [text for text in (words if isinstance(words, tuple) else (words,)) if text]
             if not texts or (function == "pgettext" and len(texts) < 2):
-                continue  # the words are not written here: they come from one of the lists below
+                continue  # the words are not literal: they come from one of the lists below
             key = (texts[0], texts[1]) if function == "pgettext" else ("", texts[0])
             found.setdefault(key, f"{path.relative_to(project)}:{line}")
     return found
@@ -147,14 +147,15 @@ def rules() -> dict[str, set[str]]:
             )
             if isinstance(call, ast.Call) and named is not None and issubclass(named, RuleBroken):
                 if any(word.arg is None for word in call.keywords):
-                    continue  # those of another refusal, which is looked at where it is made
+                    continue  # values of another refusal, which is checked where it is made
                 numbers = {word.arg for word in call.keywords if word.arg} - {"field"}
                 found[named.code] = found.get(named.code, numbers) & numbers
     return found
 
 
 class Raised(NamedTuple):
-    """A refusal where it is made: ``shown`` are the values in its English sentence, ``numbers`` those that go with it, each as code."""
+    """A place at which a refusal is made: ``shown`` are the values in its English sentence, ``numbers`` those that it
+    carries, each as code."""
 
     code: str
     where: str
@@ -162,7 +163,7 @@ class Raised(NamedTuple):
     numbers: dict[str, str]
 
     def placeholders(self, language: str) -> set[str] | None:
-        """Of its sentence in the language; None where that stays English."""
+        """The placeholders of its sentence in the language; None if the sentence stays English."""
         there = entries(language)
         for key in (with_numbers(self.code, self.numbers), self.code):
             if message := there.get(("refusal", key)):
@@ -170,7 +171,7 @@ class Raised(NamedTuple):
         return None
 
     def names_of(self, value: str) -> list[str]:
-        """The numbers that a value in the sentence is, or is made of."""
+        """The names of the numbers that a value in the sentence is, or is computed from."""
         return [name for name, number in self.numbers.items() if number in value or value in number]
 
 
@@ -200,7 +201,7 @@ def raised() -> tuple[Raised, ...]:
 
 
 def lost(language: str) -> Iterator[str]:
-    """Values that the English sentence shows and the one in the language does not."""
+    """Values that are in the English sentence but not in the translation."""
     for one in raised():
         there = one.placeholders(language)
         for value in one.shown if there is not None else ():
@@ -220,11 +221,11 @@ WITHOUT_ALL = {
     "not-lower": "its numbers are in the chained log of a session, as they were",
     "amount-too-fine": "the same",
 }
-"""Rules whose English sentence has values that do not go with it, and why."""
+"""Rules whose English sentence has values that the refusal does not carry, and why."""
 
 
 def test_every_value_in_a_refusal_goes_with_it() -> None:
-    """Else no other language can show it."""
+    """Otherwise no other language can show it."""
     missing = [
         f"{one.where} {one.code}: {value}"
         for one in raised()
@@ -258,7 +259,8 @@ def orphans(language: str, project: Path = PROJECT) -> list[Key]:
 
 @cache
 def words_of_lists() -> set[Key]:
-    """What pages say by way of a variable: units, attributes and their values that categories ask for, how offers ended."""
+    """Words that pages show through variables: units, attributes and values of categories, and the reasons for which
+    offers ended."""
     asked = [each for definitions in categories._DEFINITIONS.values() for each in definitions]
     histories = import_module("services.fulfilment.pages.history")
     contracts, work = import_module("services.contracts.pages"), import_module("services.fulfilment.pages.work")
@@ -305,7 +307,7 @@ def words_of_lists() -> set[Key]:
 
 @cache
 def unavailable() -> set[str]:
-    """The codes by which the catalogue says that an offer, or a SKU, cannot be had."""
+    """The codes with which the catalogue says that an offer or a SKU is not available."""
     modules = map(import_module, ("catalogue.offers", "services.catalogue.baskets"))
     texts = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in modules]
     return {
@@ -480,7 +482,7 @@ def test_a_reason_that_was_stored_without_a_value_is_said_without_it() -> None:
 
 
 SPOKEN = re.compile(r"[A-Za-z]{2,} +[a-z]{2,}|[A-Z][a-z]{2,}")
-"""What looks like words for people, rather than a name of the code."""
+"""Matches texts that look like words for people, not like names in code."""
 ALIKE_EVERYWHERE = {
     "UTC",
     "CPV",
@@ -500,7 +502,8 @@ ATTRIBUTES = re.compile(r'\b(?:aria-label|placeholder|title|alt)="([^"\0]*)"')
 
 
 def unmarked(text: str) -> Iterator[str]:
-    """What a template says without a mark to translate it: between tags, in attributes that people read, and in expressions."""
+    """Texts of a template that are not marked for translation: between tags, in attributes that people read, and in
+    expressions."""
     plain = re.sub(r"\{%-? *trans\b.*?endtrans *-?%\}", "", text, flags=re.DOTALL)
     plain = re.sub(r"\{% macro (?:attributes|described)\b.*?endmacro %\}", "", plain, flags=re.DOTALL)  # of a tag
     tree = TEMPLATES.parse(plain)

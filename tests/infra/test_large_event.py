@@ -1,4 +1,4 @@
-"""What is too much for one event, or for one of its fields, is refused where it happens, with its rule."""
+"""An act whose event, or one of its fields, would be too large is refused with its rule."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ ANNA = OrganisationRegistered(organisation_id="a", roles=("buyer",), name="Anna'
 
 
 def a_transaction(limits: Limits) -> Transaction:
-    """One that writes nothing."""
+    """A transaction that writes nothing."""
     return Transaction("probe", None, system_clock(), Cause("c", "c"), limits=limits)  # type: ignore[arg-type]
 
 

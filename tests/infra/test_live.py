@@ -1,4 +1,4 @@
-"""What is announced comes to those who watch; who hears nothing for a while is told so."""
+"""Announcements reach watchers; a watcher without announcements gets a sign of life."""
 
 from infra.live import BEAT, Live
 

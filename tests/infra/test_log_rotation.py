@@ -1,4 +1,4 @@
-"""Rotation under processes that go on writing."""
+"""Rotation of logs while processes write to them."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ for number in range(100_000):
 
 
 def written(log: Path) -> list[bytes]:
-    """All lines that are kept, the oldest first."""
+    """All kept lines, oldest first."""
     files = [log.with_name(f"{log.name}.{number}") for number in range(logs.KEPT, 0, -1)]
     return b"".join(file.read_bytes() for file in [*files, log] if file.exists()).splitlines()
 
@@ -62,7 +62,7 @@ def test_only_the_newest_files_are_kept(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_full_disk_costs_no_older_file_and_no_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    """As many bytes as there is room for are written, as a file system does it; then there is no space left."""
+    """As in a real file system, bytes are written while there is room; then there is no space left."""
     log = tmp_path / "web.log"
     log.write_bytes(b"newest\n" * 400_000)
     for number in range(1, logs.KEPT + 1):

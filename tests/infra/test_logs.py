@@ -1,4 +1,4 @@
-"""What stands in the logs, and what never does."""
+"""What logs contain, and what they never contain."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What one person posts as a form is parsed when it can be one of ours, and makes no page many times its size."""
+"""A posted form is parsed only if it can be one of ours, and never leads to a page of many times its size."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one person posts in JSON is decoded when it can be one of ours: a megabyte of small lists would hold everybody up."""
+"""A JSON body is decoded only if it can be valid: a megabyte of small lists would delay all requests."""
 
 import threading
 from pathlib import Path
@@ -29,7 +29,7 @@ async def a_note(data: JSONBody[Note]) -> int:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The threads that decoded a body."""
+    """Record the threads that decode bodies."""
     found: list[str] = []
     original = exact._decoded
 

@@ -1,4 +1,4 @@
-"""The machine's clock without a database: what it makes of the database's time."""
+"""The machine's clock, compared with times of a simulated database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
 
 class Machine:
-    """``wrong``: seconds by which its clock is ahead of the true time."""
+    """A simulated machine. ``wrong``: seconds by which its clock is ahead of the true time."""
 
     def __init__(self, wrong: float = 0.0) -> None:
         self.seconds = 0.0
@@ -159,7 +159,7 @@ def test_a_jump_is_noticed_at_once_and_forgiven_when_the_database_agrees() -> No
 
 
 def test_a_jump_of_the_whole_machine_is_noticed_by_all_who_ask_within_seconds() -> None:
-    """Also where nobody asked between the jump and the next comparison."""
+    """Also if nobody read the clock between the jump and the next comparison."""
     machine = Machine()
     machine.compare()
     machine.wrong = 3600

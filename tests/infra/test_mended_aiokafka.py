@@ -1,4 +1,4 @@
-"""A connection to Kafka that is reset is a lost connection, whichever event loop carries it; and batches are compressed quickly."""
+"""A reset connection to Kafka counts as lost in every event loop, and batches are compressed quickly."""
 
 import asyncio
 import socket
@@ -25,12 +25,12 @@ async def _write_until_it_is_lost(method: str, what: object) -> None:
     server = await asyncio.start_server(_reset, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     connection = conn.AIOKafkaConnection("127.0.0.1", port)
-    # as `connect` does, without a broker that answers and a task that reads: the reset has not been seen yet
+    # as `connect` does, without an answering broker and a reading task, so that the reset is not noticed yet
     connection._reader, connection._writer = await asyncio.open_connection("127.0.0.1", port)
     connection._read_task = asyncio.create_task(asyncio.sleep(60))
     async with asyncio.timeout(10):
         while connection._writer is not None:
-            getattr(connection, method)(what).close()  # the answer that never comes
+            getattr(connection, method)(what).close()  # the answer, which never comes
             await asyncio.sleep(0.001)
     server.close()
 

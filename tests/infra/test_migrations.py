@@ -1,4 +1,4 @@
-"""A start asks quickly whether tables are up to date, and migrates only where they are not."""
+"""A start quickly checks whether tables are up to date, and migrates only if they are not."""
 
 import asyncio
 import os
@@ -81,7 +81,7 @@ async def test_an_index_of_a_large_table_keeps_no_writer_out_and_is_begun_again(
     await unfinished.start()
     await early.execute(write)
     await late.execute("set statement_timeout = '300ms'")
-    with pytest.raises(asyncpg.QueryCanceledError):  # half an index is left of it
+    with pytest.raises(asyncpg.QueryCanceledError):  # an incomplete index remains
         await late.execute("create index concurrently ix_log_in_order on pools.log (pool_id, position)")
     await late.execute("reset statement_timeout")
     assert await late.fetchval(valid) is False

@@ -1,4 +1,4 @@
-"""A change of tables that a transaction of somebody else keeps waiting."""
+"""A change of tables that must wait for another transaction."""
 
 import asyncpg
 import pytest

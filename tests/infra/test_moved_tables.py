@@ -17,7 +17,8 @@ MOVED = "select table_name from information_schema.views where table_schema = 'c
 async def test_the_former_release_alone_needs_views(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, in_use: bool
 ) -> None:
-    """The role of contracts would reach by them what it does not own. Other databases of these servers have made the role."""
+    """Through views the role of contracts would reach tables that it does not own. The role exists because other
+    databases of these servers made it."""
     monkeypatch.setattr(moved_tables, "role_of", lambda service: f"nobody_{service}")
     database = await Database.connect(await empty_database(servers, "lonja_moved"), system_clock)
     try:

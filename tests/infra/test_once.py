@@ -18,11 +18,11 @@ from tests.market import empty_database
 
 
 class Row(SQLModel, registry=schema_of("probe")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class Desk:
-    """It gives out numbers; ``given`` counts how often it really did."""
+    """Returns numbers; ``given`` counts how often it really made one."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -1,4 +1,4 @@
-"""Health, figures and their judgement: judged on figures made up here, then read from a market that runs."""
+"""Health, figures and their judgement: judged with made-up figures, then read from a running market."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -142,7 +142,7 @@ def test_a_process_that_could_not_write_because_the_database_was_away_is_waited_
 
 
 def test_where_no_process_has_written_nobody_is_told_to_start_one_at_once() -> None:
-    """The database was away until now, or it takes no writes, or none runs: who only reads cannot know."""
+    """A reader cannot know whether the database was away until now, does not accept writes, or no process runs."""
     away = [a_process(kind, silent=67, database_was_away=True) for kind in ("streams", "web", "worker")]
     found = not_ready(judge(figures(processes=away)))
     assert found.keys() == {"processes"}
@@ -245,7 +245,7 @@ SILENCES = [
 async def test_silence_counts_while_another_process_could_write(
     rows: dict[str, tuple[int, int]], silent: set[str], with_processes: Database
 ) -> None:
-    """By name: seconds since when it has written without a gap, and since when it has not."""
+    """The seconds, by name, for which it has written without a gap, and for which it has been silent."""
     for process, (since, last) in rows.items():
         await with_processes.pool.execute(
             "insert into operations.processes (process, kind, release, groups, conditions, writes_since, seen_at)"
@@ -282,7 +282,7 @@ async def test_a_process_that_writes_again_after_a_gap_does_not_vouch_for_the_ti
 
 
 async def test_a_process_that_is_silent_for_long_is_forgotten(with_processes: Database) -> None:
-    """But not one of whose consumer groups no younger process reads: they are looked at for seven days."""
+    """But not a process whose consumer groups no newer process reads: these are observed for seven days."""
     database = with_processes
     rows = [
         ("web of today", [], 0),

@@ -1,4 +1,4 @@
-"""Health and figures of a market that runs, as a load balancer, an alarm and Prometheus read them."""
+"""Health and figures of a running market, read like a load balancer, an alarm and Prometheus."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ from tests.market import Market, unconnected
 from tests.services.auctions.market_builders import a_scene, an_organisation
 
 STRANGER = {"x-forwarded-for": "203.0.113.7"}
-"""As a request looks that a proxy on this machine passes on."""
+"""The headers of a request that a proxy on this machine forwards."""
 
 
 def samples(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
@@ -40,7 +40,7 @@ async def metrics_of(market: Market) -> dict[str, dict[tuple[tuple[str, str], ..
 
 
 async def ready(market: Market, headers: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
-    """By part. The market of the tests has no streams process, which is the one thing out of order."""
+    """The states by part. The market of the tests has no streams process; only that is out of order."""
     async with market.client() as client:
         answer = await client.get("/health/ready", headers=headers or {})
     told = answer.json()
@@ -131,7 +131,7 @@ async def test_no_label_of_a_figure_is_an_id(market: Market) -> None:
 
 
 async def test_figures_are_written_beside_the_event_loop(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are a megabyte and more where all routes were asked for, and the loop decides bids."""
+    """They have a megabyte or more if all routes were used, and the loop has to decide bids."""
     threads: list[threading.Thread] = []
 
     def watched(figures: Figures) -> bytes:

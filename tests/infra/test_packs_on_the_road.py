@@ -1,4 +1,4 @@
-"""An event that tells of many things, some of which fail: each of them is in effect once, or a dead letter by itself."""
+"""A pack of which some parts fail: each part takes effect once, or becomes a separate dead letter."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers
 
 
 def hearing(road: Road, view: str = "") -> Inbox:
-    """The service's, or that of a view, which hear of packs. In a view nothing fails."""
+    """The inbox of the service, or of a view, with reactions to packs. In a view nothing fails."""
 
     async def note(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
         for organisation in organisations_of(events):
@@ -54,7 +54,7 @@ async def listening(road: Road) -> AsyncIterator["asyncio.Task[None]"]:
 
 
 def packed(*names: str, number: str = "", padding: int = 0) -> tuple[bytes, bytes, Headers]:
-    """One pack, under that id."""
+    """One pack with that id."""
     number = number or new_id()
     told = tuple(
         OrganisationRegistered(organisation_id=name, roles=("buyer",), name=name, identifier="x" * padding)
@@ -83,7 +83,7 @@ async def letters(road: Road) -> list[DeadLetter]:
 
 
 async def handle(inbox: Inbox, *records: ConsumerRecord) -> None:
-    """Until all of it is settled, as a consumer does that reads again what was held."""
+    """Handle until everything is settled, like a consumer that reads held records again."""
     while await inbox.handle(records):
         pass
 

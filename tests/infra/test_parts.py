@@ -1,4 +1,4 @@
-"""The parts of a worker stand and fall alone, and what is away is waited for."""
+"""The parts of a worker fail separately, and wait for unavailable servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +49,7 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 async def test_a_part_is_begun_again_after_a_cancellation_that_was_not_its_own() -> None:
-    """As when a library waits for a task that it cancelled itself."""
+    """For example if a library waits for a task that it cancelled itself."""
     runs = 0
 
     async def loses_its_own_task() -> None:
@@ -129,7 +129,7 @@ async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
 
     async with supervised("timer", away_now):
         await until(lambda: state("timer") is State.waiting and "starting up" in condition("timer").detail)
-        assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then goes on by itself"
+        assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then continues by itself"
 
 
 async def test_who_keeps_locked_what_a_part_needs_is_to_be_found() -> None:

@@ -1,4 +1,4 @@
-"""Pruning on the real database: what is too old goes, everything else stays, in steps that hold nobody up."""
+"""Pruning on the real database: old rows are deleted, all others stay, in steps that delay no other work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 
 class Row(SQLModel, registry=schema_of("pruned")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 SERVICE = "pruned"
@@ -42,7 +42,7 @@ async def database(servers: Servers) -> AsyncIterator[Database]:
 
 
 async def sweep(database: Database, keep: Keep = USUAL) -> int:
-    """Through all tables once; how many steps it took."""
+    """Prune all tables once. Returns the number of steps."""
     pruner, steps = Pruner(SERVICE, [TOPIC], keep), 1
     while await step(database, pruner):
         steps += 1
@@ -55,7 +55,7 @@ async def step(database: Database, pruner: Pruner) -> int:
 
 
 async def events(database: Database, *published_days_ago: int | None) -> None:
-    """An event each in the outbox, published so many days ago; None is not published."""
+    """Write events into the outbox that were published this many days ago; None: not published."""
     for days in published_days_ago:
         async with database.transaction(SERVICE) as tx:
             event_id = tx.emit(OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name=str(days)))
@@ -140,7 +140,7 @@ async def test_a_step_looks_at_few_pages_and_a_sweep_at_all(database: Database) 
 
 
 def _pruned() -> float:
-    """As Prometheus reads it."""
+    """The counter that Prometheus reads."""
     return REGISTRY.get_sample_value("lonja_rows_pruned_total", {"service": SERVICE, "table": "inbox"}) or 0.0
 
 
@@ -159,7 +159,7 @@ async def test_a_services_own_rows_go_by_its_own_rule_and_setting(database: Data
 
 
 async def test_pruning_waits_for_nobody_who_writes(database: Database) -> None:
-    """Somebody holds fresh rows; the sweep goes through while they do."""
+    """Another transaction has locked new rows; the sweep still completes."""
     await events(database, 8)
     async with database.transaction(SERVICE) as held:
         await held.claim(["held"])
@@ -171,7 +171,7 @@ async def test_pruning_waits_for_nobody_who_writes(database: Database) -> None:
 
 
 async def test_a_claim_made_again_after_it_was_forgotten_is_new(database: Database) -> None:
-    """This is what the rule of docs/operating.md guards against: nothing may come again once its claim is gone."""
+    """This is why docs/operating.md has its rule: an event must not come again after its claim was deleted."""
     async with database.transaction(SERVICE) as tx:
         assert await tx.claim(["old"]) == {"old"}
     await database.pool.execute("update pruned.inbox set handled_at = now() - interval '61 days'")

@@ -1,4 +1,4 @@
-"""How the inbox deals messages out to the reactions of a service."""
+"""How the inbox groups messages into calls of reactions."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def suspended(key: str) -> Message:
 
 
 async def nothing(tx: Transaction, events: object) -> None:
-    """Reacts to whatever it is."""
+    """A reaction that does nothing."""
 
 
 def many(*kinds: type[Event], most: int = 1000) -> Reactions:

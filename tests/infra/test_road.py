@@ -1,4 +1,4 @@
-"""The event road on the real servers: outbox → relay → Kafka → consumer → inbox, once in effect."""
+"""The path of events on the real servers: outbox → relay → Kafka → consumer → inbox; each event takes effect once."""
 
 import asyncio
 from collections import Counter
@@ -28,12 +28,12 @@ from tests.market import empty_database, skip_to_now
 
 
 class Row(SQLModel, registry=schema_of("probe")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 @dataclass
 class Probe:
-    """A service of nothing but a road: it counts the organisations it hears of."""
+    """A service that only counts the organisations in its events."""
 
     database: Database
     kafka: AIOKafkaProducer
@@ -43,7 +43,7 @@ class Probe:
 
     async def on_registered(self, tx: Transaction, event: OrganisationRegistered) -> None:
         if event.identifier_scheme != "PROBE":
-            return  # somebody else's, on the same topic
+            return  # an event of another test, on the same topic
         if event.name in self.fails:
             raise ValueError("cannot bear this name")
         await (await tx.raw()).execute("insert into probe.heard (name) values ($1)", event.name)

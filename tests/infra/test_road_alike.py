@@ -1,8 +1,8 @@
-"""The event road on the real servers and on the played ones of the simulation: one suite, told to both.
+"""The path of events on the real servers and on the simulated ones: one suite for both.
 
-Outbox, relay, consumer and inbox are the same code on both; what is compared are PostgreSQL and Kafka with what stands for
-them. Known differences, on which nothing here depends: how long anything takes; that played keys go to partitions by another
-hash, and that these are shared anew at once; that the real Kafka does not double a message by itself.
+Outbox, relay, consumer and inbox are the same code on both; the suite compares PostgreSQL and Kafka with their
+simulations. Known differences, on which no test depends: all durations; simulated keys go to partitions by another
+hash, and partitions are assigned again at once; the real Kafka does not duplicate a message by itself.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ NUMBER = itertools.count(1)
 
 
 class Killed(BaseException):
-    """As if the process had ended here."""
+    """Raised where the process is killed."""
 
 
 class Here(Protocol):
-    """A service of nothing but a road, on either ground. ``service`` is also the mark of its events on the shared topic."""
+    """A minimal service on either kind of servers. ``service`` also marks its events on the shared topic."""
 
     service: str
     url: str
@@ -48,16 +48,16 @@ class Here(Protocol):
     def producer(self) -> AbstractAsyncContextManager[Any]: ...
 
     async def note(self, tx: Any, name: str) -> None:
-        """An effect in the transaction's tables."""
+        """Store an effect in the transaction."""
 
     async def noted(self) -> list[str]:
-        """The effects there are, in their order."""
+        """The stored effects, in order."""
 
     async def wire(self) -> list[str]:
-        """The names of our events on the topic, each as often as it is there."""
+        """The names of our events on the topic, with repeats."""
 
     async def dead(self) -> list[bytes | None]:
-        """The values of our dead letters."""
+        """The data of our dead letters."""
 
 
 Scenario = Callable[[Here], Coroutine[Any, Any, None]]
@@ -97,7 +97,7 @@ class PlayedHere:
 
 
 class RealHere:
-    """Each scenario has a schema and a consumer group of its own, and a loop, so that nobody else's work is in it."""
+    """Each scenario has its own schema, consumer group and loop, so that no other work affects it."""
 
     def __init__(self, servers: Any) -> None:
         self.service = f"probe{next(NUMBER)}"
@@ -194,7 +194,7 @@ async def tell(here: Here, *names: str, key: str = "somebody") -> None:
 
 
 async def relay(here: Here) -> None:
-    """Everything that waits."""
+    """Relay all waiting events."""
     async with here.producer() as kafka, connected(here) as connection:
         while await Relay(here.service, here.url, kafka).publish_batch(connection):
             pass
@@ -202,7 +202,7 @@ async def relay(here: Here) -> None:
 
 @asynccontextmanager
 async def listening(here: Here, react: React[MailUnsubscribed] | None = None) -> AsyncIterator[Consumer]:
-    """A consumer at work, which notes what it hears of unless it has another reaction."""
+    """Run a consumer for a block; unless it gets another reaction, it stores the names in its events."""
 
     async def on_event(tx: Any, event: MailUnsubscribed) -> None:
         if event.organisation_id == here.service:
@@ -243,7 +243,7 @@ async def until_noted(here: Here, *names: str) -> None:
 
 
 async def send(here: Here, told: MailUnsubscribed, number: str, times: int = 1) -> None:
-    """Put it on the road under that id, without an outbox."""
+    """Send it with that id, without an outbox."""
     envelope = Envelope(
         id=number,
         type=told.TYPE,
@@ -348,7 +348,7 @@ async def test_a_consumer_killed_before_it_commits_its_offset_hears_again_and_th
 
 @alike
 async def test_an_offset_that_is_committed_is_not_read_again(here: Here) -> None:
-    """Where there is no inbox to hold it off."""
+    """Tested without an inbox, which would ignore it."""
     read: list[str] = []
 
     async def handle(records: Any) -> list[Held]:

@@ -1,5 +1,4 @@
-"""What one bad event, one bad row or a resource that is away does to the road on the real servers: it costs
-itself alone."""
+"""A bad event, a bad row or an unavailable server, on the real servers: it affects nothing else."""
 
 import asyncio
 from datetime import timedelta
@@ -45,7 +44,7 @@ async def test_a_partition_of_failures_stops_its_consumer_and_none_is_set_aside_
         await asyncio.wait_for(road.consumer().run(), 30)
     assert await road.names() == ["first"]
     assert (await road.committed())[0] == 6
-    async with road.listening():  # somebody looked
+    async with road.listening():  # a person looked at it
         await until_heard(road, ["first", "last"])
     await until_buried(road, 7)
 
@@ -88,7 +87,7 @@ async def test_failing_events_of_one_partition_are_tried_one_after_the_other_and
         await until_heard(road, ["after"])
         await until_committed(road, 3, 0)
     await until_buried(road, 2)
-    assert tried == ["bad 1"] * (1 + 3) + ["bad 2"] * 3 + ["after"]  # the first of them in the batch with the others
+    assert tried == ["bad 1"] * (1 + 3) + ["bad 2"] * 3 + ["after"]  # the first one in a batch with the others
 
 
 async def test_bytes_that_are_no_event_stop_nothing_however_many(road: Road) -> None:
@@ -239,7 +238,7 @@ async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_tha
 
 
 async def test_bytes_that_are_no_event_are_replayed_to_the_consumer_that_failed_alone(road: Road) -> None:
-    """All others have a dead letter of their own, and would have one more."""
+    """All other consumers have their own dead letter, and would get one more."""
     neighbour = Road(f"{road.service}_next", road.topic, road.url, road.bootstrap, road.database, road.kafka)
     async with road.database.engine.begin() as connection:
         await connection.execute(text(f"create schema {neighbour.service}"))

@@ -1,4 +1,5 @@
-"""Which events a consumer reads, and how its group is joined, dealt out, committed and left, on the real servers."""
+"""The events that a consumer reads, and how it joins its group, gets partitions, commits and leaves, on the real
+servers."""
 
 import asyncio
 
@@ -75,7 +76,7 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that
         said = road.health("consumer")
         assert said.state is State.degraded and "newer release" in said.remedy
         assert "partition 0" in said.detail and "version 2" in said.detail
-        async with road.listening():  # a rebalance: whoever has the partition now waits at the same place
+        async with road.listening():  # after a rebalance the new owner of the partition waits at the same place
             await road.send("still there", partition=1)
             await until_heard(road, ["one", "other partition", "still there"])
             await until_committed(road, 1, 2)
@@ -121,19 +122,19 @@ async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_
 
 
 async def set_aside(road: Road, *place: str) -> str:
-    """What the command refuses it with."""
+    """The refusal of the command."""
     command = ["dead-letters", "set-aside", road.topic, *place, "--reason", "a faulty program wrote it"]
     result = await asyncio.to_thread(CliRunner().invoke, app, command)
     return str(result.exception or "")
 
 
 async def test_a_consumer_that_is_ended_while_it_joins_leaves_nothing_behind_in_its_group(road: Road) -> None:
-    """A member that nobody reads from would keep its partitions for ever."""
+    """A member without a reader would keep its partitions for ever."""
     async with road.listening():
         await road.send("one")
         await until_heard(road, ["one"])
         async with road.listening():
-            await asyncio.sleep(0.5)  # a group takes a member in at the next heartbeat of the others, after up to 3 s
+            await asyncio.sleep(0.5)  # a group accepts a member at the next heartbeat of the others, after up to 3 s
         await road.send("two", partition=0)
         await until_heard(road, ["one", "two"])
         await road.send("three", partition=1)
@@ -166,7 +167,7 @@ async def _fail() -> None:
 async def test_a_consumer_whose_list_of_brokers_is_kept_no_more_ends_and_says_why(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With such a client a later wait for another list would never end. Whoever supervises the consumer begins it again."""
+    """With such a client a later wait for a new list would never end. The supervisor starts the consumer again."""
     start = AIOKafkaConsumer.start
 
     async def starts_and_loses_it(kafka: AIOKafkaConsumer) -> None:

@@ -1,4 +1,4 @@
-"""Rows that a relay cannot send, on the real servers: they cost themselves alone."""
+"""Rows that a relay cannot send, on the real servers: they do not affect other rows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.road import Road, locking, make_topic, until
 pytestmark = pytest.mark.servers
 
 SMALL = 20_000
-"""Bytes that the broker takes in one batch of the small topic."""
+"""The most bytes of a batch in the small topic."""
 
 
 @asynccontextmanager
@@ -35,7 +35,7 @@ async def relaying(road: Road) -> AsyncIterator[None]:
 
 
 async def until_sent(road: Road, left: int = 0) -> list[str]:
-    """Until nothing waits in the outbox. The reasons of what was set aside."""
+    """Relay until nothing waits in the outbox. Returns the reasons of rows that were set aside."""
 
     async def sent() -> bool:
         return not await road.database.pool.fetchval(
@@ -52,7 +52,7 @@ async def until_sent(road: Road, left: int = 0) -> list[str]:
 
 
 async def grow(road: Road, name: str, size: int) -> None:
-    """Make the event of that name so large that it can never have been emitted so."""
+    """Make the event of that name larger than any emitted event can be."""
     filler = bytes(Random(1).choices(range(48, 58), k=size))
     await road.database.pool.execute(
         f"update {road.service}.outbox set data = data || $2 where position(convert_to($1, 'UTF8') in data) > 0",

@@ -1,4 +1,4 @@
-"""Who may do what in the database: the market's login is no superuser, and a service cannot reach beyond its schema."""
+"""Rights in the database: the market's login is not a superuser, and a service can use only its own schema."""
 
 import asyncio
 import os
@@ -160,7 +160,7 @@ async def test_no_value_of_a_row_gets_into_the_log(database: Database, servers: 
 
 @pytest.fixture
 def old_home(servers: Servers) -> Path:
-    """Where the superuser owns all, as releases before roles made it."""
+    """A home in which the superuser owns everything, as made by releases before roles."""
     home = servers.home / "old"
     shutil.rmtree(home, ignore_errors=True)
     close(home)

@@ -1,4 +1,5 @@
-"""Servers that take connections and never answer, as one that is frozen: every command that needs one says so, and ends."""
+"""Servers that accept connections and never answer, like a frozen one: every command that needs one says so, and
+ends."""
 
 import asyncio
 import os
@@ -65,14 +66,14 @@ NEED_KAFKA = ("topics", "dead-letters list", "dead-letters replay --all", "rebui
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server whose connections the machine takes, and which reads none."""
+    """The address of a server that accepts connections and never reads from them."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def lonja(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
-    """A home of its own, and commands that lose their patience soon."""
+    """A separate home, and commands with short time limits."""
     monkeypatch.setenv("LONJA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(answering, "PATIENCE", 0.5)
     monkeypatch.setattr(database, "CONNECT_SECONDS", 0.5)

@@ -1,4 +1,4 @@
-"""Rows that are states are locked in their order, and nobody writes over what somebody else wrote since it was read."""
+"""State rows are locked in order, and a write fails if another transaction changed the row since it was read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.market import empty_database
 
 
 class Row(SQLModel, registry=schema_of("counting")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class NumberedRow(Row, table=True):
@@ -105,7 +105,7 @@ def counted(counter: Counter) -> Counter:
 
 @both
 async def test_what_one_of_two_wrote_the_other_does_not_write_over(database: Database, states: States[Counter]) -> None:
-    """Each reads and saves twice, in every order of the two: what was saved was counted."""
+    """Each of two transactions reads and saves twice, in every order: every successful save is counted."""
     for number, first in enumerate(combinations(range(8), 4)):
         name, saved = str(number), 0
         await put(database, states, Counter(name=name))

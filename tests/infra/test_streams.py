@@ -1,4 +1,5 @@
-"""The real Faust views on the real broker, in two workers under load: one leaves, one joins, one is killed, and they end right."""
+"""The real Faust views on the real broker, in two workers under load: one leaves, one joins, one is killed, and the
+result is right."""
 
 import asyncio
 import os
@@ -44,7 +45,7 @@ from tests.market import empty_database
 from tests.services.observatory.builders import a_bid, a_contract, a_line, an_offer, at
 
 BATCH, PAUSE = 60, 0.2
-"""Events in each transaction of the load, and the seconds between: some 300 events a second."""
+"""Events per transaction of the load, and the seconds between transactions: about 300 events per second."""
 PAPER, CHAIRS = Category(code="30197630", title="Paper"), Category(code="39112000", title="Chairs")
 
 Figures = dict[tuple[str, ...], tuple[Any, ...]]
@@ -63,7 +64,8 @@ async def ground(servers: Servers, topics: None) -> AsyncIterator[Ground]:
 
 @dataclass
 class Trade:
-    """Few items and suppliers, so that both workers want the same rows. ``told`` is all that was published."""
+    """A load with few items and suppliers, so that both workers need the same rows. ``told`` has all published
+    events."""
 
     random: Random = field(default_factory=lambda: Random(7))
     items: tuple[str, ...] = field(default_factory=lambda: tuple(new_id() for _ in range(6)))
@@ -162,7 +164,7 @@ def an_award(item: str, price: str, on: datetime, supplier: str, category: Categ
 
 
 async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
-    """The rows about this trade: the topics hold what other tests published as well."""
+    """The rows about this trade only, because the topics also have events of other tests."""
 
     async def rows(keys: int, query: str, names: Sequence[str]) -> Figures:
         found = await ground.database.pool.fetch(query, list(names))
@@ -187,7 +189,7 @@ async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
 
 
 class Workers:
-    """Processes as ``lonja up`` has them: one keeps the views of all services, and one that crashes is started again."""
+    """Processes as ``lonja up`` has them: each runs the views of all services, and is started again after a crash."""
 
     def __init__(self, ground: Ground, logs: Path) -> None:
         self._environment = {**os.environ, **ground.config.environment()}
@@ -210,7 +212,7 @@ class Workers:
         return process, log
 
     def told(self) -> str:
-        """What each of them said last, for who has to find out what went wrong."""
+        """The last output of each, to find out what went wrong."""
         codes = [f"worker {number}: {process.returncode}" for number, process in enumerate(self._all, 1)]
         return "\n".join([*codes, *(f"--- {log.name}\n{tail(log)}" for log in sorted(self._logs.glob("worker-*.log")))])
 
@@ -250,7 +252,7 @@ GROUPS = ("lonja.views.observatory.rolling", "lonja.views.recommender.interest",
 
 
 async def shared_by(bootstrap: str, number: int, workers: Workers, group: str = GROUPS[0]) -> None:
-    """Wait until so many of the workers, and no more, share the partitions of a view."""
+    """Wait until exactly this number of workers share the partitions of a view."""
     wanted = [("Stable", number)] if number else [("Empty", 0), ("Dead", 0)]
     admin = AIOKafkaAdminClient(**access(bootstrap))
     await admin.start()
@@ -258,7 +260,7 @@ async def shared_by(bootstrap: str, number: int, workers: Workers, group: str = 
     try:
         async with asyncio.timeout(120):
             while not seen or seen[-1] not in wanted:
-                with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
+                with suppress(GroupCoordinatorNotAvailableError):  # no group exists yet
                     (answer,) = await admin.describe_consumer_groups([group])
                     _, _, state, _, _, members, *_ = answer.groups[0]
                     if seen[-1:] != [(state, len(members))]:
@@ -272,7 +274,7 @@ async def shared_by(bootstrap: str, number: int, workers: Workers, group: str = 
 
 @asynccontextmanager
 async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
-    """Events, published without a break for the time of the block."""
+    """Publish events continuously for the time of the block."""
 
     async def publish() -> None:
         while True:
@@ -337,7 +339,7 @@ async def test_a_view_that_its_group_does_not_take_says_why_and_the_others_go_on
     for group in GROUPS:
         await shared_by(bootstrap, 0, workers, group)
     refused, *others = GROUPS
-    # Deals partitions out in another way: the broker takes nobody else who cannot do so as well.
+    # An assignor with another name: the broker then refuses members that do not support it.
     async with AIOKafkaConsumer(
         "lonja.auctions",
         **access(bootstrap),
@@ -374,7 +376,7 @@ async def test_a_reader_that_does_not_come_through_a_rebalance_ends(
             while app.rebalancing:
                 await asyncio.sleep(0.1)
             monkeypatch.setattr(streams, "STUCK_SECONDS", 1.0)
-            app.on_rebalance_start()  # one begins, and nothing follows
+            app.on_rebalance_start()  # one transaction begins, and nothing follows
             await asyncio.wait_for(app.wait_until_stopped(), 30)
         finally:
             await streams._end(app)

@@ -1,4 +1,4 @@
-"""What a view cannot handle holds up its own partition alone: no other partition, and no other view."""
+"""An event that a view cannot handle blocks only its own partition, and no other view."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -39,7 +39,7 @@ VIEW, OTHER = "probe.names", "probe.others"
 
 
 class OnTopic(Reactions):
-    """Reactions that are fed from another topic than their events'."""
+    """Reactions that read another topic than that of their events."""
 
     def __init__(self, topic: str) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class OnTopic(Reactions):
 
 
 async def forget(tx: object) -> None:
-    """Nothing is rebuilt here."""
+    """Does nothing, because nothing is rebuilt here."""
 
 
 def a_view(road: Road, name: str, note: Callable[[Transaction, OrganisationRegistered], Awaitable[None]]) -> View:
@@ -65,7 +65,7 @@ def probe(road: Road) -> Service:
 
 
 def two(road: Road) -> Service:
-    """The other notes all names, as its own, and never fails."""
+    """Two views: the other one stores all names and never fails."""
 
     async def note(tx: Transaction, event: OrganisationRegistered) -> None:
         await (await tx.raw()).execute(f"insert into {road.service}.heard (name) values ($1)", f"{OTHER} {event.name}")
@@ -226,7 +226,7 @@ async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no
         await road.send("told while it stands")
         await until_other_heard(road, *names, "told while it stands")
         assert said(OTHER).state is State.running
-        await asyncio.sleep(resuming.EVERY)  # a person comes later
+        await asyncio.sleep(resuming.EVERY)  # a person acts later
         await resuming.ask(ground.database.pool, [f"view {VIEW}"])
         await until_said(State.running)
 
@@ -329,7 +329,7 @@ async def test_a_view_begins_where_the_group_of_all_views_stood_in_a_former_rele
 
 
 async def until_committed(road: Road, *offsets: int) -> None:
-    """By the group of the view. It commits once in a while."""
+    """Wait until the group of the view, which commits now and then, has committed."""
 
     async def found() -> list[int]:
         kafka = AIOKafkaConsumer(

@@ -143,7 +143,8 @@ async def test_a_frozen_event_loop_is_killed_and_its_log_says_where_it_hung(tmp_
 
 
 async def test_a_supervisor_that_was_asleep_kills_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine was suspended, or the supervisor was stopped: the parts are judged from when it is awake again."""
+    """If the machine was suspended or the supervisor was stopped, silence of the parts is counted from when it runs
+    again."""
     monkeypatch.setattr(supervisor, "ASLEEP_SECONDS", 0.5)
     keeper = Supervisor(tmp_path, lambda line: None)
     await keeper.start([a_beating_part(silent_for=1.5)])
@@ -198,7 +199,8 @@ async def test_a_supervisor_whose_output_and_home_have_no_room_goes_on(
 async def test_a_part_is_started_again_whatever_its_keeper_fails_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its log cannot be read, it cannot be killed, its pid file is damaged, a line cannot be printed, it has failed for a day."""
+    """Cases: its log cannot be read, it cannot be killed, its pid file is damaged, a line cannot be printed, it has
+    failed for a day."""
     failures = 0
     first = 0
 
@@ -237,7 +239,7 @@ async def test_a_part_is_started_again_whatever_its_keeper_fails_with(
 
 
 async def test_what_is_left_of_a_part_holds_up_no_other(tmp_path: Path) -> None:
-    """The leftover ignores that it is told to end, and is killed after some seconds."""
+    """The leftover process ignores the signal to end, and is killed after some seconds."""
     stubborn = a_part("first", ("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"), stop_within=3)
     left = Child(stubborn, tmp_path)
     left.start()

@@ -1,4 +1,4 @@
-"""Work beside a block that fails says so."""
+"""Background work of a block reports its failure."""
 
 import asyncio
 import logging

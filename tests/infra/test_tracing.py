@@ -1,4 +1,4 @@
-"""One trace from a request to what another service does about it, and none where nobody asked for traces."""
+"""One trace from a request to the reaction of another service, and none if traces are switched off."""
 
 from collections.abc import Iterator
 

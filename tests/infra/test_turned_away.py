@@ -1,4 +1,5 @@
-"""What people read where the HTTP server, and not a page, turns them away; programs get problem details."""
+"""The answers of the HTTP server to requests that it refuses itself: a page for people, problem details for
+programs."""
 
 import asyncio
 import json
@@ -58,7 +59,7 @@ ROUTES: list[HTTPRouteHandler] = [a_list, sent, asked_of_all, api_list]
 
 
 def refused(answer: bytes) -> tuple[int, str, str]:
-    """(status, head, body) of the last answer, whose length is the one that it says."""
+    """(status, head, body) of the last answer; its length is checked."""
     last = answer[answer.rindex(b"HTTP/1.1") :]
     head, _, body = last.decode().partition("\r\n\r\n")
     assert f"content-length: {len(body.encode())}\r\n" in head

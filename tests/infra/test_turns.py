@@ -1,4 +1,5 @@
-"""However requests come, end and are given up, a caller has so many at work, in their order, and nothing is left of it."""
+"""However requests come, end and are cancelled, only a limited number per caller is handled at once, in order, and
+nothing is left afterwards."""
 
 import asyncio
 from contextlib import suppress

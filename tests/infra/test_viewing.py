@@ -1,4 +1,4 @@
-"""The order in which a view takes in what it reads, when some of it must wait: on an inbox and a reader of Kafka made up here."""
+"""The order in which a view takes in messages if some must wait, with a made-up inbox and Kafka reader."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -35,7 +35,7 @@ def before(partition: int, offset: int, why: str = "", again: float | None = Non
 
 @dataclass
 class Scene:
-    """``locked`` and ``unknown`` are places of messages; at ``fails`` the view stops."""
+    """A test setting. ``locked`` and ``unknown`` are places of messages; at ``fails`` the view stops."""
 
     locked: set[tuple[int, int]] = field(default_factory=set)
     unknown: set[tuple[int, int]] = field(default_factory=set)
@@ -114,7 +114,7 @@ async def test_what_is_unknown_here_is_not_taken_in_nor_what_follows_it() -> Non
     await scene.reader.take([Read(4), Read(2, partition=1)])  # type: ignore[list-item]
     assert scene.done == scene.taken == [(0, 1), (1, 1), (1, 2)]
     assert scene.paused == {TopicPartition("topic", 0)} and said().state is State.degraded
-    scene.app.consumer_generation_id = 2  # dealt out again, and read from what was committed
+    scene.app.consumer_generation_id = 2  # assigned again, and read from the committed offset
     scene.unknown.clear()
     await scene.reader.take([Read(2, generation_id=2), Read(3, generation_id=2)])  # type: ignore[list-item]
     assert scene.taken[3:] == [(0, 2), (0, 3)] and said().state is State.running
@@ -132,7 +132,7 @@ async def test_what_a_rebalance_deals_out_again_meanwhile_does_not_stand_in_the_
 async def test_where_a_view_stops_its_partition_stands_and_the_rest_of_the_batch_is_done_after_all() -> None:
     scene = Scene(fails=(0, 2))
     await scene.reader.take([Read(1), Read(2), Read(1, partition=1), Read(3), Read(2, partition=1)])  # type: ignore[list-item]
-    assert scene.taken == [(0, 1), (0, 2)]  # the second is a dead letter
+    assert scene.taken == [(0, 1), (0, 2)]  # the second one is a dead letter
     assert said().state is State.stopped and "consumers resume 'made up'" in said().remedy
     async with scene.trying_again():
         while len(scene.taken) < 4:

@@ -1,4 +1,4 @@
-"""What every answer says to browsers, and that a form counts only in the session that it was shown in."""
+"""Security headers of every answer, and forms that are accepted only in the session in which they were shown."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -71,7 +71,7 @@ async def site(home: Path, **settings: object) -> AsyncIterator[httpx.AsyncClien
 
 
 async def token_in(client: httpx.AsyncClient, session: str = "") -> str:
-    """The token that a page of this session carries."""
+    """The token in a page of this session."""
     client.cookies.clear()
     if session:
         client.cookies.set(COOKIE, session)

@@ -1,4 +1,5 @@
-"""A worker that starts while Kafka is away: what is due is done all the same, and events flow when Kafka comes."""
+"""A worker that starts while Kafka is away: due items are handled all the same, and events are sent when Kafka is
+there."""
 
 import asyncio
 import os
@@ -26,7 +27,7 @@ from tests.market import Markets, empty_database, skip_to_now
 
 @asynccontextmanager
 async def leading(port: int, to: str) -> AsyncIterator[None]:
-    """Who connects to this port is connected to that server."""
+    """Forward connections on this port to that server."""
     host, _, number = to.rpartition(":")
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +55,7 @@ async def until(check: Callable[[], Awaitable[object]]) -> None:
 async def test_a_worker_without_kafka_keeps_its_clocks_and_goes_on_when_kafka_comes(
     servers: Servers, markets: Markets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await markets.stop()  # its consumers are of the same groups
+    await markets.stop()  # its consumers are in the same groups
     organisation = new_id()
     told = False
 

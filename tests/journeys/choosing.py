@@ -1,4 +1,4 @@
-"""Quotes among which a buyer has to choose."""
+"""Requests for quotes in which the buyer has to choose."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,8 +12,8 @@ from tests.market import Market
 async def to_be_chosen(
     demo: Market, agency: Client, lines: list[dict[str, Any]], quotes: Iterable[tuple[Client, dict[str, Any]]]
 ) -> str:
-    """A request whose deadline is over and whose buyer has to choose: its id. Its deadline comes sooner than it was told: the market's
-    clock stays, and with it all sessions."""
+    """The id of a request whose deadline is over and whose buyer has to choose. The deadline is moved instead of the
+    market's clock, which would end all sessions."""
     closes_at = demo.clock() + timedelta(hours=2)
     wanted = {"title": "Paper to choose from", "lines": lines, "closes_at": closes_at.isoformat()}
     made = await when_heard(lambda: agency.post("/api/quotes", wanted, key=f"to choose {closes_at}"))

@@ -1,5 +1,5 @@
-"""People at their browsers, in a market that the demonstration filled. A page that says anything on its console as an error fails
-the test, breaches of the content security policy included."""
+"""People at their browsers, in a market that the demonstration filled. An error on the console of a page fails the
+test, including violations of the content security policy."""
 
 import os
 import re
@@ -32,13 +32,13 @@ FLAGS = (
 )
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SETTLES = 250
-"""Milliseconds that a chart or map takes for another width."""
+"""Milliseconds that a chart or map needs for a new width."""
 expect.set_options(timeout=15_000)
 
 
 @dataclass
 class Person:
-    """A page of one's own in a browser of one's own."""
+    """A person with a separate page and browser context."""
 
     page: Page
     url: str
@@ -51,11 +51,11 @@ class Person:
         return self.page
 
     async def speaks(self, language: str) -> None:
-        """From the next page on."""
+        """Use this language from the next page on."""
         await self.page.context.add_cookies([{"name": COOKIE, "value": language, "url": self.url}])
 
     async def press(self, name: str) -> None:
-        """A button or link of exactly this name."""
+        """Press the button or link with exactly this name."""
         await (
             self.page.get_by_role("button", name=name, exact=True)
             .or_(self.page.get_by_role("link", name=name, exact=True))
@@ -63,7 +63,7 @@ class Person:
         )
 
     async def fill(self, **fields: str) -> None:
-        """By the names of the inputs."""
+        """Fill inputs, given by their names."""
         for name, value in fields.items():
             await self.page.locator(f"[name={name}]:visible").first.fill(value)
 
@@ -71,7 +71,7 @@ class Person:
         return self.page.get_by_text(text).first
 
     async def shot(self, name: str) -> None:
-        """How it looks, at a desk and on a phone, where nothing may stick out sideways."""
+        """Take pictures at desk and phone width, and check that nothing overflows sideways."""
         for size, label in ((PHONE, "phone"), (DESK, "desk")):
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
             if await self.page.locator("canvas").count():
@@ -82,7 +82,8 @@ class Person:
 
 
 async def picture(page: Page, file: Path) -> None:
-    """For eyes, where LONJA_SCREENS asks for them: drawing whole pages is most of what a browser without a screen computes."""
+    """Save a picture if LONJA_SCREENS is set: drawing whole pages takes most of the time of a browser without a
+    screen."""
     if os.environ.get("LONJA_SCREENS"):
         await page.screenshot(path=file, full_page=True)
 
@@ -98,15 +99,15 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def demo(market: Market) -> Market:
-    """The market, filled, with the front-end libraries that `lonja up` would have laid out."""
+    """The filled market, with the front-end libraries that `lonja up` unpacks."""
     web_assets(market.ground.config.home, market.ground.config.cache, print)
     await fill(market)
     return market
 
 
 CUT_SHORT = ("htmx:afterRequest", "htmx:sendAbort")
-"""What htmx says when a newer request takes the place of one under way, or a person leaves the page: no fault. Each fault has a word of
-its own beside the first."""
+"""Messages of htmx when a newer request replaces an older one, or a person leaves the page: these are no faults. Each
+real fault has another word after the first."""
 
 Meet = Callable[..., Awaitable[Person]]
 Api = Callable[[str], Awaitable[Client]]
@@ -114,8 +115,8 @@ Api = Callable[[str], Awaitable[Client]]
 
 @pytest.fixture
 async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
-    """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` a visitor.
-    More is said of the browser as Playwright's contexts take it."""
+    """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` is a
+    visitor. Further arguments are those of Playwright's contexts."""
     screens = home_of_tests() / "screens"
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []
@@ -158,7 +159,7 @@ async def api(demo: Market) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="module")
 async def sku_ids(demo: Market) -> dict[str, str]:
-    """Of the demonstration's goods, by name."""
+    """The SKU ids of the demonstration's goods, by name."""
     async with Client.visiting(demo.url) as visitor:
         ids = {}
         for good in cast().skus:

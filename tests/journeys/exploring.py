@@ -1,4 +1,4 @@
-"""Every page of the market as each kind of reader comes upon it: by following links from the home page."""
+"""Finds every page of the market for each kind of reader by following links from the home page."""
 
 import re
 from collections import Counter, defaultdict
@@ -13,16 +13,16 @@ from litestar import Litestar
 from infra.web.app import guarded
 
 READERS = ("", "agency", "supplier2", "moderator", "observer", "administrator")
-"""A visitor, and one player of the demonstration for each kind of member."""
+"""The readers: a visitor, and one player of the demonstration for each kind of member."""
 OF_A_KIND = 4
-"""As many pages of one route are opened as differ in their ids, and half as many that differ in what is asked of them."""
+"""The most pages of one route that differ in their ids; of pages that differ in the query, half as many are opened."""
 _LINK = re.compile(r"""<(?:a|link|script|img)\b[^>]*?\s(?:href|src)=["']([^"'#][^"']*)["']""")
 _CHANGES = re.compile(r'name="(?:_csrf_token|request_key)"[^>]*>|datetime="[^"]*"|data-server-now="[^"]*"|\d\d:\d\d')
 
 
 @dataclass
 class Found:
-    """``path`` with its query, as somebody found it; ``html`` is empty for what is no page."""
+    """``path`` with its query, as found; ``html`` is empty if it is not a page."""
 
     path: str
     reader: str
@@ -33,7 +33,7 @@ class Found:
 
     @property
     def said(self) -> str:
-        """The main part without what differs from one request to the next."""
+        """The main part without values that differ between requests."""
         return _CHANGES.sub("", self.html.partition("<main")[2].partition("</main>")[0])
 
 
@@ -49,7 +49,7 @@ class Explorer:
     heads: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     async def explore(self, begin: Iterable[str]) -> dict[str, Found]:
-        """By path; begins at some and goes on until there is nothing new of a kind."""
+        """The found pages by path; it begins with some and continues until there is nothing new of any kind."""
         waiting = [(path, "") for path in begin]
         while waiting:
             path, linked_from = waiting.pop(0)
@@ -79,7 +79,7 @@ class Explorer:
 
 
 def links_in(html: str, path: str) -> Iterator[str]:
-    """Inside the market, without fragments."""
+    """The links inside the market, without fragments."""
     for link in _LINK.findall(html):
         there = urldefrag(urljoin(f"http://market{path}", unescape(link)))[0]
         if there.startswith("http://market/"):
@@ -87,7 +87,7 @@ def links_in(html: str, path: str) -> Iterator[str]:
 
 
 def get_routes(app: Litestar) -> dict[str, re.Pattern[str]]:
-    """Every route that answers to GET, outside the API, with what its paths look like."""
+    """Every GET route outside the API, with a pattern of its paths."""
 
     def shape(path: str) -> re.Pattern[str]:
         parts = (re.escape(part) if part[:1] != "{" else ".+" if ":path" in part else "[^/]+" for part in _parts(path))
@@ -102,6 +102,6 @@ def _parts(path: str) -> list[str]:
 
 
 def route_of(path: str, routes: dict[str, re.Pattern[str]]) -> str:
-    """A route without parameters before one with; "" where there is none."""
+    """The route of a path; routes without parameters come first. "" if there is none."""
     fits = [route for route, shape in routes.items() if shape.fullmatch(path)]
     return min(fits, key=lambda route: (route.count("{"), route), default="")

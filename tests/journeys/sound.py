@@ -1,4 +1,4 @@
-"""What is looked at on every page: its frame, its width, and what a screen reader meets."""
+"""Checks for every page: its frame, its width, and its accessibility."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ RULES = {
 }
 AXE = Axe().axe_script
 LOOKS = 20
-"""So often, every ``SETTLES``, it is looked whether charts and maps have taken another width."""
+"""The number of checks, each after ``SETTLES``, whether charts and maps have adapted to the width."""
 
 
 async def frame(page: Page) -> list[str]:
@@ -25,7 +25,7 @@ async def frame(page: Page) -> list[str]:
 
 
 async def fits(page: Page) -> bool:
-    """Nothing sticks out sideways, once charts and maps have taken the width."""
+    """Whether nothing overflows sideways after charts and maps have adapted to the width."""
     for _ in range(LOOKS):
         if await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
             return True
@@ -34,7 +34,7 @@ async def fits(page: Page) -> bool:
 
 
 async def breaches(page: Page) -> list[str]:
-    """What axe calls serious or critical: rule, element, why."""
+    """Findings of axe that are serious or critical: rule, element, reason."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE)
     violations: Any = await page.evaluate("options => axe.run(options).then(results => results.violations)", RULES)

@@ -1,7 +1,8 @@
-"""Whether a page speaks the language that its reader chose: what it still says in English.
+"""Finds texts of a page that are still in English although its reader chose another language.
 
-English is known by its small words, and by the catalog: a piece that is an entry's English while the language has other words for it.
-What people wrote is theirs to say in any language: it is taken out first. CPV titles are in English, and marked as such.
+English is recognised by its small words and by the catalog: a text that is the English of an entry whose translation
+differs. Texts that people wrote may be in any language, and are removed first. CPV titles are in English, and marked as
+such.
 """
 
 import re
@@ -25,12 +26,12 @@ SAID = """() => {
         for (const element of document.querySelectorAll(`[${name}]`)) if (!apart(element)) pieces.push(element.getAttribute(name));
     return [...new Set(pieces.map((piece) => piece.replace(/\\s+/g, " ").trim()).filter((piece) => /[a-z]{2}|\\d{4}-\\d/i.test(piece)))];
 }"""
-"""Every piece of a page that is read or heard, but what is marked as of another language."""
+"""Script that returns every visible or audible text of a page, except those marked as being in another language."""
 ENGLISH_DATE = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?(?![\w-])")
 OWN_DATE = re.compile(r"\b\d{1,2} [a-z]{3,4} \d{4}\b")
-"""As Spanish pages write it: May is “may” there."""
+"""A date as on Spanish pages, on which May is “may”."""
 ASKED = "2027-01-31"
-"""The example of how a date is typed, in every language."""
+"""The example of a typed date, which is the same in every language."""
 SMALL_WORDS = re.compile(
     r"\b(?:the|of|and|is|are|was|were|with|for|from|by|to|not|this|that|these|your|you|its|it|has|have|been|what|which|who|when|where"
     r"|then|than|there|their|they|each|every|all|any|only|more|most|other|until|before|after|yet|will|can|may|must|at|on|or|nothing)\b",
@@ -40,13 +41,13 @@ PLACEHOLDERS_AND_NUMBERS = re.compile(r"%\(\w+\)s|[\d.,:\s\u00a0\u202f-]+")
 
 
 def bare(words: str) -> str:
-    """Without numbers and what is filled in."""
+    """The words without numbers and placeholders."""
     return PLACEHOLDERS_AND_NUMBERS.sub(" ", words).strip().lower()
 
 
 @cache
 def translated(language: str) -> frozenset[str]:
-    """What the language has other words for."""
+    """English entries whose translation differs."""
     words, kept = set(), set()
     for path in catalogs(language):
         for message in catalog(path, language):
@@ -58,7 +59,7 @@ def translated(language: str) -> frozenset[str]:
 
 
 async def written_by_people(market: Market, more: Iterable[str]) -> list[str]:
-    """Names, titles and texts in all that happened, and those that are sealed or in no event; the longest first."""
+    """Names, titles and texts of people in all events, and those that are sealed or in no event; longest first."""
     found = {" ".join(each.split()) for each in more}
     for service in SERVICES:
         for row in await market.fetch(f"select data from {service}.outbox"):
@@ -80,11 +81,11 @@ def strings(value: Any) -> Iterator[str]:
 
 
 MARKETS_OWN = {"sentence", "told"}
-"""Fields in which an event keeps what the market said."""
+"""Fields of events with texts of the market itself."""
 
 
 def left_in_english(pieces: Iterable[str], language: str, people: Iterable[str]) -> list[str]:
-    """The pieces that are in English, or have a date as English pages write it, whatever people wrote into them."""
+    """The texts that are in English, or have a date in the English form, without what people wrote in them."""
     return [
         piece for piece in pieces if _is_english(piece, language) and _is_english(_without(piece, people), language)
     ]

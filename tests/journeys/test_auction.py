@@ -55,10 +55,10 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     text = await page.locator("main").inner_text()
     assert "Bureau and Sons" not in text and "Ural Stationery Works" not in text
 
-    early = await first.page.context.new_page()  # whoever looks for the contract before it is drawn up
+    early = await first.page.context.new_page()  # a person who looks for the contract before it is made
     await early.goto(f"{first.url}/contracts?process={auction[10:]}")
     await expect(early.get_by_text("no contract from this process")).to_be_visible()
-    await early.locator("#q").fill("archive")  # what one is typing stays
+    await early.locator("#q").fill("archive")  # typed text stays
 
     closes = (await demo.fetch("select closes_at from auctions.auctions where auction_id = $1", auction[10:]))[0][0]
     demo.clock.advance(closes - demo.clock() - timedelta(seconds=20))

@@ -1,4 +1,5 @@
-"""Back and a reload show a refused form again, with what was typed and what is wrong with it, and the browser warns of nothing."""
+"""Back and a reload show a refused form again, with the typed values and the errors, and the browser shows no
+warning."""
 
 import re
 
@@ -10,7 +11,7 @@ LONG = "White, 80 grams, no dust. " * 500
 
 
 async def away_and_back(person: Person) -> None:
-    """To another page by a link, back by the browser's button, and the page once more from the server."""
+    """Go to another page by a link, back by the browser's button, and reload the page from the server."""
     await person.page.get_by_role("link", name="Catalogue", exact=True).click()
     await expect(person.page).to_have_url(re.compile("/catalogue$"))
     answer = await person.page.go_back()
@@ -32,7 +33,7 @@ async def test_back_to_a_refused_request_of_an_agency(meet: Meet) -> None:
     await expect(agency.page.locator("#requirements-note.error")).to_be_visible()
     await expect(agency.page.locator("[name=title]")).to_have_value("Paper for the archive")
     await expect(agency.page.locator("[name=requirements]")).to_have_value(LONG)
-    # it can be mended and sent from there, and what is refused then has an address of its own
+    # it can be corrected and sent from there, and a new refusal has its own address
     await agency.page.locator("[name=requirements]").fill("White, 80 grams.")
     await agency.page.locator("button[value=open]").click()
     await expect(agency.page.locator("#requirements-note.error")).to_have_count(0)

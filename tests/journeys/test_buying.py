@@ -8,8 +8,8 @@ STEP = "form[action$='/steps'] button"
 
 
 async def test_a_click_on_a_result_right_after_typing_opens_it(meet: Meet) -> None:
-    """The field that loses the focus must not ask for the results again: the new ones would take the place of the link between the
-    press and the release of the button."""
+    """The field that loses the focus must not load the results again: they would replace the link between the press and
+    the release of the button."""
     visitor = await meet()
     page = await visitor.open("/catalogue")
     await page.locator("#q").press_sequentially("office paper A4")
@@ -24,7 +24,7 @@ async def test_a_click_on_a_result_right_after_typing_opens_it(meet: Meet) -> No
 
 
 async def test_a_press_that_lasts_is_not_lost_to_a_piece_that_comes_anew(meet: Meet) -> None:
-    """The opening page asks for its figures every ten seconds."""
+    """The home page reloads its figures every ten seconds."""
     visitor = await meet()
     page = await visitor.open("/")
     link = page.locator("#now a").first

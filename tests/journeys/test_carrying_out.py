@@ -23,7 +23,7 @@ def badge(page: Page, words: str) -> Any:
 
 
 async def go(person: Person, duty: str, contract: str) -> Page:
-    """From the list of what waits, by keyboard, to the form that does it."""
+    """Go by keyboard from the list of duties to the form of the duty."""
     page = await person.open("/contracts")
     link = page.locator(f"a.button[href^='{contract}']", has_text=re.compile(f"^{duty}"))
     await link.focus()

@@ -1,4 +1,4 @@
-"""Choosing among more participants than one page shows: the mark and the reason come along, also into another language."""
+"""Choosing among more participants than one page shows: the mark and the reason are kept, also in another language."""
 
 import re
 
@@ -17,7 +17,7 @@ LONG_WORD = "W" * 290
 
 @pytest.fixture
 async def path(demo: Market, api: Api, sku_ids: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Of a request with three participants, two of them on a page."""
+    """The path of a request with three participants, two on a page."""
     monkeypatch.setattr(views, "PARTICIPANTS", 2)
     described = {"description": LONG_WORD, "category": "30197630", "unit": "piece", "quantity": "2"}
     lines = [{"sku_id": next(iter(sku_ids.values())), "quantity": "5"}, described]
@@ -36,7 +36,8 @@ async def speaks(page: Page, language: str) -> None:
 
 
 async def on_the_second_page(agency: Person, path: str, *, marked_there: bool) -> str:
-    """With a participant marked, there or on the first page, and a reason typed: the participant's number."""
+    """Go to the second page with a participant marked, there or on the first page, and a reason typed. Returns the
+    participant's number."""
     page = await agency.open(path)
     choices = page.locator("input[name=participant]")
     if not marked_there:
@@ -53,7 +54,7 @@ async def on_the_second_page(agency: Person, path: str, *, marked_there: bool) -
 
 
 async def is_whole(page: Page, number: str) -> None:
-    """The second page, the participant marked and the reason there."""
+    """Check that it is the second page, with the participant marked and the reason filled in."""
     await expect(page.locator("button[name=show][value='1']")).to_be_visible()
     await expect(page.locator("button[name=show][value='2']")).to_have_count(0)
     await expect(page.locator("#justification")).to_have_value(WHY)
@@ -102,7 +103,7 @@ async def test_the_other_form_of_the_page_comes_along_too(meet: Meet, path: str)
     await speaks(agency.page, "es")
     await is_whole(agency.page, number)
     await expect(agency.page.locator("#reason")).to_have_value(NO)
-    await expect(agency.page.locator("#reason")).to_be_visible()  # its fold is open
+    await expect(agency.page.locator("#reason")).to_be_visible()  # its details are open
 
 
 async def test_without_a_script_it_stays_on_the_page_and_says_what_is_emptied(meet: Meet, path: str) -> None:
@@ -122,7 +123,7 @@ async def test_a_refused_choice_leads_to_what_is_missing(meet: Meet, path: str, 
     await page.set_viewport_size({"width": 390, "height": 400})
     await page.locator("input[name=participant]").last.check()
     await agency.press("Choose this participant")
-    refusal = agency.sees("Please mend 1 field")
+    refusal = agency.sees("Please correct 1 field")
     await expect(refusal).to_be_visible()
     if scripted:
         await expect(refusal).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""What the Enter key does in a field, and what a field says that changes but a part of its page."""
+"""What the Enter key does in a field, and the errors of a field that changes only a part of its page."""
 
 from playwright.async_api import expect
 

@@ -1,8 +1,8 @@
-"""Every page there is, as everybody who may see it: found by links, sound to a screen reader, whole at every width, and in the
-language that its reader chose.
+"""Every page, for each kind of reader that may see it: it is found by links, accessible to screen readers, fits every
+width, and is in the language that its reader chose.
 
-A route that is new is covered as soon as some page links to it; one that no page links to fails by name until it has an example
-in the fixture ``unlinked``.
+A new route is covered as soon as a page links to it; a route without links fails by name until it has an example in the
+fixture ``unlinked``.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ from tests.test_access import composed
 ZOOMED = {"width": DESK["width"] // 2, "height": DESK["height"] // 2}
 """A desk's window at 200 %."""
 NO_PAGES = re.compile("/health.*|/metrics|/static/.*|.*/live")
-"""What no link leads to and no browser shows."""
+"""Routes to which no link leads and which no browser shows."""
 PARTS = {"/register/regions", "/catalogue/new/attributes", "/auctions/{auction_id:str}/score"}
-"""Pieces that a page loads into itself; looked at with the page."""
+"""Parts that a page loads into itself; they are checked with the page."""
 ALIKE = 2
-"""Pages of one route that a reader looks at, of those that differ."""
+"""The most differing pages of one route that are checked for a reader."""
 
 LONG_WORD = "W" * 290
-"""A name or description that no blank parts."""
+"""A name or description without blanks."""
 EVIDENCE, COMMENT = "Line 1, its attributes", "On pallets."
-"""What a supplier writes that is in no event, or sealed in one."""
+"""Texts of a supplier that are in no event, or sealed in one."""
 OTHERS = ("ru", "es")
-"""The languages that the pages of a route are looked at in by turns, the one with the longer words first."""
+"""The languages in which the pages of a route are checked in turn; the one with longer words first."""
 AT_ONCE = 2
-"""Pages that are looked at beside one another."""
+"""Pages that are checked at the same time."""
 
 Explored = dict[str, dict[str, Found]]
 
 
 @pytest.fixture(scope="module")
 async def unlinked(demo: Market) -> dict[str, list[str]]:
-    """By reader: pages that letters and other people's hands lead to."""
+    """Pages, by reader, to which only letters or other people's links lead."""
     async with Client.visiting(demo.url) as visitor:
         agency = await visitor.login("agency@demo.example", PASSWORD)
         supplier = await visitor.login("supplier2@demo.example", PASSWORD)
@@ -66,8 +66,9 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 async def filled(demo: Market) -> dict[str, list[str]]:
-    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft, a dispute, quotes to choose
-    from. By reader the pages that are looked at first: one among many contracts, of which only a few are opened."""
+    """Adds what the demonstration does not have: a basket, a card to moderate, a complaint, a draft, a dispute, quotes
+    to choose from. Returns by reader the pages to check first, such as one of many contracts, of which only a few are
+    opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
         agency = await visitor.login("agency@demo.example", PASSWORD)
@@ -97,7 +98,7 @@ async def filled(demo: Market) -> dict[str, list[str]]:
 
 
 async def _dispute(agency: Client) -> None:
-    """About an invoice that the agency has not paid yet."""
+    """Make a dispute about an invoice that the agency has not paid yet."""
     concluded = await agency.get("/api/contracts", state="concluded")
     for contract in concluded["contracts"]:
         path = f"/api/contracts/{contract['contract_id']}"
@@ -110,7 +111,7 @@ async def _dispute(agency: Client) -> None:
 
 
 async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> str:
-    """A contract whose draft waits for the supplier: its id."""
+    """The id of a contract whose draft waits for the supplier."""
     offers = {
         each["offer"]["sku_id"]: each["offer"]["offer_id"] for each in await supplier.get("/api/catalogue/offers")
     }
@@ -168,7 +169,7 @@ async def test_every_route_is_found_by_somebody(explored: Explored, routes: dict
 
 
 def shown(explored: Explored) -> list[Found]:
-    """Pages that differ in what they show, by whoever saw them first; of one route at most so many a reader."""
+    """Pages with different content, by the reader who saw them first; a limited number per route and reader."""
     pages: dict[str, Found] = {}
     of_route: Counter[tuple[str, str]] = Counter()
     for each in every(explored):
@@ -181,7 +182,7 @@ def shown(explored: Explored) -> list[Found]:
 
 
 def with_languages(pages: Iterable[Found]) -> Iterator[tuple[Found, str]]:
-    """Each page with the language that it is looked at in beside English: those of one route by turns."""
+    """Each page with the language in which it is checked besides English; the pages of one route alternate."""
     of_route: Counter[str] = Counter()
     for each in pages:
         yield each, OTHERS[of_route[each.route] % len(OTHERS)]
@@ -190,7 +191,7 @@ def with_languages(pages: Iterable[Found]) -> Iterator[tuple[Found, str]]:
 
 @pytest.fixture(scope="module")
 async def written(demo: Market, filled: dict[str, list[str]]) -> list[str]:
-    """By people: of what a card says of its good, all that no category asks for."""
+    """Texts of people; of a card's attributes all that the category does not define."""
     said = {word for good in cast().skus for name, value, _ in good.attributes for word in (name, value)}
     with speaking(OTHERS[0]):
         own = [word for word in said if pgettext("attribute", word) == word]
@@ -227,7 +228,7 @@ async def faults(person: Person, pages: Iterable[tuple[Found, str]], written: li
 
 
 async def faults_in(language: str, person: Person, each: Found, written: list[str]) -> list[str]:
-    """It may stick out by longer words, or say something in English."""
+    """Check that the page fits its width with longer words, and has no English text."""
     await person.speaks(language)
     page = await person.open(each.path)
     wrong: list[str] = []
@@ -278,7 +279,7 @@ def screen(each: Found, size: str) -> str:
 
 
 async def test_a_session_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
-    """From the basket's two lines to the last look, with a mistake on the way: states that no link leads to."""
+    """From two lines in the basket to the final check, with a mistake on the way: states to which no link leads."""
     agency = await meet("agency")
     first, second = [sku_id for name, sku_id in sku_ids.items() if name.startswith("Office paper")][:2]
     page = await agency.open(f"/auctions/new?sku={first}&quantity=20&sku={second}&quantity=5")

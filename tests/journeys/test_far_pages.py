@@ -1,5 +1,5 @@
-"""Lists that are leafed through by number: who asks for a page behind the last is led to the last, which is not empty where the list is
-not. Every route that counts pages is here, on the market of the demonstration, with one thing on a page."""
+"""Lists with numbered pages: a request for a page after the last is redirected to the last, which is not empty unless
+the list is. All routes with numbered pages are tested, on the market of the demonstration, with one item on a page."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from tests.test_access import composed
 
 FAR = PAGES
 NO_LISTS = {"since"}
-"""Numbers in a query that lead to no page."""
+"""Numbers in a query for which there is no page."""
 FILES = {"/observatory/references/{reference_id:str}/observations.csv"}
-"""For programs: a part behind the last is empty, as it is in the API."""
+"""Files for programs: a part after the last is empty, as in the API."""
 MOVED = {("/contracts/{contract_id:str}", "page"), ("/contracts/{contract_id:str}", "part")}
-"""Lead to the page that has the list now, which leads on to the last."""
+"""Addresses that redirect to the page that now has the list, which redirects to the last page."""
 IN_FORMS = {("/catalogue", "page"), ("/catalogue/skus/{sku_id:str}", "page")}
-"""Read with other fields: their routes do not name them."""
+"""Page numbers that are read with other fields, so that the routes do not name them."""
 ONE_ON_A_PAGE = (
     "services.auctions.pages.auction.PER_PAGE",
     "services.auctions.pages.complaints.PER_PAGE",
@@ -50,8 +50,8 @@ ID = "[0-9a-f-]{36}"
 
 @dataclass(frozen=True)
 class Leaves:
-    """``entry`` is what something on a page of the list has. The demonstration has ``several``, or one or none: where that is so the
-    tests of the service try several."""
+    """A list. ``entry`` matches an item on a page of the list. The demonstration has ``several`` items, or one or none:
+    then the tests of the service check several."""
 
     route: str
     entry: str
@@ -91,7 +91,7 @@ LISTS = [
 
 @pytest.fixture(scope="module")
 async def ids(demo: Market) -> dict[str, str]:
-    """What stands in the places of addresses: things with lists of their own."""
+    """The ids for the placeholders of addresses: things that have lists."""
     async with Client.visiting(demo.url) as visitor:
         skus = (await visitor.get("/api/catalogue/skus"))["results"]
         pools = await visitor.get("/api/pools", limit=100)

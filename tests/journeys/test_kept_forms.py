@@ -1,4 +1,4 @@
-"""What somebody has written stays: in another language, after a logout in another tab, and where a text is too long."""
+"""Typed text is kept: after a change of language, after a logout in another tab, and if a text is too long."""
 
 import re
 
@@ -73,7 +73,7 @@ async def test_a_text_that_is_too_long_is_told_at_its_field(meet: Meet) -> None:
     await agency.page.locator("button[value=open]").click()
     await expect(agency.page.locator("#requirements-note")).to_have_text("must have at most 4\u202f000 characters")
     await expect(agency.page.locator("[name=title]")).to_have_value("Paper")
-    # all that is wrong is told in one round
+    # all errors are shown at once
     for field in ("line-0-description", "line-0-unit", "line-0-quantity"):
         await expect(agency.page.locator(f"#{field}-note.error")).to_be_visible()
     agency.errors.clear()  # that it was refused comes as 422

@@ -1,4 +1,5 @@
-"""A pool of many members and lines is read downwards alone, at a desk and on a phone, in each language, and by a screen reader."""
+"""The page of a pool with many members and lines needs no sideways scrolling, on a desk and a phone, in each language,
+and is accessible."""
 
 from itertools import product
 

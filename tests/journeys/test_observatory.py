@@ -21,7 +21,7 @@ TOWNS = (
 
 
 def contract_of_old(market: Market, sku_id: str, number: int, price: str) -> ContractConcluded:
-    """Somewhere in Russia, some weeks ago."""
+    """A contract somewhere in Russia, some weeks ago."""
     region, town, latitude, longitude = TOWNS[number % len(TOWNS)]
     return ContractConcluded(
         process_id=new_id(),

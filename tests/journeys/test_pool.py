@@ -20,7 +20,8 @@ async def test_three_agencies_buy_together_and_each_gets_its_contract_and_its_sa
     page = await lead.open(f"/pools/new?sku={sku_ids[GOOD.name]}")
     ends = (demo.clock() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     await lead.fill(title="Exercise books for September", minimum_quantity="500", enrolment_ends_at=ends)
-    await page.get_by_label("Delivery regions").locator("input:checked").uncheck()  # its own; Tver shall take part
+    # its own region; Tver is also to take part
+    await page.get_by_label("Delivery regions").locator("input:checked").uncheck()
     await lead.shot("pool-compose")
     await lead.press("Open for enrolment")
     await expect(page.get_by_role("heading", name="Exercise books for September")).to_be_visible()

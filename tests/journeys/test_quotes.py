@@ -14,7 +14,7 @@ WHY = "It comes before the term begins, the cheaper one after"
 
 
 def refused(person: Person) -> None:
-    """The form came back as a 422, which the browser says on its console."""
+    """The form was refused with 422, which the browser writes on its console."""
     assert "422" in person.errors.pop()
 
 

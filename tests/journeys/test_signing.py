@@ -28,7 +28,7 @@ async def town(market: Market) -> Town:
 
 @pytest.fixture
 async def sit(town: Town, browser: Browser) -> AsyncIterator[Sit]:
-    """``await sit(member)`` is that member at a browser, logged in."""
+    """``await sit(member)`` is that member, logged in at a browser."""
     screens = (town.market.ground.config.home / "screens").absolute()
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []
@@ -112,7 +112,7 @@ async def test_signed_with_equivalents_an_objection_and_a_security(town: Town, s
     await buyer.page.locator("[name=answer-2][value=no]").check()
     await buyer.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     await buyer.press("Answer the objection")
-    refusal = buyer.page.get_by_text("Please mend 1 field")
+    refusal = buyer.page.get_by_text("Please correct 1 field")
     await expect(refusal).to_be_in_viewport()
     await expect(refusal).to_be_focused()
     await buyer.page.screenshot(path=town.market.ground.config.home / "screens" / "signing-refused-answer.png")

@@ -62,7 +62,7 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
             mails = kept_mail.messages(demo.ground.config.mail_dir)
             return next((mail for mail in mails if email in mail.recipients), None)
 
-        mail = await demo.eventually(letter, within=75)  # a letter put off is tried again after half a minute
+        mail = await demo.eventually(letter, within=75)  # a postponed letter is tried again after half a minute
         for part in (mail.html, mail.text):
             assert TITLE in part
         await page.set_content(mail.html)

@@ -1,5 +1,5 @@
-"""What stands in a box at the moment of a click is what the click takes, also where the page has not asked about it yet; and it comes
-along into another language, and back."""
+"""A click uses the values in the fields at that moment, even if the page has not sent them yet; and they are kept when
+the language changes, and after Back."""
 
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ PAPER = re.compile("Office paper A4")
 
 
 async def at_a_sku(person: Person) -> Page:
-    """The page of one, with nothing under way, and its answers so slow that no click waits for one."""
+    """The page of a SKU without open requests, with answers so slow that a click does not wait for one."""
     page = await person.open("/catalogue?q=office+paper+A4&region=RU-MOW")
     await page.get_by_role("link", name=PAPER).first.click()
     await expect(page.locator("#prices caption")).to_be_visible()
@@ -25,7 +25,7 @@ async def at_a_sku(person: Person) -> Page:
 
 @pytest.fixture
 async def unanswered() -> AsyncIterator[list[Route]]:
-    """Requests of a script that stay without an answer to the end of the test."""
+    """Leave the requests of a script without an answer until the end of the test."""
     held: list[Route] = []
     yield held
     for route in held:
@@ -135,7 +135,7 @@ async def test_a_search_comes_along_into_another_language(meet: Meet) -> None:
     await expect(page.locator("html")).to_have_attribute("lang", "es")
     await expect(page.locator("#q")).to_have_value("toner")
     await expect(found).to_have_count(len(names))
-    # and a word that was not asked for yet
+    # and a word that was not sent yet
     await page.locator("#q").fill("paper")
     await visitor.press("Русский")
     await expect(page.locator("html")).to_have_attribute("lang", "ru")
@@ -264,7 +264,7 @@ async def test_back_from_a_refused_quantity_each_address_has_its_own_note(meet: 
     await expect(page.locator("#prices caption")).to_contain_text("7 ×")
     await expect(note).to_have_count(0)
     await expect(box).not_to_have_attribute("aria-invalid", "true")
-    # The page that is kept has the note already; the browser tells that the answer is a refusal once it comes.
+    # The kept page already has the message; the browser reports the refusal when it arrives.
     async with page.expect_console_message(lambda told: "422" in told.text):
         await page.go_forward()
     await expect(note).to_contain_text("must be a number")

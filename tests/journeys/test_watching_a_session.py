@@ -1,5 +1,5 @@
-"""The page of a running session as people meet it: in three languages, by keyboard and by ear, on a phone, cut off and back, and under
-the rules of other countries."""
+"""The page of a running session: in three languages, by keyboard and screen reader, on a phone, after an interruption,
+and under the rules of other countries."""
 
 import asyncio
 import re
@@ -43,9 +43,10 @@ HEARD = """
 
 @pytest.fixture(scope="module")
 async def market(markets: Markets) -> AsyncIterator[Market]:
-    """Hours pass here, in which what others left unsigned lapses and their sessions end: whoever comes after gets another market.
+    """A separate market, because hours pass in these tests: contracts of other tests would lapse and their sessions
+    end.
 
-    The file is the last of its folder, so that this market is filled once for all.
+    The file is the last of its folder, so that this market is filled only once.
     """
     yield await markets.of(())
     await markets.stop()
@@ -62,7 +63,7 @@ async def at(path: str, *people: Person) -> None:
 
 
 async def bids(person: Person, amount: str) -> None:
-    """By the form for another amount; what is said of the bid is then in #verdict."""
+    """Bid with the form for another amount; the answer is then in #verdict."""
     if await person.page.locator("#own-amount").get_attribute("open") is None:
         await person.page.locator("#own-amount summary").click()
     await person.page.locator("#amount").fill(amount)
@@ -179,7 +180,7 @@ async def test_a_price_that_changes_under_the_finger_is_not_bid_and_that_is_said
     first, second = await meet("supplier3"), await meet("supplier7")
     await at(path, first, second)
     page = second.page
-    # both clocks stand: where they part by two seconds, the page takes it for a machine that slept
+    # both clocks are stopped: if they differ by two seconds, the page assumes that the machine was suspended
     await page.evaluate(STOP_THE_CLOCKS)
     await leads_with(first, "990")
     await expect(page.locator(NEXT_BID).first).to_have_text("Bid 980.00\u00a0RUB")
@@ -243,10 +244,10 @@ async def test_a_clock_that_is_wrong_by_hours_and_a_machine_that_slept_show_the_
     await page.wait_for_timeout(500)
     await true_time()
     demo.clock.advance(timedelta(minutes=7))
-    await page.evaluate("window.sleepFor(7 * 60e3)")  # its timers stood still, its clock did not
+    await page.evaluate("window.sleepFor(7 * 60e3)")  # its timers were stopped, its clock was not
     await page.wait_for_timeout(2500)
     await true_time()
-    await page.evaluate("window.sleepFor(-3600e3)")  # its owner set the clock
+    await page.evaluate("window.sleepFor(-3600e3)")  # its owner has set the clock
     await page.wait_for_timeout(2500)
     await true_time()
     cut_off(visitor)
@@ -254,7 +255,7 @@ async def test_a_clock_that_is_wrong_by_hours_and_a_machine_that_slept_show_the_
 
 @asynccontextmanager
 async def a_web_part(market: Market, port: int) -> AsyncIterator[str]:
-    """Another web process of the market, as far as a browser can tell; it goes away with the block."""
+    """Looks to a browser like another web process of the market; it ends with the block."""
     async with standing(market.ground.config, market.clock) as ground:
         app = create_app(ground, load(ground), market.ground.config.home / "static")
         served = server(app, ground.config, ground.live.end, port=port)
@@ -267,7 +268,7 @@ async def a_web_part(market: Market, port: int) -> AsyncIterator[str]:
 
 
 def cut_off(person: Person) -> None:
-    """What browser and htmx write about a lost connection is no fault of the page."""
+    """Ignore what browser and htmx write about a lost connection, which is not a fault of the page."""
     of_the_cut = re.compile(r"ERR_|: Event$")
     person.errors[:] = [error for error in person.errors if not of_the_cut.search(error)]
 

@@ -1,4 +1,5 @@
-"""Builders of a small market with a pattern to find: each supplier keeps to its trade, and buyers keep to their region."""
+"""Builders of a small market with a pattern to find: each supplier stays in its trade, and buyers stay in their
+region."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ def an_award(supplier: str, opportunity: Opportunity | None = None, *, day: int 
 
 
 def a_market(awards: int = 240) -> list[Award]:
-    """One award a day; in each trade and region two suppliers win by turns, the first twice as often."""
+    """One award per day; in each trade and region two suppliers win, the first twice as often."""
     found = []
     for day in range(awards):
         trade, region = TRADES[day % len(TRADES)], REGIONS[day // len(TRADES) % 2]
@@ -40,5 +41,5 @@ NOW = START + dt.timedelta(days=240)
 
 @cache
 def a_model() -> Model:
-    """What is learned from the whole market."""
+    """A model trained on the whole market."""
     return train(a_market(), NOW)

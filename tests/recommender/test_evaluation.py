@@ -58,7 +58,7 @@ class TestFigures:
         assert evaluate(train(a_market(24), NOW), []).all == Rate(0, 0.0, 0.0)
 
     def test_the_answer_is_not_looked_at(self) -> None:
-        """With every winner, amount-bearing id and date of the tests replaced, the rankings stay the same."""
+        """If every winner, id and date of the test awards is replaced, the rankings stay the same."""
         past, tests = split_by_time(a_market())
         disguised = [Award(supplier="x", opportunity=one.opportunity) for one in tests]
         model = train(past, NOW)

@@ -130,7 +130,7 @@ def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
     rng = np.random.default_rng(1)
     evidence = rng.normal(size=(400, len(COLUMNS))).astype(np.float32)
     won = evidence[:, 0] + evidence[:, 3] * evidence[:, 5] > 1
-    from sklearn.ensemble import GradientBoostingClassifier  # takes seconds: one process of the tests pays for it
+    from sklearn.ensemble import GradientBoostingClassifier  # takes seconds, so only one process of the tests does it
 
     trees = GradientBoostingClassifier(n_estimators=10, max_depth=4, learning_rate=RATE, random_state=0)
     trees.fit(evidence, won)

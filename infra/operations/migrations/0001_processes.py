@@ -9,8 +9,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# A function with late binding, not a view: no migration of an outbox has to mind it. It runs with its owner's rights, so that a
-# process may know how long a queue is without the right to read it.
+# A function with late binding, not a view, so that migrations of outboxes need not consider it. It runs with its
+# owner's rights, so that a process can see the length of a queue without the right to read it.
 OUTBOXES = """
 create function operations.outboxes()
 returns table (service text, waiting bigint, oldest timestamptz, set_aside bigint)

@@ -1,4 +1,4 @@
-"""only the market's own role says how its processes are and lets stopped consumers go on: services only look"""
+"""only the market's own role writes the states of processes and resumes stopped consumers: services only read"""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""records that a person gave up, so that nobody waits for a release that reads them"""
+"""records that a person gave up, so that no partition waits for a release that reads them"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""the pages that answer forms, for a quarter of an hour: a reload and Back show them without the form being sent again"""
+"""the pages that answer forms, kept for 15 minutes: a reload and Back show them without sending the form again"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,9 @@ def upgrade() -> None:
         sa.Column("kept_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("answer", name=op.f("pk_answers")),
         schema="operations",
-        prefixes=["unlogged"],  # in no log and no backup; gone after a crash, as they are after minutes
+        # unlogged: not in the write-ahead log or a backup, and lost after a crash, because they are deleted after
+        # minutes anyway
+        prefixes=["unlogged"],
     )
     for column in ("owner", "sender", "kept_until"):
         op.create_index(op.f(f"ix_answers_{column}"), "answers", [column], schema="operations")

@@ -1,7 +1,7 @@
-// The page of a running auction: it is heard, keeps the keyboard's place, and catches up by itself after any break.
+// The page of a running auction: it announces changes to screen readers, keeps the keyboard focus, and updates itself after an interruption.
 const session = document.getElementById("session");
 
-// What screen readers hear: changes only, by kind, not more often than every few seconds; what is urgent at once.
+// Announcements for screen readers: only changes, by kind, at most every few seconds; urgent ones at once.
 const QUIET = 4000;
 const heard = {};
 const waiting = new Map();
@@ -46,12 +46,12 @@ for (const part of session.querySelectorAll("#news [data-say]")) heard[part.data
 session.addEventListener("htmx:sseMessage", listen);
 session.addEventListener("htmx:oobAfterSwap", listen);
 session.addEventListener("minute-left", (event) => {
-  heard.minute = "";  // after an extension it is said again
+  heard.minute = "";  // after an extension it is announced again
   say("minute", event.detail);
 });
 session.addEventListener("called", (event) => alarm(event.detail));
 
-// The keyboard's place: what was focused and is gone is followed by the same button, else the next bid, else its heading.
+// Keyboard focus: if the focused element is gone, the same button gets the focus, else the next bid, else its heading.
 let held = null;
 let changedAt = -1000;
 let offered = amounts();
@@ -87,7 +87,7 @@ function tellInstead(word) {
   place.replaceChildren(said);
 }
 
-// A price that changed under the finger is not bid: it was not what the bidder saw. It is said, so that nobody believes to have bid.
+// A price that changed just before a press is not bid, because the bidder saw another price. A message says that no bid was made.
 session.addEventListener("click", (event) => {
   if (event.target.closest("#mine button[name=amount]") && event.isTrusted && performance.now() - changedAt < 250) {
     event.preventDefault();
@@ -105,15 +105,15 @@ session.addEventListener("click", (event) => {
   back?.focus();
 });
 
-// A bid without an answer is never silent.
+// If a bid gets no answer, a message says so.
 function unanswered(event) {
   if (event.detail.target.id === "verdict") tellInstead(event.detail.xhr?.status === 401 ? "login" : "failed");
 }
 session.addEventListener("htmx:responseError", unanswered);
 session.addEventListener("htmx:sendError", unanswered);
 
-// The stream: every push ends with its number, so that a new connection begins where the last one broke. It is renewed when nothing came
-// for too long, when the page is looked at again, and when the machine slept.
+// The stream: every push ends with its number, so that a new connection begins where the last one broke. It is renewed if nothing came
+// for too long, when the page becomes visible again, and after the machine was suspended.
 const SILENCE = 45_000;
 const AWAY = 10_000;
 let source = null;

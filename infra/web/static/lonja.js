@@ -11,8 +11,8 @@ function localTimes(root) {
   }
 }
 
-// The server's clock: what it said last, carried on by a timer that the reader's clock does not move. A machine that slept may have
-// stopped that timer, but not its clock: where the two part, the clock is believed, and "clock-jumped" tells whoever can ask again.
+// The server's clock: its last known time, continued by a timer that does not depend on the reader's clock. A suspended machine may have
+// stopped that timer but not its clock: if the two differ, the clock is used, and the event "clock-jumped" lets listeners ask again.
 let ahead = null;
 let minuteLeftOf = null;
 let drift = Date.now() - performance.now();
@@ -31,8 +31,8 @@ function serverNow() {
   return ahead === null ? Date.now() : performance.now() + ahead;
 }
 
-// <span data-until="instant" data-server-now="instant"> counts down; at the end it says its data-over. "minute-left" is sent to those
-// with data-minute. Inside data-at, .before is shown until that instant and .after from then on; data-gone goes at its instant.
+// <span data-until="instant" data-server-now="instant"> counts down; at the end it shows its data-over. Elements with data-minute get
+// the event "minute-left". Inside data-at, .before is shown until that instant and .after from then on; data-gone is hidden at its instant.
 function countdowns() {
   const counting = document.querySelectorAll("[data-until]");
   for (const element of counting) {
@@ -70,13 +70,13 @@ document.addEventListener("DOMContentLoaded", () => {
   countdowns();
   setInterval(countdowns, 250);
 });
-// What was swapped in counts down at once: until then it holds the whole instant, which is wider.
+// New parts of the page count down at once: before that they show the whole instant, which is wider.
 document.addEventListener("htmx:load", (event) => {
   localTimes(event.detail.elt);
   countdowns();
 });
 
-// What a person presses is not replaced before they let go, or the press would do nothing. A piece that asks again by itself comes then.
+// An element that a person presses is not replaced before the release, because the press would have no effect. A part that reloads itself waits for that.
 let pressed = null;
 document.addEventListener("pointerdown", (event) => (pressed = event.target));
 for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => (pressed = null)));
@@ -85,8 +85,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (pressed && event.detail.target.contains(pressed) && asks?.matches("[hx-trigger^=every]")) event.detail.shouldSwap = false;
 });
 
-// A refused form may be long: what is wrong is shown, wherever it stands, and read out. The link to what is said beside a field leads on
-// into the first such field of the page.
+// A refused form may be long: the error is scrolled into view and announced. The link to an error beside a field leads
+// to the first such field of the page.
 function unfold(element) {
   for (let each = element; each; each = each.parentElement) if (each.matches("details")) each.open = true;
 }
@@ -112,8 +112,8 @@ document.addEventListener("click", (event) => {
   show(mistake);
 });
 
-// A form that is not sent yet, or a search, comes along into another language: it is put down here and filled in when its page comes
-// again. Where a form says in data-again how it is shown again, lines that were added and all, the server fills it in; the other forms
+// A form that is not sent yet, or a search, is kept when the language changes: it is stored here and filled in when its page is loaded
+// again. If a form has data-again, the server fills it in, including added lines; the other forms
 // of its page are filled in on the page that answers.
 document.documentElement.classList.add("scripted");
 const written = "main form";
@@ -134,7 +134,7 @@ document.addEventListener("submit", (event) => {
   if (forms.length) sessionStorage.setItem(placeOf(event.target.elements.next.value), JSON.stringify(forms));
 });
 
-// By the prototype: a field may be named submit, or action.
+// Called through the prototype, because a field may be named submit or action.
 const send = (form) => HTMLFormElement.prototype.submit.call(form);
 
 function sendAgain(form, fields) {
@@ -153,7 +153,7 @@ function sendAgain(form, fields) {
   send(copy);
 }
 
-// A box by its name, and its place among those of that name; a choice by what it stands for: another page may offer others.
+// A field is identified by its name and its index among those of that name; a choice by its value, because another page may offer others.
 function fillIn(form, fields) {
   const met = new Set();
   for (const each of fields) {
@@ -189,7 +189,7 @@ document.addEventListener("DOMContentLoaded", () => {
   sendAgain(form, whole.fields);
 });
 
-// A form that changes but a part of its page: what is wrong with its fields comes with the answer, and stands beside them.
+// A form that changes only a part of its page: the errors of its fields come with the answer and are shown beside them.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, requestConfig } = event.detail;
   const form = requestConfig.elt;
@@ -212,12 +212,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// Where a piece of a page cannot be had, the form it was asked for with is sent as a whole: the page that answers says why, and keeps
+// If a part of a page cannot be loaded, its form is sent as a whole: the page that answers says why, and keeps
 // what was written.
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.requestConfig.verb !== "post") return;
   const asked = event.detail.elt;
-  if (!asked.hasAttribute("hx-select")) return; // whoever changes but a part says itself what it failed with
+  if (!asked.hasAttribute("hx-select")) return; // a form that changes only a part shows its own error
   const form = asked.closest("form[method=post][action]");
   if (!form) return;
   if (asked.name) {

@@ -1,5 +1,5 @@
 // Price over time (uPlot) and prices by place (Leaflet, on outlines of the countries: no tiles, no internet).
-// What they show also stands in tables on the page. Their words are the page's: it gives them in data- attributes.
+// Tables on the page have the same content. The page gives the words in data- attributes.
 
 const SEA = "#0b5f66";
 const spokenHere = document.documentElement.lang;
@@ -7,7 +7,7 @@ const price = (value) => Number(value).toLocaleString(spokenHere, { maximumSigni
 
 function drawChart(element, pictures) {
   const said = element.dataset;
-  // Contracts where there are any, else awards, else bids: what was paid before what was asked.
+  // Contracts if there are any, else awards, else bids: prices paid come before prices asked.
   const name = ["contract", "award", "bid"].find((kind) => pictures.rolling.some((month) => month.series === kind));
   const rolling = new Map(pictures.rolling.filter((month) => month.series === name).map((month) => [month.month, month]));
   const kept = new Map(pictures.months.map((month) => [month.month, month]));
@@ -26,7 +26,7 @@ function drawChart(element, pictures) {
   const month = new Intl.DateTimeFormat(spokenHere, { month: "short", year: "numeric", timeZone: "UTC" });
   const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(340, element.clientWidth * 0.6)) });
   const seconds = months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3);
-  // As many months by name as there is room for, at whatever width.
+  // As many names of months as fit the width.
   const ticks = (width) => seconds.filter((_, number) => number % Math.ceil(months.length / Math.max(2, Math.floor(width / 110))) === 0);
   const chart = new uPlot(
     {
@@ -60,7 +60,7 @@ function drawChart(element, pictures) {
   new ResizeObserver(() => chart.setSize(size())).observe(element);
 }
 
-// From cheap to dear by rank, so that one odd price does not make all others look alike.
+// Colours by rank from cheap to expensive, so that one extreme price does not make all others look the same.
 const STEPS = ["#1b7f79", "#5aa87f", "#e0c060", "#d9853b", "#b3262f"];
 
 function colours(points) {

@@ -1,9 +1,9 @@
-// What stands in the boxes of a search, or of any form that is answered in a part of its page (hx-get), counts at the moment of a click,
-// though the page has not asked about it yet. Links and hidden fields with data-takes="FORM NAME…" take these fields from that form.
+// The values in the fields of a search, or of any form whose answer replaces a part of the page (hx-get), are used at the moment of a click,
+// even if the page has not sent them yet. Links and hidden fields with data-takes="FORM NAME…" take these fields from that form.
 const live = "form[hx-get][hx-push-url]";
 const shown = new WeakMap();
 
-// What hidden fields say comes with the page: only what a person can change is compared.
+// Hidden fields come with the page: only fields that a person can change are compared.
 function fieldsIn(form, valueOf) {
   const pairs = [...form.elements].filter((each) => each.name && !["submit", "button", "hidden"].includes(each.type)).map((each) => [each.name, valueOf(each)]);
   return JSON.stringify(pairs);
@@ -11,7 +11,7 @@ function fieldsIn(form, valueOf) {
 
 const typedIn = (form) => fieldsIn(form, (each) => (isChoice(each) ? each.checked : each.value));
 
-// As the server sent it, whatever a browser filled in when a person came back.
+// The values that the server sent, whatever a browser filled in when a person came back.
 function asSent(form) {
   return fieldsIn(form, (each) => {
     if (each.options) return ([...each.options].find((option) => option.defaultSelected) ?? each.options[0])?.value;
@@ -46,7 +46,7 @@ function taking(each, form, names) {
     if (typed.has(name)) address.searchParams.set(name, typed.get(name));
     else address.searchParams.delete(name);
   }
-  address.searchParams.delete("page"); // of what is shown now, not of what is typed
+  address.searchParams.delete("page"); // it belongs to the shown result, not to the typed text
   return address.pathname + address.search + address.hash;
 }
 
@@ -62,7 +62,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { requestConfig, xhr } = event.detail;
   const form = requestConfig?.elt;
   if (!form?.matches(live) || ![200, 422].includes(xhr.status)) return;
-  // What a person presses is not replaced before they let go; then it is asked for again, if they are still here.
+  // An element that a person presses is not replaced before the release; then it is loaded again, if the page is still open.
   if (pressed && event.detail.target.contains(pressed)) {
     event.detail.shouldSwap = false;
     for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => ask(form), 100), { once: true });
@@ -72,8 +72,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:load", follow);
 
-// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it, beside the refusal of a later one:
-// boxes, notes and results are of the address again.
+// A browser may fill in earlier values of the fields, and htmx may show an earlier search beside the refusal of a later one:
+// fields, notes and results are set to those of the address again.
 addEventListener("pageshow", () => {
   follow();
   document.querySelectorAll(live).forEach(ask);
@@ -91,13 +91,13 @@ document.addEventListener("htmx:historyRestore", () => {
   follow();
 });
 
-// Hidden fields with data-here say where to come back to: to the page of the present address.
+// Hidden fields with data-here have the address to return to: that of the present page.
 function sayWhere() {
   for (const each of document.querySelectorAll("[data-here]")) each.value = location.pathname + location.search;
 }
 for (const moved of ["htmx:pushedIntoHistory", "htmx:historyRestore"]) document.addEventListener(moved, sayWhere);
 
-// Who goes on before the page has asked comes back to what they typed: this page's address becomes that of its answer.
+// If a person follows a link before the page has sent what was typed, they can return to it: this page's address becomes that of its answer.
 function remember() {
   for (const form of document.querySelectorAll(live)) {
     if (!isOutdated(form)) continue;
@@ -110,7 +110,7 @@ document.addEventListener("click", (event) => {
   const elsewhere = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   if (!elsewhere && event.target.closest("a[href]")) remember();
 });
-// Before the forms of the page are put down for another language.
+// Before the forms of the page are stored for another language.
 document.addEventListener("submit", (event) => event.target.matches(live) || remember(), true);
 document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
   const { history: update } = event.detail;

@@ -1,4 +1,4 @@
-"""Pages of accounts: the way in, one's own account, and the public card of an organisation."""
+"""Pages of accounts: login and registration, one's own account, and the public card of an organisation."""
 
 from services.accounts.pages.account import AccountPages
 from services.accounts.pages.entry import EntryPages

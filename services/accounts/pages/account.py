@@ -67,7 +67,8 @@ class AccountPages(Controller):
 
     @post("/keys")
     async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        """Answers with the page that shows the secret: it is shown to this session alone, and stored nowhere that others can read."""
+        """Show the page with the secret, only to this session. The secret is not stored anywhere where others can read
+        it."""
         fields = await form_fields(request)
         form, errors = read_form(fields, KeyForm)
         if form is None:

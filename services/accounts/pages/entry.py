@@ -1,4 +1,4 @@
-"""The way in: login, registration, invitation."""
+"""Login, registration and invitation."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -55,13 +55,13 @@ R = TypeVar("R", bound=Response[Any])
 
 
 def named_countries() -> list[tuple[str, str]]:
-    """(code, name in the reader's language), by name."""
+    """Countries as (code, name in the reader's language), sorted by name."""
     names = Locale(spoken()).territories if spoken() != ENGLISH else {}
     return sorted(((code, names.get(code, name)) for code, name in countries()), key=lambda pair: pair[1])
 
 
 def entered(ground: Ground, session: Session, answer: R) -> R:
-    """Sets the cookie that every service checks."""
+    """Set the session cookie, which every service checks."""
     answer.set_cookie(
         Cookie(
             key=COOKIE,
@@ -77,8 +77,8 @@ def entered(ground: Ground, session: Session, answer: R) -> R:
 
 
 def _refused(fields: Mapping[str, str], divisions: list[str], unread: Mapping[str, str]) -> dict[str, str]:
-    """What the rules say of each part of a registration by itself, so that all of it is told at once. What is ``unread`` is known to
-    be wrong, and what is blank is asked for or need not be there."""
+    """The refusals for all parts of a registration, so that all are shown at once. ``unread`` fields are wrong already;
+    blank fields are either reported as required or optional."""
 
     def given(name: str) -> str:
         return "" if name in unread else fields.get(name, "")
@@ -115,7 +115,8 @@ class EntryPages(Controller):
 
     @post("/login")
     async def log_in(self, ground: FromGround, request: Visit) -> Response[Any]:
-        """Who was logged out while writing gets the form back that was to be sent, as ``kept`` in the form of the login."""
+        """Log in. A form that the person wanted to send when the login had ended is shown again; the login form carries
+        it as ``kept``."""
         fields = await form_fields(request)
         goal, email = local_path(fields.get("next", "/")[:2_000]), fields.get("email", "")[:300]
         kept = kept_by_login((await request.form()).multi_items())
@@ -148,7 +149,7 @@ class EntryPages(Controller):
 
     @get("/register/regions")
     async def regions(self, request: Visit, country: Short = "") -> Template:
-        """Options of the region field for a country, loaded when the country changes."""
+        """The options of the region field, loaded when the country changes."""
         return page(request, "accounts/regions.html", regions=atlas.regions(country).items())
 
     @post("/register")
@@ -161,7 +162,7 @@ class EntryPages(Controller):
                 wanted = Registration(
                     **msgspec.structs.asdict(form), categories=read_categories(chosen, fields.get("codes", ""))
                 )
-                # A password may begin or end with a blank, which read_form takes off.
+                # A password may begin or end with a blank, which read_form would remove.
                 wanted = msgspec.structs.replace(wanted, password=fields["password"])
                 password_hash = await passwords.hashed(handlers.checked_new_password(wanted))
                 async with ground.database.transaction("accounts") as tx:
@@ -236,7 +237,8 @@ class EntryPages(Controller):
 
 
 async def _over(tx: Transaction, request: Visit, secret: str, over: InvitationOver) -> Template:
-    """Who joined by this link, and came back to it, is told so; anybody else, that it was used by somebody or is of no use."""
+    """The page of a link that is over. It tells the person who joined by it that this was done, and anybody else that
+    the link is not valid any more."""
     user: Principal | None = request.scope.get("user")
     used = await invitations.used(tx, secret)
     organisation = None

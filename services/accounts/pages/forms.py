@@ -1,4 +1,4 @@
-"""What several pages of accounts ask and say."""
+"""Parts that several pages of accounts share."""
 
 from typing import Any
 
@@ -28,7 +28,8 @@ def slow_down() -> str:
 async def invite_by_form(
     ground: Ground, request: MemberVisit, organisation_id: str
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """(link of the invitation or "", errors, the values to show again, the ticked roles among them)"""
+    """Invite a person by a form. Returns (link of the invitation or "", errors, the values to show again, including the
+    ticked roles)."""
     fields = await form_fields(request)
     form, errors = read_form(fields, InviteForm)
     roles, unfit = await form_list(request, "roles")

@@ -1,5 +1,6 @@
-"""The rows and queries of accounts: ``rows`` the tables · ``organisations`` and why some are suspended · ``members`` and who
-is invited · ``logins`` API keys and failed tries · ``contracts`` that were concluded · ``pruning`` what goes after a time."""
+"""The rows and queries of accounts: ``rows`` the tables · ``organisations`` and why some are suspended · ``members``
+and who is invited · ``logins`` API keys and failed tries · ``contracts`` that were concluded · ``pruning`` of old
+rows."""
 
 from services.accounts.store.contracts import Deal, add_contracts, deals, drop_contracts
 from services.accounts.store.logins import (

@@ -54,7 +54,8 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 
 async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
-    """Cancelled after their conclusion they no longer count; those that never were concluded are not here."""
+    """Delete contracts that were cancelled after their conclusion. Contracts that were never concluded are not
+    stored."""
     if not events:
         return
     await (await tx.raw()).execute(

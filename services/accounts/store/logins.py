@@ -56,7 +56,7 @@ async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
 
 
 async def forget_revoked_keys(tx: Transaction, member_id: str, kept: int) -> None:
-    """All but the last ones."""
+    """Delete all revoked keys of the member except the last ones."""
     await (await tx.raw()).execute(
         "delete from accounts.api_keys where key_id = any(select key_id from accounts.api_keys"
         " where member_id = $1 and revoked_at is not null order by revoked_at desc, key_id offset $2)",
@@ -66,7 +66,7 @@ async def forget_revoked_keys(tx: Transaction, member_id: str, kept: int) -> Non
 
 
 class Tries(NamedTuple):
-    """Failed logins since an instant."""
+    """The numbers of failed logins since an instant."""
 
     of_both: int
     """For this e-mail address, from this network address."""

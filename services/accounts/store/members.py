@@ -1,4 +1,4 @@
-"""Members, their passwords, and who is invited to become one."""
+"""Members, their passwords, and invitations."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenInvitation(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation as its organisation sees it: ``invitation_id`` says nothing of the link."""
+    """An invitation as its organisation sees it: The link cannot be derived from ``invitation_id``."""
 
     invitation_id: str
     name: str
@@ -71,7 +71,7 @@ async def count_members(tx: Transaction, organisation_id: str) -> int:
 
 
 async def all_members(connection: asyncpg.Connection, after: str, most: int) -> list[dict[str, Any]]:
-    """Of all organisations, by address, for who runs the market."""
+    """Members of all organisations, by address, for the operator of the market."""
     rows = await connection.fetch(
         "select m.email, m.name, o.name as organisation, m.roles, m.language, m.joined_at, m.member_id, m.organisation_id"
         " from accounts.members m join accounts.organisations o using (organisation_id)"
@@ -89,12 +89,12 @@ def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
 
 
 async def hold(tx: Transaction, kind: str, name: str) -> None:
-    """Whoever else holds the same name (an e-mail address, an identifier) waits until this transaction ends."""
+    """Lock a name (an e-mail address or an identifier): other transactions that lock it wait until this one ends."""
     await tx.lock_name(f"accounts/{kind}/{name}")
 
 
 class Joining(NamedTuple):
-    """Which organisation somebody joined by an invitation, and who; None where that was not kept."""
+    """The organisation that somebody joined by an invitation, and the member; None if that was not stored."""
 
     organisation_id: str
     member_id: str | None
@@ -107,7 +107,7 @@ def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None
 
 
 async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Invitation | None:
-    """``take`` removes it: it serves once."""
+    """With ``take`` the invitation is deleted, because it can be used only once."""
     row = await tx.session.get(InvitationRow, digest, with_for_update=take or None)
     if row is None or row.expires_at <= tx.now:
         return None
@@ -132,7 +132,7 @@ async def joining(tx: Transaction, digest: str) -> Joining | None:
 
 
 async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenInvitation]:
-    """The one that lapses first comes first."""
+    """Open invitations of an organisation, in the order in which they lapse."""
     return [
         OpenInvitation(
             invitation_id=_id_of(row),
@@ -146,7 +146,7 @@ async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenIn
 
 
 async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> bool:
-    """Whether it was open."""
+    """Delete an open invitation. Returns whether there was one."""
     for row in await _open(tx, organisation_id):
         if _id_of(row) == invitation_id:
             gone = await tx.session.exec(delete(InvitationRow).where(col(InvitationRow.digest) == row.digest))

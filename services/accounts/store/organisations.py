@@ -1,4 +1,4 @@
-"""Organisations: those that registered, and those that imports name; and why some are suspended."""
+"""Organisations, both registered and imported, and the reasons of suspensions."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,8 @@ async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = Fa
 async def own_organisation(
     tx: Transaction, *, name: str = "", identifier: tuple[str, str] = ("", ""), written: tuple[str, str] = ("", "")
 ) -> Organisation | None:
-    """A registered (not imported) organisation by its identifier, or by its exact name. ``written``: the identifier as somebody writes
-    it, for former releases kept it so."""
+    """A registered (not imported) organisation by its identifier, or by its exact name. ``written``: the identifier as
+    typed, because former releases stored it in this form."""
     schemes, numbers = {identifier[0], written[0]}, {identifier[1], written[1]} - {""}
     same = (
         col(OrganisationRow.identifier_scheme).in_(schemes) & col(OrganisationRow.identifier).in_(numbers)
@@ -40,7 +40,8 @@ async def own_organisation(
 
 
 async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
-    """Own ones first, then by name. ``words`` are of the name, or their beginnings."""
+    """Organisations whose name has these ``words``, or words that begin with them: first those of this market, then by
+    name."""
     await (await tx.raw()).execute(PLAN_FOR_VALUES)
     query = select(OrganisationRow).order_by(col(OrganisationRow.imported), col(OrganisationRow.name)).limit(limit)
     if words:
@@ -76,7 +77,8 @@ async def save_state(tx: Transaction, changed: OrganisationStateChanged) -> None
 
 
 async def state_reason(tx: Transaction, organisation_id: str) -> str | None:
-    """Why it is in its state; "" where nobody has set one since it registered, None where a former release kept the state alone."""
+    """The reason of its state; "" if no state was set since its registration, None if a former release stored only the
+    state."""
     row = await tx.session.get_one(OrganisationRow, organisation_id)
     return row.state_reason if row.reason_of == row.state else None
 
@@ -89,7 +91,7 @@ async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]
 
 
 async def put_suspension(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
-    """The later said holds; a sanction that was lifted stays lifted."""
+    """Store a suspension. The later one holds; a sanction that was lifted stays lifted."""
     await (await tx.raw()).execute(
         "insert into accounts.suspensions as old (organisation_id, suspension_id, reason, until) values ($1, $2, $3, $4)"
         " on conflict (organisation_id, suspension_id) do update set reason = excluded.reason, until = excluded.until"
@@ -103,7 +105,7 @@ async def put_suspension(tx: Transaction, organisation_id: str, suspension: Susp
 
 
 async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: str) -> bool:
-    """Whether there was one."""
+    """Delete a suspension. Returns whether there was one."""
     ended = await (await tx.raw()).fetchval(
         "delete from accounts.suspensions where organisation_id = $1 and suspension_id = $2 returning true",
         organisation_id,
@@ -130,7 +132,8 @@ async def suspensions_over(
 
 
 async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """The later particulars hold, and the roles of all. An organisation that registered here is never overwritten."""
+    """Store imported organisations. The later data hold; roles are added. An organisation that registered here is never
+    overwritten."""
     last = {event.organisation_id: event for event in events}
     roles: dict[str, set[str]] = {}
     for event in events:

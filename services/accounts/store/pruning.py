@@ -1,11 +1,11 @@
-"""What of the accounts' rows is of no use any more after a time."""
+"""Rows of accounts that are deleted after a time."""
 
 from datetime import timedelta
 
 from infra.service import Prune
 
 DAYS = timedelta(days=30)
-"""Since an invitation lapsed or was used, or an API secret was revoked."""
+"""The time since an invitation lapsed or was used, or an API secret was revoked."""
 
 PRUNES = (
     Prune("invitations", "expires_at < now() - $3::interval", lambda keep: DAYS),

@@ -1,4 +1,4 @@
-"""The tables of accounts. Passwords and secrets are here as hashes, and nowhere else."""
+"""The tables of accounts. Passwords and secrets are stored only here, as hashes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,14 +13,14 @@ from infra.database import schema_of
 
 
 class Row(SQLModel, registry=schema_of("accounts")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 Value = TypeVar("Value", bound=msgspec.Struct)
 
 
 WORDS = "to_tsvector('simple', name)"
-"""What the register is searched by."""
+"""The expression by which the register is searched."""
 
 
 class OrganisationRow(Row, table=True):
@@ -52,11 +52,12 @@ class OrganisationRow(Row, table=True):
     registered_at: datetime = Field(sa_type=DateTime(timezone=True))
     state_reason: str | None = Field(default=None, sa_type=Text)
     reason_of: str | None = Field(default=None, sa_type=Text)
-    """The state that the reason belongs to: a former release sets the one without the other."""
+    """The state to which the reason belongs, because a former release changes the state without the reason."""
 
 
 class SuspensionRow(Row, table=True):
-    """Why an organisation is suspended, each reason with its end; one that was lifted ends when it was."""
+    """One reason why an organisation is suspended, with its end; a lifted suspension ends at the time at which it was
+    lifted."""
 
     __tablename__ = "suspensions"
 
@@ -93,8 +94,8 @@ class InvitationRow(Row, table=True):
 
 
 class JoiningRow(Row, table=True):
-    """An invitation that was used: who comes back to its link is told so. ``member_id`` is who joined by it, None where the former
-    release let somebody join."""
+    """An invitation that was used, so that a later visitor of its link is told this. ``member_id`` is the person who
+    joined by it, None if that was in the former release."""
 
     __tablename__ = "joinings"
 
@@ -146,5 +147,5 @@ class ContractRow(Row, table=True):
 
 
 def read(row: object, shape: type[Value]) -> Value:
-    """A row as a value: lists become tuples, JSON becomes structs."""
+    """Turn a row into a value: lists become tuples, JSON becomes structs."""
     return msgspec.convert(row, shape, from_attributes=True)

@@ -1,4 +1,4 @@
-"""Use cases of the catalogue by noun, and here its reactions to what others announce."""
+"""Use cases of the catalogue, one module per noun, and in this module the reactions to events of others."""
 
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from infra.database import Transaction
@@ -13,7 +13,7 @@ reactions.many(OrganisationRegistered, store.organisations.put_all)
 
 @reactions.on(OrganisationStateChanged)
 async def change_state(tx: Transaction, event: OrganisationStateChanged) -> None:
-    """Who is suspended or closed offers no more; a suspension that ends brings no offer back."""
+    """End the offers of a supplier that is suspended or closed. They do not return when the suspension ends."""
     await store.organisations.set_states(tx, [event])
     if event.state != "active":
         await end_all(tx, Ending(of="supplier", subject=event.organisation_id, reason="supplier-suspended"))

@@ -1,4 +1,4 @@
-"""A member's basket: put in, take out, what was taken out can be put back for a day."""
+"""A member's basket: put in, take out; what was taken out can be put back for a day."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,10 +12,10 @@ from services.catalogue.pricing import broken_quantity
 from services.catalogue.store import prices
 
 MOST_LINES = 100
-"""As many as a session takes."""
+"""The most lines of a basket, as many as a session may have."""
 PUT_BACK_WITHIN = timedelta(days=1)
 MOST_REMOVED = 100
-"""Lines that can be put back, the newest."""
+"""The most lines that can be put back; the newest are kept."""
 
 
 class BasketFull(RuleBroken):
@@ -23,8 +23,8 @@ class BasketFull(RuleBroken):
 
 
 async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal: Principal) -> Decimal:
-    """From now on the basket holds so many packs of the SKU, and the answer says how many: without a quantity, those it held (or had
-    held, where it was taken out), else the least that is offered. Harmless when repeated.
+    """Set the packs of the SKU in the basket, and return their number. Without a quantity it is the one in the basket
+    (or, if the SKU was taken out, the former one), else the smallest that is offered. A repeat changes nothing.
 
     Raises QuantityNotPositive, SkuNotPublished, BasketFull.
     """
@@ -50,7 +50,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
 
 
 async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: Principal) -> None:
-    """Packs by SKU, for the lines that are in; others stay out. Raises QuantityNotPositive."""
+    """Change the packs by SKU of lines that are in the basket; other SKUs are ignored. Raises QuantityNotPositive."""
     for quantity in quantities.values():
         for error in broken_quantity(quantity):
             raise error
@@ -61,6 +61,6 @@ async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: 
 
 
 async def take_out(tx: Transaction, sku_id: str, principal: Principal) -> None:
-    """Harmless where it is not in."""
+    """Take the SKU out. Does nothing if it is not in the basket."""
     await store.take_out_of_basket(tx, principal.member_id, sku_id)
     await store.forget_removed(tx, principal.member_id, tx.now - PUT_BACK_WITHIN, MOST_REMOVED)

@@ -31,12 +31,12 @@ from services.catalogue.store.endings import Ended, Ending
 from services.market.replicas import local_date
 
 MOST_STANDING = 20
-"""Offers of one supplier on one SKU: it needs one for each group of regions with a price of its own. What a former release let in beyond
-that stays."""
+"""The most current offers of one supplier on one SKU: it needs one for each group of regions with the same price. More
+offers that a former release accepted stay."""
 MOST_A_DAY = 50
-"""Offers that one supplier publishes on one SKU within 24 hours, edits included."""
+"""The most offers that one supplier can publish on one SKU within 24 hours, including edits."""
 PORTION = 500
-"""Offers that end in one transaction."""
+"""The most offers that are ended in one transaction."""
 
 
 class NotYourOffer(RuleBroken):
@@ -48,7 +48,7 @@ class OfferEnded(RuleBroken):
 
 
 class OffersEnding(RuleBroken):
-    """Former offers of the supplier, or on the SKU, are still being ended, many of them."""
+    """Many former offers of the supplier, or on the SKU, are still being ended."""
 
     code = "offers-ending"
 
@@ -62,7 +62,8 @@ class TooManyOffersOfDay(RuleBroken):
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the goods are, by codes or names. What an answer says of it comes back without harm: the market finds the degrees itself."""
+    """The place of the goods, by codes or names. A client may send back the place from an answer: its coordinates are
+    ignored, because the market determines them itself."""
 
     AS_ANSWERED: ClassVar = Answered(places.Place)
 
@@ -72,16 +73,17 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTier(msgspec.Struct, frozen=True, kw_only=True):
-    """From that quantity on a pack costs so much."""
+    """The price of a pack that applies from this quantity on."""
 
     from_quantity: Packs
     price: Price
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer as a supplier writes it. Left out: the market's currency, the longest validity, stock at the supplier's seat.
+    """An offer as a supplier enters it. Defaults are the market's currency, the longest validity, and stock at the
+    supplier's seat.
 
-    ``replaces`` is the offer this one is an edited copy of: it is archived in the same step.
+    ``replaces`` is the offer of which this one is an edited copy: it is archived in the same step.
     """
 
     sku_id: Id
@@ -101,7 +103,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
-    """The offer these terms would make today, by the supplier's clock. Raises NotASupplier, NotActive, UnknownCountry, UnknownRegion."""
+    """The offer that these terms give today, by the supplier's local date. Raises NotASupplier, NotActive,
+    UnknownCountry, UnknownRegion."""
     supplier = await active(tx, principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
         raise NotASupplier("Only a registered supplier offers; right after registration, try again in a moment.")
@@ -124,17 +127,17 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
 
 
 async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
-    """Every rule these terms break, to be shown beside the fields. Raises what :func:`drafted` does."""
+    """Every rule that these terms break, for display beside the fields. Raises the errors of :func:`drafted`."""
     return broken_offer_rules(await drafted(tx, terms, principal, policy), policy.catalogue)
 
 
 async def publish_offer(
     tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Standing:
-    """Raises what :func:`drafted` does, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded, TooManyOffers, TooManyOffersOfDay, and
-    the first rule the offer breaks.
+    """Publish an offer. Raises the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded,
+    TooManyOffers, TooManyOffersOfDay, and the first rule that the offer breaks.
 
-    The same request again returns what it made.
+    A repeat of the request returns the same offer.
     """
     async with tx.once("offer", request_key, caller=principal.member_id, body=terms, answer=Standing) as once:
         if once.first:
@@ -171,7 +174,7 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
 
 
 async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
-    """The supplier takes back its own offer; one that has ended already stays as it ended."""
+    """The supplier withdraws its own offer. An offer that has already ended is not changed."""
     own = await _own(tx, offer_id, principal)
     if own.ended:
         return own
@@ -180,19 +183,19 @@ async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Stan
 
 
 async def end_offers(tx: Transaction, ending: Iterable[Standing], reason: str) -> None:
-    """Archive offers that stand, and say so."""
+    """Archive current offers and publish this."""
     await _say_ended(tx, await endings.end_offers(tx, [each.offer.offer_id for each in ending], reason), reason)
 
 
 async def end_all(tx: Transaction, ending: Ending) -> None:
-    """Archive the first portion of these offers, and say so; the others follow by the timer. Whoever calls this has locked the supplier
-    or SKU, so that no offer is published that is not seen here."""
+    """Archive the first portion of these offers and publish this; a timer archives the others. The caller must have
+    locked the supplier or SKU, so that no offer is published unseen meanwhile."""
     if await end_portion(tx, ending):
         await endings.note_ending(tx, ending)
 
 
 async def end_portion(tx: Transaction, ending: Ending) -> bool:
-    """Whether there may be more."""
+    """Archive the next portion. Returns whether there may be more."""
     ended = await endings.end_some(tx, ending, PORTION)
     await _say_ended(tx, ended, ending.reason)
     return len(ended) == PORTION
@@ -205,7 +208,8 @@ async def _say_ended(tx: Transaction, ended: Sequence[Ended], reason: str) -> No
 
 
 async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, one_more: bool) -> None:
-    """For ``one_more``, or for one that takes the place of another. Each stays for ever among the prices that were asked."""
+    """Check the limits for ``one_more`` offer, or for one that replaces another. There are limits because each offer
+    stays among the observed prices for ever."""
     count, of_day = await store.count_own(tx, sku_id, principal.organisation_id)
     if of_day >= MOST_A_DAY:
         raise TooManyOffersOfDay(
@@ -224,7 +228,7 @@ async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, o
 
 
 async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
-    """Locked."""
+    """The supplier's own offer, locked. Raises NotYourOffer, Missing."""
     found = await store.offer(tx, offer_id, lock=True)
     if found is None:
         raise Missing("offer", offer_id)
@@ -234,7 +238,7 @@ async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing
 
 
 async def active(tx: Transaction, organisation_id: str, *, lock: bool = False) -> OrganisationRegistered | None:
-    """None for an organisation that is not heard of yet."""
+    """The organisation if it is active; None if it is not known yet."""
     found = await store.organisations.get(await tx.raw(), organisation_id, lock=lock)
     if found and found.state != "active":
         raise OrganisationNotActive(f"Your organisation is {found.state}.", state=found.state)

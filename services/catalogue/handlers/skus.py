@@ -36,11 +36,11 @@ from services.catalogue.store.endings import Ending
 from services.market.replicas import calendar_of
 
 MOST_AWAITING = 50
-"""Cards of one organisation that await moderation. What a former release let in beyond that stays."""
+"""The most cards of one organisation that await moderation. More cards that a former release accepted stay."""
 
 
 class NearDuplicates(RuleBroken):
-    """Cards like this one are in the catalogue; propose it only after looking at them."""
+    """The catalogue has similar cards; the proposer must check them first."""
 
     code = "near-duplicates"
 
@@ -60,7 +60,7 @@ class NewAttribute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A card as somebody proposes it. ``none_of_these``: the near-duplicates were looked at, and it is none of them."""
+    """A proposed card. ``none_of_these``: the proposer checked the near-duplicates, and the card is none of them."""
 
     name: Title
     category: Code
@@ -75,8 +75,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposedCard(msgspec.Struct, frozen=True, kw_only=True):
-    """``sku_id`` is "" for a new SKU, else that of the published one that gets a new version, or of the returned one that is mended.
-    ``alike`` are the near-duplicates that were found before."""
+    """``sku_id`` is "" for a new SKU, else that of the published one that gets a new version, or of the returned one
+    that is corrected. ``alike`` are the near-duplicates that were found before."""
 
     proposal: Proposal
     sku_id: str = ""
@@ -84,7 +84,7 @@ class ProposedCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
-    """The card proposed, its category as eight digits where it has the form of one. Raises UnknownUnit."""
+    """The proposed card; its category gets eight digits if it has the form of a CPV code. Raises UnknownUnit."""
     fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
     try:
         fields["category"] = normalise(proposal.category)
@@ -98,8 +98,8 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
 async def propose(
     tx: Transaction, proposed: ProposedCard, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Version:
-    """Send a card to moderation. Raises NearDuplicates where there are any, TooManyAwaiting, WrongState, NotTheProposer, and the
-    first rule the card breaks. The same request again returns what it made.
+    """Send a card to moderation. Raises NearDuplicates if there are any, TooManyAwaiting, WrongState, NotTheProposer,
+    and the first rule that the card breaks. A repeat of the request returns the same version.
     """
     body = [proposed.sku_id, proposed.proposal]
     async with tx.once("propose", request_key, caller=principal.member_id, body=body, answer=Version) as once:
@@ -133,7 +133,7 @@ async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal
 
 
 async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> tuple[Sku, State | None]:
-    """With the state of its row, None where there is none yet."""
+    """The next version of the card, with the state of its row (None if there is no row yet)."""
     sku_id, proposal = proposed.sku_id, proposed.proposal
     if not sku_id:
         return card_of(proposal, new_id()), None
@@ -141,7 +141,7 @@ async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Princip
     number = latest.sku.version
     if latest.state is State.RETURNED:
         if latest.proposed_by != principal.organisation_id:
-            raise NotTheProposer("Only the organisation that proposed a card mends it after it was returned.")
+            raise NotTheProposer("Only the organisation that proposed a card can correct it after it was returned.")
         return card_of(proposal, sku_id, number), latest.state
     if latest.state is not State.PUBLISHED:
         raise WrongState(f"Version {number} is in state {latest.state}.", state=str(latest.state), version=number)
@@ -173,7 +173,8 @@ async def _check_share(tx: Transaction, principal: Principal) -> None:
 
 
 async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Version:
-    """A moderator publishes the version (the newest by default); a former one is archived with it. Done twice, it is done once."""
+    """A moderator publishes the version (default: the newest); the former published version is archived. A repeat
+    changes nothing."""
     judged = await _known(tx, sku_id, number)
     if judged.state is State.PUBLISHED:
         return judged
@@ -192,8 +193,8 @@ async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Ve
 
 
 async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], number: int | None = None) -> Version:
-    """A moderator returns the version with reasons. Done twice, it is done once. Raises DoneOtherwise where it was returned with
-    others."""
+    """A moderator returns the version with reasons. A repeat changes nothing. Raises DoneOtherwise if it was returned
+    with other reasons."""
     judged = await _known(tx, sku_id, number)
     reasons = tuple(reason.strip() for reason in reasons if reason.strip())
     if judged.state is State.RETURNED:
@@ -207,8 +208,8 @@ async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], numb
 
 
 async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
-    """A moderator takes a SKU out of the catalogue, and its offers with it. Done twice, it is done once. Raises DoneOtherwise where
-    it was taken out for another reason."""
+    """A moderator archives a SKU and its offers. A repeat changes nothing. Raises DoneOtherwise if it was archived for
+    another reason."""
     judged = (await store.published(tx, [sku_id])).get(sku_id) or await _known(tx, sku_id)
     if judged.state is State.ARCHIVED:
         require_repeat(judged.reasons == (reason,), "; ".join(judged.reasons))

@@ -1,4 +1,4 @@
-"""what an organisation, a SKU and a moderator ask for is read from indexes, however many offers and cards there are"""
+"""indexes for the lists of an organisation, of a SKU and of moderators, for any number of offers and cards"""
 
 from alembic import op
 from sqlalchemy import text
@@ -27,7 +27,7 @@ def upgrade() -> None:
         ("ix_changes_in_turn", "changes", ["transaction", "sku_id"], None),
     ):
         add_index(name, table, columns, schema="catalogue", **({} if where is None else {"postgresql_where": where}))
-    with op.get_context().autocommit_block():  # others begin as they do
+    with op.get_context().autocommit_block():  # other names begin in the same way
         for name, table in (
             ("ix_offers_standing", "offers"),
             ("ix_offers_supplier_id", "offers"),

@@ -1,4 +1,4 @@
-"""A buyer's basket: one form for all its lines, which says of each what it costs, and where they lead on to."""
+"""A buyer's basket: one form with all its lines and their prices, and links to the ways to buy them."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ _QUANTITY = "quantity-"
 
 
 Address = Annotated[str, Meta(max_length=4_000, extra={"text": LINE})]
-"""Of a search: each letter of its words may be six characters in it."""
+"""The most characters of a search in an address, in which each letter of the words may take six."""
 
 
 class QuantityForm(msgspec.Struct, kw_only=True):
@@ -54,8 +54,8 @@ class BasketPages(Controller):
 
     @post()
     async def put(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
-        """From a search, a SKU's page, or to put back what was taken out; ``back`` is the search to return to. Only a SKU's page sends
-        a ``quantity``: what is wrong with it stands there, beside its box."""
+        """Put a SKU in, from a search, from its page, or after it was taken out; ``back`` is the search to return to.
+        Only a SKU's page sends a ``quantity``, and an error about it is shown there, beside its field."""
         fields = await form_fields(request)
         form, errors = read_form(fields, PutForm)
         if "quantity" in fields and not fields["quantity"].strip():
@@ -75,7 +75,7 @@ class BasketPages(Controller):
 
     @post("/lines")
     async def change(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
-        """All quantities together, all of them or none; ``remove`` names a SKU to take out."""
+        """Change all quantities in one step, all or none; ``remove`` names a SKU to take out."""
         fields = await form_fields(request)
         typed = {name.removeprefix(_QUANTITY): text for name, text in fields.items() if name.startswith(_QUANTITY)}
         removed = fields.get("remove", "")

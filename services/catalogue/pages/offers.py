@@ -49,7 +49,7 @@ from services.market.replicas import local_date
 TIERS = 3
 LABELS = 2
 GROUPS = {"regions", "tiers", "eco_labels", "stock"}
-"""Errors that stand beside several fields."""
+"""Errors that are shown beside several fields."""
 
 
 class OfferForm(msgspec.Struct, kw_only=True):
@@ -93,7 +93,7 @@ BROKEN_ROWS = {
     "eco-label-without-certificate": ("label", "label", "certificate"),
     "eco-label-expired": ("label", "label", "expires"),
 }
-"""Code of a rule → the group of rows, the field by which a row is known, and the one at fault."""
+"""The group of rows, the field that identifies a row, and the field with the error, by code of a rule."""
 
 
 class OfferPages(Controller):
@@ -117,7 +117,8 @@ class OfferPages(Controller):
         sku: Short = "",
         copy: Short = "",
     ) -> Template:
-        """For a SKU; with ``copy`` filled with the terms of one's own offer, which it will replace if that still stands."""
+        """The form for an offer on a SKU; with ``copy`` it is filled with the terms of an own offer, which it will
+        replace if that is still current."""
         async with ground.database.transaction("catalogue") as tx:
             seat = await store.organisations.get(await tx.raw(), request.user.organisation_id)
             former = await store.offer(tx, copy) if copy else None
@@ -210,7 +211,7 @@ class OfferPages(Controller):
 
 
 def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | None, dict[str, str]]:
-    """(terms, {}) or (None, what is wrong beside which field)."""
+    """(terms, {}) or (None, errors by field)."""
     form, errors = read_form(values, OfferForm)
     tiers = [
         tier for place in rows(values, "tier_price_", TIERS) if (tier := _row(values, "tier", place, TierForm, errors))
@@ -236,7 +237,8 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
 
 
 def _row(values: Mapping[str, str], prefix: str, place: int, shape: type[Any], errors: dict[str, str]) -> Any:
-    """One row of a repeated group, named ``prefix_field_place``, its errors beside the fields; None where all of it is blank."""
+    """One row of a repeated group, with fields named ``prefix_field_place``; errors are added by field. None if the
+    whole row is blank."""
     row = {name: values.get(f"{prefix}_{name}_{place}", "") for name in shape.__struct_fields__}
     if not any(text.strip() for text in row.values()):
         return None
@@ -246,7 +248,7 @@ def _row(values: Mapping[str, str], prefix: str, place: int, shape: type[Any], e
 
 
 def _in_its_row(error: RuleBroken, values: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with a tier or a label, beside the field of its row; {} of anything else."""
+    """The error about a tier or a label, by the field in its row; {} for other errors."""
     of = BROKEN_ROWS.get(error.code)
     if of is None:
         return {}
@@ -260,7 +262,7 @@ def _in_its_row(error: RuleBroken, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def fields_of(offer: Offer) -> dict[str, str]:
-    """The form filled with the terms of an offer."""
+    """The fields of the form, filled with the terms of an offer."""
     numbers = {name: unambiguous(getattr(offer, name)) for name in ("vat_rate", "min_quantity", "max_quantity")}
     fields = numbers | {
         "sku_id": offer.sku_id,

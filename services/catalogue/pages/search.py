@@ -1,4 +1,4 @@
-"""The search and the page of one SKU: prices are for the reader's region, which is asked for where it is not known."""
+"""The search and the page of one SKU: prices are for the reader's region; if it is not known, the page asks for it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -57,14 +57,14 @@ class PricesForm(msgspec.Struct, kw_only=True):
 
 
 class Option(msgspec.Struct, frozen=True):
-    """A value of a facet as a link; following it again takes the filter off."""
+    """A value of a facet as a link; a second click removes the filter."""
 
     label: str
     count: int
     href: str
     chosen: bool
     language: str = ""
-    """Of the label, where it is none of the page's."""
+    """The language of the label, if it differs from that of the page."""
 
 
 class SearchPages(Controller):
@@ -88,7 +88,7 @@ class SearchPages(Controller):
         form, errors = read_form(values, SearchForm)
         if form is not None:
             errors = wrong_prices(form)
-        if form is None or errors:  # what is right is searched for; what is not stands marked in the form
+        if form is None or errors:  # the valid parameters are searched for; the others are marked in the form
             form, _ = read_form({name: value for name, value in values.items() if name not in errors}, SearchForm)
         attributes = tuple(attribute or ())[:VALUES_SHOWN]
         refused = {name: said for name, said in refused.items() if name not in errors}
@@ -99,7 +99,7 @@ class SearchPages(Controller):
         async with ground.database.transaction("catalogue") as tx:
             found = await views.search(tx, finder, asked, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
-        if found.complete:  # as long as it is not, the page may be found in a moment
+        if found.complete:  # while the index is filled, the page may be found a moment later
             leafed(request, asked.page, max(1, found.pages))
         known = [asked_region, *found.facets["region"]]
         return page(
@@ -153,7 +153,7 @@ async def show_sku(
     wanted: WantedPrices,
     filled: Filled,
 ) -> Template:
-    """The page of one SKU, its forms as they are filled in."""
+    """The page of one SKU, with its forms as filled in."""
     principal = request.scope.get("user")
     async with ground.database.transaction("catalogue") as tx:
         shown = await views.sku_page(tx, sku_id, wanted, finder.currency, principal)
@@ -181,18 +181,18 @@ async def show_sku(
 
 
 def offers_link(shown: views.SkuPage, step: int) -> str:
-    """The address of the page of its offers that is so many steps further."""
+    """The address of the page of its offers that is ``step`` pages further."""
     asked = {"region": shown.region, "quantity": unambiguous(shown.quantity), "page": shown.page + step}
     return f"/catalogue/skus/{shown.sku.sku_id}?{urlencode(asked)}#offers"
 
 
 def region_of(request: Visit, asked: str | None) -> str:
-    """The region that prices are asked for, "" for no matter which; the reader's own where the query names none."""
+    """The region for which prices are asked; "" means any. If the query names none, it is the reader's own."""
     return (home_region(request.scope.get("user")) if asked is None else asked).upper()
 
 
 def levels() -> dict[str, str]:
-    """How wide a reference price's market is, in words."""
+    """The words for the levels of a reference price."""
     return {
         "locality": gettext("of the place"),
         "region": gettext("of the region"),
@@ -201,7 +201,7 @@ def levels() -> dict[str, str]:
 
 
 async def in_basket(tx: Transaction, principal: Principal | None) -> dict[str, Decimal]:
-    """What the reader has in its basket: packs by SKU; nothing for who has none."""
+    """The reader's basket: packs by SKU; empty for a reader without a basket."""
     if principal is None or not principal.may(BUYER_OFFICER):
         return {}
     kept = await store.basket(tx, principal.member_id)
@@ -209,7 +209,8 @@ async def in_basket(tx: Transaction, principal: Principal | None) -> dict[str, D
 
 
 async def region_choices(principal: Principal | None, codes: Iterable[str]) -> dict[str, str]:
-    """Code → name of the regions to choose from: all of the reader's country and of those where something is offered."""
+    """Code → name of the regions to choose from: all regions of the reader's country and of the countries in which
+    something is offered."""
     countries = [code.split("-")[0] for code in [principal.country if principal else "", *codes] if code]
     wanted = list(dict.fromkeys(countries))[:COUNTRIES_OFFERED]
     whole = {country: gettext("%(country)s, the whole country", country=country) for country in wanted}
@@ -219,7 +220,7 @@ async def region_choices(principal: Principal | None, codes: Iterable[str]) -> d
 
 
 def wrong_prices(form: SearchForm) -> dict[str, str]:
-    """What is wrong with the two prices as prices, by field."""
+    """The errors of the two price limits, by field."""
     asked = {"price_from": form.price_from, "price_to": form.price_to}
     errors = {
         name: gettext("must be at least %(limit)s", limit=0)
@@ -233,12 +234,12 @@ def wrong_prices(form: SearchForm) -> dict[str, str]:
 
 @cache
 def regions_of(country: str) -> tuple[tuple[str, str], ...]:
-    """(code, name) of its regions, by name."""
+    """(code, name) of the regions of a country, sorted by name."""
     return tuple(places.regions(country).items())
 
 
 def trail(category: str) -> list[str]:
-    """The codes above a category that have names of their own, and itself."""
+    """The codes above a category that have their own names, and the category itself."""
     if not category:
         return []
     tree, code = short_cpv(), normalise(category)
@@ -246,7 +247,8 @@ def trail(category: str) -> list[str]:
 
 
 def link(asked: Search, **changes: Any) -> str:
-    """The address of a search that differs from this one; any change but of the page goes back to the first."""
+    """The address of a search that differs from this one; any change except that of the page leads to the first
+    page."""
     fields = msgspec.structs.asdict(msgspec.structs.replace(asked, **{"page": 1, **changes}))
     standard = msgspec.structs.asdict(Search())
     pairs = [("region", fields.pop("region"))]
@@ -258,7 +260,7 @@ def link(asked: Search, **changes: Any) -> str:
 
 
 def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Option]]]:
-    """(title, values with counts) of what the search can be narrowed down by."""
+    """(title, values with counts) of each filter that narrows the search."""
     tree, counts = short_cpv(), found.facets
     below = tree.children(trail(asked.category)[-1] if trail(asked.category) else None)
     found_below = sorted(

@@ -60,7 +60,7 @@ ATTRIBUTE_FIELD = re.compile(r"(?:asked|free)_(?:(?P<part>name|value|unit)_)?\d+
 ATTRIBUTE_PARTS: dict[str, Any] = {"name": Name, "value": Phrase, "unit": Code}
 PER_PAGE = 20
 MOST_ALIKE = 20
-"""Near-duplicates that the form shows, the most alike."""
+"""The most near-duplicates that the form shows; the most similar are chosen."""
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
 LANGUAGES = (("en", "English"), ("es", "Español"), ("fr", "Français"), ("pt", "Português"), ("ru", "Русский"))
 
@@ -86,7 +86,8 @@ class SkuPages(Controller):
 
     @get("/new", opt=PROPOSERS)
     async def proposing(self, ground: FromGround, request: MemberVisit, sku: Short = "") -> Template:
-        """Empty, or with ``sku`` the card that a new version is made of, or that was returned."""
+        """The form, empty or filled with the card ``sku``, for a new version of it or for the correction of a returned
+        one."""
         values: dict[str, str] = {"language": request.user.language, "base_unit": "C62", "pack_size": "1"}
         if sku:
             async with ground.database.transaction("catalogue") as tx:
@@ -202,7 +203,7 @@ class SkuPages(Controller):
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
     async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
-        """One reason a line."""
+        """Return a card. Each line of the form is one reason."""
         fields = await form_fields(request)
         try:
             reasons = tuple(text_in(fields, "reasons").splitlines())
@@ -275,7 +276,7 @@ class SkuPages(Controller):
 
 
 def _page_in(fields: Mapping[str, str]) -> int:
-    """The page of the queue on which a decision was made."""
+    """The number of the queue's page on which a decision was made."""
     return min(max(whole(fields.get("page", "")) or 1, 1), PAGES)
 
 
@@ -292,7 +293,7 @@ def _code(category: str) -> str:
 
 
 def asked_by(category: str) -> list[tuple[AttributeDefinition, str]]:
-    """What a category asks about its SKUs, each with the name of its unit; nothing for a text that is no category."""
+    """The attributes of a category, each with the name of its unit; none if the text is not a category."""
     code = _code(category)
     definitions = attribute_definitions(code) if code else ()
     return [(each, unit_name(each.unit)) for each in definitions]
@@ -308,7 +309,7 @@ def _below(code: str) -> list[str]:
 
 
 def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> tuple[NewAttribute, ...]:
-    """Those the category asks for, then the free ones; rows left blank are left out."""
+    """The attributes of the category, then the free ones; blank rows are left out."""
     read = [
         NewAttribute(
             name=definition.name,
@@ -325,7 +326,7 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
 
 
 def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> dict[str, str]:
-    """What is wrong with the texts of :func:`attributes_in` as texts: at the attribute, free ones together."""
+    """Errors of the texts of :func:`attributes_in`: by attribute; those of free attributes together."""
     names = {
         f"asked_{part}{place}": f"attributes.{each.name}"
         for place, (each, _) in enumerate(asked)
@@ -341,7 +342,7 @@ def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDe
 
 
 def fields_of(card: Sku) -> dict[str, str]:
-    """The form filled with a card."""
+    """The fields of the form, filled with a card."""
     plain = ("name", "category", "base_unit", "description", "gtin", "group", "language")
     fields = {name: getattr(card, name) for name in plain} | {"pack_size": unambiguous(card.pack_size)}
     fields["base_unit"] = written_unit(card.base_unit)

@@ -1,5 +1,5 @@
-"""Rows of the catalogue: versions of SKUs, offers, baskets, copies of organisations and reference prices, and what changed for
-the search."""
+"""Rows of the catalogue: versions of SKUs, offers, baskets, copies of organisations and reference prices, and changes
+for the search."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ from services.market.replicas import Organisations, ReferencePrices, local_date
 
 
 class Row(SQLModel, registry=schema_of("catalogue")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 organisations = Organisations(Row.metadata)
@@ -29,7 +29,7 @@ references = ReferencePrices(Row.metadata)
 
 
 class SkuRow(Row, table=True):
-    """One version of a SKU; at most one of a SKU is published, at most one awaits moderation."""
+    """One version of a SKU. At most one version of a SKU is published, and at most one awaits moderation."""
 
     __tablename__ = "skus"
     __table_args__ = (
@@ -83,7 +83,7 @@ class OfferRow(Row, table=True):
 
 
 class BasketRow(Row, table=True):
-    """A SKU that a member collected; ``removed_at`` marks what can still be put back."""
+    """A SKU that a member collected; ``removed_at`` is set on lines that can still be put back."""
 
     __tablename__ = "basket_lines"
 
@@ -95,10 +95,10 @@ class BasketRow(Row, table=True):
 
 
 class ChangeRow(Row, table=True):
-    """The last transaction that changed what a search shows of a SKU.
+    """The last transaction that changed what a search shows about a SKU.
 
-    Transaction ids and not a sequence: those commit out of order, and a reader that remembers the last number it saw would
-    miss some. See :class:`Span`.
+    It stores transaction ids, not numbers of a sequence: numbers are committed out of order, so a reader that remembers
+    the last number would miss some. See :class:`Span`.
     """
 
     __tablename__ = "changes"
@@ -109,7 +109,8 @@ class ChangeRow(Row, table=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a SKU with where it stands. ``decide_by`` is when moderation is due; ``reasons`` why it was returned or archived."""
+    """A version of a SKU with its state. ``decide_by`` is the deadline of moderation; ``reasons`` say why it was
+    returned or archived."""
 
     sku: Sku
     state: State
@@ -121,7 +122,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer with who makes it; ``ended`` is None while it stands, else the reason of OfferArchived."""
+    """An offer with its supplier; ``ended`` is None while it is current, else the reason of OfferArchived."""
 
     offer: Offer
     supplier_name: str
@@ -142,7 +143,7 @@ class StoredBasketLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def newest(tx: Transaction, sku_id: str, *, lock: bool = False) -> Version | None:
-    """The latest version, whatever its state."""
+    """The latest version, in any state."""
     query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(col(SkuRow.version).desc()).limit(1)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
     return read_one("SKU", row.sku_id, version_of, row) if row else None
@@ -154,28 +155,29 @@ async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = Fal
 
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
-    """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends. Raises UnreadableRow."""
+    """The published ones among these SKUs, by id. With ``lock`` they cannot be archived before this transaction ends.
+    Raises UnreadableRow."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
     return {row.sku_id: read_one("SKU", row.sku_id, version_of, row) for row in rows}
 
 
 async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
-    """As :func:`published`, for lists that people read."""
+    """As :func:`published`, for lists on pages."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, version_of)
     return {each.sku.sku_id: each for each in found}
 
 
 async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[list[Version], str]:
-    """The next published SKUs in the order of ids, for people to find, and the last of these ids; "" after the end."""
+    """The next published SKUs in the order of ids, for the search, and the last of these ids; "" after the end."""
     query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
     rows = (await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))).all()
     return listed("SKU", rows, lambda row: row.sku_id, version_of), rows[-1].sku_id if rows else ""
 
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
-    """The latest version of each, whatever its state, for lists that people read."""
+    """The latest version of each, in any state, for lists on pages."""
     found = listed("SKU", await tx.session.exec(_newest(sku_ids)), lambda row: row.sku_id, version_of)
     return {each.sku.sku_id: each for each in found}
 
@@ -187,9 +189,9 @@ def _newest(sku_ids: Iterable[str]) -> Any:
 
 
 async def save(tx: Transaction, kept: Version, before: State | None) -> None:
-    """Write the row of this version. ``before`` is the state in which it was read, None where there was no row: cards go through their
-    states one way, and who reads a returned one, which is mended in place, locks it, so that the state tells what a count of versions
-    would. Raises Outdated where the row has another."""
+    """Write the row of this version. ``before`` is the state in which it was read, None if there was no row. The state
+    serves as the version of the row: a card passes through its states in one direction, and a returned card, which is
+    corrected in place, is locked when it is read. Raises Outdated if the row has another state."""
     values = {
         "sku_id": kept.sku.sku_id,
         "version": kept.sku.version,
@@ -228,7 +230,7 @@ async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standi
 
 
 async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list[tuple[Standing, Sku]]:
-    """A supplier's offers with their SKUs, standing ones first, then newest first."""
+    """A supplier's offers with their SKUs: current ones first, then newest first."""
     query = select(OfferRow).where(OfferRow.supplier_id == supplier_id)
     rows = (
         await tx.session.exec(
@@ -250,7 +252,7 @@ async def today(tx: Transaction, reader: Principal | None) -> date:
 async def expired(
     tx: Transaction, today: date, limit: int, but: Sequence[str] = ()
 ) -> list[Standing | Unreadable[str]]:
-    """Offers whose last day is over, locked; those another process holds are passed over."""
+    """Lock and return offers whose last day is over; those that another process has locked are skipped."""
     query = (
         select(OfferRow)
         .where(col(OfferRow.ended).is_(None), OfferRow.valid_until < today, not_among(OfferRow.offer_id, but))
@@ -262,8 +264,8 @@ async def expired(
 
 
 async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> tuple[int, int]:
-    """How many of the supplier's offers on the SKU stand, and how many were published within a day. Nobody else counts them before
-    this transaction ends."""
+    """How many of the supplier's offers on the SKU are current, and how many were published within a day. Other
+    transactions that count them wait until this one ends."""
     await tx.lock_name(f"catalogue/offers/{supplier_id}/{sku_id}")
     db = await tx.raw()
     row = await db.fetchrow(
@@ -305,7 +307,7 @@ def _standing(row: OfferRow) -> Standing:
 
 
 async def basket(tx: Transaction, member_id: str) -> list[StoredBasketLine]:
-    """All lines of a member's basket in the order they came, those removed too."""
+    """All lines of a member's basket in the order in which they were added, including removed ones."""
     query = select(BasketRow).where(BasketRow.member_id == member_id)
     query = query.order_by(col(BasketRow.added_at), col(BasketRow.sku_id))
     return [
@@ -315,7 +317,7 @@ async def basket(tx: Transaction, member_id: str) -> list[StoredBasketLine]:
 
 
 async def put_in_basket(tx: Transaction, member_id: str, sku_id: str, quantity: Decimal) -> None:
-    """At its place where it is in already."""
+    """Add or change a line; a line that is already in the basket keeps its place."""
     values = {"member_id": member_id, "sku_id": sku_id, "quantity": quantity, "added_at": tx.now}
     statement = insert(BasketRow).values(values)
     changed = {"quantity": quantity, "removed_at": None}
@@ -328,7 +330,7 @@ async def take_out_of_basket(tx: Transaction, member_id: str, sku_id: str) -> No
 
 
 async def forget_removed(tx: Transaction, member_id: str, before: datetime, most: int) -> None:
-    """Those removed before then, and all but the newest ``most``."""
+    """Delete lines that were removed before that instant, and all but the newest ``most``."""
     await (await tx.raw()).execute(
         "delete from catalogue.basket_lines where member_id = $1 and (removed_at < $2 or sku_id = any(array("
         "select sku_id from catalogue.basket_lines where member_id = $1 and removed_at is not null"
@@ -339,11 +341,11 @@ async def forget_removed(tx: Transaction, member_id: str, before: datetime, most
     )
 
 
-# What the search has still to take over
+# Changes for the search
 
 
 async def note_changes(tx: Transaction, sku_ids: Iterable[str]) -> None:
-    """Sorted, so that two transactions cannot wait for each other."""
+    """Store that these SKUs changed. They are written in order, so that two transactions cannot deadlock."""
     await (await tx.raw()).execute(
         "insert into catalogue.changes (sku_id, transaction)"
         " select sku_id, pg_current_xact_id()::text::bigint from unnest($1::text[]) as ids (sku_id)"
@@ -355,8 +357,8 @@ async def note_changes(tx: Transaction, sku_ids: Iterable[str]) -> None:
 class Span(msgspec.Struct, frozen=True):
     """Transactions from ``start`` on that began before ``end``; ``following`` is the start of the next span.
 
-    The next one starts with the oldest transaction that runs now: whatever commits later is at or above it, so nothing is missed;
-    something may be told twice.
+    The next span starts with the oldest transaction that is running now: all transactions that commit later are not
+    below it, so nothing is missed; some changes may be read twice.
     """
 
     start: int
@@ -373,8 +375,8 @@ async def span_from(tx: Transaction, start: int) -> Span:
 
 
 async def changed_in(tx: Transaction, span: Span, after: tuple[int, str] | None, limit: int) -> list[tuple[int, str]]:
-    """(last transaction that changed it, SKU), in that order: the next ones behind ``after``, None for the first. A SKU that changes
-    again meanwhile is in a later span."""
+    """The next (last transaction that changed it, SKU) after ``after``, in that order; None for the first. A SKU that
+    changes again meanwhile is in a later span."""
     rows = await (await tx.raw()).fetch(
         "select transaction, sku_id from catalogue.changes"
         " where (transaction, sku_id) > ($1, $2) and transaction < $3 order by transaction, sku_id limit $4",

@@ -1,4 +1,5 @@
-"""Offers that end: those that are named, or all of a supplier or SKU, of which there may be very many. None of them need be readable."""
+"""Ends offers: those with given ids, or all of a supplier or SKU, which may be very many. It does not need to read
+their content."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +27,7 @@ class EndingRow(Row, table=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer that stood until now."""
+    """An offer that was current until now."""
 
     offer_id: str
     sku_id: str
@@ -34,8 +35,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """All offers of a supplier, or on a SKU, whose id is the ``subject``, are ended for one ``reason``, portion by portion. None is
-    published meanwhile."""
+    """All offers of the supplier, or on the SKU, with the id ``subject`` are being ended for one ``reason``, portion by
+    portion. No new one can be published meanwhile."""
 
     of: Literal["sku", "supplier"]
     subject: str
@@ -43,17 +44,17 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def end_offers(tx: Transaction, offer_ids: Sequence[str], reason: str) -> list[Ended]:
-    """Those of them that stood."""
+    """End these offers. Returns those that were current."""
     return await _end(tx, "offer_id = any($3::text[])", offer_ids, reason, len(offer_ids))
 
 
 async def end_some(tx: Transaction, ending: Ending, most: int) -> list[Ended]:
-    """The next ones, whatever release wrote them."""
+    """End the next portion of offers, whichever release wrote them."""
     return await _end(tx, f"{ending.of}_id = $3", ending.subject, ending.reason, most)
 
 
 async def _end(tx: Transaction, which: str, value: object, reason: str, most: int) -> list[Ended]:
-    """Locked in the order of ids, so that two transactions cannot wait for each other."""
+    """End offers. They are locked in the order of ids, so that two transactions cannot deadlock."""
     rows = await (await tx.raw()).fetch(
         "with ending as (select offer_id from catalogue.offers"
         f" where {which} and ended is null order by offer_id limit $4 for update)"
@@ -68,7 +69,7 @@ async def _end(tx: Transaction, which: str, value: object, reason: str, most: in
 
 
 async def note_ending(tx: Transaction, ending: Ending) -> None:
-    """There is more to end. Harmless when repeated."""
+    """Store that there are more offers to end. A repeat changes nothing."""
     values = {**msgspec.structs.asdict(ending), "began_at": tx.now}
     await tx.session.exec(insert(EndingRow).values(values).on_conflict_do_nothing())
 
@@ -76,7 +77,8 @@ async def note_ending(tx: Transaction, ending: Ending) -> None:
 async def lock_endings(
     tx: Transaction, limit: int, but: Sequence[tuple[str, str]] = ()
 ) -> list[Ending | Unreadable[tuple[str, str]]]:
-    """The oldest, locked; those another process holds are passed over. ``but``: ``of`` and subject."""
+    """Lock and return the oldest endings; those that another process has locked are skipped. ``but``: ``of`` and
+    subject."""
     rows = await (await tx.raw()).fetch(
         "select of, subject, reason from catalogue.endings"
         " where (of, subject) not in (select * from unnest($1::text[], $2::text[]))"
@@ -89,7 +91,7 @@ async def lock_endings(
 
 
 async def is_ending(tx: Transaction, sku_id: str, supplier_id: str) -> bool:
-    """Whether former offers on the SKU, or of the supplier, have still to be ended."""
+    """Whether former offers on the SKU, or of the supplier, are still to be ended."""
     return bool(
         await (await tx.raw()).fetchval(
             "select exists (select from catalogue.endings where (of, subject) in (('sku', $1), ('supplier', $2)))",
@@ -100,6 +102,6 @@ async def is_ending(tx: Transaction, sku_id: str, supplier_id: str) -> bool:
 
 
 async def forget_ending(tx: Transaction, ending: Ending) -> None:
-    """All of them have ended."""
+    """Delete the ending, because all its offers have ended."""
     done = (col(EndingRow.of) == ending.of, col(EndingRow.subject) == ending.subject)
     await tx.session.exec(delete(EndingRow).where(*done))

@@ -1,7 +1,8 @@
-"""What readers are shown of the offers of a SKU. The database counts and sorts them, so that a reader costs the same however many
-stand; the rules of :mod:`catalogue.offers` then price those that it names.
+"""Queries on the offers of a SKU. The database counts and sorts them, so that the work for one reader does not depend
+on their number; the rules of :mod:`catalogue.offers` then price the selected ones.
 
-A number, date or list of an offer that is none here, as only a newer release may write it, is null, and such an offer comes last.
+A number, date or list that this release cannot read, because a newer one wrote it, is treated as null, and such an
+offer comes last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +19,16 @@ from infra.reading import listed
 from services.catalogue.store import Standing
 
 ASKED_FOR_REGION = 200
-"""Offers of a SKU, the oldest, of which the region is taken that most of them serve."""
+"""The number of oldest offers of a SKU from which the default region is chosen: the region that most of them serve."""
 MOST_LABELS = 100
-"""Eco-labels of a SKU that a search knows, those of most offers."""
+"""The most eco-labels of a SKU in the search index; those of most offers are chosen."""
 CHEAPEST = 3
-"""Offers that are read for the lowest price: the first that this release can read says it."""
+"""The most offers that are read to find the lowest price: the first one that this release can read gives it."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Of all offers of a SKU that stand. ``least`` packs can be bought, None without offers; ``region`` is the one that most of the first
-    offers serve, "" without offers."""
+    """A summary of all current offers of a SKU. ``least`` is the smallest number of packs that can be bought, None
+    without offers; ``region`` is the one that most of the first offers serve, "" without offers."""
 
     offers: int
     least: Decimal | None
@@ -35,14 +36,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """``region`` "" is any; without a ``quantity`` each offer is asked at its own minimum."""
+    """What prices are asked for. ``region`` "" means any; without a ``quantity`` each offer is priced at its own
+    minimum."""
 
     region: str = ""
     quantity: Decimal | None = None
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """What the offers of a SKU add to its place in a search."""
+    """What the offers of a SKU add to the search index."""
 
     regions: tuple[str, ...]
     eco_labels: tuple[str, ...]
@@ -75,8 +77,8 @@ async def first(
     most: int = CHEAPEST,
     after: int = 0,
 ) -> dict[str, list[Standing]]:
-    """Of each SKU its next offers by landed price, ``most`` of those that follow the first ``after``; those that are not available come
-    last, by id. One that cannot be read is left out."""
+    """For each SKU its offers by landed price: at most ``most`` after the first ``after``. Those that are not available
+    come last, by id. Offers that cannot be read are left out."""
     found: dict[str, list[Standing]] = {sku_id: [] for sku_id in asked}
     if not asked:
         return found
@@ -97,7 +99,7 @@ async def first(
 
 
 async def summaries(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Summary]:
-    """Of each SKU."""
+    """The summary of each SKU."""
     rows = await (await tx.raw()).fetch(
         "select asked.sku_id, counted.offers, counted.least, coalesce(served.region, '') as region"
         " from unnest($1::text[]) as asked (sku_id)"
@@ -112,7 +114,8 @@ async def summaries(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Summar
 
 
 async def reaches(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Reach]:
-    """Of each SKU. There are no more regions than the world has."""
+    """The data of each SKU for the search index. The number of regions is bounded, because the world has a limited
+    number."""
     rows = await (await tx.raw()).fetch(
         f"select asked.sku_id, array(select distinct jsonb_array_elements_text({_REGIONS}) {_STANDING}) as regions,"
         f" array(select label from (select each->>'label' as label, count(*) as n from (select body {_STANDING}) as offers,"

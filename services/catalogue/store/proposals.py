@@ -1,4 +1,5 @@
-"""Cards that await moderation, or were returned: the moderators' queue, and what a new proposal is compared with."""
+"""Cards that await moderation or were returned: the moderators' queue, and the cards with which a new proposal is
+compared."""
 
 from collections.abc import Sequence
 
@@ -13,24 +14,24 @@ from infra.reading import listed
 from services.catalogue.store import SkuRow, Version, version_of
 
 MOST_COMPARED = 100
-"""Cards of one category that await moderation, the most urgent ones."""
+"""The most waiting cards of one category with which a proposal is compared; the most urgent ones are chosen."""
 HEAVIEST_COMPARED = 128 * 1024
-"""Bytes in which the database keeps a card. What this release lets in is lighter: a heavier one came before its bounds, and a proposal
-would pay for reading it."""
+"""Cards that take more bytes in the database are not compared, because reading them would slow down each proposal. This
+release accepts only smaller ones; larger ones were stored before there were limits."""
 SHORT = 150
-"""Letters of each text that a list shows of a card that is longer than cards are let in."""
+"""The most letters of each text that a list shows of a card above the size limit."""
 
 
 async def queue(tx: Transaction, *, limit: int, offset: int) -> Listed[Version]:
-    """A page of what :func:`awaiting` reads."""
+    """One page of :func:`awaiting`."""
     most = reach(limit, offset)
     total = await count(await tx.raw(), "select from catalogue.skus where state = 'moderation'", most=most)
     return Listed.of(await awaiting(tx, limit=limit, offset=offset), total, most)
 
 
 async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Version]:
-    """A part of the moderation queue, most urgent first. Cards that a former release let in and that are longer than MOST_LETTERS come
-    with their texts cut, so that the whole is bounded."""
+    """A part of the moderation queue, most urgent first. The texts of cards with more than MOST_LETTERS, which a former
+    release accepted, are cut, so that the answer is bounded."""
     query = (
         select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(col(SkuRow.decide_by), col(SkuRow.sku_id))
     )
@@ -40,7 +41,8 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
 
 
 async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
-    """How many cards of the organisation await moderation. Nobody else counts them before this transaction ends."""
+    """How many cards of the organisation await moderation. Other transactions that count them wait until this one
+    ends."""
     await tx.lock_name(f"catalogue/proposals/{organisation_id}")
     db = await tx.raw()
     return int(
@@ -51,7 +53,7 @@ async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
 
 
 async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
-    """What an organisation proposed and is not published, newest first."""
+    """Unpublished proposals of an organisation, newest first."""
     open_states = [State.MODERATION.value, State.RETURNED.value]
     query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, col(SkuRow.state).in_(open_states))
     rows = await tx.session.exec(query.order_by(col(SkuRow.proposed_at).desc()).limit(limit))
@@ -59,8 +61,9 @@ async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -
 
 
 async def comparable(tx: Transaction, sku_ids: Sequence[str], category: str) -> list[tuple[str, str]]:
-    """(id, card in JSON) of those that are published, and of the first MOST_COMPARED that await moderation in the category. It is
-    asked for as a span, so that the index of categories gives the order: along the queue, those of a rare category lie far apart."""
+    """(id, card in JSON) of the published ones among these SKUs, and of the first MOST_COMPARED cards that await
+    moderation in the category. The category is queried as a range, so that the index of categories gives the order: in
+    the order of the queue, cards of a rare category are far apart."""
     rows = await (await tx.raw()).fetch(
         "select sku_id, card::text as card from ("
         " select sku_id, card from catalogue.skus where sku_id = any($1::text[]) and state = 'published'"
@@ -75,7 +78,7 @@ async def comparable(tx: Transaction, sku_ids: Sequence[str], category: str) -> 
 
 
 def cards_in(rows: Sequence[tuple[str, str]]) -> list[Sku]:
-    """The cards of :func:`comparable`; many of them take a while."""
+    """Decode the cards of :func:`comparable`, which takes some time if they are many."""
     return listed("SKU", rows, lambda row: row[0], lambda row: msgspec.json.decode(row[1], type=Sku))
 
 

@@ -1,4 +1,4 @@
-"""letters about what waits for an organisation, beside digests; buyer officers are written to as well"""
+"""letters about duties of an organisation, besides digests; buyer officers get letters as well"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ depends_on = None
 
 SCHEMA = "notifications"
 AGENTS = sa.text("'{supplier_agent}'")
-"""Only they were written to so far."""
+"""Only they got letters so far."""
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""ground tables: what the inbox has forgotten"""
+"""ground tables: the time before which inbox claims were deleted"""
 
 from infra.ground_tables import remember_what_was_forgotten
 

@@ -23,8 +23,8 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    """A former release writes letters without these: what has no turn yet gets one when it is due. Nothing here minds being done
-    twice: the indexes are made beside writers, after a commit."""
+    """A former release writes letters without these columns: a letter without a turn gets one when it is due. All steps
+    can be repeated: the indexes are made beside writers, after a commit."""
     op.execute(
         "alter table notifications.letters add column if not exists kind text not null default '',"
         " add column if not exists cause text not null default '', add column if not exists urgency smallint not null default 1,"

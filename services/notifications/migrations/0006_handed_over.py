@@ -1,4 +1,4 @@
-"""letters that may have gone out: what they say does not change any more"""
+"""marks letters that may have been sent: their content does not change any more"""
 
 from alembic import op
 
@@ -9,5 +9,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """A former release does not mark them: what it sends is as it was, not known to have gone out."""
+    """A former release does not mark them: for its letters it stays unknown whether they were sent."""
     op.execute("alter table notifications.letters add column if not exists handed boolean not null default false")

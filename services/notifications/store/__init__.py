@@ -1,4 +1,5 @@
-"""Rows of notifications. Letters hold what they are made from; ``mailed`` makes each opportunity once ever a member."""
+"""Rows of notifications. Letters contain the data that they are made from; ``mailed`` ensures that each member gets an
+opportunity only once."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -21,21 +22,21 @@ from services.notifications.letters import Letter
 
 
 class Row(SQLModel, registry=schema_of("notifications")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 organisations = Organisations(Row.metadata)
 
 WAITING = "state in ('claimed', 'sending')"
-"""Letters of which it is not known yet what became of them."""
+"""Letters whose result is not known yet."""
 QUEUED = f"turn is not null and {WAITING}"
 PUT_OFF = f"turn is null and {WAITING}"
 UNTOLD = "state = 'claimed' and attempts = 0 and within is null"
 
 
 class MemberRow(Row, table=True):
-    """Supplier agents and buyer officers. ``next_at`` is the hour of a supplier agent's next digest; ``stopped`` says why the address
-    gets no mail any more."""
+    """Supplier agents and buyer officers. ``next_at`` is the time of a supplier agent's next digest; ``stopped`` says
+    why the address gets no mail any more."""
 
     __tablename__ = "members"
     __table_args__ = (Index("ix_members_due", "next_at", postgresql_where=text("stopped is null")),)
@@ -75,12 +76,13 @@ class ContractRow(Row, table=True):
 
 
 class LetterRow(Row, table=True):
-    """``state`` is claimed, sending, sent; or refused (the address), failed (the letter, or given up), dropped (unsubscribed, or what
-    it is about was done meanwhile). ``retry_at``: a sender that has not said by then what became of it is taken for dead.
-    ``about`` is the page of a duty, "" for a digest or a list; ``moot``: what it asks for was done meanwhile. ``kind``, what a duty is,
-    ``cause``, whose act it comes from, and ``urgency`` say who goes first: see :mod:`services.notifications.store.queue`. ``turn`` is
-    its place in the queue, none while nobody is to send it; ``within`` is the list that stands for it. ``handed``: a sender may have
-    handed it over to the mail server, whatever became of the answer."""
+    """``state`` is claimed, sending, sent; or refused (the address), failed (the letter, or given up), dropped (the
+    reader unsubscribed, or the duty was done meanwhile). ``retry_at``: a sender that has not reported a result by then
+    counts as dead. ``about`` is the page of a duty, "" for a digest or a list; ``moot``: the duty was done meanwhile.
+    ``kind`` of the duty, ``cause`` (the organisation whose act it follows from) and ``urgency`` determine the order:
+    see :mod:`services.notifications.store.queue`. ``turn`` is its place in the queue, None while it must not be sent;
+    ``within`` is the list that replaces it. ``handed``: a sender may have given it to the mail server, with or without
+    an answer."""
 
     __tablename__ = "letters"
     __table_args__ = (
@@ -117,7 +119,7 @@ class LetterRow(Row, table=True):
 
 
 class LatelyRow(Row, table=True):
-    """How many letters of a kind went to a reader since then: after some of them, the next ones are gathered."""
+    """How many letters of a kind a reader got since ``since``: after some of them, the next ones are gathered."""
 
     __tablename__ = "lately"
 
@@ -148,7 +150,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter as its reader sees it in a list; ``says`` is its subject, in the ``language`` that it was written in."""
+    """A letter in the list that its reader sees; ``says`` is its subject, in the ``language`` of the letter."""
 
     letter_id: str
     topic: str
@@ -173,7 +175,7 @@ def _member(row: MemberRow) -> Member:
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """Of letters about what waits for an organisation."""
+    """A reader of letters about duties of an organisation."""
 
     member_id: str
     name: str
@@ -184,7 +186,8 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 async def readers_of(
     tx: Transaction, sides: Collection[tuple[str, str]], topic: str, most: int
 ) -> dict[tuple[str, str], list[Reader]]:
-    """By (organisation, role): the first ``most`` of its members who have the role, want letters of the topic and get mail."""
+    """The first ``most`` members, by (organisation, role), who have the role, want letters of the topic and can get
+    mail."""
     if not sides:
         return {}
     rows = await (await tx.raw()).fetch(
@@ -204,7 +207,7 @@ async def readers_of(
 
 
 async def put_member(tx: Transaction, event: MemberJoined, preferences: Preferences, next_at: datetime) -> None:
-    """Joined again: the particulars change and the preferences stay; a new address is not stopped."""
+    """Store a member. If it joined before, its data change and its preferences stay; a new address is not stopped."""
     values = {
         "member_id": event.member_id,
         "organisation_id": event.organisation_id,
@@ -237,7 +240,7 @@ async def set_stopped(tx: Transaction, member_id: str, why: str | None) -> None:
 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Member]:
-    """Members whose hour has come; those another process holds are passed over."""
+    """Lock and return members whose digest is due; those that another process has locked are skipped."""
     query = select(MemberRow).where(
         MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None), not_among(MemberRow.member_id, but)
     )
@@ -246,7 +249,7 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
 
 
 async def hasten(tx: Transaction, supplier_id: str) -> None:
-    """The members of a supplier that never had a digest get one at once."""
+    """Let members of a supplier that never got a digest get one at once."""
     had = (col(LetterRow.member_id) == MemberRow.member_id) & (col(LetterRow.topic) == "digest")
     never = ~select(LetterRow).where(had).exists()
     where = (col(MemberRow.organisation_id) == supplier_id) & never
@@ -254,7 +257,7 @@ async def hasten(tx: Transaction, supplier_id: str) -> None:
 
 
 async def put_recommendations(tx: Transaction, event: RecommendationsMade) -> None:
-    """The latest list replaces the former; one heard late changes nothing."""
+    """Store a list. It replaces the former one; an older list that comes late changes nothing."""
     await (await tx.raw()).execute(
         "insert into notifications.recommendations as old (supplier_id, made_at, items) values ($1, $2, $3::text::jsonb)"
         " on conflict (supplier_id) do update set made_at = excluded.made_at, items = excluded.items"
@@ -275,12 +278,12 @@ def _items(row: RecommendationsRow) -> list[Recommendation]:
 
 
 async def mailed(tx: Transaction, member_id: str) -> set[str]:
-    """Ids of the opportunities this member had in a letter, or will have."""
+    """Ids of the opportunities in letters that this member got or will get."""
     return set(await tx.session.exec(select(MailedRow.opportunity_id).where(MailedRow.member_id == member_id)))
 
 
 async def latest(tx: Transaction, member_id: str, limit: int = 10) -> Sequence[Sent]:
-    """Newest first; a list in place of the letters that it stands for."""
+    """The latest letters, newest first; a list instead of the letters that it replaces."""
     query = select(LetterRow).where(LetterRow.member_id == member_id, col(LetterRow.within).is_(None))
     rows = await tx.session.exec(query.order_by(col(LetterRow.claimed_at).desc()).limit(limit))
     return listed("letter", rows, lambda row: row.letter_id, _sent)
@@ -304,7 +307,7 @@ async def put_contracts(tx: Transaction, events: Sequence[ContractDrafted]) -> N
 
 
 async def contracts(tx: Transaction, contract_ids: Iterable[str]) -> dict[str, ContractRow]:
-    """Those that were heard of."""
+    """The contracts among these that are known."""
     rows = await tx.session.exec(select(ContractRow).where(among(ContractRow.contract_id, contract_ids)))
     return {row.contract_id: row for row in rows}
 
@@ -316,7 +319,8 @@ PRUNES = (
         "state not in ('claimed', 'sending') and claimed_at < now() - $3::interval",
         lambda keep: timedelta(days=keep.letters_days),
     ),
-    # An opportunity is mailed once: that it was is known until the letter is gone and it is in no list any more.
+    # An opportunity is mailed once: the row is kept until the letter is deleted and no list has the opportunity any
+    # more.
     Prune(
         "mailed",
         "not exists (select from notifications.letters one where one.letter_id = mailed.letter_id) and not exists ("

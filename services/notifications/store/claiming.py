@@ -1,4 +1,4 @@
-"""Letters are claimed: many in a few statements, however many readers one event has, so that none of it holds up the events of others."""
+"""Claims letters: many in a few statements, so that an event with many readers does not delay the events of others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from services.notifications.letters import Digest, DutyLetter
 from services.notifications.store.queue import turn_of
 
 Claim = tuple[Digest | DutyLetter, str]
-"""A letter, and the slot that it takes: its reader has one letter a slot."""
+"""A letter and its slot: a reader gets one letter per slot."""
 
 
 async def add_letters(tx: Transaction, claims: Sequence[Claim]) -> frozenset[str]:
-    """Claims the slots, and puts the letters in the queue in this order. Returns the ids of those whose slot was free."""
+    """Claim the slots, and put the letters in the queue in this order. Returns the ids of those whose slot was free."""
     if not claims:
         return frozenset()
     db = await tx.raw()
@@ -54,7 +54,7 @@ async def add_letters(tx: Transaction, claims: Sequence[Claim]) -> frozenset[str
 
 
 async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
-    """Claims the slot and the items; False if the slot is taken."""
+    """Claim the slot and the items. Returns False if the slot is taken."""
     if not await add_letters(tx, [(digest, slot)]):
         return False
     await (await tx.raw()).execute(
@@ -67,7 +67,7 @@ async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
 
 
 class _Turns:
-    """Each letter of a cause takes the turn after the last."""
+    """Assigns turns: each letter of a cause gets the turn after the previous one."""
 
     def __init__(self, first: dict[tuple[int, str], int]) -> None:
         self._first = first
@@ -92,7 +92,8 @@ async def _next_turns(db: asyncpg.Connection, letters: Sequence[Digest | DutyLet
 
 
 async def _held(db: asyncpg.Connection, letters: Sequence[Digest | DutyLetter], now: datetime) -> dict[str, datetime]:
-    """Until when those are gathered whose readers had several of the kind lately, by letter."""
+    """The time until which a letter is gathered, by letter, for letters whose readers got several of the kind
+    recently."""
     duties = [letter for letter in letters if isinstance(letter, DutyLetter)]
     if not duties:
         return {}

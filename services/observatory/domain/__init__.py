@@ -1,9 +1,10 @@
-"""The rules of the price observatory (docs/rules.md section 7), pure: from what was seen to a reference price, and its pictures.
+"""The rules of the price observatory (docs/rules.md section 7), pure: from observed prices to a reference price and its
+pictures.
 
-``observation`` what was seen · ``price`` one observation made comparable · ``spread`` outliers, weights, quantiles ·
-``reference`` the published figure with a verdict on each observation · ``rulings`` what is kept of those · ``snapshot`` when it is a
-new one, as of which day, and how long an item rests · ``rolling`` monthly figures as events come · ``picture`` series, histogram and
-map points.
+``observation`` an observed price · ``price`` one observation made comparable · ``spread`` outliers, weights, quantiles
+· ``reference`` the published figure with a verdict on each observation · ``rulings`` the stored form of verdicts ·
+``snapshot`` when a reference becomes a new snapshot, for which day it is valued, and how long an item rests ·
+``rolling`` monthly figures from the stream · ``picture`` series, histogram and map points.
 """
 
 from services.observatory.domain.observation import Kind, Observation

@@ -1,4 +1,4 @@
-"""What was seen: one price, as its source states it."""
+"""An observation: one price, as its source states it."""
 
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,7 @@ from events.values import Category, Place, Source
 
 
 class Kind(StrEnum):
-    """Where a price comes from. The kinds are kept apart: one reference is built of one kind."""
+    """The kind of source of a price. Kinds are not mixed: a reference is built from prices of one kind."""
 
     CONTRACT = "contract"
     OFFER = "offer"
@@ -19,11 +19,12 @@ class Kind(StrEnum):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One price, not yet judged. The store keeps one row for each ``observation_id``; a correction replaces it.
+    """One price, not yet judged. There is one row for each ``observation_id``; a correction replaces it.
 
-    ``item_key`` is a SKU's id or the derived id of an imported item. ``unit`` is a Rec 20 code, or "" where only
-    ``unit_text`` says something; ``unit_price`` buys ``pack_size`` of it. ``vat_rate`` is in percent; ``vat_included``
-    None means that the source does not say. ``document`` is the contract, offer or bid, or the place in a file.
+    ``item_key`` is a SKU's id or the derived id of an imported item. ``unit`` is a Rec 20 code, or "" if only
+    ``unit_text`` is given; ``unit_price`` is the price of ``pack_size`` units. ``vat_rate`` is in percent;
+    ``vat_included`` None means that the source does not say. ``document`` is the contract, offer or bid, or the place
+    in a file.
     """
 
     observation_id: str
@@ -51,7 +52,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def public(self) -> "Observation":
-        """As everybody may see it: of this market's own bids and quotes nobody learns who made them (docs/rules.md section 0)."""
+        """The observation without secrets: who made this market's own bids and quotes is not published (docs/rules.md
+        section 0)."""
         if self.kind in (Kind.BID, Kind.QUOTE) and self.source is None:
             return msgspec.structs.replace(self, supplier_id=None, supplier_name="")
         return self

@@ -1,7 +1,7 @@
-"""Pictures of prices made comparable: over time, their distribution, by place. Of one item, unit and currency each.
+"""Pictures of comparable prices of one item, unit and currency: over time, their distribution, and by place.
 
-Supplier weights are those of the reference (at most one part in ``share_one_in`` for each), so that a picture and the figure beside it
-agree.
+Suppliers have the same weights as in the reference (each at most 1/``share_one_in``), so that a picture agrees with the
+figure beside it.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ class PlacePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def series(prices: Iterable[Priced], share_one_in: int) -> tuple[MonthPoint, ...]:
-    """One point a month that has prices, in order."""
+    """One point for each month that has prices, in order."""
     months: dict[str, list[Priced]] = defaultdict(list)
     for price in prices:
         months[month_of(price.observation.date)].append(price)
@@ -54,7 +54,7 @@ def series(prices: Iterable[Priced], share_one_in: int) -> tuple[MonthPoint, ...
 
 
 def histogram(prices: Iterable[Priced], most: int = 20) -> tuple[Bin, ...]:
-    """About √n bins of equal width on a log scale, at most ``most``; one bin when all prices are equal."""
+    """About √n bins of equal width on a log scale, at most ``most``; one bin if all prices are equal."""
     ordered = sorted(price.price for price in prices)
     if not ordered:
         return ()
@@ -73,7 +73,7 @@ def histogram(prices: Iterable[Priced], most: int = 20) -> tuple[Bin, ...]:
 
 
 def points(prices: Iterable[Priced], share_one_in: int) -> tuple[PlacePoint, ...]:
-    """One point a place, by country, region and locality; prices without coordinates are on no map."""
+    """One point for each place, by country, region and locality; prices without coordinates are left out."""
     places: dict[tuple[str, str, str], list[Priced]] = defaultdict(list)
     for price in prices:
         place = price.observation.place

@@ -1,6 +1,7 @@
 """One observation made comparable: per base unit, without VAT, in one currency, in the money of the valuation month.
 
-What cannot be made comparable without guessing is refused with the reason, and so set aside (docs/rules.md section 7).
+A price that cannot be made comparable without guessing is refused with the reason, and so set aside (docs/rules.md
+section 7).
 """
 
 from collections.abc import Mapping
@@ -15,24 +16,24 @@ from catalogue.units import Pack, parse_pack, per_base_unit
 from services.observatory.domain.observation import Observation
 
 Rates = Mapping[tuple[str, str], Decimal]
-"""(currency, month ``YYYY-MM``) → units of the reference's currency that one unit bought in that month."""
+"""(currency, month ``YYYY-MM``) → units of the reference's currency for one unit of that currency in that month."""
 
 Index = Mapping[str, Decimal]
 """Month ``YYYY-MM`` → price level."""
 
 ARITHMETIC = Context(prec=34, rounding=ROUND_HALF_EVEN)
 LOWEST, HIGHEST = Decimal("0.000001"), Decimal(10**18)
-"""What compares, per base unit: a ledger has no price outside, and no figure of one inside leaves the arithmetic."""
+"""The range of comparable prices per base unit: no real price lies outside, and inside it no computation overflows."""
 
 
 class PriceOutOfRange(RuleBroken):
-    """A price per base unit below the smallest step that is published, or so high that only a slip explains it."""
+    """A price per base unit below the smallest step that is published, or so high that it must be a mistake."""
 
     code = "price-out-of-range"
 
 
 class VatRateUnknown(RuleBroken):
-    """The price includes VAT of a rate that is not stated."""
+    """The price includes VAT, but the rate is not stated."""
 
     code = "vat-rate-unknown"
 
@@ -50,11 +51,12 @@ class IndexMissing(RuleBroken):
 
 
 class Valuation(msgspec.Struct, frozen=True, kw_only=True):
-    """As of when and in which currency prices are compared.
+    """The day and currency for which prices are compared.
 
-    Without ``rates`` only observations in ``currency`` compare; with them others convert at the rate of their own month.
-    Without ``index`` prices stay nominal. With it, they move from their month's level to that of the valuation month;
-    an index is published late, so for months after its last one that last level counts. Any other gap is refused.
+    Without ``rates`` only observations in ``currency`` can be compared; with them, others are converted at the rate of
+    their own month. Without ``index`` prices stay nominal. With it they are converted from the price level of their
+    month to that of the valuation month. Because an index is published late, its last level is used for later months.
+    Any other missing month is refused.
     """
 
     at: date
@@ -77,10 +79,11 @@ def month_of(day: date) -> str:
 
 
 def priced(observation: Observation, valuation: Valuation) -> Priced:
-    """Unit and pack, then VAT, then currency, then deflation. Raises the RuleBroken that sets the observation aside.
+    """Convert unit and pack, then VAT, then currency, then price level. Raises the RuleBroken because of which the
+    observation is set aside.
 
-    A price of which the source does not say whether VAT is in it counts as stated: most open data is silent, and the
-    observation shows it.
+    If the source does not say whether a price includes VAT, the price is used as stated: most open data do not say it,
+    and the observation shows this.
     """
     stated = observation.unit_price
     if not stated.is_finite() or stated <= 0:

@@ -28,7 +28,7 @@ class OutsideWindow(RuleBroken):
 
 
 class OtherUnit(RuleBroken):
-    """A price per litre does not compare with one per piece."""
+    """A price per litre cannot be compared with one per piece."""
 
     code = "other-unit"
 
@@ -50,8 +50,8 @@ class TooFewObservations(RuleBroken):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One observation, kept (``dropped`` None, ``weight`` its share in percent) or dropped and why. ``price`` per base unit is
-    None where none could be made."""
+    """The result for one observation: kept (``dropped`` is None, ``weight`` is its share in percent) or dropped with
+    the reason. ``price`` per base unit is None if it could not be computed."""
 
     observation: Observation
     price: Decimal | None = None
@@ -66,8 +66,8 @@ class Position(StrEnum):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices per ``unit``, VAT excluded, in the money of ``valued_on``'s month. ``level`` is locality, region or country and
-    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one."""
+    """Prices per ``unit``, VAT excluded, in the money of the month of ``valued_on``. ``level`` is locality, region or
+    country and ``place_code`` says which one. ``variation`` is in percent. All unknown suppliers count as one."""
 
     item_key: str
     kind: Kind
@@ -87,7 +87,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kept(self) -> tuple[Priced, ...]:
-        """The prices the figure is made of, for the pictures beside it."""
+        """The prices from which the figure is computed, for the pictures beside it."""
         return tuple(
             Priced(observation=verdict.observation, price=verdict.price, unit=self.unit, currency=self.currency)
             for verdict in self.verdicts
@@ -95,14 +95,14 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def position(self, price: Decimal) -> Position:
-        """Where a price made comparable in the same way lies against P25 to P75: outside, the observatory alerts."""
+        """The position of a comparable price relative to the range P25 to P75; a price outside it causes an alert."""
         if price < self.p25:
             return Position.BELOW
         return Position.ABOVE if price > self.p75 else Position.WITHIN
 
 
 class NoReference(msgspec.Struct, frozen=True, kw_only=True):
-    """No level of any kind had enough observations; every one of them still has its reason."""
+    """No level of any kind had enough observations; each of them still has its reason."""
 
     reason: Refusal
     verdicts: tuple[Verdict, ...]
@@ -130,9 +130,9 @@ def reference(
 ) -> Reference | NoReference:
     """The reference of one item (all ``observations`` share its key; their ids are distinct) for a buyer at ``place``.
 
-    ``currency`` and ``unit`` (a base unit) default to those most observations have. Of the kinds in the order of the rules, and
-    of locality, region and country, the first with enough kept observations is used. The result does not depend on
-    the order of ``observations``.
+    ``currency`` and ``unit`` (a base unit) default to those of most observations. The kinds are tried in the order of
+    the rules, and for each locality, region and country: the first with enough kept observations is used. The result
+    does not depend on the order of ``observations``.
     """
     seen = sorted(observations, key=lambda observation: observation.observation_id)
     valuation = Valuation(at=at, currency=currency or _commonest(o.currency for o in seen), rates=rates, index=index)
@@ -179,7 +179,7 @@ def reference(
 
 
 def counts_from(kind: Kind, at: date, rules: ObservatoryRules) -> date:
-    """The first day whose prices count at ``at``."""
+    """The first day whose prices count on the day ``at``."""
     months = rules.contract_months if kind is Kind.CONTRACT else rules.other_months
     return _months_before(at, months)
 
@@ -198,7 +198,7 @@ def _check_counts(observation: Observation, at: date, rules: ObservatoryRules) -
 
 
 def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
-    """Raises PriceOutOfRange where the digits that are published show nothing of it."""
+    """Raises PriceOutOfRange if the price would be zero with the published number of digits."""
     if not _shown(candidate.price, rules):
         raise PriceOutOfRange(
             f"Published prices have {rules.decimal_places} digits after the point; this one is {candidate.price:.3e}.",
@@ -210,7 +210,7 @@ def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
 
 
 def _judge(here: Sequence[Priced], rules: ObservatoryRules) -> tuple[list[Priced], dict[str, Verdict]]:
-    """Those kept, and the verdicts on the outliers."""
+    """The kept prices, and the verdicts on the outliers."""
     shares = weights([candidate.observation.supplier_id or "" for candidate in here], rules.supplier_share_one_in)
     limits = band([candidate.price for candidate in here], shares, rules.outliers)
     if limits is None:
@@ -279,7 +279,8 @@ def _grade(spread: Decimal, suppliers: int, rules: ObservatoryRules) -> str:
 
 
 def _levels(place: Place) -> list[_Level]:
-    """Locality, region, country, as far as they are known; without a country the whole market is the only level."""
+    """The levels of a place: locality, region, country, as far as they are known; without a country the whole market is
+    the only level."""
     country, region, locality = _parts(place)
     levels = [_Level("country", place.country or "*", (country,) if country else ())]
     if country and region:
@@ -298,13 +299,13 @@ def _parts(place: Place) -> tuple[str | None, str | None, str | None]:
 
 
 def _months_before(day: date, months: int) -> date:
-    """The same day that many months earlier, or the last of a shorter month."""
+    """The same day that many months earlier, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _commonest(values: Iterable[str]) -> str:
-    """Of equally common ones the first by name; "" when there are none."""
+    """The most common value; among equally common ones the first in alphabetical order; "" if there are none."""
     counts = Counter(values)
     return min(counts, key=lambda value: (-counts[value], value), default="")
 
@@ -322,5 +323,5 @@ def _drop_all(candidates: Iterable[Priced], reason: RuleBroken) -> dict[str, Ver
 
 
 def _in_order(verdicts: dict[str, Verdict]) -> tuple[Verdict, ...]:
-    """By date, then id."""
+    """The verdicts sorted by date, then id."""
     return tuple(sorted(verdicts.values(), key=lambda v: (v.observation.date, v.observation.observation_id)))

@@ -1,4 +1,5 @@
-"""Monthly figures of one item, kept up as events come. A view, never the reference: nominal prices, no outlier judged."""
+"""Monthly figures of one item, updated with each event. It is only a view, not the reference: prices are nominal, and
+outliers are included."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,7 @@ from services.observatory.domain.price import ARITHMETIC, Valuation, month_of, p
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What one price adds to its month: unlike series, currencies and base units never mix."""
+    """What one price adds to its month. Different series, currencies and base units are never mixed."""
 
     item_key: str
     month: str
@@ -23,8 +24,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of one ``month`` per ``unit``. ``series`` is contract, award or bid: an award and its contract are two facts,
-    so they are counted apart. ``last`` is the price of the latest day, of several that day the one with the greatest id."""
+    """Prices of one ``month`` per ``unit``. ``series`` is contract, award or bid: an award and its contract are two
+    facts, so they are counted separately. ``last`` is the price of the latest day; of several on that day, the one with
+    the greatest id."""
 
     series: str
     month: str
@@ -42,9 +44,9 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def entry(seen: Observation) -> Entry | None:
-    """None where the price cannot be made comparable; the reference says why.
+    """The entry of an observation; None if its price cannot be made comparable (the reference says why).
 
-    What is cancelled later stays in its month: it was the price then, and low and high cannot be taken back.
+    A price that is cancelled later stays in its month, because the lowest and highest price cannot be recomputed.
     """
     if seen.cancelled:
         return None

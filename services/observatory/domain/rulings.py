@@ -1,8 +1,9 @@
-"""What is kept of the verdicts behind a reference: rulings, which stay while other prices come, and the terms of one version.
+"""The stored form of the verdicts behind a reference: rulings, which do not change when other prices come, and the
+terms of one version.
 
-A new price changes the weight of all that are kept and the sentence of all that are dropped. So neither stands in a ruling: they
-follow from the terms, which are as small for 20,000 prices as for three. A ruling changes when the observation does, or what was
-found of it.
+A new price changes the weights of all kept prices and the sentences of all dropped ones. Therefore rulings contain
+neither: both follow from the terms, which are as small for 20,000 prices as for three. A ruling changes only if its
+observation or the result for it changes.
 """
 
 from collections import Counter
@@ -28,14 +29,14 @@ from services.observatory.domain.reference import (
 )
 
 SHARED = frozenset(rule.code for rule in (Outlier, OutsideWindow, OtherKind, OtherPlace, OtherUnit))
-"""Rules whose sentences name what is the version's and not the observation's."""
+"""Rules whose sentences contain values of the version, not of the observation."""
 _KEYS = frozenset({"item_key", "observation_id"})
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Observation)}
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The part of a verdict that lasts. ``edition`` is the SHA-256 of the observation's :func:`body`, ``reason`` the key of a reason in
-    the terms, the rule of a reason that is its ``own``, or "" for what counts."""
+    """The lasting part of a verdict. ``edition`` is the SHA-256 of the observation's :func:`body`. ``reason`` is the
+    key of a reason in the terms; the rule, if the ruling has its ``own`` reason; or "" for a price that counts."""
 
     edition: bytes
     price: str | None
@@ -48,9 +49,10 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What one version adds to its rulings. ``reasons`` have ``{price}`` or ``{date}`` where the observation's own stands, a price with
-    ``places`` digits. ``weights`` are those of the prices of suppliers that weigh other than the rest, ``weight``, do.
-    ``counts`` says how many each rule dropped; "" are those that count."""
+    """What one version adds to its rulings. ``reasons`` have ``{price}`` or ``{date}`` in place of the observation's
+    own value; a price has ``places`` digits. ``weight`` is the weight of a price; ``weights`` has those suppliers whose
+    prices have another weight. ``counts`` says how many prices each rule dropped; the key "" has the number of those
+    that count."""
 
     reasons: dict[str, Refusal]
     weight: Decimal | None
@@ -60,7 +62,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Divided(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdicts of a reference, by the ids of the observations."""
+    """The verdicts of a reference as terms and rulings, by the ids of the observations."""
 
     verdicts: dict[str, Verdict]
     rulings: dict[str, Ruling]
@@ -68,12 +70,13 @@ class Divided(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
     def body(self, observation_id: str) -> str:
-        """As it is kept beside the ids of the item and the observation: without them."""
+        """The stored body of an observation, without the ids of the item and the observation, which are in other
+        columns."""
         return body(self.verdicts[observation_id].observation, without=_KEYS).decode()
 
 
 def divided(reference: Reference, places: int) -> Divided:
-    """``places`` are the digits after the point that are published."""
+    """Divide a reference. ``places`` is the number of published decimals."""
     weights = _weights(reference.verdicts)
     usual = Counter(weights.values()).most_common(1)[0][0] if weights else None
     reasons: dict[str, Refusal] = {}
@@ -94,7 +97,7 @@ def divided(reference: Reference, places: int) -> Divided:
 
 
 def verdict_of(ruling: Ruling, observation: Observation, terms: Terms) -> Verdict:
-    """The whole verdict in the version of these terms."""
+    """Restore the whole verdict, in the version of these terms."""
     price = None if ruling.price is None else Decimal(ruling.price)
     if not ruling.reason:
         weight = terms.weights.get(observation.supplier_id or "", terms.weight)
@@ -107,7 +110,8 @@ def verdict_of(ruling: Ruling, observation: Observation, terms: Terms) -> Verdic
 
 
 def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: Terms) -> bool:
-    """The same observations, each with the same verdict but for its sentence (see :func:`snapshot.same_snapshot`)."""
+    """Whether both have the same observations with the same verdicts, apart from the sentences (see
+    :func:`snapshot.same_snapshot`)."""
     return (
         one.rulings.keys() == rulings.keys()
         and (one.terms.weight, one.terms.weights) == (terms.weight, terms.weights)
@@ -116,8 +120,8 @@ def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: Terms) -> b
 
 
 def digest(verdicts: Iterable[Verdict]) -> str:
-    """SHA-256 over one line of JSON for each verdict, in the order of the ids: what everybody may read of it, so that everybody can
-    work it out from the pages of the API (docs/rules.md, section 7)."""
+    """SHA-256 over one line of JSON for each verdict, in the order of the ids. It covers only public values, so that
+    everybody can compute it from the pages of the API (docs/rules.md, section 7)."""
     told = sha256()
     for verdict in sorted(verdicts, key=lambda each: each.observation.observation_id):
         seen, dropped = verdict.observation, verdict.dropped
@@ -136,7 +140,7 @@ def digest(verdicts: Iterable[Verdict]) -> str:
 
 
 def observation_of(item_key: str, observation_id: str, body: str) -> Observation:
-    """Of a body without these ids. Where it has them, they are the same."""
+    """The observation in a body without these two ids; if the body has them, they are the same."""
     keys = msgspec.json.encode({"item_key": item_key, "observation_id": observation_id})
     return msgspec.json.decode(keys[:-1] + b"," + body.encode()[1:], type=Observation)
 
@@ -144,8 +148,8 @@ def observation_of(item_key: str, observation_id: str, body: str) -> Observation
 def body(
     observation: Observation, *, without: frozenset[str] = frozenset(), always: frozenset[str] = frozenset()
 ) -> bytes:
-    """As it is stored. What is usual is left out, so that a field which a later release adds makes no new edition of each; but for what
-    is ``always`` there."""
+    """The stored form. Fields with default values are left out, except those in ``always``: so a field that a later
+    release adds does not change the edition of each observation."""
     said = {name: getattr(observation, name) for name in _DEFAULTS if name not in without}
     return msgspec.json.encode(
         {name: value for name, value in said.items() if name in always or not _is_usual(value, _DEFAULTS[name])}
@@ -161,12 +165,13 @@ def _compared(ruling: Ruling) -> tuple[object, ...]:
 
 
 def _weights(verdicts: Iterable[Verdict]) -> dict[str, Decimal]:
-    """By supplier: all prices of one weigh the same."""
+    """The weight of a price, by supplier: all prices of one supplier have the same weight."""
     return {verdict.observation.supplier_id or "": verdict.weight for verdict in verdicts if verdict.weight is not None}
 
 
 def _ruling(verdict: Verdict, reasons: dict[str, Refusal], places: int) -> Ruling:
-    """What its reason shares with others is added to ``reasons``; where that does not give the same again, the reason is its own."""
+    """Make the ruling. A reason that others share is added to ``reasons``; if it could not be restored exactly, the
+    ruling keeps its own reason."""
     edition = sha256(body(verdict.observation)).digest()
     price = None if verdict.price is None else str(verdict.price)
     dropped = verdict.dropped
@@ -183,7 +188,8 @@ def _ruling(verdict: Verdict, reasons: dict[str, Refusal], places: int) -> Rulin
 
 
 def _own_parts(rule: str, verdict: Verdict, places: int) -> tuple[tuple[str, str, str], ...]:
-    """(name, as it stands in the sentence, as among the numbers) of what the reason says of this observation alone."""
+    """(name, text in the sentence, text among the numbers) of the values in the reason that belong to this
+    observation."""
     if rule == Outlier.code and verdict.price is not None:
         shown = verdict.price.quantize(Decimal(1).scaleb(-places), context=ARITHMETIC)
         return (("price", digits(shown), str(shown)),)

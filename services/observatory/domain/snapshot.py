@@ -1,5 +1,5 @@
-"""When a reference becomes a new snapshot, as of which day it is valued, whether it may bound anything, and how long an item rests
-before it is judged again."""
+"""When a reference becomes a new snapshot, for which day it is valued, whether it can be a ceiling, and how long an
+item rests before it is judged again."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,23 +14,25 @@ from services.observatory.domain.reference import Reference, counts_from
 
 SHORTEST_REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
 A_TURN, TURNS = timedelta(minutes=1), 6
-"""What it costs an item to be judged, and how many times it can be before it has to wait for that long."""
+"""The cost of one judgement of an item, as a time, and the number of judgements before the item has to wait for that
+time."""
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices that come to an item ``until`` then are judged together. ``owed`` is what of its turns is not paid off at that time: a
-    second of it goes with each second."""
+    """Prices of an item that come before ``until`` are judged together. ``owed`` is the part of the cost that is not
+    paid off at that time; it decreases by one second per second."""
 
     until: datetime
     owed: timedelta
 
 
 def rest_after(now: datetime, last: Rest | None) -> Rest:
-    """Of an item that is judged now.
+    """The rest of an item that is judged now.
 
-    Each time costs it a minute, which time pays off. It rests the longer the more it owes, 1, 2, 4 … seconds, and so long at least that
-    it never owes more than six. So in no span of time is it judged more than six times and once for each minute of it, however its
-    prices come; and one that comes a minute after it was judged, or later, never waits.
+    Each judgement costs one minute, which passing time pays off. The more an item owes, the longer it rests: 1, 2, 4 …
+    seconds, and at least so long that it never owes more than six minutes. So in any period an item is judged at most
+    six times plus once per minute, however its prices come. A price that comes a minute or more after the last
+    judgement never waits.
     """
     before = last.until + last.owed - now if last else timedelta(0)
     owed = min(max(before, timedelta(0)) + A_TURN, TURNS * A_TURN)
@@ -40,10 +42,11 @@ def rest_after(now: datetime, last: Rest | None) -> Rest:
 
 
 def valued_on(observations: Sequence[Observation], today: date, rules: ObservatoryRules) -> date:
-    """Today while any price counts today, else the day of the latest one.
+    """The valuation day: today if any price counts today, else the day of the latest price.
 
-    Imports bring prices of years ago. Valued today they would all lie outside the window; valued on the day of the latest
-    they show what the item cost then. Such a reference is history: shown with its day, never a ceiling.
+    Imports bring prices that are years old. Valued today, all would lie outside the window; valued on the day of the
+    latest price, they show what the item cost then. Such a reference is history: it is shown with its day and is never
+    a ceiling.
     """
     dates = [
         (seen.date, seen.kind)
@@ -56,18 +59,19 @@ def valued_on(observations: Sequence[Observation], today: date, rules: Observato
 
 
 def home(observations: Sequence[Observation]) -> Place:
-    """The country that most prices come from: an item's snapshot is of its country."""
+    """The country from which most prices come: the snapshot of an item is for this country."""
     countries = Counter(seen.place.country for seen in observations if seen.place.country)
     return Place(country=min(countries, key=lambda code: (-countries[code], code), default=None))
 
 
 def same_figures(one: Reference, other: Reference) -> bool:
-    """What was published still holds: only then no new event follows."""
+    """Whether the published figures are unchanged, so that no new event is needed."""
     return _figures(one) == _figures(other)
 
 
 def same_snapshot(one: Reference, other: Reference) -> bool:
-    """The same figures from the same observations, each with the same verdict. Sentences that name today's date do not count."""
+    """Whether both have the same figures from the same observations with the same verdicts. Sentences with today's date
+    are not compared."""
     return same_figures(one, other) and _verdicts(one) == _verdicts(other)
 
 

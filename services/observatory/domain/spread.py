@@ -1,6 +1,7 @@
 """Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (docs/rules.md section 7).
 
-All of it in Decimal and Fraction at fixed precision, so a published figure recomputes to the digit anywhere.
+Everything is computed in Decimal and Fraction at fixed precision, so that everybody can recompute a published figure
+exactly.
 """
 
 from collections import Counter
@@ -31,12 +32,12 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
 def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRules) -> Band | None:
     """The range beyond which a price is an outlier; None if there are fewer than ``fences_from`` prices.
 
-    Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too dear and ten times too cheap are
-    equally far. With at least ``z_from`` prices and a median absolute deviation above 0: the modified z-score is at most ``z_limit``. With
-    fewer prices, or if that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks. If the quartiles are equal as
-    well: the flat band, ``flat_percent`` from the median.
-    Both medians weigh prices by the suppliers' ``shares``: otherwise one supplier with many prices could make those of the others
-    outliers. The quartiles of Tukey's fences do not weigh: there each price counts once.
+    Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too expensive and ten
+    times too cheap are equally far. With at least ``z_from`` prices and a median absolute deviation above 0: the
+    modified z-score is at most ``z_limit``. With fewer prices, or if that deviation is 0: Tukey's fences, quartiles
+    interpolated between closest ranks. If the quartiles are equal as well: the flat band, ``flat_percent`` from the
+    median. Both medians weigh prices by the suppliers' ``shares``: otherwise one supplier with many prices could make
+    those of the others outliers. The quartiles of Tukey's fences do not weigh: there each price counts once.
     """
     if len(prices) < rule.fences_from:
         return None
@@ -80,8 +81,9 @@ def weights(suppliers: Sequence[str], share_one_in: int) -> list[Fraction]:
 
 
 def quantile(weighted: Iterable[tuple[Decimal, Fraction]], share: Fraction) -> Decimal:
-    """The price below which ``share`` of the weight lies: the first where the weight added up passes it, or the mean with the
-    next one where it is met exactly (so equal weights give the usual median). ``weighted`` is not empty."""
+    """The price below which ``share`` of the weight lies: the first price at which the summed weight exceeds it, or the
+    mean with the next price if the sum equals it (so equal weights give the usual median). ``weighted`` is not
+    empty."""
     ordered = sorted(weighted)
     target = share * sum(weight for _, weight in ordered)
     reached = Fraction(0)
@@ -95,8 +97,8 @@ def quantile(weighted: Iterable[tuple[Decimal, Fraction]], share: Fraction) -> D
 
 
 def variation(weighted: Sequence[tuple[Decimal, Fraction]]) -> Decimal:
-    """Coefficient of variation in percent, as Russia's Order 567 has it: the sample's standard deviation (n - 1) over the mean;
-    here both are weighted. 0 for a single price."""
+    """Coefficient of variation in percent, as in Russia's Order 567: the sample's standard deviation (n - 1) over the
+    mean; here both are weighted. 0 for a single price."""
     if len(weighted) < 2:
         return Decimal(0)
     none = Fraction(0)

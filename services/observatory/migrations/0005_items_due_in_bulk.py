@@ -1,4 +1,4 @@
-"""items that an import made due wait behind those of live prices"""
+"""items that an import made due wait until those with live prices are judged"""
 
 import sqlalchemy as sa
 from alembic import op

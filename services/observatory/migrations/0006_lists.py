@@ -1,7 +1,7 @@
 """items are found and listed from indexes: the grade of each, and the words of those with prices in a table of their own
 
-Triggers keep both, so they are right whichever release writes an item. An item changes with each of its prices and its words never do:
-beside it, the index of words is written once.
+Triggers maintain both, so they are right whichever release writes an item. An item changes with each price, but its
+words do not: in a separate table, the index of words is written only once.
 """
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ branch_labels = None
 depends_on = None
 
 AT_ONCE = 2_000
-"""Items that are locked at a time while those of a former release get what they lack."""
+"""Items that are locked at a time while items of a former release are completed."""
 
 KEEP_GRADE = """
 create or replace function observatory.keep_grade() returns trigger language plpgsql as $$
@@ -104,7 +104,7 @@ def upgrade() -> None:
 
 
 def _catch_up() -> None:
-    """What stands gets what the triggers give to what comes, a portion at a time: nobody waits longer for an item."""
+    """Give existing items what the triggers give to new ones, in portions, so that no item is locked for long."""
     database = op.get_bind()
     after = ""
     while last := database.scalar(text(LAST_OF_SOME), {"after": after, "most": AT_ONCE}):

@@ -1,4 +1,4 @@
-"""by which numbers items were judged last: where the policy has others, all are judged again"""
+"""the numbers by which items were judged last: if the policy has others, all are judged again"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,8 @@
 """verdicts are rows that stay from version to version, and an item rests after it was judged
 
-A snapshot of this release has its verdicts there, one of the former release has them in its body: whoever reads takes both. Both releases
-may judge the same item in turn: the rows are compared with the next snapshot of this release, whatever came in between.
+A snapshot of this release has its verdicts in the rows, one of the former release has them in its body; readers accept
+both. Both releases may judge the same item in turn: the rows are compared with the next snapshot of this release,
+whatever came in between.
 """
 
 import sqlalchemy as sa

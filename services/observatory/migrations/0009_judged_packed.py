@@ -1,6 +1,6 @@
-"""an observation that was judged is kept packed
+"""an observation that was judged is stored packed
 
-The release before this one does not read the table. What stands there unpacked is read as it is.
+The former release does not read the table. Unpacked rows are still read.
 """
 
 import sqlalchemy as sa

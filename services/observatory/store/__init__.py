@@ -1,6 +1,7 @@
-"""The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
-``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots · ``packed`` the bodies of those ·
-``listing`` items to choose from · ``months`` the rolling view · ``numbers`` by which items are judged."""
+"""The observatory's rows and queries: ``rows`` the tables · ``prices`` observed prices · ``assessing`` due items and
+the results of their assessment · ``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots
+· ``packed`` packed bodies of observations · ``listing`` items to choose from · ``months`` the rolling view ·
+``numbers`` the numbers by which items are judged."""
 
 from services.observatory.store.assessing import (
     Outcome,

@@ -1,7 +1,8 @@
-"""Items that are due, and what their assessment leaves.
+"""Due items, and the storage of their assessments.
 
-To judge an item takes seconds where it has many prices, and whoever keeps a price needs the item's row. So nobody who judges locks a row:
-an advisory lock, which ends with its transaction, says that somebody judges the item. The row is locked at the end, to be written.
+Judging an item with many prices takes seconds, and storing a new price needs the item's row. Therefore the row is not
+locked while it is judged: an advisory lock, which ends with its transaction, shows that the item is being judged. The
+row is locked only at the end, to be written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,12 +20,12 @@ from services.observatory.store.rulings import Change, put_changes
 
 SHORT_LIVED = timedelta(days=1)
 LONGEST_JUDGING = "5min"
-"""A transaction that judges stands still for so long at most, while a thread computes: it keeps nobody waiting."""
+"""The longest idle time of a judging transaction, while a thread computes. It delays no other work."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assessment leaves at the item that ``card`` told of before. ``snapshot`` is a new one to keep, and ``change`` what it
-    changes of those; None where the standing one holds."""
+    """The result of an assessment of the item in ``card``. ``snapshot`` is a new snapshot to store, and ``change`` the
+    changed rulings; both are None if the current snapshot is unchanged."""
 
     card: Card
     observations: int
@@ -37,7 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overtaken(Exception):
-    """Somebody else judged these items meanwhile: what was found of them here may be older."""
+    """Another process judged these items meanwhile: the results here may be older."""
 
     def __init__(self, item_keys: set[str]) -> None:
         super().__init__(", ".join(sorted(item_keys)))
@@ -58,15 +59,15 @@ where pg_try_advisory_xact_lock(hashtextextended('observatory/judging/' || item_
 
 
 async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unreadable[str]]:
-    """Items whose time has come and that nobody else judges, those of live prices first: so many that all have ``prices`` together, or
-    the first alone where it has more. Until the end of the transaction nobody else claims them. They stay due until they are settled:
-    of a process that dies meanwhile they are due at once."""
+    """Claim due items that no other process judges, those with live prices first: so many that they have at most
+    ``prices`` together, or only the first if it has more. No other process claims them before this transaction ends.
+    They stay due until they are settled, so that they are due at once if the process dies."""
     db = await tx.raw()
     await db.execute("select set_config('idle_in_transaction_session_timeout', $1, true)", LONGEST_JUDGING)
     passed_over = 0
     while following := await db.fetch(_NEXT, tx.now, most, prices, passed_over):
         mine = await db.fetch(_CLAIM, [row["item_key"] for row in following])
-        # Who judged one of them a moment ago has ended, and what it left is seen only now.
+        # A process that judged one of them a moment ago has ended, and its result is visible only now.
         rows = await db.fetch(
             "select xmin, * from observatory.items where item_key = any($1::text[]) and due_at <= $2 order by item_key",
             [row["item_key"] for row in mine],
@@ -79,8 +80,8 @@ async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unre
 
 
 async def overtaken(tx: Transaction, cards: Iterable[Card], *, lock: bool = False) -> set[str]:
-    """Those that somebody else judged since, though this process believes it has their locks. Prices only make an item due earlier, and
-    who judged it makes it due later or no more."""
+    """The items that another process has judged since, although this process should have their locks. A new price makes
+    an item due earlier; a judgement makes it due later or not at all."""
     known = {card.item.item_key: card for card in cards}
     rows = await (await tx.raw()).fetch(
         "select item_key, reference_id, published, due_at from observatory.items where item_key = any($1::text[]) order by item_key"
@@ -98,12 +99,12 @@ def _is_judged_since(card: Card, row: asyncpg.Record) -> bool:
 
 
 async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
-    """Keep what an assessment found: new snapshots, and where their items stand. An item that was written meanwhile, because of a price
-    or of its SKU, is judged again after its rest. Raises Overtaken, and then nothing of it may stay. The items are locked last, by
-    whoever keeps prices.
+    """Store the results of an assessment: new snapshots, and the states of their items. An item that was written
+    meanwhile, because of a price or of its SKU, is judged again after its rest. Raises Overtaken: then the transaction
+    must be rolled back. The items are locked last, because storing prices also locks them.
 
-    A new snapshot takes the place of one that was history and stood for less than a day: nobody was told of that one. An import of old
-    prices would leave a version of all of them for each of them.
+    A new snapshot replaces one that was history and existed for less than a day, which was never published: otherwise
+    an import of old prices would leave one version for each price.
     """
     connection = await tx.raw()
     new = [outcome.snapshot for outcome in outcomes if outcome.snapshot]
@@ -169,7 +170,8 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
 
 
 async def set_aside(tx: Transaction, item_key: str, why: str, again_at: datetime, written: int | None) -> None:
-    """The item's prices cannot be judged: it is due again then, or when new ones come, which they did where it was ``written`` since."""
+    """Store that the item's prices cannot be judged. It is due again at ``again_at``, or when new prices come, which is
+    the case if it was ``written`` since."""
     await (await tx.raw()).execute(
         "update observatory.items set trouble = $2, due_at = case when xmin::text = coalesce($4, xmin::text) then $3 else due_at end"
         " where item_key = $1",
@@ -181,7 +183,7 @@ async def set_aside(tx: Transaction, item_key: str, why: str, again_at: datetime
 
 
 async def last_versions(tx: Transaction, item_keys: Sequence[str]) -> dict[str, int]:
-    """Of each item that has one."""
+    """The number of the last version of each item that has one."""
     rows = await (await tx.raw()).fetch(
         "select item_key, last.version from unnest($1::text[]) as asked (item_key) cross join lateral ("
         " select version from observatory.snapshots s where s.item_key = asked.item_key order by version desc limit 1) as last",

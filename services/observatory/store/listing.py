@@ -1,7 +1,8 @@
-"""Lists of items, of which there are millions: what a search reads is bounded, whatever it asks for.
+"""Lists of items, of which there are millions: the work of every search is bounded.
 
-With a reference come first, then the most observed. That order stands in indexes, and words in another: what few items fit is looked
-up by words and sorted, what very many fit is met soon on the way along the order. So there is a bound to both.
+Items with a reference come first, then those with most observations. Indexes have this order, and another index has the
+words: if few items match, they are found by words and sorted; if very many match, some are found soon when items are
+read in that order. So both cases are bounded.
 """
 
 from datetime import date, datetime
@@ -18,18 +19,18 @@ from services.observatory.intake import Item, folded
 from services.observatory.store.rows import WORDS
 
 FEW = 10_000
-"""Items that fit words and a category, and are all looked at."""
+"""If at most this many items match words and category, all of them are read."""
 WALKED = 20_000
-"""Items that stand first, among which those are looked for that more than FEW fit."""
+"""If more than FEW items match, only this many first items are searched."""
 OF_FIRST = 2_000
-"""Items that stand first, whose categories are offered."""
+"""The number of first items whose categories are offered as a choice."""
 NONE = "-"
 """The grade of items without a reference."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """``q``: words of the title, the category's title or its code, or their beginnings. ``category``: a code's beginning. ``grade``: A, B
-    or C, NONE, "" for all."""
+    """``q``: words of the title, of the category's title or its code, or their beginnings. ``category``: the beginning
+    of a code. ``grade``: A, B or C, NONE, or "" for all."""
 
     q: str = ""
     category: str = ""
@@ -61,8 +62,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a list. ``total`` items fit; or ``more`` than that. ``last`` is the last page; where the end of the list is not ``known``
-    the last that can be asked for."""
+    """A page of a list. ``total`` items match, or ``more`` than that. ``last`` is the last page; if the end of the list
+    is not ``known``, the last page that can be asked for."""
 
     rows: list[Summary]
     total: int
@@ -76,13 +77,13 @@ _ITEM = "item_key, sku_id, title, category_scheme, category_code, category_title
 
 
 async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 50) -> Items:
-    """A page of the items with prices that fit. Of a search that fits very many those are listed that stand first, and that is said
-    by ``more``."""
+    """A page of the matching items with prices. If very many match, only the first ones are listed, and ``more`` says
+    so."""
     db = await tx.raw()
     await db.execute(PLAN_FOR_VALUES)
     await db.execute(
         "set local enable_seqscan = off"
-    )  # there is an index for all of it, and rows of no use lie together
+    )  # there is an index for every case, and rows that do not match lie together
     keys, total, more, end = await (_search if _texts(wanted) else _leaf)(db, wanted, offset, most)
     rows = await db.fetch(
         f"select {_ITEM}, observations, reference_id from observatory.items where item_key = any($1::text[])", keys
@@ -109,10 +110,10 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
 
 
 async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
-    """(keys of the page, how many fit or some that are more than COUNTED, whether there are more than that, how many are listed in all
-    or None where that is not known)."""
+    """(keys of the page, number of matches or a number above COUNTED, whether there are more, number of listed items or
+    None if unknown)."""
     condition, order, values = _standing(wanted.grade)
-    # Counted in order, too: without it the database may walk another index, past all items that are of no use.
+    # Counting also uses the order: without it the database may scan another index with all items that do not match.
     rows = f"select item_key from observatory.items where {condition} order by {order}"
     keys = await db.fetch(f"{rows} offset {offset} limit {most}", *values)
     far = reach(most, offset)
@@ -121,7 +122,7 @@ async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[s
 
 
 async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
-    """As :func:`_leaf`. The ``total`` is exact, or of what was looked at."""
+    """As :func:`_leaf`, for a search. The ``total`` is exact, or that of the items that were read."""
     texts, values = _fitting(wanted)
     fitting = f"select item_key from observatory.listed where {texts}"
     fit = await count(db, fitting, *values, most=FEW)
@@ -136,7 +137,8 @@ async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list
 
 
 async def _walk(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool] | None:
-    """(keys of the page, how many fit, whether that are all) of the WALKED first items; None where none fits."""
+    """(keys of the page, number of matches, whether these are all) among the first WALKED items; None if none
+    matches."""
     condition, order, graded = _standing(wanted.grade)
     first = (
         "select item_key, words, category_code, row_number() over () as place from ("
@@ -161,7 +163,7 @@ def _texts(wanted: Filter) -> bool:
 
 
 def _standing(grade: str, place: int = 1) -> tuple[str, str, list[object]]:
-    """(condition, order, values) of the list of a grade; each is an index's."""
+    """(condition, order, values) of the list of a grade; each has an index."""
     if grade == NONE:
         return "observations > 0 and reference_id is null", "observations desc, item_key", []
     if grade:
@@ -170,8 +172,8 @@ def _standing(grade: str, place: int = 1) -> tuple[str, str, list[object]]:
 
 
 def _fitting(wanted: Filter) -> tuple[str, list[object]]:
-    """The condition on words and category, and its values. The words of an item have its category's code: with words, they are asked
-    for its beginning, too, since no two indexes are as fast as one."""
+    """The condition on words and category, and its values. The words of an item include its category's code, so a
+    search with words looks there for the beginning of the code too, because one index is faster than two."""
     words, code = folded(wanted.q), folded(wanted.category)
     if not words:
         return "starts_with(category_code, $1)", [wanted.category]
@@ -184,7 +186,7 @@ def _fitting(wanted: Filter) -> tuple[str, list[object]]:
 
 
 async def is_category(tx: Transaction, code: str) -> bool:
-    """Whether that of an item with prices begins so."""
+    """Whether the category code of an item with prices begins with ``code``."""
     query = "select exists (select from observatory.listed where starts_with(category_code, $1))"
     db = await tx.raw()
     await db.execute(PLAN_FOR_VALUES)
@@ -192,7 +194,7 @@ async def is_category(tx: Transaction, code: str) -> bool:
 
 
 async def categories(tx: Transaction, most: int = 40) -> list[Category]:
-    """Those with the most prices among the items that stand first, by title."""
+    """The categories with most prices among the first items, by title."""
     rows = await (await tx.raw()).fetch(
         "select category_scheme, category_code, min(category_title) as category_title, sum(observations) as n from ("
         " select category_scheme, category_code, category_title, observations from observatory.items where observations > 0"

@@ -26,7 +26,7 @@ on conflict (item_key, series, month, currency, unit) do update set
 
 
 async def add_to_months(tx: Transaction, entries: Iterable[tuple[Origin, Entry]]) -> None:
-    """Each entry with its series. Not idempotent: the caller's inbox claims each event once."""
+    """Add each entry to its series. Not idempotent: the caller's inbox claims each event once."""
     rows = [
         (one.item_key, series, one.month, one.currency, one.unit, one.price, one.date, one.observation_id)
         for series, one in entries

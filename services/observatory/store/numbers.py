@@ -1,4 +1,5 @@
-"""Which numbers items are judged by: where the policy gets others, all items are marked to be judged again, a portion at a time."""
+"""The numbers by which items are judged: if the policy changes them, all items are marked to be judged again, in
+portions."""
 
 import msgspec
 
@@ -6,13 +7,14 @@ from catalogue.policy import ObservatoryRules
 from infra.database import Transaction
 
 AT_ONCE = 2_000
-"""Items that are marked in one transaction."""
+"""The most items that are marked in one transaction."""
 
 
 async def mark_changed(tx: Transaction, rules: ObservatoryRules) -> int:
-    """Mark the next items that other numbers judged, and say how many were looked at. They wait behind all that live prices made due.
+    """Mark the next items that were judged by other numbers. Returns how many were examined. They wait behind all items
+    that live prices made due.
 
-    What nobody wrote down was judged by the usual numbers: the former release knew no others.
+    If no numbers are stored, items were judged by the default numbers, because the former release had no others.
     """
     db = await tx.raw()
     now = _text(rules)

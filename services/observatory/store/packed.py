@@ -1,5 +1,5 @@
-"""How the body of an observation that was judged is kept: there is one for each price, and most of its letters are those of the others.
-PostgreSQL itself packs no row as small as that."""
+"""Compresses the bodies of judged observations: there is one for each price, and they have most of their content in
+common. PostgreSQL itself does not compress rows as small as these."""
 
 import zlib
 
@@ -11,7 +11,8 @@ _ALIKE = (
     b'"pack_size":"1","quantity":"100","supplier_id":"","supplier_name":"","buyer_id":"","buyer_name":"","document":"",'
     b'"source":{"publisher":"","document":".csv:","licence":"","published_at":"2025-01-01T00:00:00Z"}}'
 )
-"""What a body is likely to hold. What is packed with it can be read with it alone: it never changes."""
+"""The dictionary: texts that bodies are likely to contain. Packed bodies can be read only with it, so it must never
+change."""
 
 
 def packed(body: str) -> bytes:
@@ -20,7 +21,7 @@ def packed(body: str) -> bytes:
 
 
 def unpacked(kept: bytes) -> str:
-    """Raises :class:`zlib.error` where it is damaged or cut off."""
+    """The body. Raises :class:`zlib.error` if it is damaged or incomplete."""
     unpacker = zlib.decompressobj(zdict=_ALIKE)
     body = unpacker.decompress(kept)
     if not unpacker.eof:

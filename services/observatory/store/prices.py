@@ -1,4 +1,5 @@
-"""What was seen: one statement writes all that came together, because an import brings tens of thousands of documents."""
+"""Stores observed prices: one statement writes all that came together, because an import brings tens of thousands of
+documents."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from services.observatory.domain import body
 from services.observatory.intake import Item, Origin, Seen, folded
 
 COUNTED_BY = frozenset({"place"})
-"""What queries read out of a body: it is there also where it is usual."""
+"""Fields of a body that queries read: they are stored even if they have the default value."""
 
 _LOCK = """
 select from observatory.observations where observation_id = any(array(
@@ -20,7 +21,7 @@ select from observatory.observations where observation_id = any(array(
   union select observation_id from observatory.observations where origin = 'award' and award_id = any($3::text[])
 )) order by observation_id for update
 """
-"""What the next statement takes away or writes anew, in one order, whoever does it."""
+"""Locks the rows that the next statement deletes or writes; all processes lock them in the same order."""
 
 _PUT = """
 with documents as (
@@ -53,7 +54,8 @@ select item_key from gone union select item_key from replaced
 """
 
 _DUE = "due_at = least(i.due_at, greatest(excluded.due_at, i.rests_until)), in_bulk = excluded.in_bulk and (i.in_bulk or i.due_at is null)"
-"""Whatever a live price made due stays before what imports made due. An item that was judged just now rests first."""
+"""An item that a live price made due stays ahead of those that imports made due. An item that was just judged rests
+first."""
 
 _ITEMS = f"""
 insert into observatory.items as i
@@ -68,9 +70,10 @@ on conflict (item_key) do update set
 
 
 async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in_bulk: bool = False) -> None:
-    """Keep the prices of these documents in place of what each said before; their items fall due, ``in_bulk`` behind all others.
+    """Store the prices of these documents instead of their former prices; their items become due, with ``in_bulk``
+    behind all others.
 
-    Of a document that is there twice the later holds, and a contract's prices replace those of its award.
+    If a document occurs twice, the later one holds. A contract's prices replace those of its award.
     """
     last = {(one.origin, one.document_id): one for one in seen}
     contracted = {
@@ -99,7 +102,7 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in
     gone = await db.fetch(
         _PUT, *columns(sorted(documents)), *(columns(sorted(said)) if said else [[]] * 5), sorted(contracted)
     )
-    # What is put and what falls due is locked together: one after the other, each in order, is no order.
+    # Written and due items are locked together, because two ordered steps after each other would not give one order.
     keys = {item.item_key for one in seen for item in one.items}.union(row["item_key"] for row in gone)
     await db.execute(
         "select from observatory.items where item_key = any($1::text[]) order by item_key for update", sorted(keys)
@@ -109,7 +112,7 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in
 
 
 async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime, in_bulk: bool) -> None:
-    """What is said first of an item stays; what was not said is added."""
+    """Store items. The first value of a field stays; missing fields are added."""
     merged: dict[str, Item] = {}
     for item in items:
         known = merged.setdefault(item.item_key, item)
@@ -137,8 +140,8 @@ async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime, i
 
 
 async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> None:
-    """What the catalogue says of a SKU goes before what a contract line called it. The later word holds. Prices that were stated per pack
-    may mean another unit now: so those with prices fall due."""
+    """Store SKUs. The data of the catalogue replace those of contract lines; later data hold. Prices per pack may now
+    mean another unit, so items with prices become due."""
     last = {item.item_key: item for item in items}
     rows = [
         (
@@ -170,7 +173,7 @@ async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> 
 
 
 async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
-    """The price of each award (key) is that contract's (value) from now on: it goes when the contract does."""
+    """From now on the price of each award (key) belongs to the contract (value): it is removed when the contract is."""
     if contracts:
         await (await tx.raw()).execute(
             "with linked as (select o.observation_id, told.contract_id from observatory.observations o"
@@ -184,7 +187,7 @@ async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
 
 
 async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetime, *, in_bulk: bool = False) -> None:
-    """Contracts ended, or offers were taken back: their prices stay listed and count no more."""
+    """Contracts ended, or offers were taken back: their prices stay listed but do not count any more."""
     if not document_ids:
         return
     connection = await tx.raw()
@@ -203,7 +206,7 @@ async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetim
 
 
 async def _fall_due(tx: Transaction, item_keys: Iterable[str], due_at: datetime, in_bulk: bool) -> None:
-    """The rows are locked in the order of their keys, as by :func:`put_all`."""
+    """Make items due. The rows are locked in the order of their keys, as in :func:`put_all`."""
     if keys := sorted(set(item_keys)):
         await (await tx.raw()).execute(
             "with due as (select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update)"

@@ -18,29 +18,29 @@ from services.observatory.store.listing import FIGURES, Figures, item_of
 from services.observatory.store.rulings import VERDICT, in_body, key_in_body
 
 VERSIONS = 100
-"""Newest versions of a reference that are listed."""
+"""The most versions of a reference that are listed; the newest are chosen."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """An item with what is known of it now."""
+    """An item with its current state."""
 
     item: Item
     observations: int
     reference_id: str | None
     published: bool
     trouble: str | None = None
-    """Why its prices could not be judged when that was last tried."""
+    """Why its prices could not be judged at the last try."""
     rest: Rest | None = None
-    """Since it was judged last."""
+    """The rest since its last judgement."""
     due_at: datetime | None = None
     written: int
-    """Which transaction wrote its row last, as PostgreSQL numbers them: another one since then, and something changed, whichever release
-    wrote it."""
+    """The id of the transaction that last wrote its row. If it differs later, the row was changed, by whichever
+    release."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of an item's reference. Not ``current``: history, valued on the day of the latest price. ``terms`` and ``digest`` are of
-    one whose verdicts are rows."""
+    """One version of an item's reference. If it is not ``current``, it is history, valued on the day of the latest
+    price. A snapshot whose verdicts are rows has ``terms`` and ``digest``."""
 
     reference_id: str
     version: int
@@ -52,13 +52,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def has_more(tx: Transaction, item_key: str, most: int) -> bool:
-    """Whether it has more prices than ``most``, judged or not."""
+    """Whether the item has more prices than ``most``, judged or not."""
     rows = "select from observatory.observations where item_key = $1"
     return await count(await tx.raw(), rows, item_key, most=most) > most
 
 
 async def places(tx: Transaction, item_key: str) -> list[tuple[Place, int]]:
-    """Where prices come from, and how many from each."""
+    """The places of an item's prices, with the number of prices of each."""
     rows = await (await tx.raw()).fetch(
         "select (body->'place')::text as place, count(*) as n from observatory.observations where item_key = $1 group by 1",
         item_key,
@@ -99,7 +99,7 @@ _VERDICTS = (
 
 
 async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
-    """Without its verdicts: see :mod:`services.observatory.store.rulings`."""
+    """The snapshot without its verdicts, for which see :mod:`services.observatory.store.rulings`."""
     row = await (await tx.raw()).fetchrow(_SNAPSHOT, reference_id)
     if row is None:
         return None
@@ -116,8 +116,8 @@ def _snapshot(row: asyncpg.Record) -> Snapshot:
 
 
 async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, Snapshot]:
-    """For judging: with all the verdicts in their bodies, of which there may be tens of thousands, but without those that are rows (see
-    :func:`standing_rulings`)."""
+    """Snapshots for judging: with the verdicts in their bodies, which may be tens of thousands, but without verdicts
+    that are rows (see :func:`standing_rulings`)."""
     found = {}
     for reference_id in reference_ids:
         if one := await snapshot(tx, reference_id):

@@ -11,19 +11,20 @@ from infra.database import schema_of
 from infra.listing import OF_WORDS
 
 WORDS = "to_tsvector('simple', words)"
-"""What items are searched by."""
+"""The expression by which items are searched."""
 
 
 class Row(SQLModel, registry=schema_of("observatory")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class ItemRow(Row, table=True):
-    """``due_at`` is set while prices came that its reference does not know yet; ``in_bulk`` says that an import brought them all, or
-    that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
-    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried.
-    ``grade`` is that of the standing snapshot; a trigger writes it, whichever release writes the rest. It is not judged again
-    before ``rests_until``; ``rest`` is what it still owes then (see :class:`services.observatory.domain.Rest`)."""
+    """``due_at`` is set while there are prices that its reference does not include yet; ``in_bulk`` says that an import
+    brought all of them, or that the item is only judged again, so that others go first. ``reference_id`` is the current
+    snapshot; ``published`` says that an event published it. ``trouble`` is why its prices could not be judged at the
+    last try. ``grade`` is that of the current snapshot; a trigger writes it, whichever release writes the rest. The
+    item is not judged again before ``rests_until``; ``rest`` is what it still owes then (see
+    :class:`services.observatory.domain.Rest`)."""
 
     __tablename__ = "items"
 
@@ -62,8 +63,9 @@ Index("ix_items_of_grade", _ITEMS.grade, *_FIRST, postgresql_where=_LISTED)
 
 
 class ListedRow(Row, table=True):
-    """The words and the category of each item that has prices, for those who search. Triggers of ``items`` keep it. An item's row is
-    written with each of its prices, and an index of words would be, too: these rows change when the words do."""
+    """The words and the category of each item that has prices, for the search. Triggers on ``items`` maintain it. An
+    item's row is written with each price, and an index of words on it would be, too; these rows change only if the
+    words do."""
 
     __tablename__ = "listed"
     __table_args__ = (
@@ -77,7 +79,7 @@ class ListedRow(Row, table=True):
 
 
 class ObservationRow(Row, table=True):
-    """``body`` is the observation as it was seen; what happened to it later stands in the columns."""
+    """``body`` is the observation as it was stored first; later changes are in the columns."""
 
     __tablename__ = "observations"
 
@@ -93,7 +95,7 @@ class ObservationRow(Row, table=True):
 
 
 class WithdrawnRow(Row, table=True):
-    """Contracts ended and offers taken back, kept for a price that comes after its own end."""
+    """Ended contracts and withdrawn offers, stored because a price may come after its own end."""
 
     __tablename__ = "withdrawn"
 
@@ -101,8 +103,9 @@ class WithdrawnRow(Row, table=True):
 
 
 class SnapshotRow(Row, table=True):
-    """Never changed. ``body`` is the whole reference; the columns are for lists. Where there are ``terms``, its verdicts are rows of
-    their own, and ``digest`` is of all of them; those from before verdicts had rows have them in the body."""
+    """A snapshot; it is never changed. ``body`` is the whole reference; the columns are for lists. If there are
+    ``terms``, its verdicts are separate rows and ``digest`` covers all of them; older snapshots have their verdicts in
+    the body."""
 
     __tablename__ = "snapshots"
 
@@ -134,9 +137,9 @@ Index("uq_snapshots_item", _SNAPSHOTS.item_key, _SNAPSHOTS.version, unique=True)
 
 
 class JudgedRow(Row, table=True):
-    """An observation as it was when it was judged: ``edition`` is the SHA-256 of its whole body, ``packed`` is that without the two ids
-    which stand beside it (see :mod:`services.observatory.store.packed`). Rows of a time before packing have a ``body`` instead. It stays
-    when the price is corrected."""
+    """An observation as it was when it was judged: ``edition`` is the SHA-256 of its whole body; ``packed`` is the
+    compressed body without the two ids, which are columns (see :mod:`services.observatory.store.packed`). Older rows
+    have a ``body`` instead. The row stays when the price is corrected."""
 
     __tablename__ = "judged"
 
@@ -148,8 +151,8 @@ class JudgedRow(Row, table=True):
 
 
 class VerdictRow(Row, table=True):
-    """What was found of an observation, in all versions from the first up to ``until_version``, which it is not of any more; None: it
-    stands. See :class:`services.observatory.domain.Ruling`."""
+    """The result for an observation in all versions from the first one to the one before ``until_version``; None: it is
+    current. See :class:`services.observatory.domain.Ruling`."""
 
     __tablename__ = "verdicts"
 
@@ -177,8 +180,8 @@ Index("ix_verdicts_standing", _VERDICTS.item_key, postgresql_where=_VERDICTS.unt
 
 
 class NumbersRow(Row, table=True):
-    """The one row says by which numbers of the policy items are judged, in JSON. ``marked_to`` is the last item that was marked to be
-    judged again since they changed; None: all were."""
+    """The only row has the numbers of the policy by which items are judged, in JSON. ``marked_to`` is the last item
+    that was marked to be judged again since they changed; None: all were marked."""
 
     __tablename__ = "numbers"
 
@@ -188,7 +191,7 @@ class NumbersRow(Row, table=True):
 
 
 class RollingRow(Row, table=True):
-    """Kept by the Faust view alone."""
+    """A row that only the Faust view writes."""
 
     __tablename__ = "rolling"
 

@@ -1,5 +1,5 @@
-"""The verdicts behind snapshots. They are rows that stay from version to version: a price that comes writes its own and those that it
-changes. Snapshots from before verdicts had rows have all of them in the body, where they are read still."""
+"""The verdicts behind snapshots. They are rows that remain from version to version: a new price writes its own verdict
+and those that it changes. Older snapshots have all verdicts in the body, where they are still read."""
 
 import asyncio
 from collections import defaultdict
@@ -16,15 +16,15 @@ from services.observatory.domain import Divided, Observation, Ruling, Terms, Ver
 from services.observatory.store.packed import packed, unpacked
 
 BATCH = 500
-"""Rows that are written at once: what else a process does waits no longer for it."""
+"""Rows that are written at a time, so that other work of the process does not wait long."""
 VERDICT = "verdict"
-"""What a row of one is called where it cannot be read."""
+"""The name of such a row in messages if it cannot be read."""
 Standing = dict[str, dict[str, Ruling]]
-"""The rulings of each item's last version of this form, by item and observation."""
+"""The rulings of the last version of each item that has rows, by item and observation."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """From the rulings that ``stood`` to those of a new version."""
+    """The change from the rulings that ``stood`` to those of a new version."""
 
     item_key: str
     version: int
@@ -33,7 +33,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
-    """For people, some of a snapshot's: what counts first, each part newest first. Only those are read out."""
+    """Some verdicts of a snapshot, for people: first those that count, then the others, each part newest first. Only
+    these are read."""
     db = await tx.raw()
     version = await db.fetchrow(
         "select item_key, version, terms::text as terms from observatory.snapshots where reference_id = $1",
@@ -90,11 +91,12 @@ def _ruling(row: asyncpg.Record) -> Ruling:
 
 _tallies: dict[str, dict[str, int]] = {}
 TALLIES = 1_000
-"""Snapshots whose tallies a process remembers: a snapshot never changes, and to count the prices in a body all of them are read."""
+"""The most snapshots whose counts a process remembers: a snapshot never changes, and counting the prices in a body
+reads all of them."""
 
 
 async def tally(tx: Transaction, reference_id: str) -> dict[str, int]:
-    """How many of a snapshot's prices each rule dropped, by its code; "" are those that count."""
+    """The number of a snapshot's prices that each rule dropped, by its code; "" has the number of those that count."""
     if reference_id not in _tallies:
         if len(_tallies) >= TALLIES:
             del _tallies[next(iter(_tallies))]
@@ -117,7 +119,8 @@ async def _counted(db: Any, reference_id: str) -> dict[str, int]:
 
 
 async def standing_rulings(tx: Transaction, item_keys: Sequence[str]) -> Standing:
-    """Those with which new ones are compared: without the observations, for as many as there are prices."""
+    """The current rulings, with which new ones are compared. They come without the observations, because there is one
+    for each price."""
     rows = await (await tx.raw()).fetch(
         "select item_key, observation_id, edition, price, reason, own::text as own from observatory.verdicts"
         " where item_key = any($1::text[]) and until_version is null",
@@ -159,11 +162,12 @@ where j.item_key = gone.item_key and j.observation_id = gone.observation_id and 
     select from observatory.verdicts v where v.item_key = j.item_key and v.observation_id = j.observation_id
       and v.edition = j.edition and v.from_version <> gone.from_version)
 """
-"""A statement sees what was there before it: so the verdict that has just gone is left out by its version."""
+"""A statement sees the state before it, so the verdict that was just ended is excluded by its version."""
 
 
 async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
-    """Write what a new version of each of these items changes, after its snapshot. What was only of versions that are gone goes, too."""
+    """Write the changes of a new version of each of these items, after its snapshot. Verdicts that belonged only to
+    deleted versions are deleted."""
     ended = [
         (change.item_key, observation_id, change.version)
         for change in changes
@@ -189,7 +193,7 @@ async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
 
 
 def _rows(begun: Sequence[tuple[Change, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """(observations, verdicts) as the statements take them."""
+    """(observations, verdicts) as arguments of the statements."""
     observations = [
         (change.item_key, observation_id, ruling.edition, packed(change.made.body(observation_id)))
         for change, observation_id, ruling in begun

@@ -89,7 +89,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     for region in command.regions:
         if not is_area(region):
             raise UnknownRegion(
-                f"{region!r} is no country or top-level region (ISO 3166-2).",
+                f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
                 region=region,
             )

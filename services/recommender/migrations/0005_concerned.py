@@ -1,4 +1,4 @@
-"""an opening marks those whom it can concern, in portions, and who waits keeps its place"""
+"""an opening marks the suppliers that it can concern, in portions, and a waiting supplier keeps its place"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ PORTION = 10_000
 
 
 def upgrade() -> None:
-    """A former release keeps no trades of those it hears of: they are added when all are walked through, once a day."""
+    """A former release stores suppliers without trades: these are added in the daily walk over all suppliers."""
     op.execute(
         "alter table recommender.work add column if not exists goal integer, add column if not exists reached text not null default '',"
         " add column if not exists begun_at timestamptz, add column if not exists walked_at timestamptz"
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """What suppliers of this market declared until now, some at a time."""
+    """Store the trades of the suppliers of this market, in portions."""
     db, last = op.get_bind(), ""
     while True:
         rows = db.execute(

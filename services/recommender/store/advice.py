@@ -1,4 +1,4 @@
-"""Lists of recommendations: what waits to be made anew, what it is made from, and what was made."""
+"""Lists of recommendations: those that wait to be made again, the data for them, and the lists themselves."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -16,15 +16,17 @@ from services.recommender.store import marks
 from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
 
 ACTIVE = 5
-"""In how many categories, at most, a supplier counts as active."""
+"""The most categories in which a supplier counts as active."""
 BROADEST = 3
-"""The shortest code that says something: shorter ones, such as CPV divisions' first digit, hold half of the market."""
+"""The least length of a useful code: shorter ones, such as the first digit of CPV divisions, contain half of the
+market."""
 HIDDEN = 50
-"""How many of those that a supplier dismissed are shown: the last."""
+"""The most dismissed opportunities that are shown to a supplier; the latest are chosen."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A supplier whose list is being made anew, as it stood when it was taken. ``dismissed`` are open ones."""
+    """A supplier whose list is being made, as it was when it was taken. ``dismissed`` are its dismissed opportunities
+    that are still open."""
 
     profile: SupplierProfile
     active: bool
@@ -33,7 +35,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """A list as it is shown. ``items`` are still open; ``hidden`` are the open ones that the supplier dismissed last."""
+    """A list for display. ``items`` are still open; ``hidden`` are the open ones that the supplier dismissed last."""
 
     model_id: str
     made_at: datetime
@@ -46,9 +48,9 @@ class Invitee(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     score: float
     awards: int
-    """In the whole history."""
+    """Awards in the whole history."""
     in_category: int
-    """Of these, in the opportunity's category."""
+    """Awards in the opportunity's category."""
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +59,11 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
     together: int
 
 
-# What waits
+# Waiting lists
 
 
 async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
-    """Somebody wants an imported supplier's list: it is made unless one is there that is ``fresh``."""
+    """Ask for the list of an imported supplier: it will be made unless there is one that is ``fresh``."""
     await (await tx.raw()).execute(
         """update recommender.suppliers set asked_at = $2, dirty_at = $2 where supplier_id = $1 and not native
            and dirty_at is null and (asked_at is null or asked_at < $3)""",
@@ -72,7 +74,8 @@ async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
 
 
 async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
-    """Those who wait longest; their lists are being made from now on, until they are settled or wait again."""
+    """Take the suppliers that have waited longest; their lists count as being made until they are settled or wait
+    again."""
     rows = await (await tx.raw()).fetch(
         f"""with one as (select supplier_id, state, region, declared, native from recommender.suppliers
               where dirty_at is not null order by dirty_at limit $1 for update skip locked),
@@ -106,27 +109,27 @@ async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
 
 
 def active_in(points: dict[str, int]) -> tuple[str, ...]:
-    """The few categories of most interest that are narrow enough to mean something."""
+    """The few categories of most interest whose codes are not too short."""
     narrow = {category: n for category, n in points.items() if len(category.rpartition(":")[2]) >= BROADEST}
     return tuple(strongest(narrow, ACTIVE))
 
 
-# The history
+# The history of awards
 
 
 async def count_awards(tx: Transaction, most: int) -> int:
-    """Those that count, up to one more than ``most``."""
+    """The number of awards that count, up to ``most`` + 1."""
     return await count(await tx.raw(), "select from recommender.awards where not cancelled", most=most)
 
 
 async def last_heard(tx: Transaction) -> datetime | None:
-    """When the history changed last."""
+    """The time of the last change of the history."""
     last: datetime | None = await (await tx.raw()).fetchval("select max(heard_at) from recommender.awards")
     return last
 
 
 async def awards_version(tx: Transaction) -> tuple[int, datetime | None]:
-    """(how many count, when the last was heard of). It counts them all."""
+    """(number of awards that count, time of the last change). It counts all of them."""
     row = await (await tx.raw()).fetchrow(
         "select count(*) filter (where not cancelled) as n, max(heard_at) as at from recommender.awards"
     )
@@ -135,7 +138,7 @@ async def awards_version(tx: Transaction) -> tuple[int, datetime | None]:
 
 
 async def awards(tx: Transaction) -> list[Award]:
-    """The whole history. A contract of a process that has awards to the same supplier is the award over again."""
+    """The whole history. A contract of a process with awards to the same supplier repeats the award and is left out."""
     rows = await (await tx.raw()).fetch(
         """select * from recommender.awards one where not cancelled and not (kind = 'contract' and exists (
              select 1 from recommender.awards award where award.kind = 'award'
@@ -160,11 +163,11 @@ async def awards(tx: Transaction) -> list[Award]:
     ]
 
 
-# What was made
+# Lists that were made
 
 
 async def replace_list(tx: Transaction, supplier_id: str, model_id: str, items: Sequence[Recommendation]) -> bool:
-    """Keeps the list; True when it says something else than the last (a score or an end that moved says nothing else)."""
+    """Store the list. Returns whether it differs from the last one (changes of scores or ends do not count)."""
     connection = await tx.raw()
     last = await connection.fetchval(
         "select items::text from recommender.lists where supplier_id = $1 for update", supplier_id
@@ -195,7 +198,7 @@ def _said(item: Recommendation) -> tuple[object, ...]:
 
 
 async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | None:
-    """The list, of what ends up to ``until``; None while none was made yet."""
+    """The list, with opportunities that end up to ``until``; None while none was made yet."""
     connection = await tx.raw()
     row = await connection.fetchrow(
         "select model_id, made_at, items::text from recommender.lists where supplier_id = $1", supplier_id
@@ -241,7 +244,7 @@ async def is_imported(tx: Transaction, supplier_id: str) -> bool:
 
 
 async def knows(tx: Transaction, supplier_id: str) -> bool:
-    """Did it say anything of itself, or do anything, that a recommendation could follow from?"""
+    """Whether the supplier declared or did anything from which recommendations can follow."""
     query = """select cardinality(declared) > 0
                  or exists (select 1 from recommender.offers where offers.supplier_id = $1 and not archived)
                  or exists (select 1 from recommender.awards where awards.supplier_id = $1 and not cancelled)
@@ -267,7 +270,7 @@ async def restore(tx: Transaction, supplier_id: str, opportunity_id: str) -> Non
     await marks.mark(tx, [supplier_id])
 
 
-# For buyers, and for everybody
+# For buyers and the public
 
 
 async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> None:
@@ -279,7 +282,7 @@ async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> N
 
 
 async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invitee] | None:
-    """Best first, those that may supply now; None while none were ranked yet."""
+    """The suppliers to invite that may supply now, best first; None while none were ranked yet."""
     connection = await tx.raw()
     found = await connection.fetchval(
         "select suppliers::text from recommender.invitees where opportunity_id = $1", opening.opportunity_id
@@ -300,7 +303,7 @@ async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invite
 
 
 async def bought_with(tx: Transaction, sku_ids: Collection[str], limit: int) -> list[Together]:
-    """What is bought together with any of these most often, they themselves left out."""
+    """The SKUs that are bought most often together with any of these, without these themselves."""
     rows = await (await tx.raw()).fetch(
         """select other_sku_id as sku_id, coalesce(max(name), other_sku_id) as name, sum(together)::int as together
            from recommender.co_purchases left join recommender.skus on skus.sku_id = other_sku_id

@@ -1,5 +1,5 @@
-"""The copies that events feed. What came together is one statement, harmless when repeated. Its rows come in the order of their keys:
-of two statements that have rows in common one waits for the other, and not each for the other."""
+"""The copies that events feed. Events that came together are written in one statement, which can be repeated. Its rows
+are in the order of their keys, so that two statements with common rows cannot deadlock."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,7 +29,8 @@ def region_of(place: Place) -> str:
 
 
 async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """The later particulars hold, but those of an import never replace what an organisation of this market says of itself."""
+    """Store suppliers. The later data hold, but data of an import never replace those of an organisation of this
+    market."""
     last: dict[str, OrganisationRegistered] = {}
     for event in events:
         known = last.get(event.organisation_id)
@@ -103,7 +104,8 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
 
 
 async def put_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
-    """With all their winners. Seen again, the later holds (a cancelled one no longer counts)."""
+    """Store awards with all their winners. If an award comes again, the later one holds (a cancelled award does not
+    count any more)."""
     rows = {
         (event.award_id, supplier_id): _award(
             event, supplier_id, "award", event.award_id, event.awarded_at, event.cancelled
@@ -115,7 +117,7 @@ async def put_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
-    """A contract counts as an award where it names none."""
+    """Store contracts. A contract counts as an award if it names none."""
     rows = {
         event.contract_id: _award(event, event.supplier_id, "contract", event.contract_id, event.signed_at, False)
         for event in events
@@ -191,7 +193,7 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
 
 
 async def open_quote_request(tx: Transaction, event: QuoteRequestOpened) -> None:
-    """It names no price: the amount stays unknown."""
+    """Store a request for quotes. It has no price, so the amount stays unknown."""
     await (await tx.raw()).execute(
         """insert into recommender.opportunities (opportunity_id, kind, open, native, title, buyer_id, buyer_name, region, city,
                category, method, currency, path, closes_at)
@@ -210,7 +212,7 @@ async def open_quote_request(tx: Transaction, event: QuoteRequestOpened) -> None
 
 
 async def open_pool(tx: Transaction, event: PoolOpened) -> None:
-    """Enrolment's end is shown as its own until it is frozen; the first region stands for all."""
+    """Store a pool. Until it is frozen, its end is that of the enrolment; the first region is used for all."""
     await (await tx.raw()).execute(
         """insert into recommender.opportunities (opportunity_id, kind, open, native, title, buyer_id, buyer_name, region, city,
                category, method, currency, path, closes_at)
@@ -227,7 +229,7 @@ async def open_pool(tx: Transaction, event: PoolOpened) -> None:
 
 
 async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None:
-    """Tenders of other markets; those that take no bids any more are closed, if they were open."""
+    """Store tenders of other markets; those that do not accept bids any more are closed if they were open."""
     if not events:
         return
     last = {event.process_id: event for event in events}
@@ -266,7 +268,8 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None
 
 
 async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) -> None:
-    """After an outage, by a restart or by a bid. Rounds are none: who did not bid before them cannot any more."""
+    """Store a new end after an outage, a restart or a bid. Rounds do not count, because only earlier bidders may bid in
+    them."""
     await _move_end(tx, event.auction_id, event.closes_at)
 
 
@@ -274,11 +277,11 @@ async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
     await _move_end(tx, event.pool_id, event.enrolment_ends_at)
     await (await tx.raw()).execute(
         "update recommender.opportunities set near = false where opportunity_id = $1", event.pool_id
-    )  # it may end beyond the horizon now
+    )  # its end may now be beyond the horizon
 
 
 async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:
-    """It will be sourced; until its mini-auction opens nobody knows the end."""
+    """The pool will be sourced; until its mini-auction opens, its end is not known."""
     await _move_end(tx, event.pool_id, None)
 
 
@@ -289,7 +292,7 @@ async def _move_end(tx: Transaction, opportunity_id: str, closes_at: datetime | 
 
 
 async def add_interest(tx: Transaction, shown: Iterable[tuple[str, dict[str, int]]]) -> None:
-    """Points by category that suppliers (ids) earned. Not idempotent: the caller's inbox claims each event once."""
+    """Add points that suppliers (ids) earned by category. Not idempotent: the caller's inbox claims each event once."""
     total: Counter[tuple[str, str]] = Counter()
     for supplier_id, points in shown:
         for category, number in points.items():
@@ -298,7 +301,7 @@ async def add_interest(tx: Transaction, shown: Iterable[tuple[str, dict[str, int
 
 
 async def add_co_purchases(tx: Transaction, bought: Iterable[dict[str, dict[str, int]]]) -> None:
-    """Pairs of SKUs that were bought together. Not idempotent, as :func:`add_interest`."""
+    """Add pairs of SKUs that were bought together. Not idempotent, as :func:`add_interest`."""
     total: Counter[tuple[str, str]] = Counter()
     for pairs in bought:
         for one, others in pairs.items():

@@ -1,7 +1,8 @@
-"""Openings: what there is to win, and which of it is near enough to be recommended.
+"""Openings: the opportunities, and which of them are near enough to be recommended.
 
-One that ends beyond the horizon costs nobody anything: it lies here, unread, until the horizon comes to it. Then it is marked as near,
-once, and the lists of those whom it concerns are made anew (:mod:`store.marks`). What is closed before that changes no list.
+An opening that ends beyond the horizon needs no work until the horizon reaches it. Then it is marked as near, once, and
+the lists of the suppliers that it concerns are made again (:mod:`store.marks`). An opening that is closed before that
+changes no list.
 """
 
 from datetime import datetime, timedelta
@@ -15,17 +16,17 @@ from recommender import Opportunity
 
 INVITED_AGAIN_AFTER = timedelta(hours=1)
 REACHED = 10_000
-"""That the horizon comes to at a time."""
+"""The most openings that are marked as near at a time."""
 ENDS = "(closes_at is null or (closes_at > $1 and closes_at <= $2))"
-"""Between now and the horizon, or at a time that nobody knows yet."""
+"""SQL condition: the opening ends between now and the horizon, or its end is not known yet."""
 STILL_OPEN = f"""open and {ENDS} and not (kind = 'pool' and exists (
     select 1 from recommender.opportunities auction
     where auction.pool_id = one.opportunity_id and (auction.near or not auction.open)))"""
-"""A pool is an opportunity until its mini-auction is one. ``one`` is the table."""
+"""SQL condition: a pool is an opportunity only until its mini-auction is one. ``one`` is the table."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """An open opportunity as it is shown."""
+    """An open opportunity for display."""
 
     opportunity_id: str
     kind: str
@@ -58,14 +59,15 @@ SHOWN = ", ".join(Opening.__struct_fields__)
 
 
 def horizon(policy: str, now: datetime) -> datetime:
-    """Until when an opening ends that is recommended ``now``. It moves by whole hours, so that openings that end one after the other
-    are come to together: for all of them a list is made anew once."""
+    """The latest end of openings that are recommended ``now``. It moves in whole hours, so that openings with close
+    ends become near together and a list is made again only once for all of them."""
     days = load(policy).recommendation.horizon_days
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(days=days)
 
 
 async def reach(tx: Transaction, until: datetime) -> list[str]:
-    """Marks openings that the horizon came to, new ones among them, and returns them. A row that somebody else holds comes next time."""
+    """Mark openings that the horizon has reached, including new ones, as near, and return them. A row that is locked is
+    handled next time."""
     connection = await tx.raw()
     rows = await connection.fetch(
         f"""select opportunity_id from recommender.opportunities where open and not near and {ENDS}
@@ -82,7 +84,7 @@ async def reach(tx: Transaction, until: datetime) -> list[str]:
 
 
 async def candidates(tx: Transaction, until: datetime) -> list[Opening]:
-    """All that may be in a list."""
+    """All openings that may be in a list."""
     rows = await (await tx.raw()).fetch(
         f"select {SHOWN} from recommender.opportunities one where near and {STILL_OPEN} order by opportunity_id",
         tx.now,
@@ -92,7 +94,7 @@ async def candidates(tx: Transaction, until: datetime) -> list[Opening]:
 
 
 async def uninvited(tx: Transaction, until: datetime) -> set[str]:
-    """Candidates of this market for which no suppliers were ranked lately."""
+    """Candidates of this market for which no suppliers were ranked recently."""
     rows = await (await tx.raw()).fetch(
         f"""select opportunity_id from recommender.opportunities one where native and near and {STILL_OPEN} and not exists (
               select 1 from recommender.invitees
@@ -113,7 +115,7 @@ async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
 
 
 async def close(tx: Transaction, opportunity_id: str) -> bool:
-    """Whether it was open and near, so that a list can have it."""
+    """Close an opportunity. Returns whether it was open and near, so that lists can contain it."""
     near = await (await tx.raw()).fetchval(
         "update recommender.opportunities set open = false where opportunity_id = $1 and open returning near",
         opportunity_id,

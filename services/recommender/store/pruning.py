@@ -1,23 +1,24 @@
-"""What of the recommender's rows is of no use any more after a time."""
+"""Rows of the recommender that are deleted after a time."""
 
 from datetime import timedelta
 
 from infra.service import Prune
 
 DAYS = timedelta(days=30)
-"""Since a list or a ranking was made. What is asked for again is made again."""
+"""The time since a list or a ranking was made. If it is asked for again, it is made again."""
 
 PRUNES = (
     Prune(
         "lists",
-        # The list of a supplier of this market is one row, and is replaced; other suppliers' lists are made when somebody asks.
+        # The list of a supplier of this market is one row, which is replaced; lists of other suppliers are made on
+        # request.
         "made_at < now() - $3::interval and not exists ("
         " select from recommender.suppliers one where one.supplier_id = lists.supplier_id and one.native)",
         lambda keep: DAYS,
     ),
     Prune(
         "invitees", "made_at < now() - $3::interval", lambda keep: DAYS
-    ),  # while it is open it is made anew each hour
+    ),  # while the opportunity is open, the ranking is made again each hour
     Prune(
         "dismissals",
         "dismissed_at < now() - $3::interval and not exists ("

@@ -25,11 +25,12 @@ from infra.database import schema_of
 
 
 class Row(SQLModel, registry=schema_of("recommender")):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class SupplierRow(Row, table=True):
-    """``dirty_at`` is set while the list waits to be made anew; ``asked_at`` when somebody last wanted an imported one's."""
+    """``dirty_at`` is set while the list waits to be made again; ``asked_at`` is when the list of an imported supplier
+    was last asked for."""
 
     __tablename__ = "suppliers"
     __table_args__ = (Index("ix_suppliers_dirty", "dirty_at", postgresql_where=text("dirty_at is not null")),)
@@ -45,7 +46,7 @@ class SupplierRow(Row, table=True):
 
 
 class OfferRow(Row, table=True):
-    """An archived one stays, so that a publication that comes late does not bring it back."""
+    """An offer. An archived one is kept, so that a late publication does not bring it back."""
 
     __tablename__ = "offers"
 
@@ -85,8 +86,8 @@ class AwardRow(Row, table=True):
 
 
 class OpportunityRow(Row, table=True):
-    """Something to win. ``closes_at`` is None while no end is set (a frozen pool that will be sourced). ``near``: the horizon came to
-    it, and every list was made anew since."""
+    """An opportunity. ``closes_at`` is None while no end is set (a frozen pool that will be sourced). ``near``: the
+    horizon has reached it, and the lists of concerned suppliers were marked."""
 
     __tablename__ = "opportunities"
     __table_args__ = (
@@ -144,8 +145,8 @@ class DismissalRow(Row, table=True):
 
 
 class TrainingRow(Row, table=True):
-    """A training and what it measured. ``in_use`` is the training whose ranker was used from then on ("" where that is the
-    plain evidence); ``model`` is kept for the newest row alone."""
+    """A training and what it measured. ``in_use`` is the training whose ranker was used from then on ("" for the plain
+    evidence); only the newest row has its ``model``."""
 
     __tablename__ = "trainings"
 
@@ -163,8 +164,9 @@ class TrainingRow(Row, table=True):
 
 
 class WorkRow(Row, table=True):
-    """A walk through suppliers whose lists are made anew: it is due while more was ``asked`` than ``done``. While it goes on, ``goal`` is
-    what was asked when it began, and ``reached`` the last supplier that it came to. See :mod:`services.recommender.store.marks`."""
+    """A walk over suppliers whose lists are marked: it is due while ``asked`` is greater than ``done``. While it runs,
+    ``goal`` is the value of ``asked`` at its beginning, and ``reached`` is the last supplier that it handled. See
+    :mod:`services.recommender.store.marks`."""
 
     __tablename__ = "work"
 
@@ -178,7 +180,7 @@ class WorkRow(Row, table=True):
 
 
 class ChangeRow(Row, table=True):
-    """An opening that opened or closed, while nobody was asked yet whom it concerns."""
+    """An opening that opened or closed and whose concerned suppliers are not marked yet."""
 
     __tablename__ = "changes"
 
@@ -187,7 +189,7 @@ class ChangeRow(Row, table=True):
 
 
 class TradeRow(Row, table=True):
-    """A supplier of this market declared a category of the trade: see :mod:`recommender.trades`."""
+    """A supplier of this market that declared a category of the trade: see :mod:`recommender.trades`."""
 
     __tablename__ = "trades"
 

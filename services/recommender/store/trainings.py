@@ -1,4 +1,4 @@
-"""Trainings, what they measured, and the model in use."""
+"""Trainings, their measurements, and the model in use."""
 
 from datetime import datetime
 from operator import itemgetter
@@ -11,11 +11,11 @@ from infra.database import Transaction
 from infra.reading import listed
 
 PLAIN = "plain"
-"""Names the model that learned nothing: the plain evidence of the history."""
+"""The id of the model without learning: the plain evidence of the history."""
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """``figures`` are of the model in use after it: the new one if it was ``promoted``."""
+    """``figures`` are those of the model in use after the training: the new one if it was ``promoted``."""
 
     model_id: str
     in_use: str
@@ -44,7 +44,7 @@ def _training(row: asyncpg.Record) -> Training:
 
 
 async def model_in_use(tx: Transaction) -> tuple[str, bytes | None]:
-    """(the training that made it, its bytes); the plain evidence while nothing was trained."""
+    """(the training that made the model in use, its bytes); the plain evidence while nothing was trained."""
     row = await (await tx.raw()).fetchrow(
         "select in_use, model from recommender.trainings where model is not null order by trained_at desc limit 1"
     )
@@ -52,13 +52,13 @@ async def model_in_use(tx: Transaction) -> tuple[str, bytes | None]:
 
 
 async def id_in_use(tx: Transaction) -> str:
-    """As :func:`model_in_use` says, without the bytes, which are many."""
+    """The id of :func:`model_in_use`, without reading its many bytes."""
     query = "select in_use from recommender.trainings where model is not null order by trained_at desc limit 1"
     return await (await tx.raw()).fetchval(query) or PLAIN
 
 
 async def keep(tx: Transaction, training: Training, model: bytes) -> None:
-    """``model`` is in use from now on; the bytes of the last one are let go."""
+    """Store a training. ``model`` is in use from now on; the bytes of the previous one are deleted."""
     connection = await tx.raw()
     await connection.execute("update recommender.trainings set model = null where model is not null")
     await connection.execute(

@@ -1,6 +1,6 @@
-"""the feed's figures are kept as it grows; what is asked of a process is read from indexes
+"""the feed's figures are updated as it grows; queries on a process use indexes
 
-A trigger keeps the figures, so they are right whichever release publishes.
+A trigger maintains the figures, so they are right whichever release publishes.
 """
 
 import sqlalchemy as sa
@@ -30,7 +30,8 @@ BEGIN = """
 insert into transparency.feed_figures (feed, releases, processes, uncounted)
 select 'ocds', 0, 0, max(position) from transparency.releases on conflict do nothing
 """
-"""In one transaction with the trigger, which lets nobody publish meanwhile: it counts what comes, and what is there is counted beside it."""
+"""Executed in one transaction with the trigger, whose creation blocks publishing: the trigger counts new releases, and
+the existing ones are counted here."""
 FORMER = """
 select count(*) as releases, count(distinct ocid) as processes from transparency.releases
 where position <= (select uncounted from transparency.feed_figures)

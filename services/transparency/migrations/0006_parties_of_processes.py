@@ -1,6 +1,6 @@
-"""the roles of the parties of a process are a row each; the feed's figures are kept by statement
+"""one row for the roles of each party of a process; the feed's figures are updated once per statement
 
-Triggers keep both, so they are right whichever release publishes.
+Triggers maintain both, so they are right whichever release publishes.
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 STEP = 5_000
-"""Releases whose parties are read in one statement."""
+"""The number of releases whose parties are read in one statement."""
 GIVE = """
 insert into transparency.process_parties as known (ocid, organisation_id, roles)
 select ocid, party->>'id', array_agg(distinct role order by role)
@@ -23,7 +23,7 @@ where {condition} group by 1, 2 order by 1, 2
 on conflict (ocid, organisation_id) do update
 set roles = array(select distinct unnest(known.roles || excluded.roles) order by 1) where not known.roles @> excluded.roles
 """
-"""All who write sort, so that of two that name the same parties one waits for the other, and not each for the other."""
+"""All writers sort the rows, so that two that name the same parties cannot deadlock."""
 KEEP = f"""
 create or replace function transparency.releases_were_added() returns trigger language plpgsql as $$
 begin

@@ -1,4 +1,4 @@
-"""What was read of one record, ready to be kept and told: all of it that does not need what is known already."""
+"""What was read from one record, ready to be stored and published, as far as this does not depend on stored data."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ from services.transparency.ocds.packages import Release
 from services.transparency.ocds.tolerance import NotUnderstood
 
 LARGEST = 400_000
-"""Bytes of the facts in one event, which stays below what an event may have."""
+"""The most bytes of facts in one event, so that it stays below the limit of events."""
 region_code = lru_cache(maxsize=50_000)(places.region_code)
 
 
 class Original(msgspec.Struct, frozen=True, kw_only=True):
-    """A published record to keep; ``source`` is the prefix of its publisher's ids, ``body`` its JSON, compressed."""
+    """A published record to store; ``source`` is the prefix of its publisher's ids, ``body`` its compressed JSON."""
 
     digest: str
     ocid: str
@@ -51,19 +51,20 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def former_digest(self) -> str:
-        """That of a release in homes of former releases of Lonja: another spelling of the same content, dearer to make."""
+        """The digest of the record in homes of former releases of Lonja: of another form of the same content, which
+        takes longer to compute."""
         whole = parsed(zlib.decompress(self.body))
         return hashlib.sha256(json.dumps([self.ocid, whole], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def packed(body: Any) -> bytes:
-    """What :class:`Original` keeps of a body."""
+    """The body in the form that :class:`Original` stores."""
     return zlib.compress(written(body), 1)
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """An event that a process brings, as JSON; ``thing`` is what it tells of, and ``digest`` what of it would be news. Both are empty where
-    it is told once."""
+    """An event of a process, as JSON. ``thing`` identifies its subject, and ``digest`` its content, to detect changes.
+    Both are empty if it is published only once."""
 
     kind: type[Event]
     process_id: str
@@ -73,7 +74,8 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A record that was read: what to keep, and what it says alone. ``merges``: a release, and no row, which stands for itself."""
+    """A record that was read: what to store, and the facts that it states by itself. ``merges``: it is a release, which
+    is merged with others of its process; a row is not merged."""
 
     original: Original
     organisations: Sequence[OrganisationRegistered]
@@ -82,11 +84,11 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 Reading = Iterator[Candidate | None]
-"""The records of a file; None is one that was refused, with the reason in the ledger."""
+"""The records of a file; None stands for a refused one, whose reason is in the ledger."""
 
 
 def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
-    """Refused is what says something that no event can carry."""
+    """The candidate, or None if a fact is too large for an event: then it is refused."""
     if all(len(fact.data) <= LARGEST for fact in one.facts):
         return one
     ledger.add("refused: more text or lines than one event carries", one.original.ocid)
@@ -94,7 +96,8 @@ def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
 
 
 def facts_of(events: Sequence[Event], *, once: bool = False) -> tuple[list[OrganisationRegistered], list[Fact]]:
-    """The organisations that events of one process name, and what else they say. With ``once`` nothing of it can come again."""
+    """The organisations in the events of one process, and the other facts. With ``once`` the facts cannot come
+    again."""
     organisations = [event for event in events if isinstance(event, OrganisationRegistered)]
     fact = _fact_told_once if once else _fact
     return organisations, [fact(event) for event in events if not isinstance(event, OrganisationRegistered)]
@@ -125,7 +128,7 @@ def _thing(event: Event) -> str:
 
 
 def _digest(event: Event, data: bytes) -> bytes:
-    """Of what it says; where that was read is no news."""
+    """The digest of the content. A change of the place in which it was read does not count."""
     if source := getattr(event, "source", None):
         nowhere = msgspec.structs.replace(source, document="", published_at=None)
         data = msgspec.json.encode(msgspec.structs.replace(event, source=nowhere))

@@ -1,8 +1,9 @@
-"""From a file to JSON documents, one at a time and in bounded memory.
+"""Reads the JSON documents of a file, one at a time and in bounded memory.
 
-Understood: one JSON value (pretty-printed or not), JSON Lines, values one after the other, a list of documents; plain or
-gzip; UTF-8 with or without byte order mark, UTF-16 with one, and Windows-1252 where the bytes are not UTF-8. The content
-decides, not the name. A file that is one value of more than ``WHOLE`` bytes is streamed through :mod:`~.streaming`.
+It understands: one JSON value (pretty-printed or not), JSON Lines, several values in sequence, a list of documents;
+plain or gzip; UTF-8 with or without byte order mark, UTF-16 with one, and Windows-1252 if the bytes are not UTF-8. The
+content decides, not the name. A file that is one value of more than ``WHOLE`` bytes is streamed through
+:mod:`~.streaming`.
 """
 
 import codecs
@@ -22,13 +23,13 @@ from services.transparency.ocds import streaming
 from services.transparency.ocds.tolerance import NotUnderstood
 
 WHOLE = 16 * 1024 * 1024
-"""Bytes of a file that are looked at, and read in one piece if there are no more."""
+"""Bytes at the beginning of a file that are examined; a file with no more bytes is read in one piece."""
 LONGEST_LINE = 64 * 1024 * 1024
 _LINES_TRIED = 20
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of a file, not looked into yet: one value as JSON, or of a ``whole`` file perhaps several."""
+    """A part of a file that is not parsed yet: one value as JSON, or, if it is a ``whole`` file, perhaps several."""
 
     where: str
     content: bytes
@@ -36,14 +37,15 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """``body`` is what JSON holds, with fractions as Decimal. ``where`` names the file and the line or the element."""
+    """``body`` is the parsed JSON, with fractions as Decimal. ``where`` names the file and the line or the element."""
 
     where: str
     body: Any
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A piece of a file that is not JSON, and why. ``kind`` is of few kinds; ``reason`` may quote."""
+    """A piece of a file that is not JSON, with the reason. ``kind`` is one of a few texts; ``reason`` may quote the
+    file."""
 
     where: str
     kind: str
@@ -56,9 +58,9 @@ _sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
-    """All documents of a file in their order. A part that cannot be read comes as Unreadable and the rest still follows.
+    """All documents of a file, in order. A part that cannot be read is returned as Unreadable, and the rest follows.
 
-    Raises OSError where the file itself cannot be opened.
+    Raises OSError if the file itself cannot be opened.
     """
     for piece in read_pieces(path):
         yield from documents_of(piece, ledger)
@@ -75,7 +77,7 @@ def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[D
 
 
 def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
-    """A file taken apart, in its order. Raises OSError where it cannot be opened."""
+    """The pieces of a file, in order. Raises OSError if it cannot be opened."""
     with binary(path) as stream:
         try:
             yield from _pieces(path.name, stream)
@@ -112,7 +114,8 @@ def _pieces(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
 
 
 def _by_lines(name: str, content: bytes) -> bool:
-    """One of the first lines is a JSON object of its own, or the name promises lines; not where the first only begins one."""
+    """Whether the file is JSON Lines: one of the first lines is a complete JSON object, or the file's name says so. It
+    is not if the first line only begins an object."""
     first, *others = content.split(b"\n", _LINES_TRIED)[:_LINES_TRIED]
     if first.strip() in (b"{", b"["):
         return False
@@ -137,7 +140,7 @@ def _lines(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
 
 
 def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
-    """One value; or several, one after the other."""
+    """The documents of a file that is one value, or several values in sequence."""
     document = _document(name, content, ledger)
     if isinstance(document, Document) or document.kind != "not JSON":
         yield document
@@ -156,9 +159,10 @@ def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Documen
 
 
 def _streamed(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
-    """Twice through the file: a package's publisher and licence may stand behind its releases."""
+    """The documents of a large file. It is read twice, because a package's publisher and licence may come after its
+    releases."""
     about: dict[str, Any] = {}
-    with suppress(streaming.Broken):  # the second pass meets the same place, after all that stands before it
+    with suppress(streaming.Broken):  # the second pass will find the same error, after everything before it
         about = {
             member: value for member, value in streaming.members(stream) if member not in ("", "releases", "records")
         }
@@ -176,7 +180,7 @@ def _streamed(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
 
 
 def _within(about: dict[str, Any], member: str, value: Any) -> bytes:
-    """A document of one element: in a list it stands by itself, in a package with what the package says of all."""
+    """A document with one element: from a list the element alone, from a package with the package's other members."""
     content = value.json.encode() if isinstance(value, streaming.Element) else written(value)
     if not member:
         return content
@@ -200,7 +204,8 @@ class Unclear(msgspec.Struct, frozen=True):
 
 
 def parsed(content: bytes) -> Any:
-    """The value, fractions as Decimal, or Unclear. NaN, infinities and lone surrogates, which are no strict JSON, come through."""
+    """The value, with fractions as Decimal, or Unclear. NaN, infinities and lone surrogates, which strict JSON does not
+    allow, are accepted."""
     try:
         return _decoder.decode(content)
     except RecursionError:
@@ -218,7 +223,7 @@ def parsed(content: bytes) -> Any:
 
 
 def canonical(body: Any) -> bytes:
-    """JSON that is the same for the same content, in whatever order its members stand."""
+    """JSON that is the same for the same content, whatever the order of its members."""
     try:
         return _sorting.encode(body)
     except (ValueError, OverflowError):  # as below
@@ -226,7 +231,7 @@ def canonical(body: Any) -> bytes:
 
 
 def written(body: Any) -> bytes:
-    """What :func:`parsed` gave, as JSON again; numbers stay exact."""
+    """The result of :func:`parsed` as JSON; numbers stay exact."""
     try:
         return _encoder.encode(body)
     except (ValueError, OverflowError):  # lone surrogates, and integers of more than 64 bits

@@ -1,4 +1,5 @@
-"""What other markets say, cut to what an event of ours holds: visibly, and counted. Nothing is lost: the original is kept whole."""
+"""Cuts data of other markets to the limits of our events, visibly and counted. Nothing is lost, because the whole
+original is stored."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args
@@ -12,16 +13,16 @@ from events.limits import OutOfBounds
 from services.transparency.ocds.tolerance import NotUnderstood
 
 CUT = "…"
-"""Ends a text of which a part is missing."""
+"""The end of a text that was cut."""
 KEY, LABEL, PROSE = (get_args(kind)[1].extra["most"] for kind in (Key, Label, Prose))
-"""Letters of the texts that events hold."""
+"""The most letters of texts in events, by type."""
 E = TypeVar("E", bound=Event)
 Tell = Callable[[str, str, object], None]
-"""Of a path, the rule that was broken there, and the value."""
+"""The broken rule and the value, by path."""
 
 
 def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
-    """At most so many letters of the text. ``field`` is what the file calls it."""
+    """The text with at most ``most`` letters. ``field`` is its name in the file."""
     if len(text) <= most:
         return text
     ledger.add(f"{field}: {_too_long(most)}, cut off", text)
@@ -29,7 +30,7 @@ def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
 
 
 def left_out(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
-    """ "" for a code of more letters: a part of a code is another code."""
+    """The code, or "" if it has more than ``most`` letters, because a part of a code would be another code."""
     if len(text) <= most:
         return text
     ledger.add(f"{field}: {_too_long(most)}, left out", text)
@@ -45,9 +46,10 @@ def _shortened(text: str, most: int) -> str:
 
 
 def fitting(events: Iterable[E], ledger: NotUnderstood) -> Iterator[E]:
-    """Each as it is, or with its texts and lists cut. One with a number that no event can carry is counted and left out.
+    """The events, with texts and lists cut if necessary. An event with a number that no event can carry is counted and
+    left out.
 
-    This is for what was not fitted where it was read. A value that several events carry is told once.
+    It is for values that were not cut when they were read. A value that occurs in several events is counted once.
     """
     told: set[tuple[str, object]] = set()
 

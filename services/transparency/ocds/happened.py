@@ -1,4 +1,5 @@
-"""What happened in this market → the OCDS release that says so. Pure: what was published before is an argument (:mod:`history`)."""
+"""Makes the OCDS release for an event of this market. Pure: what was published before is an argument
+(:mod:`history`)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,7 +33,8 @@ HAPPENED: tuple[type[Event], ...] = get_args(Happened)
 
 
 def is_ours(event: Happened) -> bool:
-    """Imported facts are not ours to publish: their source did."""
+    """Whether the event is of this market. Imported facts are not published again, because their source published
+    them."""
     return not (isinstance(event, AwardMade | ContractConcluded) and event.origin == ORIGIN)
 
 
@@ -43,19 +45,19 @@ def process_of(event: Happened) -> str:
 
 
 def release_id_of(event: Happened) -> str:
-    """Known before the release is made: the same event has the same."""
+    """The id of the event's release, which is known before it is made: the same event gives the same id."""
     return number_of(process_of(event), event)
 
 
 def auction_of(event: Happened) -> str | None:
-    """Whose disclosed bids or quotes its release shows."""
+    """The session whose disclosed bids or quotes the release shows."""
     if isinstance(event, AuctionClosed | QuoteRequestClosed):
         return event.subject
     return None
 
 
 def organisations_of(event: Happened) -> set[str]:
-    """Whose particulars its release may show."""
+    """The organisations whose data the release may show."""
     match event:
         case QuoteRequestOpened():
             return {event.buyer_id}
@@ -67,7 +69,7 @@ def organisations_of(event: Happened) -> set[str]:
 
 
 def asked_of(event: Happened) -> Asked | None:
-    """The contract, and the milestone of it ("" for none), whose history its release needs."""
+    """The contract and its milestone ("" for none) whose history the release needs."""
     match event:
         case ContractConcluded() | ContractEnded():
             return Asked(ocid_of(event.process_id), event.contract_id)
@@ -77,7 +79,8 @@ def asked_of(event: Happened) -> Asked | None:
 
 
 def release(event: Happened, at: datetime, known: Known, bids: Sequence[BidDisclosed], history: History) -> Json | None:
-    """None where there is nothing to publish. ``known`` may hold the particulars of others too."""
+    """The release of an event; None if there is nothing to publish. ``known`` may have data of other organisations
+    too."""
     asked = asked_of(event)
     said = history.of(asked) if asked else ()
     match event:

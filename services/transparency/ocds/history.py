@@ -1,7 +1,8 @@
-"""What the releases of processes say so far, as far as the next ones need it; those that are made are added. Pure.
+"""The content of earlier releases, as far as the next ones need it; new releases are added. Pure.
 
-Of a contract only what was said of the contract itself, one release that says that it is carried out, and what was said last of the
-milestone: a contract has hundreds of milestones, a process hundreds of contracts, and each release would read what all before it said.
+For a contract this is only: the releases about the contract itself, one release about its carrying out, and the last
+release about the milestone. A contract has hundreds of milestones and a process hundreds of contracts, so a release
+cannot read all earlier ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,8 @@ class Asked(NamedTuple):
 
 
 class History:
-    """``said`` are releases that hold one contract, oldest first: of a contract by itself, and of one milestone the last."""
+    """``said`` are releases with one contract, oldest first: those about the contract itself, and the last one about a
+    milestone."""
 
     def __init__(self, said: Mapping[Asked, Sequence[Json]]) -> None:
         self._said = {asked: list(releases) for asked, releases in said.items()}
@@ -50,14 +52,14 @@ def _milestone(contract: Json) -> str:
 
 
 class Roles:
-    """Merging replaces lists of words: a party that was tenderer and is supplier now says both. ``before`` are the roles that the
-    releases gave a party so far, by (ocid, party)."""
+    """The roles of parties. Merging replaces lists of words, so a party that was tenderer and is now supplier must have
+    both. ``before`` has the roles in earlier releases, by (ocid, party)."""
 
     def __init__(self, before: Mapping[tuple[str, str], Sequence[str]]) -> None:
         self._given = {party: set(roles) for party, roles in before.items()}
 
     def all_in(self, release: Json) -> Json:
-        """The release with all roles of its parties, which are remembered."""
+        """The release with all roles of its parties; these roles are added to ``before``."""
         if "parties" not in release:
             return release
         parties = []
@@ -69,15 +71,15 @@ class Roles:
 
 
 class Dates:
-    """OCDS merges the releases of a process by their dates, so no two have one date, and they are in the order of the feed: what
-    happened at once, or was heard late, is dated a millisecond after the release before it. ``last`` are the dates of the last
-    releases so far, by ocid."""
+    """The dates of releases. OCDS merges the releases of a process by their dates, so dates are unique and in the order
+    of the feed: if an event happened at the same time as the previous one, or came late, its release is dated a
+    millisecond after the previous release. ``last`` has the date of the last release, by ocid."""
 
     def __init__(self, last: Mapping[str, str]) -> None:
         self._last = {ocid: datetime.fromisoformat(date) for ocid, date in last.items()}
 
     def next(self, ocid: str, at: datetime) -> datetime:
-        """The date of the next release of this process, which is remembered. ``at`` is when happened what it says."""
+        """The date of the next release of this process; it is stored in ``last``. ``at`` is the time of the event."""
         last = self._last.get(ocid)
         at = at.replace(microsecond=at.microsecond // 1000 * 1000)
         self._last[ocid] = at if last is None or at > last else last + timedelta(milliseconds=1)

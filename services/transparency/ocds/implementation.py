@@ -1,7 +1,9 @@
-"""How a contract of this market is carried out → OCDS releases with its ``implementation``. Pure, as :mod:`outgoing` is.
+"""Makes OCDS releases with the ``implementation`` of a contract, from the events of its carrying out. Pure, like
+:mod:`outgoing`.
 
-An order is a delivery milestone, an invoice a payment milestone, and money that came a transaction. Words of the two sides (notes,
-reasons, invoice numbers) stay with them. A contract that is closed is ``terminated`` in OCDS, as one that was ended early is.
+An order is a delivery milestone, an invoice is a payment milestone, and a received payment is a transaction. Texts of
+the two sides (notes, reasons, invoice numbers) are not published. In OCDS a closed contract is ``terminated``, as is
+one that was ended early.
 """
 
 from collections.abc import Sequence
@@ -36,12 +38,13 @@ ENDS = {"fulfilled": "everything was accepted and paid", "agreement": "closed by
 
 
 def sides_of(event: Event) -> set[str]:
-    """Whose particulars the release of this event shows."""
+    """The two sides whose data the release of this event shows."""
     return {event.buyer_id, event.supplier_id} if isinstance(event, InvoiceSettled) else set()
 
 
 def carried_out(event: CarriedOut, at: datetime, known: Known, history: Sequence[Json]) -> Json | None:
-    """None where this market published no such contract, or the event says nothing of a milestone or transaction."""
+    """The release; None if this market published no such contract, or if the event is not about a milestone or
+    transaction."""
     contract = known_contract(event.contract_id, history)
     if contract is None:
         return None
@@ -58,7 +61,7 @@ def carried_out(event: CarriedOut, at: datetime, known: Known, history: Sequence
         each["id"] == milestone["id"] and "dateMet" in each for one in before for each in one.get("milestones", ())
     ):
         milestone["dateMet"] = (
-            None  # so a merged record forgets what a dispute set aside, and the next release knows that it was met
+            None  # so a merged record drops what a dispute set aside, and the next release knows that it was met
         )
     sections: Json = {"milestones": [milestone]}
     if isinstance(event, InvoiceSettled):
@@ -78,7 +81,8 @@ def _implementations(event: CarriedOut, history: Sequence[Json]) -> list[Json]:
 
 
 def _milestone(event: CarriedOut, at: datetime) -> Json | None:
-    """The order's or the invoice's, as it is now; the numbers are those of the contract's page."""
+    """The milestone of the order or the invoice in its current state; it has the number that the contract's page
+    shows."""
     modified = date(at)
     match event:
         case OrderPlaced():

@@ -1,4 +1,4 @@
-"""Items of tenders, bids, awards and contracts, with units, classifications and prices that mean what they say."""
+"""Reads items of tenders, bids, awards and contracts, and checks their units, classifications and prices."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ _unit = lru_cache(maxsize=10_000)(parse_unit)
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """A line as written, with the number that stands in its ``unit.value`` and that number's currency."""
+    """A line as written, with the number in its ``unit.value`` and the currency of that number."""
 
     line: Line
     written: Decimal | None
@@ -45,7 +45,7 @@ def read_lines(
     region_code: RegionCode,
     language: str,
 ) -> tuple[Line, ...]:
-    """``total`` is the value of the whole, against which unit prices are checked; None where there is none."""
+    """The lines. ``total`` is the value of the whole, with which unit prices are checked; None if there is none."""
     if not items:
         return ()
     priced = [_read_line(item, number, region_code, language) for number, item in enumerate(items, start=1)]
@@ -121,7 +121,8 @@ _NO_UNIT = frozenset(vocabulary.folded(word) for word in ("_NO_APLICA_", "N/A", 
 
 
 def read_category(classification: Node, item_id: str) -> Category | None:
-    """A code with its scheme. Some publishers put the code into the item's id and leave the classification's empty."""
+    """A code with its scheme. Some publishers put the code into the item's id and leave the id of the classification
+    empty."""
     if not classification:
         return None
     scheme = vocabulary.classification_scheme(classification.text("scheme", "schema", most=KEY))
@@ -139,8 +140,8 @@ def read_category(classification: Node, item_id: str) -> Category | None:
 
 
 def read_cpv(scheme: str, code: str, ledger: NotUnderstood, where: str) -> tuple[str, str]:
-    """(scheme, code). What is said to be CPV is read as the catalogue reads it, and is written as there; what cannot be is of no scheme
-    and stays as it is written. Codes of other schemes stay, too."""
+    """The scheme and the code. A code that is stated as CPV is read and written as in the catalogue; if it breaks the
+    rules for CPV codes, its scheme is "" and it is stored as written. Codes of other schemes are not changed."""
     if scheme != CPV:
         return scheme, code
     plain, broken = _plain_or_broken(code)
@@ -152,7 +153,7 @@ def read_cpv(scheme: str, code: str, ledger: NotUnderstood, where: str) -> tuple
 
 @lru_cache(maxsize=10_000)
 def _plain_or_broken(code: str) -> tuple[str, str]:
-    """The code, and the rule that it breaks, or ""."""
+    """The code, and the rule that it breaks as a CPV code, or ""."""
     try:
         return read_code(code), ""
     except RuleBroken as broken:
@@ -160,7 +161,7 @@ def _plain_or_broken(code: str) -> tuple[str, str]:
 
 
 def read_location(location: Node, place: Place) -> Place:
-    """The location extension: GeoJSON, longitude first."""
+    """Read the location extension: GeoJSON, longitude first."""
     if not location:
         return place
     geometry = location.node("geometry")
@@ -185,7 +186,8 @@ def _with_prices(
     """Decide what ``unit.value`` means. It should be the price of one unit; Armenia, for one, publishes the line's amount there.
 
     The value of the whole decides: it is near the sum of quantity x price, or it is the sum of the prices themselves.
-    Where it is neither, by more than a factor of two, the prices are left out, because one of the two numbers is wrong.
+    If it differs from both by more than a factor of two, the prices are left out, because one of the two numbers is
+    wrong.
     """
     kept = []
     for one in priced:
@@ -215,18 +217,19 @@ def _with_prices(
 
 
 def _single(line: Line, written: Decimal | None, total: Decimal, path: str, ledger: NotUnderstood) -> Line:
-    """The only line costs what the whole costs, whatever its ``unit.value`` says (often an estimate, or the line's amount)."""
+    """A single line has the amount of the whole, whatever its ``unit.value`` says (often an estimate, or the line's
+    amount)."""
     if written is None or line.quantity is None:
         return _priced_by_line(line, total)
     if _near(written * line.quantity, total):
         return _priced_by_unit(line, written)
     if not _near(written, total):
-        ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was taken", f"{written} in {total}")
+        ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was used", f"{written} in {total}")
     return _priced_by_line(line, total)
 
 
 def _unless_zero(line: Line, path: str, ledger: NotUnderstood) -> Line:
-    """A price of zero is no price; a line that costs nothing keeps that it does."""
+    """The line without a unit price of zero, which is not a price; an amount of zero is kept."""
     if line.unit_price != 0:
         return line
     ledger.add(f"{path}.unit.value.amount: zero is no price", line.description)
@@ -248,13 +251,13 @@ def _priced_by_line(line: Line, amount: Decimal | None) -> Line:
 
 
 def per_unit(amount: Decimal, quantity: Decimal) -> Decimal | None:
-    """To six places; None where the quantity is so small that the price would be absurd."""
+    """The price per unit, to six decimals; None if the quantity is so small that the price would be absurd."""
     price = amount / quantity
     return round(price, _PRICE_PLACES).normalize() if price.adjusted() < _LARGEST_PRICE else None
 
 
 def main_category(lines: Iterable[Line]) -> Category | None:
-    """The commonest of the lines; of several equally common, the first."""
+    """The most common category of the lines; of several equally common ones the first."""
     categories = [line.category for line in lines if line.category]
     counts = Counter((one.scheme, one.code) for one in categories)
     return max(categories, key=lambda one: counts[one.scheme, one.code], default=None)

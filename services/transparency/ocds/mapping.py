@@ -1,6 +1,7 @@
-"""A Process → the events that tell this market about it: the same ones that native processes bring.
+"""Makes the events about an imported Process: the same ones as for processes of this market.
 
-Ids derive from the source's, and nothing depends on when it is run, so the same Process gives the same events.
+Ids are derived from those of the source, and nothing depends on the time of the import, so the same Process gives the
+same events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,9 @@ _UNMADE = frozenset({"pending", "unsuccessful"})
 
 
 def events_of(process: Process, ledger: NotUnderstood) -> list[Event]:
-    """Organisations first, then the tender, its bids, awards and contracts. An unknown buyer or supplier is "". What lacks a
-    part that its event cannot do without is counted in the ledger; the Process keeps it."""
+    """Organisations first, then the tender, its bids, awards and contracts. An unknown buyer or supplier is "". If a
+    required part of an event is missing, this is counted in the ledger and there is no event; the Process keeps the
+    data."""
     return list(fitting(_events(process, ledger), ledger))
 
 
@@ -69,7 +71,7 @@ def _tender(process: Process) -> Event:
 
 
 def _bid(bid: Bid, process: Process) -> Iterator[Event]:
-    """One event a bidder. In a joint bid the first carries the amount, so that it is not counted twice."""
+    """One event for each bidder. In a joint bid only the first has the amount, so that it is not counted twice."""
     for number, supplier in enumerate(bid.suppliers):
         leads = number == 0
         yield BidDisclosed(
@@ -94,7 +96,7 @@ def _award(award: Award, process: Process, ledger: NotUnderstood) -> Iterator[Ev
     signed = (one.signed_at for one in process.contracts if one.award_id == award.award_id)
     awarded_at = award.awarded_at or _first(signed) or process.released_at
     if not award.suppliers:
-        ledger.add("awards: no supplier, told without one", award.local_id)
+        ledger.add("awards: no supplier, published without one", award.local_id)
     if awarded_at is None:
         ledger.add("awards: no date", award.local_id)
     else:
@@ -127,9 +129,9 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
         ledger.add("contracts: no date", contract.local_id)
     else:
         if not contract.suppliers:
-            ledger.add("contracts: no supplier, told without one", contract.local_id)
+            ledger.add("contracts: no supplier, published without one", contract.local_id)
         elif len(contract.suppliers) > 1:
-            ledger.add("contracts: several suppliers, the first taken", contract.local_id)
+            ledger.add("contracts: several suppliers, the first one was used", contract.local_id)
         supplier_id, supplier_name = _first_of(contract.suppliers)
         buyer_id = process.buyer.organisation_id if process.buyer else ""
         yield ContractConcluded(
@@ -165,7 +167,7 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
 
 
 def _first_of(organisations: Sequence[Organisation]) -> tuple[str, str]:
-    """(id, name); empty where the source names nobody: prices without a supplier are prices too."""
+    """(id, name); empty if the source names no supplier, because prices without a supplier are used too."""
     return (organisations[0].organisation_id, organisations[0].name) if organisations else ("", "")
 
 

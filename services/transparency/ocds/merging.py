@@ -1,6 +1,7 @@
-"""Merge the releases of one process into one: later wins, lists of things with ids merge by id (OCDS, merging reference).
+"""Merge the releases of one process into one: the later value holds, and lists of objects with ids are merged by id
+(OCDS, merging reference).
 
-Written for what publishers do: ids as numbers here and text there, ids missing or repeated within a list.
+It accepts what publishers really write: ids as numbers or texts, and missing or repeated ids within a list.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +22,9 @@ def in_order(releases: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def merge(releases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One release with the latest of everything. ``null`` in a later release takes a value back, as the
-    standard says; an empty text or list does not, because publishers write them for what they leave out.
-    The work grows with what the releases hold, however many of them change the same list."""
+    """One release with the latest values. ``null`` in a later release removes a value, as the standard says; an empty
+    text or list does not, because publishers write them for values that they leave out. The work is proportional to the
+    content of the releases, even if many of them change the same list."""
     merged = _Object()
     for release in in_order(releases):
         _change(merged, release)

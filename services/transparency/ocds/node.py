@@ -1,4 +1,4 @@
-"""An object of a release, read field by field, which afterwards knows what nobody asked for."""
+"""An object of a release, which is read field by field, and then reports the fields that were not read."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ _STANDARD_NAMES = """
 """
 _MAY_BE_EMPTY = frozenset({str, list, dict})
 _STANDARD = frozenset(vocabulary.folded(name) for name in _STANDARD_NAMES.split())
-"""Fields of OCDS 1.0, 1.1 and their usual extensions that this market has no use for yet."""
+"""Fields of OCDS 1.0, 1.1 and their usual extensions that this market does not use yet."""
 
 
 @lru_cache(maxsize=20_000)
@@ -33,7 +33,8 @@ def _folded(name: str) -> str:
 
 
 class _Shape(dict[str, str | None]):
-    """Of objects with these names: by each name that was asked for, the one it has. Most objects of a file have few shapes."""
+    """The shape of objects with these names: for each requested name, the name that they have. The objects of a file
+    have only a few shapes."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names, self._exact = names, frozenset(names)
@@ -45,7 +46,7 @@ class _Shape(dict[str, str | None]):
         return found
 
     def variants(self, name: str) -> tuple[tuple[str, str], ...]:
-        """The translations of a field: (language, the name it has)."""
+        """The translations of a field: (language, its name)."""
         found = self._variants.get(name)
         if found is None:
             begins = f"{name}_"
@@ -77,7 +78,7 @@ class Node:
         return bool(self.data)
 
     def raw(self, *names: str) -> Any:
-        """The first of the names that has content. All of them count as read."""
+        """The first of the names that has content. All matching names count as read."""
         found = None
         for name in names:
             key = self.names[name]
@@ -93,8 +94,8 @@ class Node:
         return f"{self.path}.{name}" if self.path else name
 
     def text(self, *names: str, language: str = "", most: int = LABEL) -> str:
-        """Plain text; where only translations are there (``title_fr``), that of ``language``, else English, else any. Of a text with
-        more than ``most`` letters a part."""
+        """Plain text. If there are only translations (``title_fr``): the one in ``language``, else English, else any. A
+        text with more than ``most`` letters is cut."""
         found = self.raw(*names)
         if type(found) is str and tolerance.is_clean(found):
             text = found.strip()
@@ -107,7 +108,7 @@ class Node:
         return text if len(text) <= most else self._cut(text, most, names[0])
 
     def _cut(self, text: str, most: int, name: str) -> str:
-        """Told once of a field, however often it is read."""
+        """Cut the text. This is counted once for a field, however often it is read."""
         if self.cut is None:
             self.cut = {}
         if name not in self.cut:
@@ -139,7 +140,7 @@ class Node:
         return "" if found is None else tolerance.read_choice(found, self._path(names[0]), table, self.ledger)
 
     def node(self, *names: str) -> "Node":
-        """The object of that name; an empty one where it is absent. A list of one object is that object."""
+        """The object with that name; an empty one if it is absent. A list with one object counts as that object."""
         if not self.data:
             return self
         known = self.children.get(names[0])
@@ -148,7 +149,8 @@ class Node:
         return known[0]
 
     def first(self, name: str, several: str) -> "Node":
-        """The object ``name``, else the first of the list ``several``, as newer extensions have it; the others are told as not carried."""
+        """The object ``name``, else the first of the list ``several``, as in newer extensions; the others are reported
+        as not carried."""
         if found := self.node(name):
             return found
         first, *others = self.nodes(several) or [_NOTHING]
@@ -169,7 +171,7 @@ class Node:
         return _NOTHING
 
     def nodes(self, *names: str) -> "list[Node]":
-        """The objects of a list; one object alone, or objects by key, count as a list."""
+        """The objects of a list; a single object, or objects by key, count as a list."""
         if not self.data:
             return []
         known = self.children.get(names[0])
@@ -198,7 +200,7 @@ class Node:
         return objects
 
     def texts(self, *names: str) -> list[str]:
-        """Words of a list; one word alone, or several with commas or semicolons between, count as a list."""
+        """The words of a list; a single word, or several words separated by commas or semicolons, count as a list."""
         found = self.raw(*names)
         if isinstance(found, str):
             found = found.replace(";", ",").split(",")
@@ -209,11 +211,11 @@ class Node:
         return [word for word in words if word]
 
     def ignore(self, *names: str) -> None:
-        """These carry nothing that another field does not."""
+        """Mark these fields as read: they only repeat other fields."""
         self.raw(*names)
 
     def discard(self) -> None:
-        """Nothing in it is of interest any more."""
+        """Mark everything in the object as read."""
         self.seen.update(self.data)
 
     def leftovers(self) -> None:
@@ -223,7 +225,7 @@ class Node:
                 if key not in seen and (value if type(value) is str else _has_content(value)):
                     kind, known, clean = _leftover(self.path, key)
                     if not clean:
-                        tolerance.read_text(key, "name", ledger)  # what is lost in it is told each time
+                        tolerance.read_text(key, "name", ledger)  # what is lost in it is reported each time
                     ledger.add(kind, None if known else value)
         for children in self.children.values():
             for child in children:
@@ -232,12 +234,13 @@ class Node:
 
 
 _NOTHING = Node({}, "", NotUnderstood())
-"""What is absent: it has no content, so nothing is ever reported of it."""
+"""An absent object: it has no content, so nothing is reported about it."""
 
 
 @lru_cache(maxsize=20_000)
 def _leftover(path: str, key: str) -> tuple[str, bool, bool]:
-    """(what the ledger calls a field that was not read, whether the standard knows it, whether its name can be read)."""
+    """(name in the ledger for a field that was not read, whether it belongs to the standard, whether its name is
+    readable)."""
     clean = tolerance.is_clean(key)
     name = tolerance.read_text(key, "name", NotUnderstood())[:60]
     whole = f"{path}.{name}" if path else name

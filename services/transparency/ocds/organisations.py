@@ -1,4 +1,5 @@
-"""Who is who in a release: parties (OCDS 1.1), organisations embedded where they act (1.0), and both at once."""
+"""The organisations of a release: parties (OCDS 1.1), organisations embedded in the places where they act (1.0), or
+both."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from services.transparency.ocds.process import Organisation, derived_id
 from services.transparency.ocds.tolerance import NotUnderstood
 
 RegionCode = Callable[[str, str], str | None]
-"""(country, region as written) → ISO 3166-2, or None."""
+"""A function: (country, region as written) → ISO 3166-2 code, or None."""
 
 _BUYER = frozenset({"buyer", "procuringentity", "procuringagency", "procurer", "payer", "centralpurchasingbody"})
 _SUPPLIER = frozenset({"supplier", "tenderer", "payee", "bidder", "proveedor", "notifiedsupplier"})
@@ -30,11 +31,11 @@ def no_regions(country: str, region: str) -> str | None:
 
 
 class Organisations:
-    """Collects the organisations of one process, each once, whatever the places it appears in.
+    """Collects the organisations of one process, each once, in however many places it appears.
 
-    Its id comes from the first of these that is there: the identifier with its scheme; an id that has the shape of one
-    ("AM-TIN-02589128"); another id, within the publisher; the name, within the publisher. Hashes are no ids: publishers make new
-    ones with each version of their data.
+    The id is derived from the first of these that is present: the identifier with its scheme; an id in the form of an
+    identifier ("AM-TIN-02589128"); another id, within the publisher; the name, within the publisher. Hashes are not
+    used as ids, because publishers make new ones with each version of their data.
     """
 
     def __init__(self, publisher: str, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
@@ -55,7 +56,8 @@ class Organisations:
                 self.parties[local_id] = self.found[organisation.organisation_id]
 
     def refer(self, node: Node, role: str) -> Organisation | None:
-        """The organisation of a reference ({id, name}) or of an embedded organisation, in a role. None: not recognisable."""
+        """The organisation of a reference ({id, name}) or of an embedded organisation, in a role. None if it cannot be
+        recognised."""
         if not node:
             return None
         local_id = node.text("id")
@@ -66,7 +68,7 @@ class Organisations:
         return self._keep(msgspec.structs.replace(party, roles=(role,)))
 
     def refer_all(self, nodes: list[Node], role: str) -> tuple[Organisation, ...]:
-        """Each once, in order."""
+        """The organisations of several references, each once, in order."""
         found = (self.refer(node, role) for node in nodes)
         return tuple({one.organisation_id: one for one in found if one}.values())
 
@@ -77,7 +79,7 @@ class Organisations:
         return [one for one in self.found.values() if role in one.roles]
 
     def current(self, organisation: Organisation) -> Organisation:
-        """With all that other places of the release say about it."""
+        """The organisation with the data of all places of the release."""
         return self.found[organisation.organisation_id]
 
     def _read(self, node: Node, local_id: str, roles: tuple[str, ...]) -> Organisation | None:
@@ -120,7 +122,7 @@ class Organisations:
         )
 
     def _keep(self, new: Organisation) -> Organisation:
-        """Add what is new to what was known; the first name and the fullest place stay."""
+        """Add the new data to the known ones; the first name and the most complete place are kept."""
         old = self.found.get(new.organisation_id)
         if old is not None:
             new = msgspec.structs.replace(
@@ -156,13 +158,14 @@ def read_number(scheme: str, number: str, ledger: NotUnderstood, where: str) -> 
 
 
 def _number(text: str) -> str:
-    """An identifier without the dots and spaces that people put into it. Fillers like "N/A" and "0" are none."""
+    """An identifier without dots and spaces; "" for placeholders like "N/A" and "0"."""
     plain = plain_number(text)
     return "" if plain.casefold() in vocabulary.NOTHING else plain[:_LONGEST_NUMBER]
 
 
 def read_place(address: Node, ledger: NotUnderstood, region_code: RegionCode) -> Place:
-    """An OCDS address. The region is kept as its ISO 3166-2 code; one without code is reported and helps as locality."""
+    """Read an OCDS address. The region is stored as its ISO 3166-2 code; a region without a code is reported and is
+    used as locality."""
     if not address:
         return Place()
     written = address.text("country", "countryCode", "countryName")

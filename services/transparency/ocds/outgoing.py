@@ -1,11 +1,12 @@
-"""What happened in this market → OCDS 1.1 releases. Pure: the same event gives the same release, with the same id.
+"""Makes OCDS 1.1 releases from events of this market. Pure: the same event gives the same release, with the same id.
 
 One process is one ocid: a mini-auction or quick quote with its contract, a direct purchase, or a pool with its mini-auction and all
 its contracts.
 A mini-auction or quick quote is one lot; in a pool each member's part is a lot that names the member as its buyer.
 
-Nobody learns who bids: while bids are taken nothing is published about them, and after the close the bid that won names its bidder
-and every other one "participant n" (docs/rules.md sections 0 and 3). Suppliers of awards and contracts are public.
+Losing bidders stay unnamed: while bids are accepted, nothing is published about them, and after the close only the
+winning bid names its bidder; the others are "participant n" (docs/rules.md sections 0 and 3). Suppliers of awards and
+contracts are public.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from services.transparency.ocds.parts import Json, Parties, date, delivery, fill
 from services.transparency.ocds.process import derived_id
 
 PREFIX = "ocds-lonja1"
-"""Whoever runs a market registers a prefix of its own with the Open Contracting Partnership and writes it here, once, before
+"""The operator of a market registers a prefix with the Open Contracting Partnership and writes it here, once, before
 publishing: https://standard.open-contracting.org/latest/en/guidance/build/#register-an-ocid-prefix"""
 
 LOT = "1"
@@ -47,7 +48,7 @@ def ocid_of(process_id: str) -> str:
 
 
 def organisations_of(event: Event, bids: Sequence[BidDisclosed] = ()) -> set[str]:
-    """Whose particulars a release of this event may show."""
+    """The organisations whose data a release of this event may show."""
     match event:
         case AuctionOpened():
             return {event.buyer_id}
@@ -61,7 +62,7 @@ def organisations_of(event: Event, bids: Sequence[BidDisclosed] = ()) -> set[str
 
 
 def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
-    """The call: what is bought, for how much at most, until when."""
+    """The release of the call: what is bought, for at most how much, and until when."""
     parties = Parties(known)
     buyer = parties.refer(event.buyer_id, event.buyer_name, "buyer", "procuringEntity")
     ceiling = value(event.initial_price, event.currency)
@@ -95,14 +96,14 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
 
 
 def tender_extended(process_id: str, opens_at: datetime, closes_at: datetime, at: datetime) -> Json:
-    """The session ends at another time than was said last."""
+    """The release about a session whose end has changed."""
     tender = {"id": process_id, "tenderPeriod": period(opens_at, closes_at)}
     number = derived_id("release", ocid_of(process_id), "end", date(closes_at))
     return _numbered(process_id, number, at, ["tenderUpdate"], Parties({}), {"tender": tender})
 
 
 def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
-    """The bids, and whether there is a winner; the award follows from whoever makes it."""
+    """The release with the bids, and whether there is a winner. The award comes in a later release."""
     parties = Parties(known)
     status = TENDER_STATUS[event.outcome]
     ranked = sorted(bids, key=lambda bid: (bid.rank or 0, bid.participant or 0))
@@ -132,7 +133,8 @@ def _bids(event: AuctionClosed, ranked: Sequence[BidDisclosed], parties: Parties
 
 
 def bid_of(bid: BidDisclosed, process_id: str, winner_id: str | None, currency: str, parties: Parties) -> Json:
-    """The bidder's last bid. Nothing in it but the winner's leads to a person: not even our id of the bid."""
+    """The bidder's last bid. Except for the winner's, it contains nothing that identifies the bidder, not even our id
+    of the bid."""
     number = bid.participant or bid.rank or 0
     if bid.supplier_id == winner_id:
         tenderer = parties.refer(bid.supplier_id, "", "tenderer")
@@ -210,8 +212,8 @@ def contract_concluded(event: ContractConcluded, at: datetime, known: Known, his
 
 
 def contract_ended(event: ContractEnded, at: datetime, history: Sequence[Json]) -> Json | None:
-    """In OCDS a contract is cancelled before it is signed and terminated after; the award falls with what was never signed.
-    None where this market published no such contract."""
+    """The release about the end of a contract. In OCDS a contract is cancelled before its signature and terminated
+    after it; if it was never signed, the award ends too. None if this market published no such contract."""
     contract = known_contract(event.contract_id, history)
     if contract is None:
         return None
@@ -245,7 +247,7 @@ def _sides(event: ContractDrafted | ContractConcluded, known: Known) -> Parties:
 
 
 def known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
-    """The contract as the releases so far leave it."""
+    """The contract in its state after the earlier releases."""
     found: Json = {}
     for release in history:
         for contract in release.get("contracts", ()):

@@ -1,5 +1,5 @@
-"""Quick quotes → OCDS 1.1 releases, as :mod:`outgoing` makes those of mini-auctions: until the choice nothing but how many quotes there
-are, then what each participant quoted, and the name of the one that was chosen."""
+"""Makes OCDS 1.1 releases of quick quotes, as :mod:`outgoing` does of mini-auctions: before the choice only the number
+of quotes is published, then the quote of each participant, and the name of the chosen one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ BEST_FIT = "The buyer chooses the quote that fits best, without knowing whose it
 
 
 def as_bid(event: QuoteDisclosed) -> BidDisclosed:
-    """A quote is a bid of its process; its lines stay with those who compare prices."""
+    """A quote as a bid of its process, without its lines, which are used only to compare prices."""
     return BidDisclosed(
         auction_id=event.request_id,
         bid_id=event.quote_id,
@@ -66,7 +66,8 @@ def ended(event: QuotingEnded, at: datetime) -> Json:
 
 
 def closed(event: QuoteRequestClosed, quotes: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
-    """``quotes`` are those disclosed; the award follows from whoever makes it."""
+    """The release about the end of the request. ``quotes`` are the disclosed ones. The award comes in a later
+    release."""
     parties = Parties(known)
     status = {"awarded": "complete", "withdrawn": "cancelled"}.get(event.outcome, "unsuccessful")
     said = f"The buyer: {event.justification or event.reason}" if event.justification or event.reason else ""

@@ -1,4 +1,4 @@
-"""Unpack a document into releases: packages, records, wrappers, lists, versioned releases, in OCDS 1.0 and 1.1."""
+"""Unpacks documents (packages, records, wrappers, lists, versioned releases, in OCDS 1.0 and 1.1) into releases."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _ABOUT = ("publisher", "license", "publishedDate", "uri")
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """One publication about one process: the unit that is counted. A record counts as the one release it compiles to.
 
-    ``digest`` is of the content alone, so that the same release in another file or line is known again.
+    ``digest`` depends only on the content, so that the same release in another file or line is recognised.
     """
 
     ocid: str
@@ -28,15 +28,15 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     where: str
     released_at: str
-    """ISO 8601 in UTC, or "" where the release has no readable date: such ones sort first."""
+    """The date in ISO 8601 in UTC, or "" if the release has no readable date; such releases come first."""
     publisher: str = ""
     licence: str = ""
     country: str | None = None
-    """Of the publisher, by its web address."""
+    """The country of the publisher, from its web address."""
 
 
 def unpack(document: Document, ledger: NotUnderstood) -> Iterator[Release | Unreadable]:
-    """All releases of a document. What is none comes as Unreadable."""
+    """All releases of a document. Elements that are not releases are returned as Unreadable."""
     yield from _unpack(document.body, document.where, {}, ledger, depth=0)
 
 
@@ -90,7 +90,8 @@ def _is_record(body: Mapping[str, Any]) -> bool:
 def _of_record(
     body: Mapping[str, Any], where: str, about: Mapping[str, Any], ledger: NotUnderstood
 ) -> Release | Unreadable:
-    """The compiled release, completed by sections that only the single releases have; else those merged; else the versions."""
+    """The release of a record: the compiled release, completed by sections that only single releases have; else the
+    merged releases; else the versioned release."""
     compiled, versioned = body.get("compiledRelease"), body.get("versionedRelease")
     listed = body.get("releases")
     candidates = list(listed.values()) if isinstance(listed, dict) else listed if isinstance(listed, list) else []
@@ -170,6 +171,6 @@ def _ocid(whole: Mapping[str, Any], outer: Mapping[str, Any], ledger: NotUnderst
             ledger.add("ocid: not a text", ocid)
     own = whole.get("id")
     if isinstance(own, str | int) and not isinstance(own, bool) and own != "":
-        ledger.add("ocid: missing, the release's id taken instead", own)
+        ledger.add("ocid: missing, the release's id was used instead", own)
         return read_text(own, "id", ledger)[:200]
     return ""

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class Parties:
-    """The organisations of one release, each once with all its roles, with the particulars that this market knows."""
+    """The organisations of one release, each once with all its roles, with the data that this market has."""
 
     def __init__(self, known: Mapping[str, OrganisationRegistered]) -> None:
         self._known = known
@@ -40,7 +40,7 @@ class Parties:
 
 
 def filled(parts: Json) -> Json:
-    """Without what is empty: the standard knows no empty texts and lists."""
+    """The parts that are not empty, because the standard does not allow empty texts and lists."""
     return {name: part for name, part in parts.items() if part not in (None, "", [], {}, ())}
 
 
@@ -99,7 +99,7 @@ def items(lines: Sequence[Line], currency: str | None, lot: str | None = None) -
 
 
 def _unit(line: Line, currency: str | None) -> Json:
-    """Of packs the pack is the unit: it has a name, and no code."""
+    """The unit of a line. If the line counts packs, the unit is the pack, which has a name but no code."""
     named: Json = {"name": line.unit_text}
     if line.unit:
         known = unit(line.unit)

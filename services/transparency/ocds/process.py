@@ -1,4 +1,4 @@
-"""What one published procurement says, in this market's values: the middle between OCDS and the events."""
+"""The content of one published procurement in this market's types: the form between OCDS and events."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,12 +12,12 @@ _NAMESPACE = bytes.fromhex("8f2e6a3455c15d0e9a536c0f7b3d21aa")
 
 
 def derived_id(*parts: str) -> str:
-    """The same parts give the same id, on every machine and in every run: what makes a second import change nothing."""
+    """The same parts give the same id on every machine and in every run, so that a second import changes nothing."""
     return derive_id_in(_NAMESPACE, *parts)
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """``roles`` are ``buyer`` and ``supplier``. ``scheme`` and ``identifier`` are "" where the source has none."""
+    """``roles`` are ``buyer`` and ``supplier``. ``scheme`` and ``identifier`` are "" if the source has none."""
 
     organisation_id: str
     name: str
@@ -38,7 +38,7 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """``local_id`` is the source's, ``award_id`` ours."""
+    """``local_id`` is the id of the source, ``award_id`` is ours."""
 
     award_id: str
     local_id: str
@@ -52,7 +52,7 @@ class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """``award_id`` is ours, and None where the source names no award that it also publishes."""
+    """``award_id`` is ours; it is None if the source names no award, or one that it does not publish."""
 
     contract_id: str
     local_id: str
@@ -67,7 +67,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One ocid with all that its merged releases say. Codes are OCDS's, "" or None where the source is silent."""
+    """The process of one ocid with the content of its merged releases. Codes are those of OCDS; "" or None if the
+    source does not state them."""
 
     process_id: str
     ocid: str

@@ -1,4 +1,4 @@
-"""Release packages and record packages of this market, as OCDS 1.1 wants them."""
+"""Release packages and record packages of this market, in the form of OCDS 1.1."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ EXTENSIONS = [
 
 
 def package(public_url: str, path: str, published_at: datetime) -> Json:
-    """The envelope of a package that is served at ``path``; releases or records are to be added."""
+    """The envelope of a package that is served at ``path``, without releases or records."""
     return {
         "uri": f"{public_url}{path}",
         "version": "1.1",
@@ -32,8 +32,8 @@ def package(public_url: str, path: str, published_at: datetime) -> Json:
 
 
 def record_package(public_url: str, history: Sequence[Mapping[str, Any]], *, linked: bool = False) -> Json:
-    """All releases of one process, at least one, and what they come to together. ``linked``: in place of each release stands where it
-    is, as OCDS has it for records that would be too large."""
+    """All releases of one process (at least one), and the compiled release. ``linked``: the releases are replaced by
+    links, as OCDS proposes for records that would be too large."""
     last = max(history, key=lambda release: release["date"])
     ocid = last["ocid"]
     compiled = {**merge(history), "id": f"{ocid}-{last['date']}", "date": last["date"], "tag": ["compiled"]}

@@ -1,4 +1,4 @@
-"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
+"""Maps a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
 
 import re
 from collections import Counter
@@ -37,13 +37,13 @@ def read_release(
     country: str | None = None,
     region_code: RegionCode = no_regions,
 ) -> Process:
-    """``country`` is the publisher's, for places that name none. Never refuses: what cannot be read is in the ledger, and its
-    place in the Process stays empty."""
+    """Read a release. ``country`` is the publisher's, for places without a country. It refuses nothing: what cannot be
+    read is reported in the ledger, and its field in the Process stays empty."""
     return _Reading(ocid, body, source, ledger, country, region_code).process()
 
 
 def read_process(releases: Sequence[Release], ledger: NotUnderstood, region_code: RegionCode = no_regions) -> Process:
-    """Of all known releases of one ocid, in any order, the one state of the process. At least one release."""
+    """The state of a process from all known releases of its ocid (at least one), in any order."""
     ordered = sorted(releases, key=lambda release: (release.released_at, release.digest))
     last = ordered[-1]
     body = last.body if len(ordered) == 1 else merge(release.body for release in ordered)
@@ -58,7 +58,7 @@ def read_process(releases: Sequence[Release], ledger: NotUnderstood, region_code
 
 
 class _Reading:
-    """One pass over one release; holds what all its parts need."""
+    """One pass over one release, with the data that all parts need."""
 
     def __init__(
         self,
@@ -135,14 +135,14 @@ class _Reading:
         return process
 
     def _planning(self) -> Sequence[Node]:
-        """One plan in the standard; Armenia publishes a list of them, each with a tender of its own."""
+        """The planning section. The standard has one; Armenia publishes a list of plans, each with its own tender."""
         plans = self.root.nodes("planning")
         for plan in plans:
             plan.ignore("id", "ocid", "url")
         return plans
 
     def _buyer(self) -> Organisation | None:
-        """The buyer; else the procuring entity; else the one party with such a role."""
+        """The buyer; else the procuring entity; else the only party with such a role."""
         buyer = self.organisations.refer(self.root.node("buyer"), "buyer")
         entity = self.organisations.refer(self.tender.node("procuringEntity"), "buyer")
         others = [
@@ -170,7 +170,8 @@ class _Reading:
         return " ".join(node.text(name, language=self.language, most=most).split())
 
     def _title(self, planning: Sequence[Node]) -> str:
-        """The tender's; else that of the first award or contract; else what is planned or bought."""
+        """The title of the tender; else that of the first award or contract; else a description of what is planned or
+        bought."""
         for node in (self.tender, self.root, *self.root.nodes("contracts"), *self.root.nodes("awards")):
             if title := self._text(node, "title"):
                 return title
@@ -184,7 +185,8 @@ class _Reading:
         return status or ("planning" if planning and not self.tender else "")
 
     def _method(self, planning: Sequence[Node]) -> str:
-        """The code; where it is missing or unknown, what the details or the publisher's own words say. Planned ones count."""
+        """The procurement method: its code; if that is missing or unknown, it is read from the details or from the
+        publisher's own words, also from those of the planning section."""
         tenders = [self.tender, *(plan.node("tender") for plan in planning)]
         names = ("procurementMethod", "procurementMethodDetails")
         written = [words for tender in tenders for name in names if (words := tender.raw(name)) is not None]
@@ -197,7 +199,7 @@ class _Reading:
         return read_choice(written[0], "tender.procurementMethod", vocabulary.method, self.ledger) if written else ""
 
     def _place(self, lines: Iterable[Line], buyer: Organisation | None) -> Place:
-        """Where it is delivered if all lines agree; else where the buyer sits."""
+        """The place of delivery if it is the same for all lines; else the seat of the buyer."""
         places = {line.place for line in lines}
         if len(places) == 1 and (only := places.pop()):
             return only
@@ -209,7 +211,7 @@ class _Reading:
         return stated if stated != Place() else buyer.place if buyer else Place()
 
     def _bids(self) -> Iterable[Bid]:
-        """The bids extension; also a plain list under ``bids``."""
+        """The bids: those of the bids extension, or a plain list under ``bids``."""
         bids = self.root.raw("bids")
         details = self.root.nodes("bids") if isinstance(bids, list) else self.root.node("bids").nodes("details")
         for local_id, bid in self._numbered(details):
@@ -246,7 +248,7 @@ class _Reading:
             yield found
 
     def _contracts(self, awards: Sequence[Award]) -> Iterable[Contract]:
-        """Suppliers stand with the award in the standard, with the contract in many publications."""
+        """The contracts. In the standard the suppliers are named in the award, in many publications in the contract."""
         for local_id, contract in self._numbered(self.root.nodes("contracts")):
             contract.ignore("ocid", "url", "description", "buyer")
             award_id = contract.text("awardID")
@@ -278,8 +280,8 @@ class _Reading:
         return signed or (award.awarded_at if award else None) or begins
 
     def _numbered(self, nodes: Sequence[Node]) -> Iterable[tuple[str, Node]]:
-        """Each with an id of its own. One id with the same suppliers and value is one thing, whose last version counts;
-        with others it is several, and they get a number."""
+        """The objects with unique ids. Objects with the same id, suppliers and value are one object, whose last version
+        counts; if suppliers or value differ, they are several objects, and their ids get numbers."""
         if len(nodes) == 1:
             return [(self._local_id(nodes[0], 1), nodes[0])]
         kept: dict[object, tuple[str, Node]] = {}

@@ -1,4 +1,4 @@
-"""A row of a mapped CSV file → a :class:`~services.transparency.ocds.process.Process`, like one that came as OCDS."""
+"""Makes a :class:`~services.transparency.ocds.process.Process` from a row of a mapped CSV file."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -31,23 +31,23 @@ _NAMES = "title buyer buyer_id buyer_locality supplier supplier_id supplier_loca
 _TEXTS = {"item": PROSE, "description": PROSE} | dict.fromkeys(_NAMES.split(), LABEL)
 _REGIONS = ("buyer_region", "supplier_region")
 _CODES = frozenset({"id", "category", "item_code", *_REGIONS})
-"""Letters that an event holds of what a field says. A text is cut; a code of more letters is left out."""
+"""The most letters of a field in an event. A longer text is cut; a longer code is left out."""
 _NUMBERS = frozenset(["date", "amount", "quantity", "unit_price", "latitude", "longitude", "coordinates"])
 _CHOICES = frozenset(["status", "method", "kind", "currency", "language"])
 _READ_AS_TEXT = FIELDS - _NUMBERS - _CHOICES
-"""Numbers and choices have readers of their own, which tell what they cannot read."""
+"""Fields for numbers and choices have their own readers, which report what they cannot read."""
 A = TypeVar("A")
 
 
 def read_row(
     row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions
 ) -> Process | RowRefused:
-    """As :meth:`RowReader.read`, for a row alone."""
+    """As :meth:`RowReader.read`, for a single row."""
     return RowReader(mapping, ledger, region_code).read(row)
 
 
 class Words(NamedTuple):
-    """What a row says in words that come again in most rows."""
+    """The parts of a row that are the same in many rows."""
 
     status: str
     method: str
@@ -64,7 +64,7 @@ _SUPPLIER = ("supplier", "supplier_id", "supplier_region", "supplier_locality", 
 
 
 class RowReader:
-    """Reads the rows of one table. Organisations and words come in row after row: each is understood once."""
+    """Reads the rows of one table. Organisations and words are the same in many rows: each is interpreted only once."""
 
     def __init__(self, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
         self.mapping, self.ledger, self.region_code = mapping, ledger, region_code
@@ -77,10 +77,11 @@ class RowReader:
         self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
         self._words: dict[tuple[str | None, ...], tuple[Words, NotUnderstood]] = {}
         self.unread = NotUnderstood(keeps=ledger.keeps)
-        """For the numbers and the date of one row; empty between rows."""
+        """The ledger for the numbers and the date of one row; empty between rows."""
 
     def read(self, row: Row) -> Process | RowRefused:
-        """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
+        """Read a row. It is refused if a required field cannot be read; other fields that cannot be read are counted
+        and left out."""
         self.ledger.where = row.where
         return _Reading(row, self, self.ledger).process()
 
@@ -100,7 +101,7 @@ class RowReader:
         row: Row,
         read: Callable[["_Reading"], A],
     ) -> A:
-        """What is read of these fields alone. What is not understood counts in each row."""
+        """The result of reading these fields, which is cached. What is not understood is counted in each row."""
         key = (fields[0], *map(row.fields.get, fields))
         if key not in known:
             if len(known) >= _MOST_KEPT:
@@ -180,8 +181,8 @@ class _Reading:
         )
 
     def fitted(self) -> Row:
-        """The row with no more than events hold, and without what is no letter. What is lost or too long is told once here, by its
-        column, whatever it becomes a part of."""
+        """The row with texts cut to the limits of events and without invisible characters. What is lost or too long is
+        reported here once, by its column."""
         fields, most = self.row.fields, self.table.most
         fit: dict[str, str] = {}
         if not is_clean("".join(fields.values())):
@@ -278,7 +279,8 @@ class _Reading:
             roles=(role,),
             scheme=scheme if number else "",
             identifier=number,
-            # The buyer's is read with the words of the row, too: what is not understood of it counts once.
+            # The buyer's place is also read with the words of the row, so what is not understood in it is counted only
+            # once.
             place=self.place(role, NotUnderstood() if role == "buyer" else self.ledger),
         )
 

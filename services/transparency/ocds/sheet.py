@@ -1,8 +1,8 @@
-"""A CSV file as programs write them: its encoding, the sign between its cells, its heads, and its rows with the line each begins in.
+"""Reads CSV files: the encoding, the separator of cells, the heads, and the rows with the line in which each begins.
 
-A quote that nobody closes would take all lines after it into one cell. A row is therefore held to be the first of its lines alone where
-its quotes take in lines that look like rows themselves; that line is refused, and the others are read. So is a row with a quote alone
-within a quoted cell: nobody can say where that cell ends.
+An unclosed quote would take all following lines into one cell. Therefore, if the quotes of a row include lines that
+look like rows themselves, only the first line is treated as that row: it is refused, and the other lines are read. A
+row with a single quote within a quoted cell is treated in the same way, because the end of that cell is unclear.
 """
 
 import codecs
@@ -17,35 +17,36 @@ from typing import IO, NamedTuple
 from services.transparency.ocds.documents import binary
 
 SIGNS = ",;\t|"
-"""Which may stand between cells."""
+"""Characters that may separate cells."""
 MOST_LINES = 100
-"""Of one row, by line breaks within quotes."""
+"""The most lines of one row, which may have line breaks within quotes."""
 _CHUNK = 1024 * 1024
 _MOST_HEADS = 64 * 1024
-"""Letters."""
+"""The most characters of one row."""
 _QUOTED = re.compile(r'(?:^|(?<=[,;\t|]))[ ]*"(?:[^"]|"")*"')
 _UNCLOSED = re.compile(r'(?:^|[,;\t|])[ ]*"(?:[^"]|"")*\Z')
 _BLANKS_BEHIND = re.compile(r'"((?:[^"]|"")*)"[ ]*')
 _NAMES_SIGN = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""The first line of a file that was written for Excel."""
+"""The first line of a file that was written for Excel, which names the separator."""
 _SHOWN, _MOST_SHOWN = 60, 40
 _LOST_BEFORE = "\ufffd".encode()
-"""Whoever wrote the file had lost the letter already; the bytes are right."""
+"""A replacement character that the file itself contains: the letter was lost before the file was written."""
 
 
 class NoTable(Exception):
-    """A file that is no CSV file whatever the mapping."""
+    """The file is not a CSV file, with any mapping."""
 
 
 class Heads(NamedTuple):
-    """``names`` are as they stand, line breaks within them too. ``lines`` of the file are before the first row."""
+    """``names`` are unchanged and may have line breaks. The first row comes after ``lines`` lines of the file."""
 
     names: list[str]
     sign: str
     lines: int
 
     def places(self, column: str) -> list[int]:
-        """Of the columns that a mapping calls so: by all words of the head, else by its first line, below which stands an explanation."""
+        """The places of the columns with the name that a mapping uses: compared with the whole head, else with its
+        first line, which may be followed by an explanation."""
         named = column.split()
         exact = [place for place, name in enumerate(self.names) if name.split() == named]
         return exact or [
@@ -53,13 +54,13 @@ class Heads(NamedTuple):
         ]
 
     def called(self, place: int) -> str:
-        """A column's name for people; its number where it has none."""
+        """A column's name for people; its number if it has no name."""
         name = " ".join(self.names[place].split())[:_SHOWN] if place < len(self.names) else ""
         return name or f"column {place + 1}"
 
     @property
     def named(self) -> int:
-        """Columns without those at the end that have no name."""
+        """The columns, without nameless ones at the end."""
         return max((place for place, name in enumerate(self.names, 1) if name), default=0)
 
     def __str__(self) -> str:
@@ -69,7 +70,8 @@ class Heads(NamedTuple):
 
 
 class Record(NamedTuple):
-    """``number`` is the line in which it begins. ``wrong``: why it is no row, "" if it is one; ``column`` where one column is to blame."""
+    """``number`` is the line in which it begins. ``wrong``: why it is not a valid row, or ""; ``column``: the column at
+    fault, if it is a single one."""
 
     number: int
     cells: list[str]
@@ -78,11 +80,11 @@ class Record(NamedTuple):
 
 
 class _TooLong(Exception):
-    """A row has more lines than a row has."""
+    """A row has too many lines or characters."""
 
 
 class _QuoteAlone(Exception):
-    """A quote within a quoted cell neither ends it nor stands twice."""
+    """A quote within a quoted cell neither ends the cell nor is doubled."""
 
     def __init__(self, cells_before: int) -> None:
         super().__init__("a quote stands alone within quotes; write it twice")
@@ -90,7 +92,8 @@ class _QuoteAlone(Exception):
 
 
 def _raise_or_read(error: csv.Error, text: str, sign: str) -> list[str]:
-    """The cells of what csv refuses for the blanks behind a closing quote. Raises _QuoteAlone for any other quote, else the error."""
+    """The cells of a row that the csv module refuses because of blanks after a closing quote. Raises _QuoteAlone for
+    another wrong quote, else the error."""
     if not str(error).endswith("""expected after '"'"""):
         raise error
     cells: list[str] = []
@@ -117,9 +120,9 @@ class _Lines:
         self._stream = stream
         self._again: deque[str] = deque()
         self.number = number
-        """Lines that were read and are not to be read again."""
+        """The number of lines that were read and will not be read again."""
         self.taken: list[str] = []
-        """Of the row that is being read."""
+        """The lines of the row that is being read."""
         self.ended = False
 
     def __iter__(self) -> "_Lines":
@@ -136,15 +139,15 @@ class _Lines:
         return line
 
     def leave_the_first(self) -> None:
-        """Of the lines that were taken all others are read again."""
+        """Keep only the first of the lines that were taken; the others will be read again."""
         self._again.extendleft(reversed(self.taken[1:]))
         del self.taken[1:]
         self.ended = False
 
 
 def read_heads(stream: IO[str], sign: str | None) -> Heads:
-    """The names of the columns; the sign between cells is found where none is given. The stream stands before the first row then.
-    Raises NoTable."""
+    """Read the names of the columns; the separator is detected if it is not given. Afterwards the stream is before the
+    first row. Raises NoTable."""
     lines, text = 0, ""
     while not text:
         text = stream.readline(_MOST_HEADS)
@@ -179,8 +182,8 @@ def read_heads(stream: IO[str], sign: str | None) -> Heads:
 
 
 def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
-    """All that follows the heads and is not empty, each line in one of them. A row has as many cells as there are heads; at its end cells
-    that are empty, or without a head, may be missing or spare."""
+    """The records after the heads; each non-empty line is in one of them. A row must have as many cells as there are
+    heads; empty cells, or cells without a head, may be missing or additional at its end."""
     lines, columns, named = _Lines(stream, heads.lines), len(heads.names), heads.named
     reader = csv.reader(lines, delimiter=heads.sign, strict=True)
     while True:
@@ -202,7 +205,7 @@ def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
             cells = _of_full_width(cells, named, columns)
         several = len(lines.taken) > 1
         if lines.ended or (several and (wrong or len(cells) != columns or _takes_rows(lines.taken, heads))):
-            wrong, column = "a quote is not closed", ""  # at the end of the file only a quote wants more
+            wrong, column = "a quote is not closed", ""  # at the end of the file only an open quote expects more
         elif not wrong and len(cells) != columns and any(map(str.strip, cells)):
             wrong = _ragged(cells, heads)
         if wrong:
@@ -222,7 +225,7 @@ def _of_full_width(cells: list[str], named: int, columns: int) -> list[str]:
 
 
 def _takes_rows(taken: list[str], heads: Heads) -> bool:
-    """A line within the quotes has the cells of a row itself."""
+    """Whether a line within the quotes has the cells of a row itself."""
     columns = len(heads.names)
     return columns > 2 and any(
         line.count(heads.sign) >= columns - 1 and len(next(csv.reader([line], delimiter=heads.sign), [])) == columns
@@ -246,13 +249,13 @@ def _named(sign: str) -> str:
 
 
 def opened(path: Path, encoding: str | None) -> io.TextIOWrapper:
-    """``encoding`` is found where none is given."""
+    """Open the file; the encoding is detected if it is not given."""
     return io.TextIOWrapper(binary(path), encoding=encoding or _encoding(path), errors="replace", newline="")
 
 
 def _encoding(path: Path) -> str:
-    """By the byte order mark; else UTF-8 if most letters beyond ASCII are; else Windows-1252, which reads anything. A few damaged bytes
-    do not make another encoding of the rest: they are read as U+FFFD, and counted."""
+    """The encoding: from the byte order mark; else UTF-8 if most non-ASCII letters are valid in it; else Windows-1252,
+    which accepts all bytes. A few damaged bytes do not change the encoding: they are read as U+FFFD and counted."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     right = damaged = 0
     with binary(path) as stream:
@@ -265,7 +268,7 @@ def _encoding(path: Path) -> str:
                 lost = max(0, text.count("\ufffd") - chunk.count(_LOST_BEFORE))
                 damaged += lost
                 right += len(text) - len(text.encode("ascii", "ignore")) - lost
-            elif text := decoder.decode(chunk):  # what the chunk before left unfinished comes first
+            elif text := decoder.decode(chunk):  # the unfinished rest of the previous chunk comes first
                 damaged += text.count("\ufffd")
             chunk = stream.read(_CHUNK)
         damaged += decoder.decode(b"", final=True).count("\ufffd")

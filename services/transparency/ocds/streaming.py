@@ -1,4 +1,4 @@
-"""Walk JSON that is too large to hold: the members of a package and, one by one, the elements of its lists.
+"""Reads JSON that is too large for memory: the members of a package and, one by one, the elements of its lists.
 
 Memory is bounded by the largest single release, not by the file.
 """
@@ -12,13 +12,13 @@ from typing import IO, Any, NamedTuple
 
 CHUNK = 1024 * 1024
 LARGEST = 64 * 1024 * 1024
-"""Characters of one element."""
+"""The most characters of one element."""
 _LISTS = ("releases", "records")
 _SPACE = re.compile(r"[\s\ufeff]*")
 
 
 class Broken(ValueError):
-    """The text stops being JSON at ``offset`` (characters)."""
+    """The text is not JSON from ``offset`` (in characters) on."""
 
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class Element(NamedTuple):
 
 
 class _Window:
-    """The part of the text in memory, with a position in it."""
+    """The part of the text that is in memory, with a position in it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -46,7 +46,7 @@ class _Window:
         self.at = 0
 
     def peek(self) -> str:
-        """The next sign that is not a space; "" at the end."""
+        """The next character that is not a space; "" at the end."""
         while True:
             self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.text):
@@ -80,11 +80,11 @@ class _Window:
 
 
 def members(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    """Of an object: (name, value), but ("releases", one element) for each element of the long lists. Of a list: ("", element). An
-    element comes as its JSON (:class:`Element`).
+    """The members of the document: for an object (name, value), but for the long lists ("releases", element) for each
+    element; for a list ("", element). An element is returned as its JSON (:class:`Element`).
 
-    A wrapper's ``package`` is walked as if it were the document, and further values behind the first likewise.
-    Raises :class:`Broken`; what came before it holds.
+    The ``package`` of a wrapper is read as if it were the document, and so are further values after the first. Raises
+    :class:`Broken`; what was returned before is valid.
     """
     window = _Window(stream)
     while first := window.peek():

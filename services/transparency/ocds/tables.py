@@ -1,6 +1,7 @@
-"""CSV files by a column mapping: one row is one process with its award, and with its contract where the row has a price.
+"""Reads CSV files by a column mapping: one row is one process with its award, and with its contract if the row has a
+price.
 
-A mapping is a small TOML file; those shipped are in ``mappings/``, and each says by example how to write another::
+A mapping is a small TOML file. The shipped ones are in ``mappings/`` and are examples for others::
 
     kind = "prices"                      # or "awards"
     publisher = "OpenDataSUS BPS"
@@ -53,7 +54,7 @@ FIELDS = frozenset(_FIELDS.split())
 
 
 class MappingError(Exception):
-    """A mapping file that says something we do not know, or a CSV file that lacks what it names."""
+    """A mapping file has something unknown, or a CSV file lacks a column that it names."""
 
 
 class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +80,7 @@ class Constants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ColumnMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mapping file, as its TOML reads."""
+    """The content of a mapping file."""
 
     kind: str
     publisher: str
@@ -96,8 +97,8 @@ class ColumnMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The filled fields of a row, by our names. ``occurrence`` counts rows of equal content from 1: a repeated purchase is one
-    more, the same file read again is not."""
+    """The filled fields of a row, by our names. ``occurrence`` counts rows with equal content in a file from 1: so a
+    repeated purchase is another row, but the same file read again is not."""
 
     where: str
     number: int
@@ -114,7 +115,7 @@ class RowRefused(msgspec.Struct, frozen=True):
 
 
 def load_mapping(path: Path) -> ColumnMapping:
-    """Raises MappingError with a sentence for the person who wrote the file."""
+    """Load a mapping. Raises MappingError with a sentence for the author of the file."""
     try:
         mapping = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ColumnMapping)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
@@ -132,7 +133,8 @@ def shipped_mappings(kind: str) -> list[ColumnMapping]:
 
 
 def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
-    """The one whose columns the file has; of several the one that names most. Raises MappingError if there is none, NoTable."""
+    """The candidate whose columns the file has; of several the one with most columns. Raises MappingError if there is
+    none, NoTable."""
     fitting = []
     missing: list[str] = []
     for mapping in candidates:
@@ -168,7 +170,8 @@ def _absent(heads: Heads, mapping: ColumnMapping) -> list[str]:
 
 
 def _raise_if_double(path: Path, heads: Heads, mapping: ColumnMapping) -> None:
-    """Of two columns of one name nobody can say which is meant."""
+    """Raises MappingError if the file has two columns with a name that the mapping uses, because it is unclear which is
+    meant."""
     for column in _wanted(mapping):
         if len(places := heads.places(column)) > 1:
             named = " and ".join(str(place + 1) for place in places)
@@ -179,7 +182,8 @@ def _raise_if_double(path: Path, heads: Heads, mapping: ColumnMapping) -> None:
 
 
 def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
-    """Windows-1252 reads anything: so what is no text is known by its control characters."""
+    """Raises NoTable if the file is not text, which its control characters show: Windows-1252 would accept all
+    bytes."""
     with opened(path, mapping.read.encoding) as lines:
         start = lines.read(_CHUNK)
     if found := _CONTROL.search(start):
@@ -188,8 +192,8 @@ def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
 
 
 def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = None) -> Iterator[Row | RowRefused]:
-    """All rows in order; the heads must have every column that the mapping names, once. ``seen`` counts rows by digest; who asks may
-    forget there those that do not count. Raises MappingError, NoTable, OSError."""
+    """All rows in order; the heads must have every column of the mapping exactly once. ``seen`` counts rows by digest;
+    the caller may remove rows there that do not count. Raises MappingError, NoTable, OSError."""
     with opened(path, mapping.read.encoding) as stream:
         heads = read_heads(stream, mapping.read.delimiter)
         if absent := _absent(heads, mapping):
@@ -220,7 +224,7 @@ def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = No
 
 
 def _is_total(cells: Sequence[str]) -> bool:
-    """It begins with the word, and hardly says anything else."""
+    """Whether the row is a total: it begins with such a word and has hardly any other content."""
     if cells[0].strip(" :").casefold() not in vocabulary.TOTALS:
         return False
     return 2 * sum(map(bool, map(str.strip, cells))) <= len(cells) + 1

@@ -1,6 +1,7 @@
-"""Reading values as people write them, and a ledger of what could not be read. Nothing here guesses.
+"""Reads values as people write them, without guessing, and counts in a ledger what could not be read.
 
-Every reader returns None for what is absent, and None plus an entry in the ledger for what is there but not understood.
+Every reader returns None for an absent value, and None plus an entry in the ledger for a value that it does not
+understand.
 """
 
 import re
@@ -19,22 +20,24 @@ MAX_KINDS = 2_000
 MAX_EXAMPLES = 3
 LONGEST_VALUE = 200
 _LARGEST = 18
-"""Decimal exponent: no published amount or quantity has more digits before or behind the point."""
+"""The largest decimal exponent: no published amount or quantity has more digits before or after the decimal point."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 _NOT_USED = ("not carried: ", "unknown field: ")
-_ONLY_ABSENT = ", told without one"
+_ONLY_ABSENT = ", published without one"
 
 
 def is_loss(kind: str) -> bool:
-    """Something that was written was not taken over. Not so: what this market has no use for, and what was never there."""
+    """Whether written data were not imported. Fields that this market does not use, and missing data, are not
+    losses."""
     return not kind.startswith(_NOT_USED) and not kind.endswith(_ONLY_ABSENT)
 
 
 class Fault(NamedTuple):
-    """One thing that was not understood: "prices.csv:3", "price: not a number", the value shortened to ``LONGEST_VALUE``."""
+    """One value that was not understood: "prices.csv:3", "price: not a number", and the value, cut to
+    ``LONGEST_VALUE``."""
 
     where: str
     kind: str
@@ -44,8 +47,9 @@ class Fault(NamedTuple):
 class NotUnderstood:
     """Counts by kind ("award.value.currency: unknown code"), with a few examples and the first places of each.
 
-    The number of kinds is bounded, whatever a file contains: those beyond ``MAX_KINDS`` are counted together. ``where`` names the
-    row or release that is being read. With ``keeps`` every loss is kept as a :class:`Fault` until :meth:`taken`.
+    The number of kinds is bounded, whatever a file contains: those beyond ``MAX_KINDS`` are counted together. ``where``
+    names the row or release that is being read. With ``keeps`` every loss is stored as a :class:`Fault` until
+    :meth:`taken`.
     """
 
     def __init__(self, *, keeps: bool = False) -> None:
@@ -58,7 +62,7 @@ class NotUnderstood:
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
         if not self.keeps and self._knows_enough(kind, example):
-            self.kinds[kind] += count  # the most of all, in a long file: there is no more to remember of it
+            self.kinds[kind] += count  # most entries of a long file: examples and places of this kind are complete
             return
         text = "" if example is None else str(example)[:LONGEST_VALUE]
         if self.keeps and is_loss(kind):
@@ -81,7 +85,7 @@ class NotUnderstood:
                     seen.append(one)
 
     def update(self, other: "NotUnderstood") -> None:
-        """Take over what another found. Where it did not know where it was, it was here."""
+        """Add the entries of another ledger. Entries without a place get the current ``where``."""
         for kind, count in other.kinds.items():
             places = [place or self.where for place in other.places[kind]]
             self._count(kind, count, other.examples[kind], places)
@@ -89,12 +93,12 @@ class NotUnderstood:
             self.faults.extend(fault if fault.where else fault._replace(where=self.where) for fault in other.faults)
 
     def taken(self) -> list[Fault]:
-        """What was kept since the last time."""
+        """The faults that were stored since the last call."""
         faults, self.faults = self.faults, []
         return faults
 
     def withdraw(self, field: str) -> str | None:
-        """The rule that a value of the field broke, which is then told by somebody else; None where it broke none."""
+        """Remove and return the entry about the field, so that another part can report it; None if there is none."""
         kind = next((kind for kind in self.kinds if kind.rpartition(": ")[0] == field), None)
         if kind is None:
             return None
@@ -111,17 +115,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""What may make a text that shows nothing, and is printable to Python."""
+"""Characters that show nothing although Python counts them as printable."""
 _TEXTS = frozenset({str, int, Decimal, float})
 
 
 def is_clean(text: str) -> bool:
-    """It holds nothing that :func:`read_text` takes out or reports; most texts do not."""
+    """Whether :func:`read_text` would return the text unchanged and report nothing, as for most texts."""
     return text.isprintable() and "\ufffd" not in text and (text.isascii() or not _UNSEEN.search(text))
 
 
 def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
-    """Text without control characters, marks of direction and lone surrogates; numbers become text, "" is absence."""
+    """The text without control characters, direction marks and lone surrogates. Numbers become text; "" means
+    absent."""
     if value is None:
         return ""
     if type(value) not in _TEXTS:
@@ -153,11 +158,11 @@ class UnclearNumber(ValueError):
 
 
 def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str | None = None) -> Decimal:
-    """A number as written anywhere: "1.234,56", "12 000", "R$ 1.000,00", "(5.00)", "5.000.000".
+    """A number in any usual form: "1.234,56", "12 000", "R$ 1.000,00", "(5.00)", "5.000.000".
 
-    ``decimal_mark`` says which convention the source keeps. Without it, "1,234" is refused: it is a thousand to some and
-    one to others; "1.234" is read as JSON would. ``thousands`` is for sources that write "1.600" and "60000.0" in one
-    column: groups of three behind that sign are thousands. Raises :class:`UnclearNumber`.
+    ``decimal_mark`` is the convention of the source. Without it, "1,234" is refused, because it may mean a thousand or
+    one; "1.234" is read as in JSON. ``thousands`` is for sources that write "1.600" and "60000.0" in one column: groups
+    of three digits after that character are thousands. Raises :class:`UnclearNumber`.
     """
     if decimal_mark in (None, ".") and thousands is None and _PLAIN.fullmatch(text):
         return Decimal(text)
@@ -181,7 +186,8 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
 
 
 def _signed(plain: str) -> tuple[str, bool]:
-    """(the number without its sign, whether it is negative): "-5", "5-" and "(5)" are. Raises UnclearNumber for half a pair of brackets."""
+    """(the number without its sign, whether it is negative): "-5", "5-" and "(5)" are negative. Raises UnclearNumber
+    for a single bracket."""
     bare = plain.strip("+-() ")
     before, _, after = plain.partition(bare) if bare else ("", "", "")
     around = f"{before.strip()} {after.strip()}".strip()
@@ -191,7 +197,7 @@ def _signed(plain: str) -> tuple[str, bool]:
 
 
 def currency_in(text: str) -> str | None:
-    """The currency that an amount names beside its number, where it means one only: "US$ 5" does, "$ 5" does not."""
+    """The currency in the text of an amount, if it is unambiguous: "US$ 5" is, "$ 5" is not."""
     found = _MONEY_SIGNS.search(text.strip())
     sign = found[0].strip().casefold().rstrip(".") if found else ""
     code = vocabulary.CURRENCY_WORDS.get(sign) or (sign.upper() if len(sign) == 3 and sign.isalpha() else "")
@@ -260,10 +266,11 @@ class UnclearDate(ValueError):
 
 @lru_cache(maxsize=10_000)
 def date_from_text(text: str, order: str | None = None) -> datetime:
-    """An instant in UTC. A date alone is its midnight in UTC, a time without zone is taken as UTC, a month its first day.
+    """An instant in UTC. A date without time is midnight in UTC, a time without zone is in UTC, and a month is its
+    first day.
 
-    ``order`` "dmy" or "mdy" says how "03/04/2020" is meant; without it such a date is refused where both readings exist.
-    Dots ("03.04.2020") mean day first everywhere. Raises :class:`UnclearDate`.
+    ``order`` "dmy" or "mdy" says how "03/04/2020" is meant; without it such a date is refused if both readings are
+    possible. With dots ("03.04.2020") the day always comes first. Raises :class:`UnclearDate`.
     """
     text = text.strip()
     if found := _ISO.fullmatch(text):
@@ -306,7 +313,8 @@ def _instant(year: int, month: int, day: int, clock: str | None) -> datetime:
 
 
 def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None = None) -> datetime | None:
-    """Between 1970 and 2100, in UTC. Numbers are seconds or milliseconds since 1970, or a day by its digits: 20240115."""
+    """An instant in UTC between 1970 and 2100. Numbers are seconds or milliseconds since 1970, or the digits of a day:
+    20240115."""
     if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
         return None
     try:
@@ -325,7 +333,8 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
 
 
 def _is_day(value: Any) -> bool:
-    """As seconds all of these are of the first months of a year when nobody published anything."""
+    """Whether a number means the digits of a day. As seconds, all such numbers would be in the first months of a year
+    without such data."""
     return type(value) is int and 19_700_101 <= value <= 20_991_231
 
 
@@ -337,7 +346,7 @@ def _seconds(value: Any) -> int:
 
 
 def read_currency(value: Any, field: str, ledger: NotUnderstood) -> str | None:
-    """ISO 4217, from a code in any case, a sign or a name that means one currency only."""
+    """The ISO 4217 code, from a code in upper or lower case, or from a sign or name that means only one currency."""
     if value is None or value == "":
         return None
     text = read_text(value, field, ledger)
@@ -353,7 +362,7 @@ def read_currency(value: Any, field: str, ledger: NotUnderstood) -> str | None:
 
 
 def read_choice(value: Any, field: str, table: Callable[[str], str | None], ledger: NotUnderstood) -> str:
-    """A code of a codelist, by the table of its spellings; "" where absent or unknown."""
+    """A code of a codelist, by the table of its spellings; "" if absent or unknown."""
     text = read_text(value, field, ledger)
     if not text:
         return ""

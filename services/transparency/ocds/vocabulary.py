@@ -1,7 +1,7 @@
 """Words that publishers use for the codes of OCDS codelists, and for countries, currencies, languages and months.
 
-Spellings are compared folded: case, accents, punctuation and spaces do not count. Adding a country's words is adding to a
-table here; a word that is in no table is counted as not understood.
+Spellings are compared folded: case, accents, punctuation and spaces do not count. To add the words of a country, add
+them to a table here; a word that is in no table is counted as not understood.
 """
 
 import re
@@ -29,18 +29,18 @@ NOTHING = frozenset(
         "no aplica",
     }
 )
-"""Casefolded texts that stand for an absent value."""
+"""Casefolded texts that mean that a value is absent."""
 
 
 @lru_cache(maxsize=50_000)
 def folded(text: str) -> str:
-    """For comparing words: "Licitaţie publică" and "LICITATIE_PUBLICA" are the same."""
+    """A form of the text for comparisons: that of "Licitaţie publică" and "LICITATIE_PUBLICA" is the same."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     return re.sub(r"[\W_]+", "", "".join(sign for sign in plain if not unicodedata.combining(sign)))
 
 
 def _table(words: Mapping[str, str]) -> dict[str, str]:
-    """From code → spellings (split by "|") to folded spelling → code; a code is its own spelling."""
+    """Turn code → spellings (separated by "|") into folded spelling → code. A code is also its own spelling."""
     return {
         folded(word): code
         for code, spellings in words.items()
@@ -166,12 +166,12 @@ _IDENTIFIER_SCHEME = _table(
 
 
 def classification_scheme(text: str) -> str:
-    """The usual short name of a classification; others are kept as they are written."""
+    """The usual short name of a classification; others are returned unchanged."""
     return _SCHEME.get(folded(text), text)
 
 
 def identifier_scheme(text: str) -> str:
-    """An org-id.guide list code where we know it by another name; others are kept as they are written."""
+    """The org-id.guide list code of a scheme that is known by another name; others are returned unchanged."""
     return _IDENTIFIER_SCHEME.get(folded(text), text)
 
 
@@ -282,23 +282,23 @@ _CURRENCY_COUNTRY = dict(pair.split(":") for pair in _CURRENCIES.split())
 
 
 def country(text: str) -> str | None:
-    """ISO 3166-1 alpha-2 of a name or code in one of the tabled languages."""
+    """The ISO 3166-1 alpha-2 code of a name or code in one of the languages of the tables."""
     return _COUNTRY.get(folded(text))
 
 
 def country_of_currency(currency: str) -> str | None:
-    """The one country that uses the currency; None for those of several."""
+    """The only country that uses the currency; None if several do."""
     return _CURRENCY_COUNTRY.get(currency)
 
 
 def country_of_scheme(scheme: str) -> str | None:
-    """org-id.guide list codes begin with the country: "AM-TIN"."""
+    """The country of an org-id.guide list code, which begins with it: "AM-TIN"."""
     prefix, mark, _ = scheme.partition("-")
     return prefix if mark and prefix in COUNTRIES else None
 
 
 def country_of_address(address: str) -> str | None:
-    """The country of a web address's top-level domain. ".co" and the like, which anyone may buy, count below "gov" only."""
+    """The country of a web address's top-level domain. ".co" and others that anybody may buy count only below "gov"."""
     found = re.match(r"(?:https?://)?(?:[^/:@]*\.)?([a-z-]+)\.([a-z]{2})(?:[/:]|$)", address.strip().casefold())
     if not found or (found[2] in ("co", "io", "me", "tv", "ai", "cc", "la") and found[1] not in ("gov", "gob", "gouv")):
         return None
@@ -321,7 +321,7 @@ TOTALS = frozenset(
         "всего",
     }
 )
-"""With which a row begins that adds up the others."""
+"""The first words of a row with a total."""
 CURRENCY_WORDS = {
     "$b": "BOB",
     "r$": "BRL",
@@ -372,7 +372,7 @@ _LANGUAGE_WORDS = {"md": "ro", "mo": "ro", "ua": "uk", "gr": "el", "jp": "ja", "
 
 
 def language(text: str) -> str | None:
-    """ISO 639-1, lower case, from a code with or without a region ("es-PY") or a country code used in its place ("md")."""
+    """The ISO 639-1 code in lower case, from a code, also with a region ("es-PY"), or from a country code ("md")."""
     word = re.split(r"[-_]", text.strip().casefold(), maxsplit=1)[0]
     return word if word in _LANGUAGES else _LANGUAGE_WORDS.get(word)
 

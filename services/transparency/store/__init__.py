@@ -1,7 +1,7 @@
 """Rows of transparency: what was imported, with its originals, and the releases of this market. ``rows`` the tables · ``imports`` ·
 ``organisations`` · ``auctions`` mini-auctions that run · ``publishing`` into the feed · ``published`` the feed as it is read.
 
-An import writes by the thousand and a handler waits for nobody: everything here is one statement, with arrays where there are many.
+Imports write thousands of rows and handlers must be fast: every function is one statement, with arrays for many rows.
 """
 
 from services.transparency.store.auctions import (

@@ -1,4 +1,4 @@
-"""Replicas of mini-auctions: those that run, and the bids known since their close."""
+"""Replicas of mini-auctions: running ones, and the bids that were disclosed at their close."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ async def keep_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
 
 
 async def disclosed_bids(tx: Transaction, auction_ids: Collection[str]) -> dict[str, list[BidDisclosed]]:
-    """By auction, of these."""
+    """The disclosed bids of these auctions, by auction."""
     rows = await (await tx.raw()).fetch(
         "select bid_id, event from transparency.disclosed_bids where auction_id = any($1::text[])", list(auction_ids)
     )
@@ -51,7 +51,7 @@ async def open_auctions(tx: Transaction, events: Sequence[AuctionOpened]) -> Non
 
 
 async def move_ends(tx: Transaction, ends: Mapping[str, datetime]) -> None:
-    """By auction."""
+    """Store new ends, given by auction."""
     await (await tx.raw()).execute(
         "update transparency.sessions set closes_at = moved.closes_at"
         " from unnest($1::text[], $2::timestamptz[]) as moved (auction_id, closes_at)"
@@ -66,7 +66,7 @@ async def close_auctions(tx: Transaction, auction_ids: Sequence[str]) -> None:
 
 
 async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Auction]:
-    """Sessions whose end is another than the feed has."""
+    """Lock and return sessions whose end differs from that in the feed."""
     rows = await (await tx.raw()).fetch(
         "select auction_id, process_id, opens_at, closes_at from transparency.sessions"
         " where closes_at <> told and auction_id <> all($2::text[]) order by auction_id limit $1 for update skip locked",
@@ -77,7 +77,7 @@ async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> li
 
 
 async def set_told(tx: Transaction, auction_ids: Sequence[str]) -> None:
-    """The feed has the ends of these sessions as they are now."""
+    """Store that the feed has the current ends of these sessions."""
     await (await tx.raw()).execute(
         "update transparency.sessions set told = closes_at where auction_id = any($1::text[])", auction_ids
     )

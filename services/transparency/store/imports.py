@@ -1,4 +1,4 @@
-"""What was imported, with its originals, and what of it was told."""
+"""Imported data: the originals, and what was published of them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def one_import_at_a_time(tx: Transaction) -> None:
-    """Until the commit: two imports of the same file then agree on what is new."""
+    """Lock imports until the commit, so that two imports of the same file agree on what is new."""
     await tx.lock_name("transparency/import")
 
 
@@ -30,7 +30,7 @@ async def known_originals(tx: Transaction, digests: Sequence[str]) -> set[str]:
 
 
 async def known_processes(tx: Transaction, ocids: Collection[str]) -> set[str]:
-    """Those of these ocids of which a record is kept."""
+    """The ocids among these of which a record is stored."""
     rows = await (await tx.raw()).fetch(
         "select distinct ocid from transparency.originals where ocid = any($1::text[])", list(ocids)
     )
@@ -38,7 +38,7 @@ async def known_processes(tx: Transaction, ocids: Collection[str]) -> set[str]:
 
 
 async def originals_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[Original]]:
-    """The records kept of these processes of other markets."""
+    """The stored records of these processes of other markets."""
     rows = await (await tx.raw()).fetch(
         'select digest, ocid, source, place as "where", publisher, licence, country, released_at, body'
         " from transparency.originals where ocid = any($1::text[])",
@@ -51,7 +51,7 @@ async def originals_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[
 
 
 async def keep_originals(tx: Transaction, originals: Sequence[Original]) -> None:
-    """Keep them, and count them under their source."""
+    """Store originals, and count them under their source."""
     connection = await tx.raw()
     columns = ("digest", "ocid", "source", "where", "publisher", "licence", "country", "released_at", "body")
     await connection.execute(
@@ -87,7 +87,7 @@ async def keep_told(tx: Transaction, digests: Mapping[str, bytes]) -> None:
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was imported: ``records`` of so many ``sources``, and those with the most of them."""
+    """Totals of the imports: the number of ``records`` and ``sources``, and the sources with most records."""
 
     sources: int
     records: int
@@ -95,7 +95,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def imported(tx: Transaction, most: int) -> Imported:
-    """The records of each source were counted when they came."""
+    """The totals. The records of each source were counted when they came."""
     connection = await tx.raw()
     row = await connection.fetchrow(
         "select count(*) as sources, coalesce(sum(records), 0)::bigint as records from transparency.sources"

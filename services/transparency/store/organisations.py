@@ -1,4 +1,4 @@
-"""Two tables of one shape: the organisations of this market, and those that imports name."""
+"""Two tables of the same form: the organisations of this market, and those in imports."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ async def parties(tx: Transaction, ids: Iterable[str]) -> dict[str, Organisation
 
 
 async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """The later particulars hold."""
+    """Store organisations of this market; the later data hold."""
     await _keep_organisations(tx, "parties", list({event.organisation_id: event for event in events}.values()))
 
 

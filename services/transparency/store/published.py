@@ -1,4 +1,4 @@
-"""The feed as it is read: the releases of this market, in an order that never changes."""
+"""Reads the feed: the releases of this market, in an order that never changes."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ import msgspec
 from infra.database import Database, Transaction
 
 AT_ONCE = 20
-"""Releases that are read in one statement. The largest that the market can make are half a megabyte each."""
+"""Releases per statement. The largest release that the market can make has half a megabyte."""
 LARGEST_ANSWER = 4_000_000
-"""Bytes of releases in one answer. The first comes however large it is."""
+"""The most bytes of releases in one answer. The first release is included whatever its size."""
 _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -26,7 +26,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):
-    """``position`` and ``released_at`` are of the last release; 0 and None without any."""
+    """``position`` and ``released_at`` are those of the last release; 0 and None without any."""
 
     releases: int
     processes: int
@@ -43,7 +43,7 @@ async def history(tx: Transaction, ocid: str) -> list[str]:
 
 
 def decoded(bodies: Sequence[str]) -> list[dict[str, Any]]:
-    """Releases with their numbers as Decimal."""
+    """The releases, with numbers as Decimal."""
     return [_exact.decode(body) for body in bodies]
 
 
@@ -53,7 +53,7 @@ async def release(tx: Transaction, release_id: str) -> Published | None:
 
 
 async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
-    """Releases behind the position ``since``, in order: ``limit`` at most, and no more than an answer holds."""
+    """Releases after the position ``since``, in order: at most ``limit``, and at most the bytes of an answer."""
     connection = await tx.raw()
     found: list[Published] = []
     size = 0
@@ -79,8 +79,8 @@ async def count_releases(database: Database) -> int:
 
 
 async def all_releases(database: Database) -> AsyncIterator[bytes]:
-    """The JSON of every release there is now, in feed order. Read page by page, so that a slow reader holds no connection;
-    as releases never change and none appears behind a position, the pages fit together."""
+    """The JSON of every current release, in feed order. It is read page by page, so that a slow reader keeps no
+    connection. The pages fit together because releases never change and are added only at the end."""
     last = await database.pool.fetchval("select coalesce(max(position), 0) from transparency.releases")
     position = 0
     while position < last:

@@ -1,4 +1,5 @@
-"""Into the feed: what is asked of the releases so far before new ones are made, and the new ones. Each is one statement for many."""
+"""Adds releases to the feed, and reads what new releases need from earlier ones. Each function is one statement for
+many."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -23,9 +24,10 @@ class New(msgspec.Struct, frozen=True):
 
 
 async def lock_feed(tx: Transaction) -> None:
-    """A sequence gives numbers in the order of asking, and transactions commit in another: a reader that has seen 8 could miss 7
-    for ever. So whoever publishes holds one lock from before the number is drawn until its commit. Then positions become
-    visible in their order, and "since the last I saw" loses nothing. A rolled-back transaction leaves a gap, which is no loss."""
+    """Lock the feed until the commit. A sequence gives numbers in the order of requests, but transactions commit in
+    another order: a reader that has seen 8 could miss 7 for ever. So each publisher holds this lock from before it gets
+    a number until its commit. Then positions become visible in their order, and reading "since the last position"
+    misses nothing. A rolled-back transaction leaves a gap, in which nothing is lost."""
     await tx.lock_name("transparency/feed")
 
 
@@ -53,7 +55,7 @@ async def publish(tx: Transaction, new: Sequence[New]) -> set[str]:
 
 
 async def in_feed(tx: Transaction, release_ids: Collection[str]) -> set[str]:
-    """Those of them that are there."""
+    """The ids among these that are in the feed."""
     rows = await (await tx.raw()).fetch(
         "select release_id from transparency.releases where release_id = any($1::text[])", list(release_ids)
     )
@@ -61,7 +63,7 @@ async def in_feed(tx: Transaction, release_ids: Collection[str]) -> set[str]:
 
 
 async def last_dates(tx: Transaction, ocids: Collection[str]) -> dict[str, str]:
-    """The date of the last release of each process that has one. In a locked feed they stay the last."""
+    """The date of the last release of each process that has one. While the feed is locked they stay the last ones."""
     rows = await (await tx.raw()).fetch(
         "select asked.ocid, last.date from unnest($1::text[]) as asked (ocid) cross join lateral (select body->>'date' as date"
         " from transparency.releases where ocid = asked.ocid order by - position limit 1) as last",
@@ -77,14 +79,15 @@ _OF_CONTRACT = (
 
 
 async def said_of(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
-    """For :class:`~services.transparency.ocds.history.History`: what was said of these contracts and milestones."""
+    """For :class:`~services.transparency.ocds.history.History`: the earlier releases about these contracts and
+    milestones."""
     contracts = {each.contract for each in asked}
     milestones = {each for each in asked if each.milestone}
     return await _of_contracts(tx, contracts) | await _of_milestones(tx, milestones)
 
 
 async def _of_contracts(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
-    """All that was said of the contract itself (it was drafted, signed, ended), and of how it is carried out one release."""
+    """All releases about the contract itself (drafted, signed, ended), and one release about its carrying out."""
     if not asked:
         return {}
     rows = await (await tx.raw()).fetch(
@@ -101,7 +104,8 @@ async def _of_contracts(tx: Transaction, asked: Collection[Asked]) -> dict[Asked
 
 
 async def _of_milestones(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
-    """The last of each. They are sorted by what no index has: else the database looks for it by leafing through the whole process."""
+    """The last release about each milestone. They are sorted by an expression without an index: else the database would
+    search through the whole process."""
     if not asked:
         return {}
     rows = await (await tx.raw()).fetch(

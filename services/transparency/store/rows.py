@@ -12,11 +12,11 @@ from infra.database import schema_of
 NAME = "transparency"
 CONTRACT = "(body->'contracts'->0->>'id')"
 MILESTONE = "(body->'contracts'->0->'implementation'->'milestones'->0->>'id')"
-"""Of a release, which has one contract at most, and of that one milestone at most."""
+"""The contract and the milestone in a release, which has at most one of each."""
 
 
 class Row(SQLModel, registry=schema_of(NAME)):
-    """Of this schema."""
+    """Base of the rows of this schema."""
 
 
 class OriginalRow(Row, table=True):
@@ -36,7 +36,7 @@ class OriginalRow(Row, table=True):
 
 
 class SourceRow(Row, table=True):
-    """How much of each publisher was imported; ``source`` is the prefix of its ids."""
+    """The number of imported records of a publisher; ``source`` is the prefix of its ids."""
 
     __tablename__ = "sources"
 
@@ -48,7 +48,7 @@ class SourceRow(Row, table=True):
 
 
 class ImportedOrganisationRow(Row, table=True):
-    """All that imports said of an organisation so far, as the event that said it last."""
+    """All imported data of an organisation, in the form of the last event about it."""
 
     __tablename__ = "imported_organisations"
 
@@ -57,7 +57,8 @@ class ImportedOrganisationRow(Row, table=True):
 
 
 class ToldRow(Row, table=True):
-    """What was last told of an imported tender, bid, award or contract: a digest, so that nothing is told twice."""
+    """A digest of the last published state of an imported tender, bid, award or contract, so that nothing is published
+    twice."""
 
     __tablename__ = "told"
 
@@ -66,7 +67,7 @@ class ToldRow(Row, table=True):
 
 
 class PartyRow(Row, table=True):
-    """Replica: the organisations of this market, for the particulars of parties."""
+    """Replica: the organisations of this market, for the data of parties."""
 
     __tablename__ = "parties"
 
@@ -85,7 +86,7 @@ class DisclosedBidRow(Row, table=True):
 
 
 class AuctionRow(Row, table=True):
-    """Replica: mini-auctions that run. ``told`` is the end that the feed has, ``closes_at`` the effective one."""
+    """Replica: running mini-auctions. ``told`` is the end in the feed, ``closes_at`` the effective end."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_moved", "auction_id", postgresql_where=text("closes_at <> told")),)
@@ -98,8 +99,9 @@ class AuctionRow(Row, table=True):
 
 
 class ReleaseRow(Row, table=True):
-    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`lock_feed`). Within a process they
-    are sorted by what no other index has: else the database looks for the last ones of a process by leafing through the whole feed."""
+    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`lock_feed`).
+    Queries on a process sort by an expression that only its own index has: else the database would search for the last
+    ones through the whole feed."""
 
     __tablename__ = "releases"
     __table_args__ = (
@@ -125,7 +127,7 @@ class ReleaseRow(Row, table=True):
 
 
 class ProcessPartyRow(Row, table=True):
-    """All roles that the releases of a process gave a party. A trigger keeps them, whichever release publishes."""
+    """All roles that the releases of a process gave a party. A trigger maintains them, whichever release publishes."""
 
     __tablename__ = "process_parties"
 
@@ -135,8 +137,8 @@ class ProcessPartyRow(Row, table=True):
 
 
 class FeedFiguresRow(Row, table=True):
-    """One row: how many releases the feed has, and of how many processes. A trigger counts, whichever release publishes. Until a
-    migration has counted them, those up to the position ``uncounted`` are left out."""
+    """The only row: how many releases the feed has, and of how many processes. A trigger counts, whichever release
+    publishes. Until a migration has counted them, releases up to the position ``uncounted`` are not included."""
 
     __tablename__ = "feed_figures"
 

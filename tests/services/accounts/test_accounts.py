@@ -1,4 +1,4 @@
-"""Accounts on the real servers: registration, login, invitations, API secrets, states, what imports bring."""
+"""Accounts on the real servers: registration, login, invitations, API secrets, states, and imported organisations."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def a_form(**changes: Any) -> dict[str, Any]:
 
 
 async def registered(client: httpx.AsyncClient, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what was sent, the member)"""
+    """(the request, the member)"""
     sent = a_registration(**changes)
     answer = await client.post("/api/register", json=sent)
     assert answer.status_code == 201, answer.text
@@ -215,7 +215,7 @@ async def test_a_stranger_registers_and_is_refused_in_the_language_that_the_brow
         browser.client.headers["accept-language"] = "es-AR, es;q=0.9"
         empty = (await browser.get("/register")).text
         assert '<main id="main">' in empty and "Registre su organización" in empty and ">España<" in empty
-        assert '<option value="es" selected>' in empty  # of the mail, too
+        assert '<option value="es" selected>' in empty  # and the mail's
         short = (await browser.post("/register", a_form(password="short", organisation="Guantes y más"))).text
         assert "Una contraseña tiene al menos 10 caracteres; esta tiene 5." in short and "Guantes y más" in short
         wrong = await browser.post("/login", {"email": "nobody@agency.example", "password": PASSWORD})
@@ -246,7 +246,7 @@ async def test_login_is_limited_even_for_guesses_at_once_and_opens_again_after_a
 async def test_tries_at_once_keep_nobody_from_the_database_and_never_wait_for_each_other_in_a_ring(
     market: Market,
 ) -> None:
-    """Two network addresses, each of which is written as an e-mail address by the other."""
+    """Two network addresses, each of which is used as an e-mail address by the other."""
     here, there = (f"2001:db8:{new_id()[-4:]}::{number}" for number in (1, 2))
     pool, most = market.ground.database.engine.pool, 0
 
@@ -273,7 +273,7 @@ async def test_tries_of_one_address_wait_for_each_other_alone_and_more_than_may_
     async with market.client() as client:
         sent, _ = await registered(client)
         async with market.ground.database.transaction("accounts") as tx:
-            await store.hold(tx, "try of e-mail", busy)  # somebody counts, and takes long
+            await store.hold(tx, "try of e-mail", busy)  # another request counts, and takes long
             tries = [asyncio.create_task(log_in(market.ground, busy, "wrong", here)) for _ in range(TRIES + 20)]
             assert (await session(client, sent["email"])).status_code == 200
             early = [each for each in tries if each.done()]

@@ -1,4 +1,4 @@
-"""How much one member may make: API secrets, invitations, colleagues."""
+"""Limits for one member: API secrets, invitations, colleagues."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The register on a market that imported the publications of years."""
+"""The register in a market with the imports of many years."""
 
 from infra.listing import COUNTED
 from services.accounts import store
@@ -21,7 +21,7 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
         )
         await db.execute(
             "select gin_clean_pending_list('accounts.ix_organisations_words')"
-        )  # as the database does in its time
+        )  # as the database does by itself later
         await db.execute("analyze accounts.organisations")
         for words, count in (("", FOUND), ("escuela", FOUND), ("OBSERV", 10), ("observatorio 3000", 1), ("no such", 0)):
             async with listening(db, tx) as reading:

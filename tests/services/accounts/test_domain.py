@@ -1,4 +1,4 @@
-"""Organisations and members as pure rules; places and categories as typed."""
+"""The pure rules of organisations and members; typed places and categories."""
 
 from email.message import EmailMessage
 

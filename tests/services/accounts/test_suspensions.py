@@ -1,4 +1,4 @@
-"""Suspensions: several hold beside one another, the latest end counts, and each ends in its own way."""
+"""Suspensions: several may hold at once, the latest end counts, and each ends separately."""
 
 from datetime import UTC, datetime, timedelta
 

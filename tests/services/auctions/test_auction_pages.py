@@ -394,7 +394,7 @@ async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) ->
     [
         ({"category": "banana"}, "malformed-category", "not a CPV code of two to eight digits"),
         ({"category": "99"}, "unknown-division", "lies in no division of the CPV"),
-        ({"unit": "4L"}, "unknown-unit", "no unit we know, such as piece, kg or l"),
+        ({"unit": "4L"}, "unknown-unit", "not a known unit, such as piece, kg or l"),
     ],
 )
 async def test_a_category_or_unit_that_is_none_is_refused_by_the_api_and_beside_its_field(

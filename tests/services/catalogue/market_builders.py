@@ -1,4 +1,5 @@
-"""Builders of a stall on the running market: suppliers, a buyer and a moderator with their clients, cards and offers to put up."""
+"""Builders for the catalogue on a running market: suppliers, a buyer and a moderator with their clients, cards and
+offers."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ D = Decimal
 
 
 def a_member(role: str, name: str = "Alba") -> Principal:
-    """Of an organisation of its own, in Moscow."""
+    """A member of a new organisation in Moscow."""
     number = new_id()
     return Principal(
         member_id=f"member-{number}",
@@ -31,7 +32,7 @@ def a_member(role: str, name: str = "Alba") -> Principal:
 
 
 def a_card(name: str, **changes: Any) -> dict[str, Any]:
-    """A SKU without attributes asked for by its category; the name decides what it resembles."""
+    """A SKU whose category requires no attributes; its name determines which cards are similar."""
     words = [{"name": f"trait {place}", "value": f"{name} {place}", "unit": ""} for place in range(4)]
     plain = {"name": name, "category": "37000000", "attributes": words, "base_unit": "C62", "pack_size": "10"}
     return plain | changes
@@ -51,7 +52,7 @@ def some_terms(sku_id: str, **changes: Any) -> dict[str, Any]:
 
 
 class Stall:
-    """Everybody acts through the JSON API."""
+    """The actors of a test, who act through the JSON API."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
@@ -60,7 +61,7 @@ class Stall:
         self.observer = a_member(OBSERVER, "Eye")
 
     async def supplier(self, name: str = "Alba", time_zone: str = "Europe/Moscow") -> Principal:
-        """Registered, and known to the catalogue."""
+        """A registered supplier that the catalogue knows."""
         principal = a_member(SUPPLIER_AGENT, name)
         await self.market.publish(
             OrganisationRegistered(
@@ -90,7 +91,7 @@ class Stall:
         return answer.json()
 
     async def published(self, name: str, **changes: Any) -> str:
-        """A published SKU's id, whatever it resembles among those of other tests."""
+        """The id of a published SKU, even if cards of other tests are similar."""
         made = await self.post(self.buyer, "/skus", a_card(name, **{"none_of_these": True, **changes}))
         assert made.status_code == 201, made.text
         sku_id: str = made.json()["sku"]["sku_id"]
@@ -98,7 +99,7 @@ class Stall:
         return sku_id
 
     async def make_urgent(self, sku_ids: list[str]) -> None:
-        """To the head of the moderators' queue, before what other tests left there."""
+        """Move these SKUs to the head of the moderators' queue, before those of other tests."""
         await self.market.fetch(
             "update catalogue.skus set decide_by = decide_by - interval '9 years' where sku_id = any($1)", sku_ids
         )
@@ -110,5 +111,5 @@ class Stall:
         return offer_id
 
     async def happened(self, kind: type[msgspec.Struct], sku_id: str) -> list[Any]:
-        """Events of a kind about the SKU, in order."""
+        """The events of a kind about the SKU, in order."""
         return [event for event in await self.market.published("catalogue", kind) if event.sku_id == sku_id]

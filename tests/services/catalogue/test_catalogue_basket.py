@@ -1,4 +1,5 @@
-"""A member's basket on real servers: put in, changed, taken out and put back, priced, and led on from."""
+"""A member's basket on real servers: put in, changed, taken out and put back, with prices and links to the ways to
+buy."""
 
 import re
 from datetime import timedelta
@@ -175,7 +176,7 @@ async def test_a_refused_quantity_stands_beside_its_box_on_the_page_of_the_sku(
         [note] = re.findall(r'id="quantity-note">([^<]*)<', refused.text)
         assert said in note
         assert '<option value="RU-MOW" selected>' in refused.text
-        # pressed again, it is the same that is refused
+        # pressed again, the same form is refused
         [again] = re.findall(r'<input[^>]*name="quantity" data-takes[^>]*>', refused.text)
         assert f'value="{typed}"' in again and "Add to basket" in refused.text
         unknown = await browser.post("/catalogue/basket", {"sku": "unheard-of", "quantity": "2"})

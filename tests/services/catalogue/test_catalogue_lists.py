@@ -1,4 +1,4 @@
-"""What an organisation, a moderator and the search read of a catalogue of millions of cards and offers."""
+"""The rows that an organisation, a moderator and the search read in a catalogue with millions of cards and offers."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -19,12 +19,12 @@ from tests.services.catalogue.market_builders import Stall
 pytestmark = pytest.mark.servers
 MANY = 20_000
 BOUND = 1_500
-"""Rows that one query may read: a portion, or what is counted."""
+"""The most rows that one query may read: a portion, or a count."""
 
 
 async def _years(db: asyncpg.Connection, sku_id: str) -> None:
-    """Copies of a SKU: versions of one another, published but for every tenth; those of category 45 await moderation. And offers, half of
-    them of one supplier, and as many on one SKU; of each, most have ended."""
+    """Make copies of a SKU: all are versions of one SKU and published except every tenth; those of category 45 await
+    moderation. Also make offers: half of them are of one supplier, and half on one SKU; most have ended."""
     await db.execute(
         """insert into catalogue.skus select made.* from catalogue.skus s, generate_series(1, $2::int) n,
                jsonb_populate_record(s, jsonb_build_object('sku_id', 'many-' || n, 'version', 1,
@@ -58,7 +58,7 @@ async def _years(db: asyncpg.Connection, sku_id: str) -> None:
 
 
 def _asked(tx: Transaction) -> dict[str, tuple[Callable[[], Awaitable[Any]], ...]]:
-    """By the table that is read most of."""
+    """The read rows, by table."""
     ending = Ending(of="sku", subject="many-2", reason="sku-archived")
     return {
         "skus": (

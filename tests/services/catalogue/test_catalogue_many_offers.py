@@ -1,4 +1,5 @@
-"""Many offers: of one supplier on one SKU there is a bound, a reader is shown a page of them, and they end in portions."""
+"""Many offers: their number per supplier and SKU is limited, a reader sees one page of them, and they end in
+portions."""
 
 import asyncio
 import random
@@ -36,7 +37,7 @@ def stall(market: Market) -> Stall:
 
 
 async def copies(stall: Stall, offer_id: str, number: int) -> None:
-    """So many further offers like this one, as a former release let them in."""
+    """Make this number of further offers like this one, as a former release accepted them."""
     await stall.market.fetch(
         "insert into catalogue.offers (offer_id, sku_id, supplier_id, supplier_name, valid_until, published_at, body)"
         " select offer_id || '-' || n, sku_id, supplier_id, supplier_name, valid_until, published_at,"
@@ -113,7 +114,8 @@ class TestTheBound:
 
 
 def some_offers(sku_id: str, number: int, today: Any) -> list[Offer]:
-    """Of every kind: for all and no regions, with and without VAT, tiers, in another currency, over, too few or too many packs."""
+    """Offers of all kinds: for all regions or none, with and without VAT, with tiers, in another currency, expired,
+    with too few or too many packs."""
     chance = random.Random(7)
     offers = []
     for n in range(number):
@@ -195,7 +197,8 @@ class TestWhatAReaderIsShown:
             assert (await visitor.get(f"/catalogue/skus/{sku_id}", page="0")).status_code == 422
 
     async def test_no_more_offers_are_read_than_are_shown(self, stall: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However many stand: the page and the API of a SKU, a search, a basket and what the search takes over."""
+        """For any number of current offers: the page and the API of a SKU, a search, a basket, and the update of the
+        search index."""
         sku_id = await stall.published("Concertina, seventy keys")
         await put_up(stall, some_offers(sku_id, 300, stall.market.clock().date()))
         read: list[int] = []
@@ -246,7 +249,7 @@ async def stall_versions(tx: Any, sku_id: str) -> Any:
 
 class TestEnding:
     async def test_a_supplier_of_very_many_offers_is_suspended_and_each_ends_once(self, stall: Stall) -> None:
-        """More than a statement of the driver takes arguments."""
+        """More offers than a statement of the driver can have arguments."""
         supplier, sku_id = await stall.supplier(), await stall.published("Tambourine, ten inches")
         offer_id = await stall.offer(supplier, sku_id)
         await copies(stall, offer_id, 33_000)
@@ -325,7 +328,7 @@ async def test_a_card_that_the_index_refuses_costs_itself_alone(stall: Stall) ->
         return finder.ready and set((await finder.search(Wanted(text=name))).sku_ids) == set(wanted)
 
     async def says(odd_one: str) -> bool:
-        """The market's own search reports at the same place, at its own pace."""
+        """Wait for the report; the market's own search reports in the same place at its own times."""
         said = next(each.detail for each in HEALTH if each.name == "catalogue search: SKUs")
         return odd_one in said and whole not in said if odd_one else said == ""
 

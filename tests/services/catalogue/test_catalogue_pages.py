@@ -1,4 +1,4 @@
-"""Pages of the catalogue as each reader sees them, and its forms as a browser without script sends them."""
+"""Pages of the catalogue for each reader, and its forms, sent by a browser without script."""
 
 import re
 from urllib.parse import parse_qsl
@@ -191,7 +191,7 @@ async def test_near_duplicates_are_shown_with_a_box_to_tick(stall: Stall) -> Non
 
 
 def wrong_fields(page: str) -> dict[str, str]:
-    """Field → what the page says beside it."""
+    """Field → the error beside it."""
     return dict(re.findall(r'<p class="error" id="(\w+)-note">([^<]*)</p>', page))
 
 
@@ -221,7 +221,7 @@ async def test_one_fault_of_an_offer_is_told_once_beside_its_field(stall: Stall)
 
 @pytest.mark.parametrize("language", ["es", "ru"])
 async def test_the_forms_of_cards_and_offers_are_in_the_readers_language(stall: Stall, language: str) -> None:
-    """With all that can be wrong at once; what is written in the catalogue itself stays as it is."""
+    """With all possible errors at once; texts of cards are not translated."""
     supplier, sku_id = await stall.supplier(), await stall.published(f"Oboe reeds {language}")
     english = re.compile(
         r"\b(the|is|a|of|must|not|and|to|price|pack|offer|name|category|choose|optional)\b", re.IGNORECASE

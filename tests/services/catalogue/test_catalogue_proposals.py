@@ -1,5 +1,5 @@
-"""Proposals in mass: cards, an organisation's share of the queue and the queue itself are bounded, and one proposal costs the same
-whatever others say."""
+"""Many proposals: cards, an organisation's part of the queue, and the queue itself are bounded, and the work for one
+proposal does not depend on others."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from tests.services.catalogue.market_builders import Stall, a_card
 from tests.services.catalogue.test_catalogue_pages import form_at
 
 LARGEST_ANSWER = 5_000_000
-"""Bytes of a page or an answer of the market."""
+"""The most bytes of a page or an answer."""
 CATEGORY = "39220000"
 
 
@@ -29,7 +29,7 @@ def stall(market: Market) -> Stall:
 
 
 def a_fat_card(letters: int, **changes: Any) -> dict[str, Any]:
-    """A hundred attributes of so many letters each."""
+    """A card with a hundred attributes of this many letters each."""
     tag = new_id()[-6:]
     said = [" ".join(f"{tag}{place:x}{word:x}" for word in range(letters // 8))[:letters] for place in range(100)]
     attributes = [{"name": f"a{place}", "value": text} for place, text in enumerate(said)]
@@ -37,7 +37,8 @@ def a_fat_card(letters: int, **changes: Any) -> dict[str, Any]:
 
 
 async def copies(stall: Stall, sku_id: str, number: int, card: dict[str, Any] | None = None) -> None:
-    """So many further cards like this one that await moderation, with what a former release let in where ``card`` says it."""
+    """Make this number of further cards like this one that await moderation; ``card`` may have content that only a
+    former release accepted."""
     await stall.market.fetch(
         "insert into catalogue.skus (sku_id, version, state, category, proposed_by, proposer_name, proposed_at, decide_by, reasons, card)"
         " select sku_id || '-' || n, 1, 'moderation', category, proposed_by, proposer_name, proposed_at,"
@@ -51,7 +52,7 @@ async def copies(stall: Stall, sku_id: str, number: int, card: dict[str, Any] | 
 
 
 async def decided(stall: Stall, sku_id: str) -> None:
-    """The copies leave the queue."""
+    """Remove the copies from the queue."""
     await stall.market.fetch("update catalogue.skus set state = 'archived' where sku_id like $1", f"{sku_id}-%")
 
 

@@ -196,7 +196,7 @@ class TestOffers:
         assert twice.json()["rule"] == "offer-ended"
 
     async def test_an_edit_is_sent_as_the_answer_tells_the_original(self, stall: Stall) -> None:
-        """Its stock stands there with degrees that nobody sends."""
+        """The answer has the coordinates of its stock, which clients do not send."""
         sku_id, supplier = await stall.published("Zither case"), await stall.supplier()
         former = await stall.offer(supplier, sku_id)
         async with stall.market.client(supplier) as client:
@@ -251,7 +251,7 @@ class TestSearch:
         label = [{"label": "FSC", "certificate": "C-1", "expires": "2030-01-01"}]
         await stall.offer(supplier, sku_id, price="80.00", eco_labels=label)
         await stall.offer(supplier, sku_id, price="70.00", regions=["RU-SPE"])
-        both = {"eco": "FSC", "price_to": "70.00"}  # the index may hear of one offer before the other
+        both = {"eco": "FSC", "price_to": "70.00"}  # the index may get one offer before the other
         page = await stall.market.eventually(lambda: found(stall, "marimba malets", sku_id, **both))
         card = next(each for each in page["results"] if each["sku_id"] == sku_id)
         assert (card["best_price"], card["offers"]) == ("70.00", 2)

@@ -1,4 +1,4 @@
-"""What was read of a version before somebody else decided about it is not written back."""
+"""A version that was read before another decision about it is not written back."""
 
 import asyncio
 

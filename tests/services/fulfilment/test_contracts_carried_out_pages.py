@@ -68,11 +68,11 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(t
     work = await a_signed_contract(town)
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "quantity-2": "a", "days": ""})
     assert status == 422 and "is required" in text and "must be a number" in text and 'value="101"' in text
-    assert 'Please mend 2 fields: <a href="#order-days-note">go to the first</a>' in text
+    assert 'Please correct 2 fields: <a href="#order-days-note">go to the first</a>' in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "days": 3})
     assert status == 422 and 'id="order-quantity-1-note"' in text and "Of this line 100 can still be ordered" in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "", "days": 3})
-    assert status == 422 and "An order is for something" in text and "Please mend 1" not in text
+    assert status == 422 and "An order is for something" in text and "Please correct 1" not in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 3, "region": "Atlantis"})
     assert status == 422 and 'id="order-region-note"' in text
     await work.order(HALF)

@@ -1,4 +1,4 @@
-"""An event costs a few statements and a bounded number of letters, however many members its organisation has."""
+"""An event leads to a few statements and a limited number of letters, however many members its organisation has."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ async def _letters(db: asyncpg.Connection, organisation_id: str) -> list[asyncpg
 
 
 class Statements:
-    """That the driver sends while it listens."""
+    """Records the statements of the driver."""
 
     def __init__(self, db: asyncpg.Connection) -> None:
         self._db = db
@@ -57,7 +57,7 @@ class Statements:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._db.execute("select 1")  # the driver tells of a statement when the loop comes round
+        await self._db.execute("select 1")  # the driver reports a statement in a later step of the loop
         self._db.remove_query_logger(self._hear)
 
 
@@ -90,7 +90,7 @@ async def test_a_thousand_members_cost_a_few_statements_and_a_bounded_number_of_
             told,
         )
         assert stopped == 0
-        await _ask(tx, market, many)  # told again
+        await _ask(tx, market, many)  # a repeat
         assert len(await _letters(db, agent.supplier_id)) == len(letters)
         answered = [
             PurchaseAnswered(

@@ -68,7 +68,7 @@ def a_digest(**changes: object) -> Digest:
 
 
 def written(language: str, hour: int) -> str:
-    """A day in November 2026, on the reader's clock and in the form of the language."""
+    """A day in November 2026, in the reader's time zone and in the form of the language."""
     day = {"en": "2026-11-22", "es": "22 nov 2026", "ru": "22 нояб. 2026\u202fг."}[language]
     return f"{day} {hour}:00 (Europe/Moscow)"
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to sign or to answer is told by mail at once, and no more once it is done or too late."""
+"""Duties to sign or to answer are mailed at once, but not after they are done or too late."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -72,7 +72,7 @@ def taken(of: ContractDrafted, step: str, next_step: str | None, due_at: datetim
 
 
 async def subjects(market: Market, server: Server, who: Agent, number: int) -> list[str]:
-    """Of the letters to somebody, once there are so many."""
+    """The subjects of the letters to a reader, when there are this many."""
 
     async def there() -> bool:
         return len(server.to(who.email)) >= number
@@ -82,7 +82,7 @@ async def subjects(market: Market, server: Server, who: Agent, number: int) -> l
 
 
 async def mailed(market: Market, path: str, *duties: str) -> None:
-    """These, in this order, are on record."""
+    """The recorded letters, in order."""
 
     async def told() -> bool:
         assert [each.what for each in await market.published("notifications", DutyMailed) if each.path == path] == [
@@ -230,7 +230,7 @@ async def test_an_officer_chooses_its_letters_and_may_stop_them_with_one_click(m
         assert "What waits for City Hall with a deadline" in page.text and "every Monday" not in page.text
         assert "Saved." in (await browser.post("/notifications", {})).text
         kept = await market.fetch("select topics from notifications.members where member_id = $1", officer.member_id)
-        assert kept[0]["topics"] == ["digest"]  # which the form does not offer to who buys
+        assert kept[0]["topics"] == ["digest"]  # which the form does not offer to buyers
         offer, soon = drafted(market, officer, agent), market.clock() + timedelta(days=1)
         await market.publish(offer)
         await subjects(market, server, agent, 1)
@@ -238,7 +238,7 @@ async def test_an_officer_chooses_its_letters_and_may_stop_them_with_one_click(m
         await asyncio.sleep(2.2)
         assert await states(market, officer) == []
         assert "Saved." in (await browser.post("/notifications", {"duties": "on"})).text
-    await market.publish(taken(drafted(market, officer, agent), "supplier-offer", "buyer-draft", soon))  # not heard of
+    await market.publish(taken(drafted(market, officer, agent), "supplier-offer", "buyer-draft", soon))  # unknown
     await market.publish(taken(offer, "supplier-offer", "buyer-draft", soon + timedelta(hours=1)))
     await subjects(market, server, officer, 1)
     path = urlsplit(read(server.to(officer.email)[0])["List-Unsubscribe"].strip("<>")).path

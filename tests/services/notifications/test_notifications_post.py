@@ -1,4 +1,4 @@
-"""To whom letters are handed over."""
+"""Sending letters to mail servers."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def test_nothing_goes_to_an_address_that_mail_programs_read_as_another(add
 
 
 class Slow:
-    """A mail server that answers as it is told to, and never to a goodbye."""
+    """A mail server with given answers, which never answers QUIT."""
 
     def __init__(self, **replies: str) -> None:
         self.replies = {
@@ -54,14 +54,14 @@ async def sent_to(server: Slow) -> None:
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         try:
-            async with asyncio.timeout(SECONDS / 2):  # it answers at once, but for the goodbye
+            async with asyncio.timeout(SECONDS / 2):  # it answers at once, except to QUIT
                 await send(f"smtp://127.0.0.1:{port}", "a@b.example", "x@slow.example", b"Subject:x\r\n")
         finally:
             await server.left.wait()
 
 
 async def test_what_a_server_said_of_a_letter_counts_whatever_it_says_to_the_goodbye() -> None:
-    """One that stood still at the goodbye would have the letter sent twice."""
+    """Otherwise a server that hangs at QUIT would get the letter twice."""
     taking, busy = Slow(), Slow(**{".": "451 x"})
     await sent_to(taking)
     with pytest.raises(NotNow, match="451"):

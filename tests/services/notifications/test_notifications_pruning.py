@@ -1,4 +1,4 @@
-"""Which letters are kept, and for how long it is known what was mailed."""
+"""How long letters are kept, and how long it is known which opportunities were mailed."""
 
 from infra.config import Keep
 from infra.ids import new_id
@@ -25,7 +25,7 @@ async def a_letter(market: Market, member_id: str, state: str, days: int, opport
 
 
 async def a_reader(market: Market, member_id: str, supplier_id: str) -> None:
-    """Of digests, whose hour does not come."""
+    """A reader of digests whose due hour does not come."""
     await market.fetch(
         "insert into notifications.members (member_id, organisation_id, name, email, language, roles, stopped, period, hour,"
         " topics, next_at) values ($1, $2, '', '', 'en', '{}', null, 'day', 8, '{digest}', 'infinity')",
@@ -36,7 +36,7 @@ async def a_reader(market: Market, member_id: str, supplier_id: str) -> None:
 
 async def prune(market: Market) -> None:
     pruner = Pruner("notifications", [], Keep(), PRUNES)
-    for _ in range(2):  # what was mailed goes after its letter
+    for _ in range(2):  # the record of mailed opportunities is deleted after its letter
         while True:
             async with market.ground.database.transaction("notifications") as tx:
                 if not await pruner.step(tx):

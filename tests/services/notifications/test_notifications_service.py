@@ -1,4 +1,5 @@
-"""Digests through a real SMTP server: once, after crashes too; unsubscribed with one click; stopped by a bounce."""
+"""Digests through a real SMTP server: sent once, also after crashes; unsubscribed with one click; stopped by a
+bounce."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ from tests.unreadable import lists, only_a_newer_release_reads
 
 
 class Server:
-    """Keeps what it takes. Nobody is at ``gone-…``; ``busy-…`` has to be asked twice."""
+    """A mail server that stores letters. Addresses ``gone-…`` do not exist; ``busy-…`` accepts the second try."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[str, bytes]] = []
@@ -80,7 +81,7 @@ async def an_agent(
     role: str = "supplier_agent",
     organisation: str = "Supplies",
 ) -> Agent:
-    """By default a supplier's, alone in its organisation."""
+    """An agent; by default of a supplier, alone in its organisation."""
     agent = Agent(prefix, role, organisation)
     side = role.partition("_")[0]
     await market.publish(
@@ -161,7 +162,7 @@ async def test_the_first_digest_comes_at_once_in_a_rehearsal_and_each_opportunit
     await recommend(market, agent, 1, 2)
     await ended(market, agent, "sent")
     await recommend(market, agent, 1, 2, 3)
-    market.clock.advance(timedelta(days=2))  # the day of the first digest has had its own
+    market.clock.advance(timedelta(days=2))  # the day of the first digest already had one
     await ended(market, agent, "sent", "sent")
     market.clock.advance(timedelta(days=2))  # nothing new: no letter
     await market.eventually(
@@ -235,7 +236,7 @@ async def test_killed_between_acceptance_and_commit_the_twin_letter_is_identical
 async def test_an_attempt_ends_before_another_sender_may_try_and_what_may_have_gone_out_goes_as_it_was(
     market: Market, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is slow with each of its commands, but with none so slow that it is given up."""
+    """A server that answers every command slowly, but within the limit for a command."""
     assert timedelta(seconds=timers.ATTEMPT) < timers.LEASE
     agent = await an_agent(market)
 
@@ -288,7 +289,8 @@ async def test_an_address_refused_for_good_gets_no_more_mail_until_its_reader_sa
         assert await states(market, agent) == ["refused"]
         assert "We write to this address again" in (await browser.post("/notifications/resume")).text
     market.clock.advance(timedelta(days=1))
-    await ended(market, agent, "refused", "refused")  # what was never delivered is tried again, and refused again
+    # a letter that was never delivered is tried again, and refused again
+    await ended(market, agent, "refused", "refused")
     assert await sent(market, agent) == []
 
 

@@ -1,4 +1,5 @@
-"""Letters that one organisation causes delay nobody else's, and what waits for the same reader goes within one letter."""
+"""Letters that one organisation causes do not delay those of others, and letters that wait for the same reader are
+combined."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +57,8 @@ def requested(market: Market, agent: Agent, buyer_id: str, title: str = "Chairs"
 
 @asynccontextmanager
 async def busy(market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[list[str], Callable[[], None]]]:
-    """The mail server takes its time over a letter. What is sent to whom after it is let go, in order, and what lets it go."""
+    """The mail server is held at a letter. Returns the letters that are sent after it is released, in order, and the
+    function that releases it."""
     send, go, began, order = post.send, asyncio.Event(), asyncio.Event(), list[str]()
 
     async def slowly(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
@@ -76,7 +78,7 @@ async def busy(market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def claimed(market: Market, agent: Agent, number: int) -> None:
-    """So many letters wait for the reader."""
+    """Wait until this number of letters waits for the reader."""
 
     async def there() -> bool:
         return await states(market, agent) == ["claimed"] * number
@@ -94,7 +96,7 @@ def path_of(request: PurchaseRequested) -> str:
 
 
 def a_letter(member_id: str, cause: str, at: Market, what: str = "purchase-request") -> DutyLetter:
-    """To a member of whom nothing is known yet."""
+    """A letter to an unknown member."""
     duty = Duty(
         party="supplier",
         what=what,
@@ -120,7 +122,7 @@ def a_letter(member_id: str, cause: str, at: Market, what: str = "purchase-reque
 
 
 async def reading(market: Market, member_ids: list[str]) -> None:
-    """These are members who want letters."""
+    """Make these members readers of letters."""
     await market.fetch(
         "insert into notifications.members (member_id, organisation_id, name, email, language, roles, stopped, period, hour,"
         " topics, next_at) select id, id, '', '', 'en', '{}', null, 'daily', 8, '{duties}', 'infinity' from unnest($1::text[]) id",
@@ -216,7 +218,8 @@ async def test_a_list_that_died_with_its_sender_goes_out_identical_and_counts_on
 async def test_what_went_out_is_kept_as_sent_though_all_was_done_before_that_could_be_written_down(
     market: Market, server: Server, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """One letter, and a list. The answer to the first attempt is lost, and at the next the server is away."""
+    """Tested with one letter, and with a list. The answer to the first attempt is lost, and at the next the server is
+    away."""
     agent, send = await an_agent(market), post.send
     events = [requested(market, agent, "buyer", f"Chair {each}") for each in range(number)]
 
@@ -316,7 +319,7 @@ async def test_who_had_several_letters_of_a_kind_gets_the_next_ones_gathered(mar
 
     await market.eventually(gathered)
     officer = await an_officer(market)
-    await market.publish(drafted(market, officer, agent))  # another kind goes at once
+    await market.publish(drafted(market, officer, agent))  # another kind is sent at once
     await market.eventually(lambda: _true(len(server.to(agent.email)) == AT_ONCE + 1))
     assert await gathered()
     market.clock.advance(GATHERING)

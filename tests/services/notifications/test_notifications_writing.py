@@ -1,4 +1,4 @@
-"""Many letters in a row are written by another process, the same to the byte; when it dies, none is lost."""
+"""Many letters in a row are written by another process, with the same bytes; if it dies, none is lost."""
 
 import asyncio
 from multiprocessing import active_children

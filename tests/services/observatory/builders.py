@@ -1,4 +1,4 @@
-"""Builders of the events that the observatory hears of, in one line each."""
+"""Builders of events for the observatory, in one line each."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -20,7 +20,7 @@ def at(day: date) -> datetime:
 
 
 def a_line(item: str, price: str | None, **changes: Any) -> Line:
-    """``item`` is a SKU's id, or words of an imported line, which hold a blank."""
+    """``item`` is a SKU's id, or the description of an imported line, which has a blank."""
     usual: dict[str, Any] = {
         "line_id": "1",
         "description": item,
@@ -42,7 +42,7 @@ def a_contract(
     lines: tuple[Line, ...] | None = None,
     **changes: Any,
 ) -> ContractConcluded:
-    """Ten kilograms of the item, for Aracaju, each from a supplier of its own."""
+    """A contract for ten kilograms of the item, in Aracaju, each from a new supplier."""
     line = a_line(item, price, unit=unit, unit_text=unit_text)
     usual: dict[str, Any] = {
         "process_id": new_id(),
@@ -78,7 +78,7 @@ def its_end(contract: ContractConcluded) -> ContractEnded:
 
 
 def its_award(contract: ContractConcluded, price: str) -> AwardMade:
-    """The award a contract with an ``award_id`` follows from."""
+    """The award from which a contract with an ``award_id`` follows."""
     assert contract.award_id
     item = contract.lines[0].description if contract.lines else contract.title
     return AwardMade(
@@ -113,7 +113,7 @@ def a_sku(sku_id: str, name: str, *, unit: str = "GRM", pack: int = 500, version
 
 
 def an_offer(sku_id: str, price: str, on: date, **changes: Any) -> OfferPublished:
-    """With 20 % VAT in the price, from a supplier of its own."""
+    """An offer with 20 % VAT in the price, from a new supplier."""
     usual: dict[str, Any] = {
         "sku_id": sku_id,
         "offer_id": new_id(),

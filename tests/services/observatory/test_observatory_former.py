@@ -1,4 +1,5 @@
-"""The former release's own code beside this one, on the same tables: it judges what this one judged, and shows what this one made."""
+"""The code of the former release beside this one, on the same tables: it judges items that this one judged, and shows
+snapshots that this one made."""
 
 import asyncio
 import os
@@ -38,7 +39,7 @@ async def main(key, ahead):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""At the hour of the market, which tests moved ahead."""
+"""Run at the market's time, which tests moved ahead."""
 SHOWS = """
 import asyncio, sys
 import httpx
@@ -115,5 +116,5 @@ async def test_the_former_release_judges_in_turn_with_this_one_and_each_shows_wh
             item.key,
         )
         assert row["terms"] is not None and row["reference_id"] != mine
-        assert await item.is_judged() == row["reference_id"]  # says the same: no version of this release follows
+        assert await item.is_judged() == row["reference_id"]  # it has the same result, so this release makes no version
     await all_is_read_back(item)

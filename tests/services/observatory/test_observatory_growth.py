@@ -1,4 +1,5 @@
-"""What is kept of the verdicts behind each version: as much as changes, and all that was found, whichever release found it."""
+"""The stored verdicts of each version: only changes are stored, and all verdicts can be restored, whichever release
+made them."""
 
 import csv
 import io
@@ -40,17 +41,17 @@ insert into observatory.snapshots (reference_id, item_key, version, made_at, cur
   place_code, median, p25, p75, observations, suppliers, variation, grade, body)
 values ($1, $2, $3, $4, true, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::jsonb)
 """
-"""As the former release writes one: it knows no other columns."""
+"""A snapshot in the form of the former release, which knows no other columns."""
 
 
 class Judged:
-    """An item that the test judges itself: the market's timer finds it due in a year."""
+    """An item that the test judges itself; for the market's timer it is due in a year."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
         self.key = new_id()
         self.found: dict[str, tuple[Verdict, ...]] = {}
-        """What the pure rules found, by the id of the snapshot that was made of it."""
+        """The results of the pure rules, by the id of the snapshot that was made from them."""
 
     async def hears(self, *contracts: ContractConcluded) -> None:
         async with self.market.ground.database.transaction("observatory") as tx:
@@ -63,7 +64,7 @@ class Judged:
             await store.withdraw(tx, [its_end(contract).contract_id for contract in contracts], far)
 
     async def is_judged(self) -> str | None:
-        """By this release. The standing snapshot."""
+        """Judge the item with this release. Returns the current snapshot."""
         async with self.market.ground.database.transaction("observatory") as tx:
             card = await store.card(tx, self.key)
             assert card is not None
@@ -73,7 +74,8 @@ class Judged:
         return await self._standing(answer)
 
     async def is_judged_by_the_former_release(self) -> str:
-        """It compares with the verdicts in the body of the standing snapshot, finds others, and writes all of them into a new one."""
+        """Judge as the former release does: it compares with the verdicts in the body of the current snapshot, finds
+        differences, and writes all into a new one."""
         async with self.market.ground.database.transaction("observatory") as tx:
             card = await store.card(tx, self.key)
             assert card is not None
@@ -115,7 +117,7 @@ class Judged:
         return {name: int(value) for name, value in row.items()}
 
     async def read_back(self, reference_id: str) -> list[Verdict]:
-        """Page by page, as people read it."""
+        """Read a snapshot page by page, as readers do."""
         found: list[Verdict] = []
         async with self.market.ground.database.transaction("observatory") as tx:
             while page := await store.verdicts(tx, reference_id, offset=len(found), most=50):
@@ -132,7 +134,7 @@ async def item(observatory: Observatory) -> AsyncIterator[Judged]:
 
 
 def contracts(item: Judged, number: int) -> list[ContractConcluded]:
-    """Some of which are far from the others, or long ago."""
+    """Contracts, some with prices far from the others, or with old dates."""
     random, today = Random(7), item.market.clock().date()
     return [
         a_contract(
@@ -146,7 +148,7 @@ def contracts(item: Judged, number: int) -> list[ContractConcluded]:
 
 
 def in_order(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """What counts first, each part newest first."""
+    """The verdicts that count first, then the others, each part newest first."""
     newest = sorted(verdicts, key=lambda one: (one.observation.date, one.observation.observation_id), reverse=True)
     return sorted(newest, key=lambda one: one.dropped is not None)
 
@@ -209,7 +211,7 @@ async def test_both_releases_judge_one_item_in_turn_and_each_version_reads_back(
         await item.hears(*some[number - 4 : number])
         mine = await item.is_judged()
         former = await item.is_judged_by_the_former_release()
-        assert await item.is_judged() == former != mine  # its verdicts are in its body, and say the same
+        assert await item.is_judged() == former != mine  # its verdicts are in its body and are the same
         await item.hears(some[number])
         assert await item.is_judged_by_the_former_release() != former
     await item.hears(*some)
@@ -234,7 +236,7 @@ async def test_a_reference_that_goes_and_comes_again_goes_on_from_its_last_versi
 
 
 async def test_of_versions_that_nobody_was_told_of_no_rows_stay(item: Judged) -> None:
-    """An import of old prices leaves one version: what was of former ones alone goes with them."""
+    """An import of old prices leaves one version: rows that belonged only to earlier ones are deleted with them."""
     old = [
         msgspec.structs.replace(contract, signed_at=contract.signed_at - timedelta(days=3000))
         for contract in contracts(item, 40)
@@ -289,7 +291,7 @@ async def test_a_burst_makes_few_versions_with_a_rest_between_them(observatory: 
 class TestShown:
     @pytest.fixture
     async def forms(self, item: Judged) -> dict[str, str]:
-        """The ids of a snapshot of each form, of the same prices."""
+        """The ids of one snapshot in each form, from the same prices."""
         await item.hears(*contracts(item, 230))
         this = await item.is_judged()
         assert this is not None

@@ -1,4 +1,4 @@
-"""While an item is judged its prices are kept, and those of others: whoever judges locks nothing that they need."""
+"""While an item is judged, new prices of it and of others can be stored: judging locks nothing that they need."""
 
 import asyncio
 import threading
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.servers
 
 
 class Killed(Exception):
-    """The process of whoever judges ends."""
+    """Raised to end the judging process."""
 
 
 class Held:
-    """The judge stops at this item, in its thread, until it is let go."""
+    """Holds the judgement of this item, in its thread, until it is released."""
 
     def __init__(self, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.goes_on = threading.Event(), threading.Event()
@@ -51,7 +51,7 @@ class Held:
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Held]]:
-    """Those to let go, however the test ends."""
+    """Held judgements, which are released however the test ends."""
     found: list[Held] = []
     yield found
     for each in found:
@@ -125,7 +125,7 @@ class TestOneJudgesAnItem:
             yield tx, cards
 
     async def hears(self, item: growth.Judged, *some: Any) -> None:
-        """And it is due."""
+        """Store a new price, so that the item is due."""
         async with item.market.ground.database.transaction("observatory") as tx:
             await (await tx.raw()).execute("set local lock_timeout = '1s'")
             await store.put_all(tx, [intake.of_contract(one) for one in some], tx.now - timedelta(hours=1))
@@ -146,7 +146,7 @@ class TestOneJudgesAnItem:
             judged = await judge_all(tx, mine, RULES)
             async with self.claiming(item) as (_, others):
                 assert len(mine) == 1 and others == []
-            await self.hears(item, *some[4:])  # it waits for nobody
+            await self.hears(item, *some[4:])  # it waits for no other transaction
             await keep_judged(tx, judged)
         row = await self.row(item)
         assert (row["observations"], row["versions"], row["due"]) == (4, 1, True)
@@ -172,7 +172,7 @@ class TestOneJudgesAnItem:
         assert (await self.row(item))["versions"] == 1
 
     async def test_and_leaves_what_the_former_release_found_meanwhile(self, item: growth.Judged) -> None:
-        """It may know more prices."""
+        """The former release may have known more prices."""
         some = contracts(item, 8)
         await self.hears(item, *some[:4])
         async with self.claiming(item) as (tx, mine):
@@ -219,7 +219,7 @@ class TestOneJudgesAnItem:
 async def test_one_that_fails_keeps_the_others_from_nothing(
     item: growth.Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It alone is told of; what is right is judged with the next claim."""
+    """Only that item is reported; the others are judged with the next claim."""
     await item.hears(*contracts(item, 4))
     judge = handlers.judge
 

@@ -1,4 +1,4 @@
-"""An item with very many prices: what anybody may ask of it stays small, and nobody waits for it."""
+"""An item with very many prices: answers about it stay small, and it delays no other request."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,8 @@ COPIES = (
 
 @pytest.fixture
 async def key(observatory: Observatory) -> AsyncIterator[str]:
-    """Of an item with three prices. It goes with the test: the market would judge it again every day."""
+    """The key of an item with three prices. It is deleted after the test, because the market would judge it again every
+    day."""
     key = new_id()
     await three(observatory, key)
     yield key
@@ -39,7 +40,7 @@ async def key(observatory: Observatory) -> AsyncIterator[str]:
 
 
 async def has(market: Market, key: str, prices: int) -> None:
-    """So many instead of three: judged too, as the timer would."""
+    """Give it this number of prices instead of three, and judge them like the timer."""
     await market.fetch(COPIES, key, prices - 3)
     async with market.ground.database.transaction("observatory") as tx:
         card = await store.card(tx, key)
@@ -48,7 +49,7 @@ async def has(market: Market, key: str, prices: int) -> None:
 
 
 class Watched:
-    """How many rows were decoded at once, how many prices were judged, and how many were drawn."""
+    """The number of rows decoded at a time, of prices judged, and of prices in pictures."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.judged: list[int] = []

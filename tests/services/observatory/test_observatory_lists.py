@@ -1,4 +1,4 @@
-"""Lists of items on a market that has millions of them, and which of those are judged together."""
+"""Lists of items in a market with millions of them, and which items are judged together."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 MANY = 30_000
 FEW, WALKED = 1_000, 2_000
 BOUND = 4_000
-"""Rows of a table that one query may read: what is walked, or what fits and is sorted, and what is counted."""
+"""The most rows of a table that one query may read: those that are scanned, or matched and sorted, and counted."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,8 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _years_of_items(db: asyncpg.Connection) -> None:
-    """Half of them without prices. Of the others the first third has references, every hundredth of those of grade A; the last third
-    alone is of category 45 and named beams; every thousandth is a telescope."""
+    """Make items, half of them without prices. Of the others, the first third has references, every hundredth with
+    grade A; only the last third has category 45 and the name beams; every thousandth is a telescope."""
     await db.execute(
         """insert into observatory.snapshots (reference_id, item_key, version, made_at, current, valued_on, kind, unit, currency, level,
                place_code, median, p25, p75, observations, suppliers, variation, grade, body)
@@ -99,7 +99,7 @@ async def test_what_fits_is_found_in_order_and_page_by_page(market: Market) -> N
         assert (total, more, last) == (COUNTED, True, PAGES)
         assert len({*first, *(await numbers(2))[0]}) == 2 * PAGE and max(first) <= 60
         assert (await numbers(300))[0][-1] == MANY // 2
-        # behind the end it is known where that is
+        # after the end it is known where the list ends
         assert await numbers(301) == await numbers(PAGES) == ([], COUNTED, True, 300)
         assert (await numbers(300))[1:] == (COUNTED, True, 300) and (await numbers(299))[3] == PAGES
         assert await numbers(q="TELESC") == ([1000 * n for n in range(1, 16)], 15, False, 1)
@@ -109,10 +109,10 @@ async def test_what_fits_is_found_in_order_and_page_by_page(market: Market) -> N
         assert (await numbers(grade="A"))[1:] == (50, False, 1)
         assert (await numbers(grade="A", q="paper"))[1] == 45
         assert (await numbers(q="escope"))[1] == 0
-        # very many fit, and stand where nobody walks to: some are shown, and that there are more
+        # very many match but lie after the scanned items: some are shown, and that there are more
         some, total, more, last = await numbers(q="beam")
         assert len(some) == PAGE and more and (total, last) == (FEW, FEW // PAGE)
-        # very many fit, and stand first
+        # very many match, and are among the first
         shown = [await numbers(number, q="paper") for number in (1, 2)]
         assert shown[0][0] == sorted(shown[0][0], key=lambda n: (-((MANY - n) // 10), f"many-{n}"))
         assert not {*shown[0][0]} & {*shown[1][0]} and shown[0][2]
@@ -176,7 +176,8 @@ async def test_a_sku_without_prices_is_never_judged(observatory: Observatory) ->
 
 class TestAClaim:
     async def _due(self, tx: Transaction, db: asyncpg.Connection) -> None:
-        """A thousand standing figures to be looked at tomorrow; twenty items due now, one of them of an import."""
+        """Make a thousand current references that are due tomorrow, and twenty items that are due now, one of them from
+        an import."""
         await db.execute("update observatory.items set due_at = null")
         await db.execute(
             """insert into observatory.items (item_key, title, words, category_scheme, category_code, category_title, currency, due_at,

@@ -1,4 +1,5 @@
-"""Another number in the policy's file, while the market runs: what is judged from then on, and what was judged before."""
+"""A changed number in the policy's file while the market runs: it applies to later judgements, and earlier items are
+judged again."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +23,8 @@ __all__ = ["observatory"]
 
 @pytest.fixture
 def folder(tmp_path: Path, observatory: Observatory) -> Iterator[Path]:
-    """Of the market's own policies. Afterwards the usual numbers are in force again, and nothing is left to be judged by others."""
+    """The folder of the market's own policies. Afterwards the default numbers apply again, and no item is left to be
+    judged."""
     keep_own_in(tmp_path)
     yield tmp_path
     keep_own_in(None)

@@ -32,5 +32,5 @@ def test_what_is_damaged_is_refused() -> None:
 
 
 def test_what_was_packed_once_is_read_for_ever() -> None:
-    """The text that packing goes by may never change: this was packed when it was first used."""
+    """The dictionary for packing must never change: this body was packed when it was first used."""
     assert unpacked(KEPT) == '{"kind":"contract","unit_price":"9.88","currency":"BRL","title":"SALBUTAMOL"}'

@@ -40,7 +40,7 @@ CURITIBA = Place(country="BR", region="BR-PR", locality="Curitiba")
 
 
 def seen(price: str, *, by: str | None = None, **changes: Any) -> Observation:
-    """A contract of this month in Aracaju: one kilogram, VAT out, each from a supplier of its own."""
+    """A contract of this month in Aracaju: one kilogram, without VAT, each from a new supplier."""
     usual: dict[str, Any] = {
         "observation_id": f"{price} {by} {changes}",
         "kind": Kind.CONTRACT,
@@ -58,7 +58,7 @@ def seen(price: str, *, by: str | None = None, **changes: Any) -> Observation:
 
 @dataclass
 class Asked:
-    """What the observatory answers in Aracaju today."""
+    """The observatory's answer for Aracaju today."""
 
     observations: list[Observation]
     rates: Rates | None = None
@@ -218,7 +218,7 @@ class TestReference:
 
 
 class TestOtherNumbers:
-    """Each number of the policy decides: the same prices, another answer."""
+    """Each number of the policy matters: with the same prices the answer differs."""
 
     @staticmethod
     def told(prices: list[Observation], **numbers: Any) -> Reference | NoReference:

@@ -1,4 +1,5 @@
-"""What is kept of verdicts: everything comes back out of it, and a price that comes changes little of it. And how long an item rests."""
+"""The stored form of verdicts: everything can be restored from it, and a new price changes only a little of it. Also
+how long an item rests."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -39,7 +40,7 @@ COUNTRY = Place(country="BR")
 
 @st.composite
 def observations(draw: st.DrawFn) -> list[Observation]:
-    """Of all kinds that are dropped, and enough that are kept."""
+    """Observations with all reasons for being dropped, and enough that are kept."""
     prices = st.one_of(st.decimals("9", "11", places=2), st.decimals("0.01", "9000", places=2))
     drawn = draw(
         st.lists(
@@ -76,7 +77,7 @@ def judged_of(*prices: Observation) -> Reference:
 
 
 def read_back(found: Reference, places: int) -> list[Verdict]:
-    """From what is stored alone, as JSON takes and gives it."""
+    """The verdicts restored only from the stored form, after a round trip through JSON."""
     made = divided(found, places)
     terms = msgspec.json.decode(msgspec.json.encode(made.terms), type=type(made.terms))
     back = []
@@ -91,7 +92,7 @@ def read_back(found: Reference, places: int) -> list[Verdict]:
 
 
 def exactly(verdicts: Any) -> bytes:
-    """With each digit as it stands: 10 is not 10.0."""
+    """The verdicts with exact digits: 10 is not 10.0."""
     return msgspec.json.encode(sorted(verdicts, key=lambda one: one.observation.observation_id))
 
 
@@ -125,7 +126,7 @@ def test_what_is_told_apart_is_what_changed(prices: list[Observation], data: st.
 
 
 def prices_of(number: int) -> list[Observation]:
-    """Of 40 suppliers, one in twenty far from the others, one in ten too old."""
+    """Prices of 40 suppliers; one in twenty is far from the others, one in ten is too old."""
     random = Random(number)
     return [
         seen(
@@ -140,7 +141,7 @@ def prices_of(number: int) -> list[Observation]:
 
 @pytest.mark.parametrize("number", [40, 80, 160])
 def test_prices_that_come_one_by_one_change_few_rulings_each(number: int) -> None:
-    """All sentences and all weights change with each: with all verdicts a version, that were n² / 2."""
+    """All sentences and weights change with each price: storing all verdicts of each version would take n² / 2 rows."""
     prices = prices_of(number)
     stood: dict[str, Ruling] = {}
     written = largest = 0
@@ -209,7 +210,7 @@ class TestRest:
 
     @pytest.mark.parametrize("gap", [0.5, 1.9, 2.1, 2.5, 3, 5, 10, 31, 45, 59])
     def test_prices_at_any_steady_pace_make_no_more(self, gap: float) -> None:
-        """Also where each comes when the rest after the one before is just over."""
+        """Also if each price comes just when the rest after the previous one is over."""
         assert len(judgements([timedelta(seconds=gap)] * int(3600 / gap))) <= 6 + 60
 
     @given(
@@ -242,7 +243,8 @@ class TestRest:
 
 
 def judgements(gaps: list[timedelta]) -> list[datetime]:
-    """When an item is judged whose prices come with these gaps: each at once, or when the item rests no more, with all that came."""
+    """The times at which an item is judged if its prices come with these gaps: at once, or after the item's rest
+    together with all others."""
     times: list[datetime] = []
     rest, price = None, NOW
     for gap in gaps:

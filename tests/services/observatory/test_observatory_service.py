@@ -1,4 +1,5 @@
-"""The observatory on the real servers: prices come as events, references go out as events, and everybody may look."""
+"""The observatory on the real servers: prices come as events, references are published as events, and everything is
+public."""
 
 import csv
 import io
@@ -41,7 +42,7 @@ IMPORTED = Source(publisher="Ministry of Health", document="prices.csv:7")
 
 
 class Observatory:
-    """The observatory seen from outside, with the pauses passed over."""
+    """The observatory seen from outside, without waiting for rests."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
@@ -60,7 +61,7 @@ class Observatory:
         return dict(answer.json())
 
     async def settled(self, key: str, prices: int) -> dict[str, Any]:
-        """The item once that many prices are known and judged."""
+        """The item when that many prices are known and judged."""
 
         async def judged() -> dict[str, Any] | None:
             rows = await self.market.fetch(
@@ -146,7 +147,7 @@ class TestAReference:
         assert [event.median for event in await observatory.news(sku)] == [10, Decimal("10.25")]
 
     async def test_of_old_prices_keeps_the_latest_version_of_a_day(self, observatory: Observatory) -> None:
-        """Nobody was told of it: an import would leave one for each price in it, with all prices before it."""
+        """Such a version was not published: an import would otherwise leave one version for each price."""
         sku, long_ago = new_id(), observatory.today - timedelta(days=3000)
         await observatory.hears(*(a_contract(sku, price, long_ago) for price in ("9", "10", "11")))
         assert [each["version"] for each in (await observatory.settled(sku, 3))["versions"]] == [1]
@@ -193,7 +194,7 @@ class TestAReference:
         assert await observatory.news(key) == []
         async with observatory.market.browser() as browser:
             page = (await browser.get(f"/observatory/items/{key}")).text
-        assert "as of March 2016" in page and "bounds no initial price" in page
+        assert "as of March 2016" in page and "does not limit initial prices" in page
 
     async def test_turns_to_history_when_all_its_prices_are_out_of_date(self, observatory: Observatory) -> None:
         sku = new_id()

@@ -1,4 +1,5 @@
-"""Which items are judged: one whose prices cannot be is set aside by itself, and live prices go before those of an import."""
+"""Which items are judged: an item whose prices cannot be judged is set aside alone, and live prices come before those
+of an import."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.servers
 
 
 class Undone(Exception):
-    """What a test did in the shared market leaves nothing behind."""
+    """Undoes what a test did in the shared market."""
 
 
 async def test_an_item_whose_prices_fail_costs_itself_alone_and_comes_back_with_new_ones(

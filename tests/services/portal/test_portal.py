@@ -26,7 +26,7 @@ PAPER = Category(code="30197642", title="Paper")
 
 @dataclass
 class Shown:
-    """Looks at the home page."""
+    """Reads the home page."""
 
     market: Market
 

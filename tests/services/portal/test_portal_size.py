@@ -1,4 +1,4 @@
-"""The home page of a market of years: what it reads does not grow with the market."""
+"""The home page of a market that has run for years: the rows that it reads do not grow with the market."""
 
 from infra.listing import COUNTED
 from services.portal.views import front

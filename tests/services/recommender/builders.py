@@ -1,4 +1,4 @@
-"""Builders of the events that the recommender hears."""
+"""Builders of events for the recommender."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Openings that end far away ask nothing of anybody until the horizon comes to them; one buyer does not fill a list."""
+"""Openings that end late need no work until the horizon reaches them; and one buyer does not fill a list."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ AHEAD = 20_000
 
 
 async def asked(market: Market) -> int:
-    """How often lists were to be made anew."""
+    """How often lists were marked to be made again."""
     rows = await market.fetch("select coalesce(sum(asked), 0)::int as n from recommender.work")
     return int(rows[0]["n"])
 

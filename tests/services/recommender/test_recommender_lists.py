@@ -1,4 +1,4 @@
-"""Lists of recommendations on the real servers: what happened in the market becomes a list with reasons."""
+"""Lists of recommendations on the real servers: events of the market lead to lists with reasons."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -67,7 +67,7 @@ async def until_gone(market: Market, supplier_id: str, opportunity_id: str) -> N
 
 
 def its_own_trade() -> Category:
-    """A category that no other test has: what is listed then comes from this test."""
+    """A category that no other test uses, so that listed openings are from this test."""
     return Category(scheme="TEST", code=new_id().replace("-", "").upper())
 
 
@@ -105,7 +105,7 @@ async def test_a_supplier_whose_list_fails_costs_itself_alone(market: Market, mo
 async def test_an_opening_whose_matching_fails_costs_itself_alone(
     market: Market, monkeypatch: pytest.MonkeyPatch, fails: Any
 ) -> None:
-    """Whether it cannot be described to the model, or fails on the way to a supplier's list."""
+    """Either it cannot be described for the model, or it fails when a supplier's list is made."""
     trade = its_own_trade()
     supplier, broken, whole = a_supplier(trade), an_auction(market.clock(), trade), an_auction(market.clock(), trade)
 

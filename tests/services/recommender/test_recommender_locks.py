@@ -1,4 +1,4 @@
-"""Two transactions that want the same rows wait one for the other, and never each for the other."""
+"""Two transactions that need the same rows never deadlock."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.market import Market
 
 
 async def suppliers(market: Market) -> list[str]:
-    """Three, by id, that were written in the opposite order."""
+    """Three suppliers, sorted by id, that were written in the opposite order."""
     ids = [f"{number}-{new_id()}" for number in range(3)]
     for supplier_id in reversed(ids):
         await market.fetch(
@@ -22,7 +22,7 @@ async def suppliers(market: Market) -> list[str]:
 
 
 async def waits(market: Market, query: str) -> None:
-    """Until a statement with these words waits for a lock."""
+    """Wait until a statement with these words waits for a lock."""
     await market.eventually(
         lambda: market.fetch(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and position($1 in query) > 0"

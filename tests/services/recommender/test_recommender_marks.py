@@ -1,4 +1,5 @@
-"""An opening marks those whom it can concern, in portions; who waits keeps its place and its row."""
+"""An opening marks the suppliers that it can concern, in portions; a waiting supplier keeps its place, and its row is
+not written."""
 
 from datetime import timedelta
 
@@ -19,11 +20,11 @@ OTHERS = 20_000
 TRADE, ANOTHER = Category(scheme="MARKS", code="AB1234"), Category(scheme="MARKS", code="CD1234")
 LATER = timedelta(days=30)
 BUYER = "Department of Marks"
-"""Of these tests alone: who sold to a buyer of others is concerned by what it opens."""
+"""A buyer of these tests only, because an opening also concerns suppliers that sold to its buyer."""
 
 
 async def _quiet(db: asyncpg.Connection, tx: Transaction) -> None:
-    """Nothing waits, and nothing is to be walked through."""
+    """Clear all marks and walks."""
     await db.execute("delete from recommender.changes")
     await db.execute("update recommender.suppliers set dirty_at = null where dirty_at is not null")
     await db.execute("update recommender.work set done = asked, goal = null, reached = '', begun_at = $1", tx.now)
@@ -63,8 +64,8 @@ async def _walk(tx: Transaction) -> int:
 
 
 async def _waiting(db: asyncpg.Connection) -> dict[str, tuple[object, object]]:
-    """Of those that were planted, since the market goes on beside the test: their place, and where their rows lie. A row that is
-    written again lies elsewhere."""
+    """The place in the queue and the physical place of the rows of the test's suppliers. A row that is written again
+    has another physical place."""
     rows = await db.fetch(
         "select supplier_id, dirty_at, ctid::text from recommender.suppliers where dirty_at is not null"
         " and supplier_id ~ '^(same|other)-'"
@@ -73,7 +74,7 @@ async def _waiting(db: asyncpg.Connection) -> dict[str, tuple[object, object]]:
 
 
 async def _written(db: asyncpg.Connection) -> int:
-    """Rows of suppliers in this transaction."""
+    """The rows of suppliers that this transaction wrote."""
     return int(
         await db.fetchval(
             "select n_tup_upd from pg_stat_xact_all_tables where schemaname = 'recommender' and relname = 'suppliers'"

@@ -1,4 +1,4 @@
-"""When to train, what to publish, how to say it: without servers."""
+"""When to train, what to publish, and with which words; without servers."""
 
 from datetime import UTC, datetime, timedelta
 

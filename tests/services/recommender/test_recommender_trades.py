@@ -1,4 +1,4 @@
-"""Who can fit an opening is found by the beginnings of codes."""
+"""Suppliers that can fit an opening are found by the first characters of codes."""
 
 from itertools import product
 

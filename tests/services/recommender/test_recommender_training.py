@@ -1,4 +1,5 @@
-"""Learning on the real servers: measured, kept, used only if not worse; and the streaming views by replay."""
+"""Learning on the real servers: models are measured, stored, and used only if they are not worse; and streaming views
+are rebuilt by replay."""
 
 import random
 from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ PLACES = [Place(country="CA", region=region) for region in ("CA-ON", "CA-QC")]
 
 
 def a_pattern(market: Market, awards: int, days_ago: int) -> list[AwardMade]:
-    """One a day: each trade and region has a supplier that wins twice of three times, and another."""
+    """One award per day: in each trade and region one supplier wins two of three times, and another one the rest."""
     start = market.clock() - timedelta(days=days_ago)
     found = []
     for day in range(awards):
@@ -45,9 +46,9 @@ def a_pattern(market: Market, awards: int, days_ago: int) -> list[AwardMade]:
 
 
 def a_lottery(market: Market, awards: int) -> list[AwardMade]:
-    """The few popular ones win most, whatever is bought: nothing is to be learned but who they are.
+    """A few popular suppliers win most awards of all kinds: nothing else can be learned.
 
-    What is learned from it depends on the order within a day, which is that of the ids: so these are always the same."""
+    The model depends on the order within a day, which is that of the ids, so the ids are always the same."""
     chance = random.Random(2)
     start = (market.clock() - timedelta(days=300)).replace(hour=0, minute=0)
     return [
@@ -75,7 +76,7 @@ async def until_heard(market: Market, awards: list[AwardMade]) -> None:
 
 @pytest.fixture(scope="module")
 async def learned(market: Market) -> Training:
-    """The first training of a market whose history is the pattern and nothing else."""
+    """The first training of a market whose history is only the pattern."""
     await market.fetch("delete from recommender.awards")
     await market.fetch("delete from recommender.trainings")
     awards = a_pattern(market, 480, days_ago=880)
@@ -112,7 +113,7 @@ async def test_a_model_is_learned_measured_kept_and_used(market: Market, learned
 
 
 async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market: Market, learned: Training) -> None:
-    """It learned from a lottery that lasted a month; what it is measured on follows the pattern again."""
+    """It was trained on a lottery that lasted a month, and is measured on awards that follow the pattern again."""
     awards = a_lottery(market, 600) + a_pattern(market, 270, days_ago=272)
     await market.publish(*awards)
     await until_heard(market, awards)

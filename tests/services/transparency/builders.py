@@ -1,4 +1,5 @@
-"""Builders of the events of a market: an auction of paper, its bids, its award and contract; ids are new with each story."""
+"""Builders of the events of a market: an auction for paper, its bids, its award and contract; each story has new
+ids."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ PAPER = Category(code="30197630", title="Printing paper")
 
 
 def with_all_roles(releases: Sequence[Json]) -> list[Json]:
-    """As the feed has them, of processes that it had nothing of."""
+    """The releases with all roles, as in a feed that had nothing of these processes before."""
     roles = Roles({})
     return [roles.all_in(release) for release in releases]
 
@@ -231,7 +232,7 @@ class Story:
         )
 
     def carried_out(self) -> list[Any]:
-        """All of it ordered at once, delivered too late and in two parts, invoiced anew, paid, closed."""
+        """Everything is ordered at once, delivered late and in two parts, invoiced again, paid, and closed."""
         same = {
             "process_id": self.process_id,
             "contract_id": self.contract_id,

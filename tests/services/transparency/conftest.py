@@ -1,4 +1,4 @@
-"""Files to read: written on the spot, and the folder of real ones."""
+"""Files to read: files that a test writes, and the folder of real ones."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def ledger() -> NotUnderstood:
 
 @pytest.fixture(scope="session")
 def publish(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write bytes, text, or documents (one a line) to a file; the next file of that name takes its place."""
+    """Write bytes, text, or documents (one per line) to a file; it replaces an earlier file of that name."""
     folder = tmp_path_factory.mktemp("published")
 
     def write(content: bytes | str | Iterable[Any], name: str = "file.jsonl") -> Path:

@@ -19,7 +19,7 @@ VERSIONED = "https://standard.open-contracting.org/schema/1__1__5/versioned-rele
 
 @cache
 def validators(data: Path) -> tuple[Draft4Validator, Draft4Validator, Draft4Validator]:
-    """Of a release, a release package and a record package."""
+    """The validators of a release, a release package and a record package."""
     folder = data / "ocds_schema"
     release = _read(folder / "standard-1__1__5.zip", "standard-1__1__5/schema/release-schema.json")
     for name in EXTENSIONS:
@@ -42,7 +42,7 @@ FORMATS = FormatChecker()
 
 @FORMATS.checks("date-time", raises=ValueError)
 def _is_an_instant(value: object) -> bool:
-    """With its zone, as RFC 3339 wants."""
+    """Whether it is an instant with a zone, as RFC 3339 requires."""
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 

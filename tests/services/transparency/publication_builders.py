@@ -1,4 +1,4 @@
-"""Builders of small publications, and reading them whole."""
+"""Builders of small publications, and a function that reads them completely."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ from services.transparency.ocds.tolerance import NotUnderstood
 
 
 def read(path: Path, ledger: NotUnderstood) -> tuple[list[Release], list[Unreadable]]:
-    """All releases of a file, and what is none."""
+    """All releases of a file, and the elements that are not releases."""
     found = [
         one
         for document in read_documents(path, ledger)

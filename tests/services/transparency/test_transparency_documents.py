@@ -1,4 +1,4 @@
-"""Every way in which a file can hold releases."""
+"""All forms in which a file can contain releases."""
 
 import gzip
 import io
@@ -117,7 +117,7 @@ def test_windows_text_is_read_and_said(publish: Callable[..., Path], ledger: Not
 def test_a_release_without_ocid_takes_its_own_id(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
     releases, _ = read(publish([{"id": 77, "tender": {"title": "x"}}]), ledger)
     assert releases[0].ocid == "77"
-    assert ledger.kinds == {"ocid: missing, the release's id taken instead": 1}
+    assert ledger.kinds == {"ocid: missing, the release's id was used instead": 1}
 
 
 class TestStreaming:

@@ -1,4 +1,4 @@
-"""Releases of contracts that are carried out: valid, without the sides' words, and one implementation when merged."""
+"""Releases of contracts that are carried out: valid, without texts of the sides, and one implementation when merged."""
 
 import json
 from datetime import timedelta
@@ -19,7 +19,7 @@ from tests.services.transparency.builders import OPENS, Story, with_all_roles
 
 
 def told(story: Story, events: list[Any] | None = None) -> list[dict[str, Any]]:
-    """The signed contract, then a release for each event that has one."""
+    """The release of the signed contract, then one for each event that has a release."""
     known = {event.organisation_id: event for event in story.organisations()}
     found = [
         outgoing.award_made(story.awarded(), OPENS, known),

@@ -1,4 +1,4 @@
-"""`lonja import` on a running market: what is read takes effect once, and what cannot be is said."""
+"""`lonja import` on a running market: data take effect once, and what cannot be read is reported."""
 
 import asyncio
 import gzip
@@ -52,7 +52,7 @@ async def outbox(market: Market) -> int:
 
 
 async def of_process(market: Market, ocid: str) -> list[ImportedProcess]:
-    """What was told of it, in order."""
+    """The events about the process, in order."""
     told = list(processes_of(await market.published("transparency", ProcessImported)))
     process_id = next(one.process_id for one in told if one.tender and one.tender.ocid == ocid)
     return [one for one in told if one.process_id == process_id]
@@ -90,7 +90,7 @@ async def test_a_second_run_changes_nothing(market: Market, lonja: Run, publish:
 async def test_a_release_that_a_former_release_of_lonja_kept_is_known_again(
     market: Market, lonja: Run, publish: Callable[..., Path]
 ) -> None:
-    """That one spelt the content in another way for its digest."""
+    """The former release computed the digest from another form of the content."""
     ocid = f"ocds-abc123-{new_id()}"
     path = publish([a_release(ocid)])
     await lonja("ocds", path, "--json")
@@ -206,8 +206,8 @@ async def test_prices_come_by_a_mapping_of_ones_own(
     result = await lonja("prices", path, "--mapping", mapping, "--json")
     assert (result.exit_code, counts(result)) == (0, [1, 2, 1, 0, 1])
     assert json.loads(result.stdout)["not_understood"] == {
-        "contracts: no supplier, told without one": 1,
-        "awards: no supplier, told without one": 1,
+        "contracts: no supplier, published without one": 1,
+        "awards: no supplier, published without one": 1,
         "refused: price: not a number": 1,
     }
     told = [

@@ -1,4 +1,4 @@
-"""What pages and releases read of a feed that is years long."""
+"""The rows that pages and releases read in a feed of many years."""
 
 import asyncpg
 import pytest
@@ -14,7 +14,8 @@ from tests.market import Market
 
 pytestmark = pytest.mark.servers
 MANY = 20_000
-"""Releases: the first half of one process, a hundred of each of its contracts; each of the others has a process of its own."""
+"""The number of releases: half of them belong to one process, a hundred to each of its contracts; each of the others
+has its own process."""
 
 
 async def _years_of_releases(db: asyncpg.Connection) -> None:

@@ -1,5 +1,5 @@
-"""Releases merged: what comes out is as the standard defines it, nothing that was read is changed, and many changes of one list cost
-no more than their number."""
+"""Merged releases: the result is as the standard defines it, the input is not changed, and the work for many changes of
+one list is proportional to their number."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -35,7 +35,7 @@ def test_it_comes_to_what_the_definition_says_and_changes_nothing_that_was_read(
 
 
 def defined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """One release after another, each time on a copy."""
+    """Merge releases one after another, as the standard defines it, each time on a copy."""
     result = dict(old)
     for key, value in new.items():
         was = result.get(key)

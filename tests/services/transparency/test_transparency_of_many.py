@@ -1,4 +1,5 @@
-"""The contracts of one pool come together: what is published of them costs a few statements, and is what one by one would give."""
+"""The contracts of one pool come together: publishing them needs only a few statements, and gives the same result as
+one by one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ FEW, MANY = 2, 300
 
 
 def a_pool(members: int) -> list[Story]:
-    """Of each member its contract; one supplier won all of it."""
+    """One contract for each member; one supplier won all of them."""
     pool_id = new_id()
     stories = [Story("pool") for _ in range(members)]
     for story in stories:
@@ -40,12 +41,12 @@ def a_pool(members: int) -> list[Story]:
 
 
 def awarded(stories: Sequence[Story]) -> list[Event]:
-    """As contracts tells it: the draft straight after the award."""
+    """The events of contracts: each draft directly after its award."""
     return [event for story in stories for event in (story.awarded(), story.drafted())]
 
 
 def carried_out(stories: Sequence[Story]) -> list[Event]:
-    """All members order, then all are delivered to, and so on."""
+    """All members order, then all get deliveries, and so on."""
     return [event for step in zip(*(story.carried_out() for story in stories), strict=True) for event in step]
 
 
@@ -56,7 +57,7 @@ async def hear(tx: Transaction, events: Sequence[Event]) -> list[Message]:
 
 
 async def in_portions(tx: Transaction, messages: Sequence[Message], at_once: int = 500) -> None:
-    """As the inbox does with what it reads."""
+    """Handle messages in portions, as the inbox does."""
     for first in range(0, len(messages), at_once):
         for call in calls(reactions, messages[first : first + at_once]):
             await react(reactions[type(call[0].event)], tx, call)
@@ -72,7 +73,7 @@ async def releases(db: asyncpg.Connection, process_id: str) -> list[dict[str, An
 async def test_many_contracts_cost_as_many_statements_as_few(market: Market) -> None:
     async with undone(market.ground.database, store.NAME) as (tx, db):
         spent: list[list[int]] = []
-        for members in (FEW, FEW, MANY):  # with the first the driver learns types
+        for members in (FEW, FEW, MANY):  # with the first statement the driver reads types
             stories = a_pool(members)
             spent.append([])
             for events in (
@@ -118,8 +119,8 @@ async def test_heard_together_they_are_what_they_are_one_by_one(market: Market) 
 
 
 async def test_no_two_releases_of_a_process_have_one_date(market: Market) -> None:
-    """The award and the draft happen at once, and who is late tells of an earlier time: merged by their dates as OCDS says, releases
-    come in the order in which they were published."""
+    """The award and the draft happen at the same time, and a late event has an earlier time: merged by their dates, as
+    in OCDS, releases must come in the order in which they were published."""
     async with undone(market.ground.database, store.NAME) as (tx, db):
         stories = a_pool(3)
         await hear(tx, awarded(stories))
@@ -139,7 +140,7 @@ AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
 @given(st.lists(st.integers(-5_000, 5_000)), st.integers(-5_000, 5_000))
 def test_dates_follow_each_other_and_are_no_later_than_they_must(offsets: list[int], last: int) -> None:
-    """In microseconds about one instant."""
+    """The offsets are microseconds around one instant."""
     before = AT.replace(microsecond=0) + timedelta(milliseconds=last // 1000)
     dates = Dates({"one": date(before)})
     for offset in offsets:
@@ -187,7 +188,8 @@ async def test_each_release_is_told_as_a_consequence_of_its_own_event(market: Ma
 
 
 async def test_a_milestone_of_many_deliveries_knows_that_it_was_met_from_the_last(market: Market) -> None:
-    """Met, then set aside by a dispute, then delivered again in part: the record forgets when it was met."""
+    """The milestone was met, then set aside by a dispute, then delivered again in part: the record then has no date on
+    which it was met."""
     async with undone(market.ground.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)
         await hear(tx, [story.awarded(), story.concluded()])
@@ -205,7 +207,7 @@ async def test_a_milestone_of_many_deliveries_knows_that_it_was_met_from_the_las
 
 
 async def test_roles_of_what_former_releases_published_are_kept_as_well(market: Market) -> None:
-    """By the trigger, whichever release publishes; by the migration, of what is older."""
+    """The trigger adds them, whichever release publishes; the migration adds those of older releases."""
     migration = import_module("services.transparency.migrations.0006_parties_of_processes")
     async with undone(market.ground.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)

@@ -18,12 +18,12 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def plain(value: Any) -> Any:
-    """As a reader gets it: JSON."""
+    """The value as JSON, as a reader gets it."""
     return json.loads(_encoder.encode(value))
 
 
 def releases(story: Story) -> list[dict[str, Any]]:
-    """Everything that can be published of one process, in order: twice an end, before and after the signature."""
+    """Everything that can be published about one process, in order; with an end before and one after the signature."""
     known = {event.organisation_id: event for event in story.organisations()}
     at = [OPENS + timedelta(hours=hour) for hour in range(9)]
     told = [

@@ -1,4 +1,4 @@
-"""What imports tell of many processes and organisations is packed: bounded, by buckets, in the order of each process."""
+"""Imported processes and organisations are packed: with limited size, by bucket, in the order of each process."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from services.transparency.packing import PACK, packs_of_processes
 
 
 def facts(*sizes: tuple[int, int]) -> Iterator[Fact]:
-    """Tenders: of each the number of its process, and how long its title is. Its status says which of all it is."""
+    """Tenders, given as (number of the process, length of the title). The status of a tender is its index among all."""
     source = {"publisher": "P", "document": "d"}
     for number, (process, size) in enumerate(sizes):
         tender = {

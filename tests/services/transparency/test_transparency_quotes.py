@@ -103,7 +103,7 @@ class Quotes:
         )
 
     def withdrawn(self) -> list[dict[str, Any]]:
-        """Before the deadline, with two quotes that nobody is told of."""
+        """A request that is withdrawn before the deadline, with two quotes that are not published."""
         event = msgspec.structs.replace(
             self.closed("withdrawn", 2),
             cheapest=None,

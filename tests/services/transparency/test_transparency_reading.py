@@ -1,4 +1,4 @@
-"""Long files are read in several processes, and nothing about what they say depends on that."""
+"""Long files are read in several processes, with the same result."""
 
 import signal
 import subprocess

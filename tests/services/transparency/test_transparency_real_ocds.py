@@ -1,4 +1,4 @@
-"""The five published files: all is imported or refused, and what must be in them is."""
+"""The five published files: every record is imported or refused, and expected records are found."""
 
 from collections import Counter
 from pathlib import Path

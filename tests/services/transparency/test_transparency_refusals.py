@@ -1,4 +1,4 @@
-"""What an import refuses or leaves out is told by file, line, column and rule, each of it, in bounded memory."""
+"""Everything that an import refuses or leaves out is reported with file, line, column and rule, in bounded memory."""
 
 import asyncio
 import csv
@@ -228,7 +228,7 @@ def test_memory_does_not_grow_with_what_is_refused(
 
     monkeypatch.setattr(
         tables, "_clean", tables._clean.__wrapped__
-    )  # its memory is bounded, by more than these rows need
+    )  # its memory is limited, to more than these rows need
     few, many = most_memory(500), most_memory(10_000)
     assert len(lines(tmp_path / "refused.csv")) == 20_000
     assert many < few + 500_000

@@ -1,4 +1,4 @@
-"""From releases to processes: OCDS 1.0 and 1.1, versions, merges, and what publishers make of them."""
+"""From releases to processes: OCDS 1.0 and 1.1, versions, merges, and variants of publishers."""
 
 import copy
 import itertools
@@ -33,7 +33,7 @@ def understand(publish: Callable[..., Path], ledger: NotUnderstood) -> Callable[
 
 
 def versioned(value: Any) -> Any:
-    """As a versioned release writes it."""
+    """The value in the form of a versioned release."""
     if isinstance(value, dict):
         return {key: one if key in ("ocid", "id") else versioned(one) for key, one in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -162,7 +162,7 @@ class TestPrices:
         self, understand: Callable[..., Process], ledger: NotUnderstood
     ) -> None:
         assert self.line(understand, 77000, (1, 0.01)) == [77000]
-        assert "awards.items.unit.value.amount: not the value of the whole, which was taken" in ledger.kinds
+        assert "awards.items.unit.value.amount: not the value of the whole, which was used" in ledger.kinds
 
     def test_a_contradiction_leaves_the_price_out(
         self, understand: Callable[..., Process], ledger: NotUnderstood
@@ -398,7 +398,7 @@ class TestEvents:
         events = events_of(understand(a_release(parties=[], awards=[])), ledger)
         contract = next(event for event in events if isinstance(event, ContractConcluded))
         assert (contract.supplier_id, contract.supplier_name) == ("", "")
-        assert ledger.kinds["contracts: no supplier, told without one"] == 1
+        assert ledger.kinds["contracts: no supplier, published without one"] == 1
 
     @pytest.mark.parametrize(
         ("status", "told"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]

@@ -1,4 +1,4 @@
-"""What happens in the market comes out as open data: feed, bulk file, records, export, page."""
+"""Events of the market are published as open data: feed, bulk file, records, export, page."""
 
 import asyncio
 import gzip
@@ -33,7 +33,7 @@ from tests.services.transparency.builders import Story
 
 
 async def history(market: Market, story: Story, tags: int) -> list[dict[str, Any]]:
-    """The releases of the process, once there are so many."""
+    """The releases of the process, when there are this many."""
 
     async def check() -> list[dict[str, Any]]:
         async with market.client() as client:
@@ -45,7 +45,7 @@ async def history(market: Market, story: Story, tags: int) -> list[dict[str, Any
 
 
 async def everything(market: Market, limit: int = 1000) -> list[dict[str, Any]]:
-    """All releases, as a reader of the feed collects them."""
+    """All releases, collected as by a reader of the feed."""
     found: list[dict[str, Any]] = []
     path = f"/ocds/releases?since=0&limit={limit}"
     async with market.client() as client:
@@ -72,7 +72,7 @@ async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
 
 
 async def test_the_record_of_a_session_that_runs_has_its_effective_end(market: Market) -> None:
-    """By a bid, by an outage; also where the session is a pool's; and once the session is closed no more."""
+    """After a bid and after an outage; also for the session of a pool; and not after the close."""
     for story in (Story(), Story("pool")):
         opened = story.opened()
         session, ends = opened.auction_id, opened.closes_at
@@ -226,7 +226,7 @@ async def test_nothing_tells_who_bids_before_the_close_and_only_the_winner_after
 
 
 async def public_words(market: Market, story: Story) -> str:
-    """All that the open data says, everywhere."""
+    """All texts in the open data."""
     async with market.client() as client:
         record = await client.get(f"/ocds/records/{ocid_of(story.process_id)}")
         bulk = await client.get("/ocds/releases.jsonl")
@@ -258,7 +258,8 @@ async def test_what_was_imported_is_not_published_as_ours(market: Market) -> Non
 
 
 async def test_the_feed_loses_nothing_when_transactions_commit_out_of_order(market: Market) -> None:
-    """The first to ask for a position commits last: the second waits, so that no position appears behind one that was read."""
+    """The first transaction that gets a position commits last: the second one waits, so that no lower position appears
+    after a higher one was read."""
     names = [f"ocds-zz-{new_id()}" for _ in range(2)]
     asked, go_on = asyncio.Event(), asyncio.Event()
 
@@ -286,7 +287,7 @@ async def test_feed_bulk_and_export_say_the_same(
     market: Market, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await concluded(market, Story())
-    monkeypatch.setattr(published, "AT_ONCE", 2)  # of the releases that are held at once
+    monkeypatch.setattr(published, "AT_ONCE", 2)  # of the releases that are in memory at once
     monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
     file, zipped = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
     for path in (file, zipped):
@@ -337,7 +338,7 @@ async def test_a_record_that_would_be_too_large_says_where_its_releases_are(
 
 
 async def test_records_are_made_one_after_the_other(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are asked for at once: each holds the interpreter for as long as it is made."""
+    """However many are requested at once, because each uses the interpreter while it is made."""
     story = Story()
     await concluded(market, story)
     make, under_way, most = views.record, 0, 0
@@ -346,7 +347,7 @@ async def test_records_are_made_one_after_the_other(market: Market, monkeypatch:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        time.sleep(0.02)  # lets any other thread in
+        time.sleep(0.02)  # lets other threads run
         made = make(public_url, history)
         under_way -= 1
         return made

@@ -287,7 +287,7 @@ def test_a_column_of_cpv_codes_is_held_against_the_rule_for_them(
     assert dict(ledger.kinds).get("Rubro: malformed category", 0) == (scheme == "p")
 
 
-# Files as programs write them, and as people spoil them
+# Files as programs write them, and as people damage them
 
 SMALL = """
 kind = "prices"
@@ -307,7 +307,7 @@ HEADS, FIRST, SECOND = "date,item,price,qty", "2026-09-01,Paper,10.5,1", "2026-0
 
 
 def read(publish: Callable[..., Path], content: str | bytes) -> list[tuple[int, str]]:
-    """(line, title or reason) of all rows, by a mapping that was chosen as a command does."""
+    """(line, title or reason) of all rows, with a mapping chosen as by the command."""
     path, small = publish(content, "f.csv"), load_mapping(publish(SMALL, "small.toml"))
     rows = read_rows(path, choose_mapping(path, [small]))
     return [(row.number, row.reason if isinstance(row, RowRefused) else row.fields["item"]) for row in rows]
@@ -342,7 +342,7 @@ def test_a_table_is_read_however_its_heads_are_written(
 
 
 def test_cells_without_a_head_do_not_make_another_row_of_what_was_imported(publish: Callable[..., Path]) -> None:
-    """The digest is of all cells: by it a row is known again."""
+    """The digest by which a row is recognised covers all cells."""
     small = load_mapping(publish(SMALL, "small.toml"))
     rows = [
         next(read_rows(publish(f"{HEADS},,\n{row}\n", "f.csv"), small)) for row in (f"{FIRST},,", FIRST, f"{FIRST},,,")
@@ -436,7 +436,7 @@ def test_a_damaged_letter_is_counted_once_in_whatever_column_it_is(
     head = 'kind = "prices"\npublisher = "P"\nnamespace = "every"\nrequired = []\n[columns]\n'
     every = load_mapping(publish(head + columns, "every.toml"))
     head, row = (";".join(each) for each in (map("col {}".format, cells), cells.values()))
-    for number in (1, 2):  # organisations and words are understood once, and counted in each row
+    for number in (1, 2):  # organisations and words are interpreted once, and counted in each row
         (found,) = results(publish(f"{head}\n{row}\n", "f.csv"), every, ledger)
         assert isinstance(found, Process)
         counted = [count for kind, count in ledger.kinds.items() if kind.partition(": ")[0] == f"col {field}"]
