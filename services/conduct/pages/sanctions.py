@@ -43,7 +43,7 @@ class SanctionPages(Controller):
     async def appeal(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
-        """``page`` is that of the list on which the form stands."""
+        """Handle the form of an appeal. ``page`` in the address is the page of the list that contains the form."""
         values = await form_fields(request)
         try:
             async with ground.database.transaction("conduct") as tx:
@@ -60,7 +60,7 @@ class SanctionPages(Controller):
     async def decide(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
-        """``page`` is that of the list on which the form stands."""
+        """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Decision):
