@@ -1,4 +1,4 @@
-"""Pages of direct purchases: buying straight from an offer, and the supplier's answer."""
+"""Pages of direct purchases: the buyer's request for an offer, and the supplier's answer."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -111,7 +111,7 @@ class PurchasePages(Controller):
         status: int = 200,
         refused: RuleBroken | None = None,
     ) -> Template:
-        """The offer, what is asked of it, and what that costs or which rule forbids it."""
+        """Show the offer, what the buyer asks for, and what that costs or which rule forbids it."""
         policy = load(ground.config.policy)
         quoted: Purchase | None = None
         async with ground.database.transaction("purchases") as tx:

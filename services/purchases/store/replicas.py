@@ -1,4 +1,4 @@
-"""What other services told: kept as small as purchases need it."""
+"""Replicas of what other services announced, reduced to what purchases needs."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,7 +21,7 @@ _GROSS = (
     f"coalesce(({_REACHED}), {number_in('body', 'price')})"
     f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
 )
-"""What a pack costs with VAT where one buys $3 of them."""
+"""What a pack costs with VAT if the buyer takes $3 packs."""
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
@@ -46,15 +46,16 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
 
 
 async def offer(db: Reader, offer_id: str) -> Offer | None:
-    """None where there is none, or it was archived."""
+    """Return the offer, or None if there is none or it was archived."""
     body = await db.fetchval("select body::text from purchases.offers where offer_id = $1 and not archived", offer_id)
     return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
 
 
 async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:
-    """Another standing offer of its SKU by which this buyer pays less than the total for its need: of an active supplier, not its own.
-    The database compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has
-    the lowest price of each. However many stand, one is read."""
+    """Return another standing offer of the same SKU that costs this buyer less than the total for its need, from an
+    active supplier other than the buyer. The database compares prices as :func:`catalogue.offers.price_for` does. An
+    index has the lowest price of each offer, so the query looks only at offers that could cost less. One offer is read,
+    however many there are."""
     less, tie = dearest_below(total)
     body = await db.fetchval(
         "select body::text from purchases.offers cheap where sku_id = $1 and not archived"
@@ -80,13 +81,14 @@ async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_i
 
 
 def dearest_below(total: Money) -> tuple[Decimal, bool]:
-    """The bound under which an amount is rounded to less than the total, and whether an amount right on it is."""
+    """Return the bound below which an amount is rounded to less than the total, and whether this also holds for an
+    amount equal to the bound."""
     bound = total.amount - minor_step(total.currency) / 2
     return bound, round_money(bound, total.currency) < total.amount
 
 
 def _offer(event: OfferPublished) -> Offer:
-    """The event as the catalogue's rules take it."""
+    """Return the offer in the form that the catalogue's rules use."""
     stock = structs.asdict(event.stock)
     fields = {name: getattr(event, name) for name in Offer.__struct_fields__}
     fields["stock"] = Place(**{**stock, "country": stock["country"] or ""})
