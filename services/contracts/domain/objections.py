@@ -1,7 +1,8 @@
-"""A protocol of disagreement: what the supplier wants the draft to say else, and the buyer's answer (docs/rules.md section 4).
+"""A protocol of disagreement: how the supplier wants to change the draft, and the buyer's answer (docs/rules.md section
+4).
 
-It is filed in place of a signature. An accepted point makes a new version of the draft; then the supplier signs or refuses, on a
-fresh clock within the whole time.
+The supplier files it instead of signing. An accepted point makes a new version of the draft. The supplier then signs or
+refuses, with a new deadline within the whole time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ COMPETED: Mapping[str, str] = {"price": "The price", "quantity": "The quantity",
 
 
 class CompetedNotChangeable(RuleBroken):
-    """Price, quantity and item were fixed by the competition and cannot change."""
+    """The competition fixed price, quantity and item, so they cannot change."""
 
     code = "competed-not-changeable"
 
@@ -32,7 +33,7 @@ class TermNotChangeable(RuleBroken):
 
 
 class PointIncomplete(RuleBroken):
-    """A point says what is wanted instead, and why."""
+    """A point must say what is wanted instead, and why."""
 
     code = "point-incomplete"
 
@@ -70,7 +71,7 @@ class AnswerIncomplete(RuleBroken):
 
 
 class AnswerUnexplained(RuleBroken):
-    """A point that is not taken says why."""
+    """The answer must say why a point is not accepted."""
 
     code = "answer-unexplained"
 
@@ -81,7 +82,7 @@ class ObjectionAnsweredOtherwise(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileObjection:
-    """Points are numbered in their order, whatever numbers they bring."""
+    """Points are numbered by their order, whatever numbers they have."""
 
     contract_id: str
     actor: Actor
@@ -97,7 +98,8 @@ class AnswerObjection:
 
 
 def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFiled, ...]:
-    """Nothing where it repeats the last protocol. Raises a RuleBroken of this module, of terms or of turns."""
+    """Return the event of the protocol, none if it repeats the last one. Raise a RuleBroken of this module, of terms or
+    of turns."""
     contract = current(deal, command.contract_id)
     require_side(SUPPLIER_SIGNATURE, party_of(deal, contract, command.actor.organisation_id))
     points = tuple(_numbered(point, number) for number, point in enumerate(command.points, start=1))
@@ -132,7 +134,7 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
 
 
 def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
-    """Raises ObjectionsUsedUp, ObjectionTooLate."""
+    """Raise ObjectionsUsedUp or ObjectionTooLate if the supplier may not object."""
     allowed = deal.policy.contract.objections_per_contract
     if contract.objections >= allowed:
         raise ObjectionsUsedUp(
@@ -154,7 +156,8 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
 
 
 def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[ObjectionAnswered, ...]:
-    """Nothing where it repeats the answer given. Raises a RuleBroken of this module or of turns."""
+    """Return the event of the answer, none if it repeats the given answer. Raise a RuleBroken of this module or of
+    turns."""
     contract = current(deal, command.contract_id)
     require_side(BUYER_ANSWER, party_of(deal, contract, command.actor.organisation_id))
     answers = tuple(sorted((_plain(each) for each in command.answers), key=lambda each: each.number))

@@ -1,4 +1,5 @@
-"""Whose turn it is: what every act of a side asks first, and the end of every step in working days (docs/rules.md section 4)."""
+"""Whose turn it is: what is checked before every act of a side, and the end of every step in working days
+(docs/rules.md section 4)."""
 
 from datetime import datetime
 
@@ -31,19 +32,19 @@ class StepOverdue(RuleBroken):
 
 
 class ContractOver(RuleBroken):
-    """It is concluded, has ended, or another supplier was asked since."""
+    """The contract is concluded, has ended, or another supplier was asked since."""
 
     code = "contract-over"
 
 
 class ExtensionUsedUp(RuleBroken):
-    """A side extends so often a contract, and no more."""
+    """A side may extend steps of a contract only a limited number of times."""
 
     code = "extension-used-up"
 
 
 class ExtensionBeyondTotal(RuleBroken):
-    """What is still to come after the step would not fit into the whole time any more."""
+    """The steps after this one would no longer fit into the whole time."""
 
     code = "extension-beyond-total"
 
@@ -54,7 +55,7 @@ AFTER = {
     SUPPLIER_SIGNATURE: (),
     BUYER_ANSWER: (SUPPLIER_SIGNATURE,),
 }
-"""What follows at least: an extension leaves it its full time."""
+"""The steps that must still follow. An extension leaves them their full time."""
 
 
 def current(deal: Deal, contract_id: str) -> Contract:
@@ -103,7 +104,8 @@ def require_step(contract: Contract, step: str) -> None:
 
 
 def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
-    """The new end of the running step, if this side may still extend it. Raises ExtensionUsedUp, ExtensionBeyondTotal."""
+    """Return the new end of the running step, if this side may still extend it. Raise ExtensionUsedUp or
+    ExtensionBeyondTotal."""
     assert contract.step is not None and contract.due_at is not None, "only a running step is extended"
     rules = deal.policy.contract
     used = contract.extensions.count(party)

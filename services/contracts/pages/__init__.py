@@ -1,4 +1,4 @@
-"""Pages of contracts: what waits for you, and one contract with its signatures."""
+"""Pages of contracts: what waits for the reader, and one contract with its signatures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -49,7 +49,7 @@ from services.contracts.views import (
 
 PER_PAGE = 20
 AT_MOST = 50
-"""Contracts that wait for a signature are listed at once."""
+"""How many contracts that wait for a signature are listed at once."""
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -81,13 +81,13 @@ CONSEQUENCES = {
     BUYER_ANSWER: _BUYER,
     SUPPLIER_SIGNATURE: _EVASION,
 }
-"""What happens where a step is not taken in time."""
+"""What happens if a step is not taken in time."""
 Part = Annotated[int | None, QueryParameter(ge=0, le=100_000)]
 SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
-    """Errors of the fields that say more than a text of a contract may, or what cannot be shown."""
+    """Return the errors of fields whose text is too long for a contract or cannot be shown."""
     return misfits(values, Clause)
 
 
@@ -126,7 +126,8 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
 
 
 def _told(other: Summary, shown: Contract, principal: Principal | None) -> bool:
-    """Who was awarded before is told; who came after, to those who may see that contract."""
+    """Return whether the page mentions the other contract. Earlier awards are always mentioned, later ones only to
+    readers that may see that contract."""
     return other.rank < shown.drafted.rank or may_see(other, principal)
 
 
@@ -187,8 +188,8 @@ class ContractPages(Controller):
     async def show(
         self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
     ) -> Template | Redirect:
-        """``page`` and ``part`` are of its history and its orders, which have a page of their own now. Letters of both releases lead there
-        by a part."""
+        """Show the contract. ``page`` and ``part`` belong to its history and its orders, which have their own page;
+        letters of both releases still link to this address with ``part``, and are redirected."""
         if part is not None or number > 1:
             found = await visible(ground, contract_id, request.scope.get("user"))
             query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})

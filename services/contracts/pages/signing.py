@@ -1,4 +1,4 @@
-"""Pages on which the sides sign, object, take more time, refuse, or bring in the next bidder."""
+"""Pages on which the sides sign, object, take more time, refuse, or ask the next bidder."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
@@ -57,7 +57,7 @@ class EquivalentForm(msgspec.Struct, kw_only=True):
 
 
 class SecurityForm(msgspec.Struct, kw_only=True):
-    """What is missing in words the rule asks for, since it knows whether a security is due at all."""
+    """Empty texts are allowed here. The rule asks for them, because it knows whether a security is due at all."""
 
     kind: Code = ""
     reference: Clause = ""
@@ -66,11 +66,12 @@ class SecurityForm(msgspec.Struct, kw_only=True):
 
 
 _EQUIVALENT = {"quantity": "equivalent-", "sku_id": "sku-", "description": "stand-in-"}
-"""Part → how its field of a line begins."""
+"""The beginning of the form field for each part of a line's equivalent."""
 
 
 def brought(step: str, values: Mapping[str, str]) -> tuple[Brought, dict[str, str]]:
-    """What the form of a step brings, and what is wrong with it, by field. Raises OutOfBounds for what no page of ours sends."""
+    """Return what the form of a step brings, and its errors by field. Raise OutOfBounds for values that no page of ours
+    sends."""
     fields: dict[str, Any] = {}
     errors: dict[str, str] = {}
     if step == SUPPLIER_OFFER:
@@ -105,7 +106,7 @@ def _security(part: str) -> str:
 
 
 def points_of(values: Mapping[str, str]) -> tuple[Point, ...]:
-    """The rows of a protocol in which anything is written."""
+    """Return the rows of a protocol in which something is written."""
     rows = [
         number
         for number in range(1, MOST_ROWS + 1)
@@ -249,7 +250,7 @@ class SigningPages(Controller):
         act: Callable[[Transaction], Awaitable[None]],
         done: str,
     ) -> Template | Redirect:
-        """Do it and go back to the contract, or show there which rule forbids it, beside its field."""
+        """Carry out the act and go back to the contract, or show there which rule forbids it, beside its field."""
         try:
             async with ground.database.transaction("contracts") as tx:
                 await act(tx)
@@ -284,12 +285,12 @@ class SigningPages(Controller):
 
 
 def _places(values: Mapping[str, str]) -> set[str]:
-    """Where an error can stand in the form that was filled in so."""
+    """Return the names at which an error can be shown in the form that was filled in with these values."""
     return values.keys() - {"step", "number"} | {"answers", "equivalents"}
 
 
 def _written(points: tuple[Point, ...]) -> dict[str, str]:
-    """The points as the form's fields, without the rows that were empty."""
+    """Return the points as the form's fields, without the empty rows."""
     return {
         f"{name}-{point.number}": text
         for point in points

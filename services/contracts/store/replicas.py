@@ -1,4 +1,4 @@
-"""What other services told: kept as small as contracts needs it."""
+"""Replicas of what other services announced, reduced to what contracts needs."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
 
 
 async def requests_of(db: Reader, organisation_id: str, limit: int) -> list[PurchaseWaits]:
-    """Of an organisation, on both sides: earliest deadline first."""
+    """Return an organisation's requests, as buyer and as supplier, the earliest deadline first."""
     sides = " union all ".join(
         f"(select due_at, process_id, body from contracts.purchase_requests where {side}"
         " order by due_at, process_id limit $2)"
@@ -59,7 +59,7 @@ async def put_over(tx: Transaction, event: ExecutionOver) -> None:
 
 
 async def carried_out(db: Reader, contract_ids: Sequence[str]) -> dict[str, str]:
-    """closed or terminated, by contract, of those that are over."""
+    """Return "closed" or "terminated" by contract id, for the contracts that are over."""
     rows = await db.fetch(
         "select contract_id, status from contracts.carried_out where contract_id = any($1::text[])", list(contract_ids)
     )
@@ -95,7 +95,8 @@ async def put_bid(tx: Transaction, event: BidDisclosed) -> None:
 
 
 async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
-    """Beside the bids, for the ranking of whom the buyer may ask if its choice does not sign; its lines have prices of their own."""
+    """Store the quote beside the bids. The ranking needs it if the supplier that the buyer chose does not sign. Its
+    lines have their own prices."""
     await (await tx.raw()).execute(
         "insert into contracts.bids (auction_id, supplier_id, rank, amount, lines) values ($1, $2, $3, $4, $5::text::jsonb)"
         " on conflict (auction_id, supplier_id) do nothing",
@@ -108,8 +109,9 @@ async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
 
 
 async def ranking(db: Reader, auction_id: str | None) -> tuple[RankedBid, ...]:
-    """Every bidder by rank, with its name and whether it is active now; empty where there was no auction, and until it closed:
-    bids arrive one by one before the close, and for a pool's members after its allocation."""
+    """Return every bidder by rank, with its name and whether it is active now. The ranking is empty if there was no
+    auction, and until the auction closed: bids arrive one by one before the close, and those of a pool's auction after
+    the allocation."""
     rows = await db.fetch(
         "select rank, b.supplier_id, coalesce(body->>'name', b.supplier_id) as supplier_name, amount,"
         " coalesce(state, 'active') = 'active' as active, lines::text as lines from contracts.bids b"
