@@ -1,9 +1,10 @@
-"""How much the two sides may make of one contract. Each side can add without asking the other, so each has a most: above three years of
-weekly orders (156) that are delivered every working day (about 750). Every act decides on all that there is, and writes it, so what a
-contract has is what each further act on it costs.
+"""How much each side may do in one contract. Each side can add orders or deliveries without asking the other, so each
+has limits. They are above three years of weekly orders (156) that are delivered every working day (about 750). Every
+act reads and writes the whole state, so its cost grows with the contract.
 
-What brings a contract to its end is never refused here: acceptance, payment, the moderator's decision, a statement that agrees, a
-proposal to end it. Invoices have no bound of their own: each holds an accepted delivery, and few are taken back.
+Acts that bring a contract closer to its end are never refused here: acceptance, payment, the moderator's decision, a
+statement that agrees, a proposal to end the contract. Invoices need no limit of their own, because each contains an
+accepted delivery and few are withdrawn.
 """
 
 from collections.abc import Iterable
@@ -15,25 +16,26 @@ from services.fulfilment.domain.state import OTHER, Dispute, Ending, Execution, 
 MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
 MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
 MOST_TAKEN_BACK = 50
-"""By one side: orders, deliveries, invoices, proposals to end the contract."""
+"""How many acts one side may withdraw: orders, deliveries, invoices and proposals to end the contract."""
 MOST_DISPUTES = 100
-"""Opened by one side."""
+"""How many disputes one side may open."""
 MOST_STATEMENTS, MOST_STATEMENTS_OF_ALL = 20, 250
-"""Of one side, its opening too: in one dispute, and in all disputes of a contract."""
+"""How many statements one side may make, including the opening: in one dispute, and in all disputes of a contract."""
 MOST_REFUSED_ENDINGS = 50
-"""Proposals to end the contract that one side says no to."""
+"""How many proposals to end the contract one side may refuse."""
 LETTERS_OF_REASONS, LETTERS_THEN = 400_000, 300
-"""Of the buyer's reasons why something is not accepted: in all, and in each that comes after so many."""
+"""How many letters the buyer's reasons for not accepting something may have in all. After that, each reason may have
+only the second number."""
 
 
 class TooManyOrders(RuleBroken):
-    """All that is left can always be ordered at once."""
+    """It is always possible to order everything that is left at once."""
 
     code = "too-many-orders"
 
 
 class TooManyDeliveries(RuleBroken):
-    """The first delivery on an order is always heard."""
+    """The first delivery on an order is always possible."""
 
     code = "too-many-deliveries"
 
@@ -47,13 +49,13 @@ class TooManyDisputes(RuleBroken):
 
 
 class TooManyStatements(RuleBroken):
-    """The first answer of a side, and one that agrees with the other side, are always heard."""
+    """A side's first answer is always possible, and so is a statement that agrees with the other side."""
 
     code = "too-many-statements"
 
 
 class TooManyRefusals(RuleBroken):
-    """A proposal that nobody answers lapses by itself, and a breach that is mended ends nothing."""
+    """A proposal that nobody answers lapses, and a breach that was corrected ends nothing."""
 
     code = "too-many-refused-endings"
 
@@ -63,7 +65,7 @@ class ReasonsTooLong(RuleBroken):
 
 
 def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None:
-    """Raises TooManyOrders."""
+    """Raise TooManyOrders if the contract cannot have this order."""
     orders, held = len(execution.orders), _lines(order.lines for order in execution.orders)
     within = orders < MOST_ORDERS and held + len(lines) <= MOST_ORDERED_LINES
     if not within and total([lines]) != unordered(execution):
@@ -79,7 +81,7 @@ def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None
 
 
 def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity, ...]) -> None:
-    """Raises TooManyDeliveries."""
+    """Raise TooManyDeliveries if the contract cannot have this delivery."""
     deliveries, held = len(execution.deliveries), _lines(each.lines for each in execution.deliveries)
     within = deliveries < MOST_DELIVERIES and held + len(lines) <= MOST_DELIVERED_LINES
     if not within and order in execution.deliveries_of:
@@ -95,7 +97,7 @@ def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity
 
 
 def require_taking_back(execution: Execution, party: Party) -> None:
-    """Raises TooMuchTakenBack."""
+    """Raise TooMuchTakenBack if this side may not withdraw anything more."""
     acts = taken_back(execution, party)
     if acts >= MOST_TAKEN_BACK:
         raise TooMuchTakenBack(
@@ -108,7 +110,7 @@ def require_taking_back(execution: Execution, party: Party) -> None:
 
 
 def taken_back(execution: Execution, party: Party) -> int:
-    """How many acts the side took back itself; what a dispute set aside is none of them."""
+    """Return how many acts the side withdrew itself, without those that a dispute set aside."""
     proposals = execution.endings_withdrawn.get(party, 0)
     if party == "buyer":
         return proposals + sum(order.withdrawn for order in execution.orders)
@@ -121,7 +123,7 @@ def taken_back(execution: Execution, party: Party) -> int:
 
 
 def require_dispute(execution: Execution, party: Party) -> None:
-    """Raises TooManyDisputes."""
+    """Raise TooManyDisputes if this side may not open another dispute."""
     opened = sum(each.by == party for each in execution.disputes)
     if opened >= MOST_DISPUTES:
         raise TooManyDisputes(
@@ -134,7 +136,7 @@ def require_dispute(execution: Execution, party: Party) -> None:
 
 
 def require_statement(execution: Execution, dispute: Dispute, party: Party, asks: str) -> None:
-    """Raises TooManyStatements."""
+    """Raise TooManyStatements if this side may not make another statement."""
     said = _statements([dispute], party)
     if not said or dispute.asks(OTHER[party]) == asks:
         return
@@ -153,7 +155,7 @@ def require_statement(execution: Execution, dispute: Dispute, party: Party, asks
 
 
 def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
-    """Raises TooManyRefusals."""
+    """Raise TooManyRefusals if this side may not refuse another proposal."""
     refused = execution.endings_refused.get(party, 0)
     if refused >= MOST_REFUSED_ENDINGS:
         raise TooManyRefusals(
@@ -168,7 +170,7 @@ def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
 
 
 def require_reasons_within(execution: Execution, reasons: str) -> None:
-    """Raises ReasonsTooLong, never for a few words."""
+    """Raise ReasonsTooLong. A few words are always possible."""
     letters = sum(len(each.reasons) for each in execution.deliveries)
     if len(reasons) > LETTERS_THEN and letters + len(reasons) > LETTERS_OF_REASONS:
         raise ReasonsTooLong(

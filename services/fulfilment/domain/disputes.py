@@ -1,8 +1,10 @@
-"""Disputes about the last word on a delivery or invoice: ended by agreement, or by a moderator once both were heard.
+"""Disputes about the last word on a delivery or invoice. They end by agreement, or a moderator decides after both sides
+were heard.
 
-Where that word ``stands``, an unanswered delivery counts as accepted in full and a payment as received; an answer, and an invoice
-to be paid, hold and cannot be disputed again. Where it is ``set-aside`` it is as if it had not been said: a delivery or invoice that
-waited is gone, an answered one waits again, with fresh time.
+The word is the last statement: that goods were delivered, answered, invoiced or paid. If it ``stands``, an unanswered
+delivery counts as accepted in full and a payment as received; an answer, and an invoice to be paid, hold and cannot be
+disputed again. If it is ``set-aside``, it is as if it had not been said: a delivery or invoice that waited for an
+answer is removed, an answered one waits again, with a new deadline.
 """
 
 from dataclasses import dataclass
@@ -37,23 +39,23 @@ WORDS: dict[tuple[str, str], Party] = {
     ("invoice", "submitted"): "supplier",
     ("invoice", "paid"): "buyer",
 }
-"""What can be disputed, and whose word it is."""
+"""The statements that can be disputed, and the side that made each."""
 
 
 class NotDisputable(RuleBroken):
-    """It was taken back, invoiced or settled, so nothing of it is open."""
+    """It was withdrawn, invoiced or settled, so there is nothing left to dispute."""
 
     code = "not-disputable"
 
 
 class DisputedBefore(RuleBroken):
-    """A dispute found that this word stands."""
+    """An earlier dispute decided that this word stands."""
 
     code = "disputed-before"
 
 
 class OwnWordStillRuns(RuleBroken):
-    """Who waits for an answer disputes its own word only when the time for the answer is over."""
+    """A side that waits for an answer may dispute its own word only after the time for the answer is over."""
 
     code = "own-word-still-runs"
 
@@ -63,7 +65,7 @@ class DisputeOver(RuleBroken):
 
 
 class OtherSideUnheard(RuleBroken):
-    """A moderator decides when both sides have spoken, or one let its time pass."""
+    """A moderator may decide only after both sides made a statement, or one let its time pass."""
 
     code = "other-side-unheard"
 
@@ -85,7 +87,7 @@ class AnswerDispute(ByMember):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideDispute:
-    """A moderator's word."""
+    """A moderator decides the dispute."""
 
     dispute: int
     outcome: Outcome
@@ -94,7 +96,7 @@ class DecideDispute:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How a dispute ends; ``how`` is agreed, or decided with the moderator's explanation."""
+    """How a dispute ends. ``how`` is agreed, or decided with the moderator's explanation."""
 
     outcome: Outcome
     how: str
@@ -102,7 +104,8 @@ class Resolution:
 
 
 def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> tuple[Event, ...]:
-    """Also after the contract was terminated: what was delivered before is settled."""
+    """Open a dispute. It is possible after the termination of the contract too, because what was delivered before must
+    be settled."""
     by = party_of(execution, command.organisation_id)
     matter = Matter(command.about, command.number)
     about, number = matter
@@ -152,7 +155,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
 
 
 def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) -> bool:
-    """Whether the side could open a dispute about the delivery or invoice now."""
+    """Return whether the side could open a dispute about the delivery or invoice now."""
     assert matter.about != "order", "an order is no word that the other side answers"
     command = OpenDispute(
         organisation_id=execution.buyer_id if by == "buyer" else execution.supplier_id,
@@ -169,7 +172,7 @@ def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) 
 
 
 def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) -> tuple[Event, ...]:
-    """Either side; where both ask for the same now, it ends so."""
+    """Add a statement of either side. If both sides now ask for the same outcome, the dispute ends with it."""
     by = party_of(execution, command.organisation_id)
     dispute = _the_open(execution, command.dispute)
     words = require_reasons(command.words, "Say something to the other side.", field="words")
@@ -193,7 +196,8 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
 
 
 def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) -> tuple[Event, ...]:
-    """Also after its time: nobody loses by the market's delay."""
+    """Decide the dispute. A moderator may decide after the deadline too, because no side loses its case when the market
+    is late."""
     if 1 <= command.dispute <= len(execution.disputes):
         before = execution.disputes[command.dispute - 1]
         if (before.how, before.outcome) == ("decided", command.outcome):
@@ -242,7 +246,7 @@ def _end(execution: Execution, dispute: Dispute, resolution: Resolution, now: da
 
 
 def _last_word(execution: Execution, matter: Matter) -> tuple[str, datetime]:
-    """The status, and until when the other side may answer it."""
+    """Return the status of the delivery or invoice, and the time until which the other side may answer it."""
     if matter.about == "delivery":
         delivery = the_delivery(execution, matter.number)
         return delivery.status, delivery.due_at

@@ -1,4 +1,4 @@
-"""Invoices for what was accepted, to the cent of the contract's amount, and their payment."""
+"""Invoices for what was accepted, which sum up exactly to the contract's amount, and their payment."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ from services.fulfilment.domain.state import (
 
 
 class NothingToInvoice(RuleBroken):
-    """Of the deliveries named nothing was accepted, or none was named."""
+    """Nothing was accepted of the named deliveries, or none was named."""
 
     code = "nothing-to-invoice"
 
@@ -39,7 +39,8 @@ class InvoicedAlready(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitInvoice(ByMember):
-    """For all that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the invoice."""
+    """An invoice for everything that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the
+    invoice."""
 
     deliveries: tuple[int, ...]
     reference: str
@@ -47,21 +48,22 @@ class SubmitInvoice(ByMember):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayInvoice(ByMember):
-    """The buyer says that it paid."""
+    """The buyer states that it paid."""
 
     invoice: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmReceipt:
-    """The supplier has the money, whether the buyer said so or not."""
+    """The supplier confirms that it has the money, whether or not the buyer stated that it paid."""
 
     organisation_id: str
     invoice: int
 
 
 def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) -> tuple[Event, ...]:
-    """Also after the contract was terminated: what was accepted is paid."""
+    """Submit an invoice. It is possible after the termination of the contract too, because what was accepted must be
+    paid."""
     require_party(execution, command.organisation_id, "supplier")
     numbers = tuple(sorted(set(command.deliveries)))
     for number in numbers:
@@ -99,10 +101,11 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
 
 
 def priced(execution: Execution, deliveries: tuple[int, ...]) -> tuple[InvoicedLine, ...]:
-    """What was accepted of them, at the contract's prices.
+    """Return what was accepted of the deliveries, at the contract's prices.
 
-    Each line's invoices together come to its share for the quantity invoiced so far, so the last one closes the contract's amount
-    to the cent. Where an invoice was taken back the others may be a cent above that share: then nothing is due for so little.
+    All invoices of a line together amount to the line's share for the quantity invoiced so far, so the last invoice
+    completes the contract's amount exactly. If an invoice was withdrawn, the others may exceed that share by a cent:
+    then the amount of a very small quantity is 0.
     """
     quantity = total(execution.deliveries[number - 1].accepted for number in deliveries)
     return tuple(

@@ -40,7 +40,7 @@ class MoreThanContracted(RuleBroken):
 
 
 class MoreThanOrdered(RuleBroken):
-    """A delivery holds no more than was ordered and has not come yet."""
+    """A delivery may contain no more than was ordered and is still outstanding."""
 
     code = "more-than-ordered"
 
@@ -50,32 +50,32 @@ class MoreThanDelivered(RuleBroken):
 
 
 class DueAfterTerm(RuleBroken):
-    """An order falls due within the contract's term."""
+    """An order must fall due within the contract's term."""
 
     code = "due-after-term"
 
 
 class DueTooSoon(RuleBroken):
-    """A delivery has a working day at least."""
+    """A delivery must have at least one working day."""
 
     code = "due-too-soon"
 
 
 class DeliveryDateWrong(RuleBroken):
-    """Goods come after they were ordered, and are told of after they came."""
+    """Goods are delivered after they were ordered, and reported after they were delivered."""
 
     code = "delivery-date-wrong"
 
 
 class DeliveredOn(RuleBroken):
-    """An order on which something was delivered stays."""
+    """An order on which something was delivered cannot be withdrawn."""
 
     code = "delivered-on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder(ByMember):
-    """``days`` are working days until all of it is delivered; ``place`` None: the contract's."""
+    """``days`` are working days until everything is delivered. ``place`` None means the contract's place."""
 
     lines: Mapping[str, Decimal]
     days: int
@@ -84,7 +84,7 @@ class PlaceOrder(ByMember):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDelivery(ByMember):
-    """``delivered_on`` None: today."""
+    """``delivered_on`` None means today."""
 
     order: int
     lines: Mapping[str, Decimal]
@@ -94,7 +94,7 @@ class ReportDelivery(ByMember):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What is accepted of a delivery, and why not the rest. ``by`` is buyer, dispute or silence."""
+    """What is accepted of a delivery, and why the rest is not. ``by`` is buyer, dispute or silence."""
 
     by: str
     accepted: tuple[LineQuantity, ...]
@@ -103,7 +103,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessDelivery:
-    """``lines`` are what is accepted; the ``reasons`` say why the rest is not."""
+    """``lines`` are the accepted quantities. ``reasons`` say why the rest is not accepted."""
 
     organisation_id: str
     delivery: int
@@ -154,13 +154,14 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
 
 
 def _most_days(execution: Execution) -> int:
-    """So that nobody makes the calendar count to a million: a term has no more working days than days, or than a rehearsal's."""
+    """Return an upper bound of an order's working days, so that nobody makes the calendar count to a million. A term
+    has no more working days than days, or than the shorter working days of a rehearsal."""
     minutes = execution.policy.working_day_minutes or 24 * 60
     return int((execution.term_until - execution.signed_at).total_seconds() // 60 // minutes) + 1
 
 
 def longest_order(execution: Execution, now: datetime) -> int:
-    """Working days that an order placed now may have; 0: the term is over."""
+    """Return the most working days that an order placed now may have, or 0 if the term is over."""
     some = range(1, _most_days(execution) + 1)
     return bisect_right(some, execution.term_until, key=lambda days: execution.due(now, days))
 
@@ -214,7 +215,8 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
 
 
 def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime) -> tuple[Event, ...]:
-    """Also after the deadline, and after the contract was terminated: what came is answered for."""
+    """Answer a delivery. It is possible after the deadline and after the termination of the contract too, because what
+    was delivered needs an answer."""
     require_party(execution, command.organisation_id, "buyer")
     delivery = the_delivery(execution, command.delivery)
     accepted = quantities(execution, command.lines)

@@ -1,4 +1,5 @@
-"""What every decision about an execution asks of its command: whose act it is, and whether its quantities and words can be."""
+"""The checks that all decisions about an execution share: whose act it is, and whether its quantities and words are
+possible."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class ActOfOtherParty(RuleBroken):
 
 
 class ContractNotRunning(RuleBroken):
-    """It is closed or terminated: nothing new is ordered or delivered."""
+    """The contract is closed or terminated, so nothing new is ordered or delivered."""
 
     code = "contract-not-running"
 
@@ -36,7 +37,7 @@ class QuantityAbsurd(RuleBroken):
 
 
 class Disputed(RuleBroken):
-    """What is disputed waits for the end of the dispute."""
+    """A disputed delivery or invoice must wait for the end of the dispute."""
 
     code = "disputed"
 
@@ -47,14 +48,14 @@ class ReasonsMissing(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByMember:
-    """A command for which a member answers by name, for its organisation."""
+    """A command of a named member on behalf of its organisation."""
 
     organisation_id: str
     member_id: str
 
 
 def party_of(execution: Execution, organisation_id: str) -> Party:
-    """Raises NotAParty."""
+    """Return the side of the organisation. Raise NotAParty."""
     if organisation_id == execution.buyer_id:
         return "buyer"
     if organisation_id == execution.supplier_id:
@@ -65,7 +66,7 @@ def party_of(execution: Execution, organisation_id: str) -> Party:
 
 
 def require_party(execution: Execution, organisation_id: str, party: Party) -> None:
-    """Raises NotAParty, ActOfOtherParty."""
+    """Raise NotAParty or ActOfOtherParty unless the organisation is this side."""
     if party_of(execution, organisation_id) != party:
         raise ActOfOtherParty(f"This is for the {party} to do.", party=party)
 
@@ -86,15 +87,16 @@ def require_undisputed(execution: Execution, matter: Matter) -> None:
 
 
 def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
-    """The words without blanks around them."""
+    """Return the words without the blanks around them. Raise ReasonsMissing if there are none."""
     if not words.strip():
         raise ReasonsMissing(sentence, field=field)
     return words.strip()
 
 
 def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
-    """Those above zero, in the order of the contract's lines; nothing is lost, for what is not possible is refused. The field of
-    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityAbsurd, QuantityTooFine."""
+    """Return the quantities above zero, in the order of the contract's lines. Every impossible value is refused, so no
+    input is lost. The field of a line is ``quantity-`` and its id. Raise LineNotInContract, QuantityNotPositive,
+    QuantityAbsurd or QuantityTooFine."""
     known = {line.line_id for line in execution.lines}
     for line_id, quantity in wanted.items():
         field = f"quantity-{line_id}"

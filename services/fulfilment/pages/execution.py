@@ -1,7 +1,8 @@
-"""A contract that is carried out, with the forms by which that is done, what is due of all of them, and disputes.
+"""A contract that is carried out, with the forms for it, the duties in all contracts, and disputes.
 
-The page is of its own, beside that of the contract: each is of one service, works without script, and is where a form that was refused
-is shown again."""
+This page is separate from the page of the contract. Each page belongs to one service, works without scripts, and shows
+a form again that was refused.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -59,7 +60,7 @@ Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
 
 
 class NotUnderstood(Exception):
-    """What is wrong with a form, by field."""
+    """The errors of a form, by field."""
 
     def __init__(self, errors: Fields) -> None:
         super().__init__(errors)
@@ -87,7 +88,7 @@ class _NumberForm(msgspec.Struct, kw_only=True):
 
 
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
-    """The fields, and with ``lines`` the quantities beside them. Raises NotUnderstood with all that is wrong."""
+    """Read the fields, and with ``lines`` also the quantities. Raise NotUnderstood with all errors."""
     form, errors = read_form(fields, shape)
     quantities: dict[str, Decimal] = {}
     for line in lines.lines if lines else ():
@@ -120,7 +121,8 @@ def _delivery(fields: Fields, execution: Execution, by: Fields) -> Command:
 
 
 def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """Two buttons of the form say all of it or nothing; the third what is written in the fields."""
+    """Read the answer to a delivery. Two buttons of the form accept everything or nothing; the third takes the
+    quantities in the fields."""
     form, lines = _form(fields, _NumberForm, execution)
     if not 1 <= form.number <= len(execution.deliveries):
         raise Missing("delivery", fields["number"])
@@ -172,7 +174,7 @@ def _dispute_answer(fields: Fields, execution: Execution, by: Fields) -> Command
 
 
 def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """The choice is of both: a closure, or a termination on a ground."""
+    """Read a proposal to end the contract. One choice says both the kind of ending and its ground."""
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(EndingGround):
@@ -205,19 +207,19 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
     "ending-answer": (_ending_answer, "Answered."),
     "ending-withdrawal": (_ending_withdrawal, "Taken back."),
 }
-"""By the last part of the address: how a form is read, and what is said when it was taken."""
+"""By the last part of the address: the function that reads the form, and the message after the act."""
 
 
 HIDDEN = {"form", "request_key", "about", "number", "order"}
 GROUPS = {"deliveries", "wish", "asks", "outcome"}
-"""Errors of choices, of which nothing may be sent."""
+"""Names of choices. The form may be sent without them, so their errors need a place."""
 
 
 async def execution_page(
     ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, number: int = 1, part: int = 0
 ) -> Template:
-    """``acted`` is a form that was refused; ``number`` the page of the history, ``part`` the part of the orders and invoices (see
-    :mod:`parts`). Raises Missing."""
+    """Show a contract that is carried out. ``acted`` is a form that was refused. ``number`` is the page of the history,
+    ``part`` the part of the orders and invoices (see :mod:`parts`). Raise Missing."""
     work = await section(ground, contract_id, request.scope.get("user"), acted, number, part)
     leafed(request, number, work["pages"])
     leafed(request, part, work["parts"], "part")
@@ -233,7 +235,7 @@ async def execution_page(
 async def dispute_page(
     ground: Ground, request: Visit, contract_id: str, number: int, acted: Acted = NOTHING
 ) -> Template:
-    """All that was said in one dispute. ``acted`` is a form of it that was refused."""
+    """Show all statements in one dispute. ``acted`` is a form of this page that was refused."""
     principal = request.scope.get("user")
     execution, dispute = await the_dispute(ground, contract_id, number, principal)
     return page(
@@ -255,12 +257,13 @@ class ExecutionPages(Controller):
     async def show(
         self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
     ) -> Template:
-        """``page`` is of the history, ``part`` of the orders and invoices."""
+        """Show a contract that is carried out. ``page`` is the page of the history, ``part`` the part of the orders and
+        invoices."""
         return await execution_page(ground, request, clean(contract_id), number=number, part=part)
 
     @get("/due", opt=MEMBERS)
     async def due(self, ground: FromGround, request: MemberVisit) -> Template:
-        """The page of all contracts shows it as well."""
+        """Show the duties. The page of all contracts includes this list."""
         return page(request, "fulfilment/due.html", due=await due_of(ground, request.user))
 
     @post("/{contract_id:str}/execution/{action:str}", opt=allow(*handlers.ACTS))
@@ -279,7 +282,7 @@ class ExecutionPages(Controller):
                 await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
         except NotUnderstood as wrong:
             errors = wrong.errors
-        except KeyReused:  # the form may not be on the page any more
+        except KeyReused:  # the page may no longer have this form
             raise
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)

@@ -27,7 +27,7 @@ GROUNDS = {
     "acceptance-overdue": "the answer to a delivery is overdue",
     "payment-overdue": "a payment is overdue",
 }
-"""The ground of an ending, in words."""
+"""The grounds of an ending, in words."""
 OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "refused"}
 SIDES = {"buyer": "The buyer", "supplier": "The supplier"}
 BY = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}
@@ -36,7 +36,7 @@ WHAT = {"stands": "stands", "set-aside": "is set aside"}
 
 
 def told(event: Event) -> str:
-    """A line of the history; "" if another line tells this event."""
+    """Return a line of the history, or "" if another line describes this event."""
     match event:
         case OrderPlaced():
             return gettext("The buyer placed order %(number)s", number=event.order)
@@ -122,12 +122,12 @@ def told(event: Event) -> str:
 
 
 def side(by: str) -> str:
-    """Buyer or supplier, at the head of a sentence."""
+    """Return the buyer or the supplier, as the beginning of a sentence."""
     return pgettext("side", SIDES[by]) if by else ""
 
 
 def thing_of(about: str, number: int) -> str:
-    """An order, a delivery or an invoice by its number, within a sentence."""
+    """Return an order, a delivery or an invoice with its number, for the middle of a sentence."""
     return {
         "order": gettext("order %(number)s", number=number),
         "delivery": gettext("delivery %(number)s", number=number),

@@ -1,5 +1,5 @@
-"""The parts of the page of a contract that is carried out: its orders and invoices by hundreds, so that it stays short however long the
-contract ran. Parts are counted from 1, the oldest; 0 asks for the newest."""
+"""The parts of the page of a contract that is carried out. Each part has a hundred orders and invoices, so the page
+stays short however long the contract runs. Parts are counted from 1, the oldest; 0 asks for the newest."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from infra.web import whole
 from services.fulfilment.domain.state import Execution
 
 PER_PART = 100
-"""Orders, and invoices, of one part."""
+"""How many orders and invoices one part has."""
 DUE_AT_ONCE = 50
-"""Things to do that are listed at once, the most urgent."""
+"""How many duties are listed at once, the most urgent first."""
 _OF_AN_ORDER = re.compile(r"(?:deliver|withdraw-order)-(\d{1,9})")
 _OF_A_DELIVERY = re.compile(r"(?:assess|withdraw-delivery|dispute-delivery)-(\d{1,9})")
 _OF_AN_INVOICE = re.compile(r"(?:pay|confirm|withdraw-invoice|dispute-invoice)-(\d{1,9})")
@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 
 def part_with(execution: Execution, form: str) -> int:
-    """Where the form of this id stands; 0 for one that every part has, or where there is one part alone."""
+    """Return the part that has the form with this id. It is 0 for a form that every part has, or if there is only one
+    part."""
     if count(max(len(execution.orders), len(execution.invoices)), PER_PART) == 1:
         return 0
     if found := _OF_A_DELIVERY.fullmatch(form):
@@ -31,7 +32,8 @@ def part_with(execution: Execution, form: str) -> int:
 
 
 def part_of(things: int, place: int) -> int:
-    """Where the order or invoice of the number ``place`` stands, of so many ``things``; 0 for none, or where there is one part alone."""
+    """Return the part that has the order or invoice with the number ``place``, out of so many ``things``. It is 0 if
+    ``place`` is 0 or if there is only one part."""
     return 0 if count(things, PER_PART) == 1 or not place else _part(place)
 
 
@@ -40,12 +42,12 @@ def _part(number: int) -> int:
 
 
 def count(things: int, per: int) -> int:
-    """Parts of so many things, at least one."""
+    """Return the number of parts for so many things, at least 1."""
     return max(1, -(-things // per))
 
 
 def within(part: int, things: int, per: int) -> int:
-    """The part that is shown of so many things: the one asked for, or the last."""
+    """Return the part to show: the one asked for if it exists, otherwise the last."""
     last = count(things, per)
     return part if 1 <= part <= last else last
 

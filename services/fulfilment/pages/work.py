@@ -1,4 +1,5 @@
-"""What the page of a contract that is carried out shows: what is due, its lines in sums, the forms of each side, its history."""
+"""What the page of a contract that is carried out shows: the duties, the sums of its lines, the forms of each side, its
+history."""
 
 from datetime import datetime
 from typing import Any
@@ -36,11 +37,11 @@ from services.fulfilment.store.executions import Waiting
 from services.fulfilment.views.execution import insider, readable, summary
 
 AT_MOST = 50
-"""Contracts whose duties are listed at once."""
+"""How many contracts have their duties listed at once."""
 OF_HISTORY = 50
-"""Lines of the history on one page."""
+"""How many lines of the history are on one page."""
 USUAL_DAYS = 5
-"""Working days that the form of an order begins with, where the term has so many."""
+"""The number of working days in a new order form, if the term has so many."""
 DUE = {
     "order": ("Order what the contract still has", "order"),
     "rest": ("The term is over: agree to close the contract with less", "end"),
@@ -52,25 +53,25 @@ DUE = {
     "answer-dispute": ("Answer dispute {}", "answer-{}"),
     "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
 }
-"""Words of a duty, and the form that does it."""
+"""The words of a duty, and the form for it."""
 ASKED = {
     ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
     ("delivery", "assessed"): ("This delivery stands as the buyer answered it", "This delivery is answered anew"),
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
     ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }
-"""By what is disputed: what it comes to where its word stands, and where it is set aside."""
+"""By what is disputed: the outcome if its word stands, and the outcome if it is set aside."""
 
 
 class Acted(Filled, frozen=True, kw_only=True):
-    """The form that was sent and refused: ``form`` says which one of the page it is."""
+    """A form that was sent and refused. ``form`` says which form of the page it is."""
 
     form: str = ""
 
     def head(self, shown: str) -> dict[str, str]:
-        """What the head of a page says that has ``shown`` below it: errors by the field on that page, and under "" what is wrong with the
-        form as a whole. A form may be gone, because the other side or a colleague did something meanwhile: then the first error is
-        under ""."""
+        """Return the errors for the head of a page whose content is ``shown``: by the field on that page, and under ""
+        the error of the form as a whole. The form may be missing, because the other side or a colleague acted
+        meanwhile: then the first error is under ""."""
         noted, loose = {}, []
         for name, said in self.errors.items():
             field = f"{self.form}-{name}"
@@ -100,8 +101,9 @@ async def section(
     number: int = 1,
     part: int = 0,
 ) -> dict[str, Any]:
-    """What ``fulfilment/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act, ``number`` the page of
-    its history. ``part`` is that of its orders and invoices (see :mod:`parts`), unless a form that was refused stands in another."""
+    """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
+    reader may act, ``number`` the page of the history. ``part`` is the part of the orders and invoices (see
+    :mod:`parts`), unless a refused form is in another part."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
     part = parts.part_with(execution, acted.form) or part
     orders, invoices = parts.of(execution.orders, part), parts.of(execution.invoices, part)
@@ -166,7 +168,7 @@ async def section(
 
 
 def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:
-    """What the forms of a page need to know of their reader, and of the one that was refused."""
+    """Return what the forms of a page need to know about their reader, and about the form that was refused."""
     return {
         "party": party_of(execution, principal),
         "decides": principal is not None and principal.may(MODERATOR),
@@ -176,8 +178,8 @@ def forms(execution: Execution, principal: Principal | None, acted: Acted) -> di
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for the reader's organisation to do on a contract, at the ``form`` in the ``part`` of its page; ``partner`` is the
-    other side."""
+    """A duty of the reader's organisation in a contract. Its ``form`` is in the ``part`` of the contract's page.
+    ``partner`` is the other side."""
 
     contract_id: str
     title: str
@@ -190,7 +192,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def due_of(ground: Ground, principal: Principal) -> list[Due]:
-    """What waits for this member on contracts that are carried out, the most urgent first."""
+    """Return what waits for this member in contracts that are carried out, the most urgent first."""
     pool, now = ground.database.pool, ground.clock()
     found = await executions.waiting(pool, principal.organisation_id, AT_MOST)
     told = await replicas.named(pool, [each.contract_id for each in found])
@@ -218,7 +220,7 @@ async def due_of(ground: Ground, principal: Principal) -> list[Due]:
 
 
 def due_words(what: str, number: int) -> tuple[str, str]:
-    """(what it says, the form's id)"""
+    """Return the words of the duty and the form's id."""
     words, form = DUE[what]
     return pgettext("contract", words).format(number), form.format(number)
 
