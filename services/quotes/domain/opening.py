@@ -1,4 +1,4 @@
-"""May quotes be asked for, and until when."""
+"""Whether a buyer may ask for quotes, and until when."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ from services.quotes.domain.request import Request, within
 
 MOST_LINES = 100
 MOST_OPEN = 300
-"""Requests of one buyer that are not decided."""
-_ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+"""How many undecided requests one buyer may have."""
+_ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact
 _FINEST = 6
 
 
 class NoQuickQuotes(RuleBroken):
-    """The policy has none."""
+    """The policy has no quick quotes."""
 
     code = "no-quick-quotes"
 
@@ -61,7 +61,8 @@ class DeadlineWithoutZone(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRequest:
-    """``standing`` is the buyer's organisation state. ``lines`` have no prices; the first one's category stands for the whole."""
+    """``standing`` is the state of the buyer's organisation. ``lines`` have no prices. The category of the first line
+    is the category of the request."""
 
     request_id: str
     buyer_id: str
@@ -78,9 +79,10 @@ class OpenRequest:
 def open_request(
     command: OpenRequest, *, policy: Policy, calendar: RegionCalendar, now: datetime
 ) -> tuple[Request, QuoteRequestOpened]:
-    """The request as opened; ``calendar`` is the buyer's. A deadline on a day off moves to the same hour of the next working day.
+    """Return the opened request and its event. ``calendar`` is the buyer's. A deadline on a day off moves to the same
+    hour of the next working day.
 
-    Raises the first rule broken (a class of this module, or NotOneFunctionalGroup).
+    Raise the first rule that is broken (a class of this module, or NotOneFunctionalGroup).
     """
     rules = policy.quote
     if rules is None:
@@ -188,7 +190,7 @@ def _length(minutes: int) -> str:
 
 
 def check_open(number: int) -> None:
-    """May a buyer with so many requests of which none is decided open another? Raises TooManyRequestsOpen."""
+    """Raise TooManyRequestsOpen if a buyer with so many undecided requests may not open another."""
     if number >= MOST_OPEN:
         raise TooManyRequestsOpen(
             f"A buyer has {MOST_OPEN} requests for quotes at most that are not decided. Open this one when others are.",

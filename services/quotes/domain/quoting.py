@@ -1,4 +1,5 @@
-"""Sealed quotes: sent, changed and withdrawn by their suppliers until the deadline, which arrivals alone are judged by."""
+"""Sealed quotes: suppliers send, change and withdraw them until the deadline. Only the time of arrival decides whether
+they are in time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +18,14 @@ from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdr
 
 LONGEST_DELIVERY = 365
 MOST_VERSIONS = 100
-"""Of one supplier's quote, each of which is kept as a proof."""
+"""How many versions one supplier's quote may have. Each is stored as a proof."""
 _ABSURD = Decimal(10**12)
 _FINEST = 6
 _CONTACTS = ("@", "http:", "https:", "www.")
 
 
 class QuotingOver(RuleBroken):
-    """It arrived at the deadline or after it."""
+    """The quote arrived at the deadline or after it."""
 
     code = "quoting-over"
 
@@ -34,7 +35,7 @@ class BuyerCannotQuote(RuleBroken):
 
 
 class PriceMissing(RuleBroken):
-    """Every line has a price, and there is no price without a line."""
+    """Every line needs a price, and every price needs a line."""
 
     code = "price-missing"
 
@@ -52,7 +53,7 @@ class DeliveryNotValid(RuleBroken):
 
 
 class CommentNamesSupplier(RuleBroken):
-    """The buyer chooses without knowing who quotes."""
+    """The buyer must not learn from a comment who the supplier is."""
 
     code = "comment-names-supplier"
 
@@ -62,7 +63,7 @@ class AboveCeiling(RuleBroken):
 
 
 class TooManyVersions(RuleBroken):
-    """Withdrawing makes a version too, and is never refused for their number."""
+    """A withdrawal makes a version too, but this limit never refuses one."""
 
     code = "too-many-versions"
 
@@ -73,8 +74,9 @@ class NothingToWithdraw(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """The supplier's whole quote; a former one is replaced. ``prices`` are of one unit (pack) of a line, by its id, VAT included at
-    ``vat_rate`` percent. ``standing`` is its organisation's state, ``quote_id`` new (used for a first quote only)."""
+    """The supplier's whole quote; it replaces a former one. ``prices`` are prices of one unit (or pack), by the line's
+    id, including VAT at ``vat_rate`` percent. ``standing`` is the state of the supplier's organisation. ``quote_id`` is
+    new, and used only for a first quote."""
 
     supplier_id: str
     supplier_name: str
@@ -87,8 +89,8 @@ class Submit:
 
 
 def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
-    """The new version after ``before``, the supplier's latest one, also a withdrawn one; nothing where it is the standing one again.
-    Raises a RuleBroken of this module, QuotingOver first."""
+    """Return the facts of the new version, none if it repeats the version that stands. ``before`` is the supplier's
+    latest version, which may be a withdrawn one. Raise a RuleBroken of this module, QuotingOver first."""
     _in_time(request, arrived_at)
     if command.supplier_id == request.opened.buyer_id:
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
@@ -137,7 +139,8 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
 
 
 def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tuple[Fact, ...]:
-    """``quote`` is the supplier's latest version. Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
+    """Return the facts of the withdrawal, none if the quote is withdrawn already. ``quote`` is the supplier's latest
+    version. Raise QuotingOver or NothingToWithdraw."""
     _in_time(request, arrived_at)
     if quote is None:
         raise NothingToWithdraw("Your organisation has no quote here.")
@@ -148,7 +151,8 @@ def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tup
 
 
 def end(request: Request, now: datetime) -> tuple[Fact, ...]:
-    """The timer's word that the deadline may have passed, and the seconds in which what arrived before it is still taken in."""
+    """Return the facts if the deadline has passed, and also the seconds during which quotes that arrived before it are
+    still processed. A timer calls this."""
     opened = request.opened
     if request.stage is not Stage.OPEN or now < opened.closes_at + timedelta(seconds=request.rules.settle_seconds):
         return ()
@@ -189,7 +193,7 @@ def _without_names(command: Submit) -> str:
 
 
 def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
-    """Each line's amount is rounded once, half-even, to the minor unit."""
+    """Return the lines with their prices. Each line's amount is rounded once, half-even, to the minor unit."""
     ids = [line.line_id for line in request.opened.lines]
     if strangers := sorted(set(command.prices) - set(ids)):
         raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", unknown=strangers[0])
