@@ -1,4 +1,4 @@
-"""The terms of a pool: all fixed before enrolment opens."""
+"""The terms of a pool, all fixed before enrolment opens."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from services.pools.domain.pool import BelowMinimum
 from services.pools.domain.weight import check_lines
 
 MOST_OPEN = 100
-"""Pools of one lead that go on."""
+"""How many open pools one lead may have."""
 
 
 class TooManyPoolsOpen(RuleBroken):
@@ -30,7 +30,7 @@ class NoLines(LinesMissing):
 
 
 class LineNotPriced(RuleBroken):
-    """A line without an id of its own, a pack size or an initial unit price above zero."""
+    """A line needs its own id, a pack size, and an initial unit price above zero."""
 
     code = "line-not-priced"
 
@@ -52,7 +52,8 @@ class UnknownChoiceBelowMinimum(RuleBroken):
 
 
 class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
-    """``lines`` have no quantities; ``unit_price`` is the initial price of one pack. ``regions`` empty: delivery anywhere."""
+    """``lines`` have no quantities; ``unit_price`` is the initial price of one pack. If ``regions`` is empty, goods are
+    delivered anywhere."""
 
     pool_id: str
     lead_id: str
@@ -71,7 +72,8 @@ class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> list[PoolOpened]:
-    """Raises the first rule broken; the caller has checked that the lead is an active buyer."""
+    """Return the event that opens the pool. Raise the first rule that is broken. The caller has checked that the lead
+    is an active buyer."""
     minor_units(command.currency)
     if not command.lines:
         raise NoLines
@@ -124,7 +126,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
 
 
 def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> None:
-    """Raises EnrolmentTooShort."""
+    """Raise EnrolmentTooShort if enrolment would end too early."""
     days = policy.pool.min_enrolment_days
     earliest = policy.due(now, days, calendar) if days else now
     if ends_at <= now or ends_at < earliest:
@@ -138,7 +140,7 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
 
 
 def check_open(number: int) -> None:
-    """May a buyer that leads so many pools that go on open another? Raises TooManyPoolsOpen."""
+    """Raise TooManyPoolsOpen if a buyer that leads so many open pools may not open another."""
     if number >= MOST_OPEN:
         raise TooManyPoolsOpen(
             f"A buyer leads {MOST_OPEN} pools at most that go on. Open this one when others are closed or cancelled.",
