@@ -1,4 +1,4 @@
-"""`lonja export auction` and `lonja verify`: the proof of an auction, written by the market and checked by anybody."""
+"""`lonja export auction` and `lonja verify`: the market writes the proof of an auction, and anybody can check it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -56,7 +56,7 @@ def export_auction(
 
 @contextmanager
 def _sound_or_told(as_json: bool) -> Iterator[None]:
-    """What is unsound ends the command; a program that reads the output is told there, too."""
+    """Catch what is unsound: it ends the command, and with JSON output it is also printed as JSON."""
     from services.auctions.domain.audit import Unsound
 
     try:
@@ -74,7 +74,8 @@ def verify() -> None:
 
 @verify_app.command("auction")
 def verify_auction(file: File, key: Key = None, as_json: AsJson = False) -> None:
-    """Recompute every verdict, every end and the winner of a session, and check the signature. Exit code 1 where it fails."""
+    """Recompute every verdict, every end and the winner of a session, and check the signature. The exit code is 1 if it
+    fails."""
     from services.auctions import proof
 
     with _sound_or_told(as_json):
@@ -125,7 +126,8 @@ def verify_receipt(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the signature under a bid's receipt, and with --auction that the log has its line. Exit code 1 where it fails."""
+    """Check the signature under a bid's receipt, and with --auction that the log has its line. The exit code is 1 if it
+    fails."""
     from services.auctions import proof
 
     with _sound_or_told(as_json):
@@ -152,7 +154,7 @@ def _say_key(used: str, given: str | None) -> None:
 
 
 async def _write(auction_id: str, file: Path) -> int:
-    """How many lines of the log the proof has."""
+    """Write the proof and return how many lines of the log it has."""
     lines = 0
     with file.open("wb") as stream:
         async with aclosing(_proof(auction_id)) as parts:

@@ -29,7 +29,7 @@ from services.auctions.store.blocked import Lost, Waiting
 
 log = logging.getLogger(__name__)
 BEAT = 0.5
-"""Seconds between two heartbeats."""
+"""The seconds between two heartbeats."""
 STALLED = 3.0
 """If the last heartbeat is older than this many seconds, the process was stopped or had too little CPU time."""
 FAILING = timedelta(minutes=1)
@@ -37,7 +37,7 @@ FAILING = timedelta(minutes=1)
 PATIENCE = 10.0
 """Seconds that one heartbeat may take."""
 PORTION = 100
-"""Sessions that get their time back in one transaction."""
+"""How many sessions get their time back in one transaction."""
 AGAIN = timedelta(seconds=1)
 """How long a session is not tried again if its row is locked when it should get its time back."""
 FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
@@ -82,7 +82,8 @@ class Pulse:
         _report(waiting)
 
     async def ready(self) -> None:
-        """Called before a bid is decided: beats if this lane was away or did not run. Raises as :meth:`beat`."""
+        """Call this before a bid is decided: it beats if this lane was away or did not run. Raise what :meth:`beat`
+        raises."""
         if self._was_away():
             await self.beat()
 
@@ -106,7 +107,7 @@ class Pulse:
             await asyncio.sleep(BEAT)
             try:
                 await self.beat()
-            except Exception as error:  # whatever it is: while no lane beats, nothing is closed
+            except Exception as error:  # any error: while no lane beats, nothing is closed
                 self.away = True
                 self.hang_up()
                 expected, said = is_away(error), f"bids cannot be decided now: {type(error).__name__}: {error}"
@@ -126,7 +127,7 @@ class Pulse:
                 try:
                     moved = await self._resume_portion(limit)
                     limit, failed = min(PORTION, 2 * limit), ""
-                except Exception as error:  # whatever it is: the sessions wait, and the next try may do it
+                except Exception as error:  # any error: the sessions wait, and the next attempt may succeed
                     if self._portions is not None:
                         self._portions.terminate()
                     if repr(error) != failed:

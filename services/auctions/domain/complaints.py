@@ -1,4 +1,5 @@
-"""Complaints: a supplier says what is wrong with a session, a moderator decides, and may cancel it (docs/rules.md section 3)."""
+"""Complaints: a supplier files a complaint about a session; a moderator decides, and may cancel the session
+(docs/rules.md section 3)."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.remedies import cancel
 
 LEAST = 20
-"""Characters of grounds, evidence and reasons: fewer say nothing that could be decided on."""
+"""The least number of characters in grounds, evidence and reasons. Less text is not enough for a decision."""
 MOST = 10
-"""Complaints of one supplier about one session."""
+"""How many complaints one supplier may file about one session."""
 
 
 class GroundsMissing(RuleBroken):
@@ -23,13 +24,13 @@ class GroundsMissing(RuleBroken):
 
 
 class SessionClosed(RuleBroken):
-    """After the close it is the contract that is disputed."""
+    """After the close, disputes are about the contract."""
 
     code = "session-closed"
 
 
 class ComplaintWaits(RuleBroken):
-    """One complaint of a supplier about a session is decided at a time."""
+    """A supplier may have only one undecided complaint about a session."""
 
     code = "complaint-waits"
 
@@ -43,7 +44,7 @@ class DecidedBefore(RuleBroken):
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
-    """``organisation_id`` complains; only the moderator and itself see who, and its evidence."""
+    """``organisation_id`` is the complainant. Only the moderator and the complainant see this name and the evidence."""
 
     complaint_id: str
     auction_id: str
@@ -57,9 +58,10 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: int) -> ComplaintFiled:
-    """``earlier`` is how many this supplier filed about this session before, ``waiting`` how many of them are not decided.
+    """Return the event of a new complaint. ``earlier`` is how many complaints this supplier filed about this session
+    before, ``waiting`` how many of them are undecided.
 
-    Raises SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
+    Raise SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
     """
     if state.closed:
         raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
@@ -95,9 +97,9 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
 def decide(
     state: AuctionState, complaint: Complaint, decision: Literal["upheld", "rejected"], reason: str, now: datetime
 ) -> tuple[ComplaintDecided, AuctionClosed | None]:
-    """The decision, and the cancellation that follows where it is upheld and the session still runs.
+    """Return the decision, and also the cancellation if the complaint is upheld and the session still runs.
 
-    Raises DecisionUnexplained, DecidedBefore.
+    Raise DecisionUnexplained or DecidedBefore.
     """
     if complaint.decision:
         raise DecidedBefore(f"It was {complaint.decision} already.", decision=complaint.decision)

@@ -1,6 +1,6 @@
-"""May this mini-auction be opened, and as what: lines, ceilings, the reference price, steps.
+"""Whether this mini-auction may be opened, and as what: lines, ceilings, the reference price, steps.
 
-Lengths and windows: :mod:`catalogue.durations`.
+See :mod:`catalogue.durations` for durations and hours.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
 MOST_OPEN = 1000
-"""Sessions that one buyer has announced or running."""
-_ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
+"""How many sessions one buyer may have announced or running."""
+_ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact; every ceiling is far below it
 
 
 class NotTheMarketsCurrency(RuleBroken):
@@ -47,7 +47,7 @@ class AboveReferencePrice(RuleBroken):
 
 
 class InitialPriceTooLow(RuleBroken):
-    """So low that no bid could follow."""
+    """The price is so low that no bid could follow."""
 
     code = "initial-price-too-low"
 
@@ -65,7 +65,7 @@ class StepNotOffered(RuleBroken):
 
 
 class NoLiveAuction(RuleBroken):
-    """The policy has none."""
+    """The policy has no live auctions."""
 
     code = "no-live-auction"
 
@@ -82,8 +82,8 @@ class EquivalentsNotAllowed(RuleBroken):
 class OpenAuction:
     """A buyer, or a pool in its lead's name, asks for a mini-auction.
 
-    ``lines`` carry quantity and unit price (what one unit of the quantity costs); their amounts are computed here.
-    ``standing`` is the buyer's organisation state. ``opens_at`` None: at once.
+    ``lines`` have quantity and unit price (the price of one unit of the quantity); their amounts are computed here.
+    ``standing`` is the state of the buyer's organisation. ``opens_at`` None means at once.
     """
 
     auction_id: str
@@ -112,9 +112,10 @@ def open_auction(
     references: Mapping[str, Reference],
     now: datetime,
 ) -> AuctionOpened:
-    """The auction as opened. ``calendar`` is the buyer's; ``references`` are by line id, none where none is published.
+    """Return the opening. ``calendar`` is the buyer's. ``references`` are by line id, for lines that have a published
+    one.
 
-    Raises the first rule broken (a class of this module).
+    Raise the first rule that is broken (a class of this module).
     """
     if policy.auction.none_because:
         raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
@@ -173,7 +174,7 @@ def open_auction(
 
 
 def session_rules(rules: AuctionRules, duration: Duration | None) -> SessionRules:
-    """The numbers of the policy that the log is judged by, for a session of this length."""
+    """Return the policy's numbers by which the log is checked, for a session of this duration."""
     return SessionRules(
         whole_steps=rules.whole_steps,
         improve_on=rules.improve_on,
@@ -193,7 +194,8 @@ def session_rules(rules: AuctionRules, duration: Duration | None) -> SessionRule
 
 
 def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Decimal:
-    """The step in money: rounded half-even once, at least one minor unit. Raises StepNotOffered, InitialPriceTooLow."""
+    """Return the step in money: rounded half-even once, at least one minor unit. Raise StepNotOffered or
+    InitialPriceTooLow."""
     if percent not in policy.auction.step_percents:
         offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
         raise StepNotOffered(
@@ -212,7 +214,7 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
 
 
 def _complete(line: Line, currency: str) -> Line:
-    """The line with its amount, rounded to the minor unit."""
+    """Return the line with its amount, rounded to the minor unit."""
     quantity, price = line.quantity, line.unit_price
     if not line.line_id or not line.description.strip() or line.category is None or quantity is None or price is None:
         raise LineNotComplete(
@@ -282,7 +284,8 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
 
 
 def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> tuple[str, ...]:
-    """The ids of the snapshots that bind, once each. Line by line, so that no dear line hides behind a cheap one."""
+    """Return the ids of the references that bind, each once. Every line is checked separately, so that a cheap line
+    does not make up for an expensive one."""
     binding: list[str] = []
     for line in lines:
         reference = references.get(line.line_id)
@@ -308,7 +311,8 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
 def _fits(
     command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Duration, datetime]:
-    """The length and the end of the session, if its length is offered for the kind, at this price and at this hour."""
+    """Return the duration and the end of the session, if this duration is offered for the kind, at this price and at
+    this hour."""
     offered = policy.auction.offered(command.kind)
     duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
     if duration is None:
@@ -324,7 +328,7 @@ def _fits(
 
 
 def check_open(number: int) -> None:
-    """May a buyer that has so many sessions announced or running open another? Raises TooManyOpen."""
+    """Raise TooManyOpen if a buyer with so many sessions announced or running may not open another."""
     if number >= MOST_OPEN:
         raise TooManyOpen(
             f"A buyer has {MOST_OPEN} sessions announced or running at most. Open this one when others are closed.",

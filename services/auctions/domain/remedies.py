@@ -1,4 +1,5 @@
-"""What sets a session right: a deleted bid, an outage made good, a withdrawal by the buyer, a cancellation by a moderator."""
+"""What corrects a session: the deletion of a bid, time for an outage, a withdrawal by the buyer, a cancellation by a
+moderator."""
 
 from __future__ import annotations
 
@@ -33,9 +34,10 @@ class OutsideWithdrawalHours(RuleBroken):
 
 
 def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDeleted:
-    """A bidder takes back its own last bid, once, within the policy's seconds. The end stays where the bid moved it.
+    """Return the event by which a bidder takes back its own last bid, once, within the policy's number of seconds. The
+    end stays where the bid moved it.
 
-    Raises NothingToDelete, DeletedBefore, TooLateToDelete.
+    Raise NothingToDelete, DeletedBefore or TooLateToDelete.
     """
     seconds = state.rules.delete_seconds
     known = state.participants.get(supplier_id)
@@ -61,10 +63,10 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
 
 
 def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExtended | None:
-    """What the session gets back for an outage; None where the outage did not touch it.
+    """Return the extension that makes up for an outage, or None if the outage did not affect the session.
 
-    It is longer by more than what it lost. Where its end fell into the outage it goes on from ``until`` for the time it lost and
-    the policy's quarter of an hour. Told twice of one outage, it gets its time once.
+    The session gets more time than it lost. If its end fell into the outage, it goes on from ``until`` for the lost
+    time and the policy's quarter of an hour. If one outage is reported twice, the session gets its time once.
     """
     if state.resumed_at is not None:
         since = max(since, state.resumed_at)
@@ -84,8 +86,8 @@ def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExte
 def withdraw(
     state: AuctionState, reason: str, now: datetime, *, rules: Withdrawal, calendar: RegionCalendar
 ) -> AuctionClosed:
-    """The buyer ends the session without a winner. Raises AlreadyClosed, ReasonMissing, TooLateToWithdraw,
-    OutsideWithdrawalHours."""
+    """Return the event by which the buyer ends the session without a winner. Raise AlreadyClosed, ReasonMissing,
+    TooLateToWithdraw or OutsideWithdrawalHours."""
     _open(state)
     if not reason.strip():
         raise ReasonMissing("A withdrawal says why: bidders and the public read it.", field="reason")
@@ -110,7 +112,8 @@ def withdraw(
 
 
 def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
-    """A moderator ends the session, a complaint being right. Raises AlreadyClosed, ReasonMissing."""
+    """Return the event by which a moderator ends the session, because a complaint was upheld. Raise AlreadyClosed or
+    ReasonMissing."""
     _open(state)
     if not reason.strip():
         raise ReasonMissing("A cancellation says why.", field="reason")

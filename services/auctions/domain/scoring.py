@@ -1,8 +1,8 @@
-"""What bids are ranked on: the price, or the price with quality or life-cycle cost, in exact fractions.
+"""The value by which bids are ranked: the price, or the price with quality or life-cycle cost, in exact fractions.
 
-Prozorro's ways (its public auction code): with quality a bid's price is divided by ``1 + (sum of the chosen weights) / (1 - sum of
-the highest weights)``; with life-cycle cost the chosen options' costs are added. Ranking the scored value and not the price is
-the point: a dearer bid may win.
+These are Prozorro's methods (its public auction code). With quality, a bid's price is divided by ``1 + (sum of the
+chosen weights) / (1 - sum of the highest weights)``. With life-cycle cost, the costs of the chosen options are added.
+The scored value is ranked instead of the price, so a more expensive bid may win.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class ScoringNotSound(RuleBroken):
 
 
 class ChoicesMissing(RuleBroken):
-    """A scored bid answers every criterion with one of its options."""
+    """A scored bid must choose one option for every criterion."""
 
     code = "choices-missing"
 
 
 def check(scoring: Scoring) -> None:
-    """Raises ScoringNotSound."""
+    """Raise ScoringNotSound if the scoring contradicts itself."""
     if (scoring.by == "price") == bool(scoring.criteria):
         raise ScoringNotSound("Scoring by price has no criteria; any other has some.", field="scoring")
     for criterion in scoring.criteria:
@@ -44,7 +44,7 @@ def check(scoring: Scoring) -> None:
 
 
 def complete(scoring: Scoring, choices: tuple[int, ...]) -> None:
-    """Raises ChoicesMissing unless there is one option for each criterion."""
+    """Raise ChoicesMissing unless there is one option for each criterion."""
     fits = len(choices) == len(scoring.criteria) and all(
         0 <= choice < len(criterion.options) for choice, criterion in zip(choices, scoring.criteria, strict=True)
     )
@@ -58,7 +58,8 @@ def complete(scoring: Scoring, choices: tuple[int, ...]) -> None:
 
 
 def score(scoring: Scoring, amount: Decimal, choices: tuple[int, ...]) -> Fraction:
-    """What a bid of this amount with these choices is ranked on, in the currency; lower is better. Exact."""
+    """Return the value by which a bid of this amount with these choices is ranked, in the currency. Lower is better. It
+    is exact."""
     if scoring.by == "price":
         return Fraction(amount)
     chosen = sum(

@@ -1,4 +1,4 @@
-"""Contracts of before, and what a SKU cost in the last of them."""
+"""Earlier contracts, and what a SKU cost in the last of them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -11,7 +11,7 @@ from events.values import Line
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
-    """``line`` is that of the contract; ``unit_price`` what one of its units cost."""
+    """``line`` is the line of the contract; ``unit_price`` is what one of its units cost."""
 
     contract: ContractConcluded
     line: Line
@@ -19,7 +19,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def put(db: asyncpg.Connection, contract: ContractConcluded) -> None:
-    """Told again, the later word holds."""
+    """Store the contract. If it is announced again, the later event replaces the earlier."""
     await drop(db, contract.contract_id)
     await db.execute(
         "insert into auctions.past_contracts (contract_id, buyer_id, signed_at, body) values ($1, $2, $3, $4::text::jsonb)",
@@ -51,7 +51,7 @@ async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | N
 
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
-    """Those whose titles contain the words, the newest first."""
+    """Return the contracts whose titles contain the words, the newest first."""
     rows = await db.fetch(
         "select body::text as body from auctions.past_contracts where buyer_id = $1"
         " and strpos(lower(body->>'title'), lower($2)) > 0 order by signed_at desc, contract_id limit $3",
@@ -63,7 +63,7 @@ async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int
 
 
 async def last_paid(db: asyncpg.Connection, sku_ids: Iterable[str], currency: str, buyer_id: str) -> dict[str, Paid]:
-    """By SKU: what the buyer paid last; where it never bought the SKU, what whoever bought it last did."""
+    """Return by SKU what the buyer paid last. If the buyer never bought it, return what its last buyer paid."""
     rows = await db.fetch(
         "select wanted.sku_id, last.line_id, past.body::text as body from unnest($1::text[]) as wanted (sku_id)"
         " cross join lateral (("
@@ -88,7 +88,8 @@ async def last_paid(db: asyncpg.Connection, sku_ids: Iterable[str], currency: st
 
 
 def price_of(line: Line) -> Decimal | None:
-    """Of one unit: as the line says, else from its amount; None where it says neither, or nothing above zero."""
+    """Return the price of one unit: the line's unit price, or else from its amount. Return None if the line has
+    neither, or nothing above zero."""
     if line.unit_price is not None:
         return line.unit_price if line.unit_price > 0 else None
     if line.amount is not None and line.quantity and line.amount > 0:
