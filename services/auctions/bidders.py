@@ -29,7 +29,7 @@ class Bidder(msgspec.Struct, frozen=True, kw_only=True):
 async def bidders(db: asyncpg.Connection, stored: StoredAuction) -> list[Bidder]:
     """Return the bidders by participant number. Raise StillAnonymous."""
     if stored.result is None:
-        raise StillAnonymous("Who bids is told to observers once the session is closed.")
+        raise StillAnonymous("Observers can see who bid once the session is closed.")
     participants = stored.state.participants
     names = await replicas.organisations.names(db, participants)
     return [

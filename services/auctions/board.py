@@ -198,7 +198,7 @@ class Boards:
                     rested = clock()
         except Exception as error:
             away = is_away(error)
-            logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
+            logger.error("watchers of auction %s get no updates for now: %r", auction_id, error, exc_info=not away)
         finally:
             self._forget(auction_id, feed)
         await feed.end()

@@ -243,7 +243,7 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     db = await tx.raw()
     stored = await lock(db, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
-        raise NotTheBuyer("Only the buyer withdraws its session.")
+        raise NotTheBuyer("Only the buyer can withdraw its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
         require_repeat(reason.strip() == stored.result.reason, stored.result.reason)
         return

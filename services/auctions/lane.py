@@ -138,7 +138,7 @@ class Lane:
                 await self._take_a_batch()
             except Exception:
                 # _decide handles errors of the decision. No other error may end the lane, because nothing restarts it.
-                log.exception("the bidding lane failed, and goes on")
+                log.exception("the bidding lane failed, and continues")
                 self._hang_up()
                 self.pulse.away = True  # nobody could bid meanwhile: the next heartbeat records the lost time
                 self._fail(self._in_hand, "deciding it failed; the verdict may stand")

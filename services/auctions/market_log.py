@@ -84,7 +84,7 @@ class MarketLog:
         number = await facts.length(db, auction_id)
         if leaf is None or signed is None or not number:
             raise NotProvable(
-                f"Auction {auction_id} is not in the market's log: it gets there seconds after its close."
+                f"Auction {auction_id} is not in the market's log: it is added some seconds after its close."
             )
         path = await self.path(db, leaf, signed)
 
@@ -123,7 +123,7 @@ class MarketLog:
         high = {place for place in places if place[0] >= merkle.LEVEL}
         known = await store.subtrees(db, high)
         if not high <= known.keys():
-            raise SubtreesMissing(f"the market's log of {size} leaves lacks {len(high - known.keys())} subtrees yet")
+            raise SubtreesMissing(f"the market's log of {size} leaves still lacks {len(high - known.keys())} subtrees")
         for block in sorted({number >> (merkle.LEVEL - level) for level, number in places - high}):
             first = block * merkle.BLOCK
             known |= merkle.subtrees(block, await store.leaves(db, after=first, limit=min(merkle.BLOCK, size - first)))

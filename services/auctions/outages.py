@@ -131,7 +131,9 @@ class Pulse:
                     if self._portions is not None:
                         self._portions.terminate()
                     if repr(error) != failed:
-                        log.error("%d sessions get no time back now: %r", limit, error, exc_info=not is_away(error))
+                        log.error(
+                            "%d sessions do not get their time back now: %r", limit, error, exc_info=not is_away(error)
+                        )
                     failed = repr(error)
                     limit = max(1, limit // 2)
             if not moved:
@@ -168,7 +170,7 @@ def _report(waiting: Waiting) -> None:
 
 async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
     """Record an outage from ``since`` to ``until``; each session that ran in it is to get its time back."""
-    log.warning("nobody could bid from %s to %s: sessions of that time go on for longer", since, until)
+    log.warning("nobody could bid from %s to %s: sessions of that time are extended", since, until)
     await blocked.lose(db, since, until)
 
 
@@ -199,14 +201,14 @@ async def give_back(
         try:
             longer = _longer(stored, lost[auction_id], now)
         except Exception:
-            log.exception("auction %s gets no time back: deciding on it fails", auction_id)
+            log.exception("auction %s gets no time back, because deciding on it fails", auction_id)
             failed[auction_id] = lost[auction_id].since
         else:
             written += [longer] if longer else []
     await blocked.block(db, failed, now + FAILING)
     if written:
         first = min(each.since for each in lost.values())
-        log.info("%d sessions, on which nobody could bid from %s on, go on for longer", len(written), first)
+        log.info("%d sessions are extended, because nobody could bid on them from %s on", len(written), first)
         await write(db, written, now)
     return {each.after.opened.auction_id: each.after for each in written}
 

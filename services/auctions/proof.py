@@ -146,7 +146,7 @@ def _anchored(lines: list[bytes], root: bytes, trailer: Trailer, key: str | None
         climbed = chain.climb(chain.leaf(opened.subject, number - 1, root), trailer.path)
         log_root = bytes.fromhex(trailer.log_root)
     except ValueError as error:
-        raise Unsound(f"the path into the market's log is none: {error}", number) from error
+        raise Unsound(f"the path into the market's log is not valid: {error}", number) from error
     if climbed != log_root or log_root.hex() != trailer.log_root:
         raise Unsound("the path does not lead to the root of the market's log", number)
     if key is not None and key != trailer.key:

@@ -223,7 +223,7 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
     if found is None or "buyer" not in found.roles or found.state != "active":
         state = "not known as a buyer here (yet)" if found is None or "buyer" not in found.roles else found.state
         raise NotAnActiveBuyer(
-            f"Only active buyers take part in pools; {principal.organisation_name} is {state}.",
+            f"Only active buyers can take part in pools; {principal.organisation_name} is {state}.",
             state=state,
             organisation=principal.organisation_name,
         )
@@ -245,7 +245,7 @@ async def _lines(
     for each in wanted:
         sku = skus.get(each.sku_id)
         if sku is None:
-            raise UnknownSku(f"No SKU {each.sku_id!r} is published.", field="lines", sku=each.sku_id)
+            raise UnknownSku(f"There is no published SKU {each.sku_id!r}.", field="lines", sku=each.sku_id)
         lines.append(line_of(sku, each))
     references = await suggested_prices(tx, tuple(lines), place, currency)
     priced = tuple(
@@ -352,5 +352,5 @@ async def _contracting_over(tx: Transaction, pool_id: str) -> datetime | None:
         return tx.now
     policy = policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), kept.pool.opened.lead_id)
-    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    assert lead is not None, "the lead that opened a pool is in the replica, and nothing is removed from it"
     return policy.due(max(ended), policy.contract.buyer_draft_days, calendar_of(lead))

@@ -78,7 +78,7 @@ class PurchasePages(Controller):
         except RuleBroken as broken:
             values = shown_again(values, broken)
             return await self._form(ground, request, offer_id, values, status=422, refused=broken)
-        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The supplier was asked."))
+        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The request was sent to the supplier."))
 
     @get("/{purchase_id:str}", opt=MEMBERS)
     async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
@@ -88,7 +88,9 @@ class PurchasePages(Controller):
     async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(ground, request, purchase_id, Filled(values, {"": gettext("Say yes or no.")}))
+            return await self._purchase(
+                ground, request, purchase_id, Filled(values, {"": gettext("Choose to accept or to refuse.")})
+            )
         accepts = values["accept"] == "yes"
         try:
             async with ground.database.transaction("purchases") as tx:

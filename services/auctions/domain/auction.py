@@ -162,7 +162,7 @@ def begin(opened: AuctionOpened, rules: SessionRules | None = None) -> AuctionSt
     """Return the state at the opening. ``rules`` is for an opening that was published before openings had their rules."""
     rules = opened.rules or rules
     if rules is None:
-        raise ValueError(f"nobody says by which rules auction {opened.auction_id} runs")
+        raise ValueError(f"the rules of auction {opened.auction_id} are missing")
     shown: Mapping[str, Participant] | None = {} if rules.pauses_seconds else None
     return AuctionState(opened, rules, price=opened.initial_price, closes_at=opened.closes_at, shown=shown)
 

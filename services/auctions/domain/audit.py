@@ -55,7 +55,7 @@ class Audit:
 def begun(opened: AuctionOpened) -> Audit:
     """Return the audit after the opening. Raise Unsound if the opening contradicts itself."""
     if opened.rules is None:
-        raise Unsound("the opening does not carry its rules", 0)
+        raise Unsound("the opening does not have its rules", 0)
     amounts = [line.amount for line in opened.lines if line.amount is not None]
     if sum(amounts) != opened.initial_price or not 0 < opened.step < opened.initial_price:
         raise Unsound("the initial price is not the sum of the lines, or the step does not fit it", 0)
@@ -84,7 +84,7 @@ def follow(audit: Audit, fact: Event, line: int) -> Audit:
             _closes(state, fact, line)
             return replace(audit, state=apply(state, fact), result=fact)
         case _:
-            raise Unsound(f"a {type(fact).__name__} has no place in a log", line)
+            raise Unsound(f"a {type(fact).__name__} cannot be in a log", line)
     after = apply(state, fact)
     ends = audit.ends
     if after.closes_at != state.closes_at:
@@ -139,7 +139,7 @@ def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:
 
 def _same(fact: Event, expected: Event | None, line: int) -> None:
     if fact != expected:
-        raise Unsound(f"the rules make this of it: {msgspec.json.encode(expected).decode()}", line)
+        raise Unsound(f"by the rules it must be: {msgspec.json.encode(expected).decode()}", line)
 
 
 def _name(participant: int) -> str:

@@ -58,11 +58,11 @@ def check(state: AuctionState, supplier_id: str, floor: Decimal, now: datetime) 
         raise NoAutobidHere(why)
     own = state.last_of(supplier_id)
     if own is None:
-        raise NoBidYet("Place a first bid by hand; then a floor may be set.")
+        raise NoBidYet("Place a first bid by hand. After that you can set a floor.")
     decimals, exponent = minor_units(state.opened.currency), floor.as_tuple().exponent
     if not floor.is_finite() or not 0 < floor < own.amount or (isinstance(exponent, int) and -exponent > decimals):
         raise FloorNotBelowOwnBid(
-            f"A floor is an amount above zero and below your own bid of {own.amount:,f} {state.opened.currency},"
+            f"A floor must be above zero and below your own bid of {own.amount:,f} {state.opened.currency},"
             f" with at most {decimals} decimals.",
             field="floor",
             floor=floor,
@@ -79,7 +79,7 @@ def due_cut(state: AuctionState, autobids: Mapping[str, Autobid]) -> Cut | None:
         return None
     amount = state.price - state.opened.step
     led = state.participants[state.leader_id].last
-    assert led is not None, "who leads has a bid"
+    assert led is not None, "the leader has a bid"
     earliest = max(
         instant
         for instant in (

@@ -210,7 +210,7 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
     if bid.supplier_id == opened.buyer_id or bid.standing == BUYER:
         raise BuyerCannotBid("The buyer cannot bid in its own session.", buyer=opened.buyer_id)
     if bid.standing != "active":
-        raise SupplierNotActive(f"Only an active supplier bids; this one is {bid.standing}.", standing=bid.standing)
+        raise SupplierNotActive(f"Only an active supplier can bid; this one is {bid.standing}.", standing=bid.standing)
     if state.rules.pauses_seconds:
         _in_turn(state, bid)
     elif state.rules.improve_on == "price" and bid.supplier_id == state.leader_id:
@@ -233,7 +233,7 @@ def _in_turn(state: AuctionState, bid: Bid) -> None:
         return
     number = state.number_of(bid.supplier_id)
     if number is None:
-        raise NoFirstBid("Only those who sent a first bid before the rounds began take turns.")
+        raise NoFirstBid("Only suppliers that sent a first bid before the rounds began get turns.")
     turn = turn_of(state)
     if turn is None or turn.number != number or not turn.begins_at <= bid.arrived_at < turn.ends_at:
         own = next(each for each in timetable(state)[0].turns if each.number == number)
@@ -252,7 +252,7 @@ def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
     finite and has no more digits than the price."""
     currency, amount = state.opened.currency, bid.amount
     if not amount.is_finite() or amount <= 0:
-        raise AmountNotPositive(f"A bid is an amount above zero, not {amount}.", field="amount", amount=amount)
+        raise AmountNotPositive(f"A bid must be above zero, not {amount}.", field="amount", amount=amount)
     if state.rules.improve_on == "price":
         _undercut(state, amount, state.price, "the price now")
     else:
@@ -261,7 +261,7 @@ def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
             _undercut(state, amount, own.amount, "your own last bid")
         elif amount > state.opened.initial_price:
             raise NotLower(
-                f"A first bid is at most the initial price, {_money(state.opened.initial_price, currency)}.",
+                f"A first bid must be at most the initial price, {_money(state.opened.initial_price, currency)}.",
                 field="amount",
                 amount=amount,
                 price=state.opened.initial_price,

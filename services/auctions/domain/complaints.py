@@ -64,7 +64,7 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
     Raise SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
     """
     if state.closed:
-        raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
+        raise SessionClosed("The session is closed. Complaints are now about its contract.")
     if waiting:
         raise ComplaintWaits(
             "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"
@@ -72,8 +72,8 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
         )
     if earlier >= MOST:
         raise TooManyComplaints(
-            f"You filed {earlier} complaints about this session, and {MOST} is the most. Once the session is closed, what is"
-            " wrong is a matter of its contract.",
+            f"You filed {earlier} complaints about this session, and {MOST} is the most. After the session is"
+            " closed, complaints are about its contract.",
             filed=earlier,
             most=MOST,
         )
@@ -81,7 +81,7 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
         raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds", least=LEAST)
     if len(complaint.evidence.strip()) < LEAST:
         raise EvidenceMissing(
-            f"Say where it can be seen (addresses, documents, lines), in at least {LEAST} characters.",
+            f"Say where this can be seen (addresses, documents, lines), in at least {LEAST} characters.",
             field="evidence",
             least=LEAST,
         )

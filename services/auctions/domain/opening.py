@@ -121,7 +121,7 @@ def open_auction(
         raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(
-            f"Only an active buyer opens a session; this one is {command.standing}.", standing=command.standing
+            f"Only an active buyer can open a session; this one is {command.standing}.", standing=command.standing
         )
     if not command.title.strip():
         raise TitleMissing("A session needs a title.", field="title")
@@ -204,7 +204,8 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
     if step >= initial_price:
         raise InitialPriceTooLow(
-            f"All lines come to {initial_price} {policy.currency}: no bid a step of {step} {policy.currency} below that is above zero.",
+            f"The total of all lines is {initial_price} {policy.currency}. A bid one step of {step}"
+            f" {policy.currency} lower would not be above zero.",
             field="lines",
             initial_price=initial_price,
             step=step,
@@ -238,7 +239,7 @@ def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
     if not lines:
         raise NoLines
     if len({line.line_id for line in lines}) < len(lines):
-        raise LineNotComplete("Every line needs an id of its own.", field="lines")
+        raise LineNotComplete("Every line needs its own id.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]
     require_one_group((each.scheme, each.code) for each in categories)
 
@@ -252,7 +253,7 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
     ceiling = policy.auction.ceilings.get(kind)
     if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(
-            f"A session for {kind} goes up to {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
+            f"A session for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
             field="lines",
             initial_price=initial_price,
             ceiling=ceiling,
@@ -273,10 +274,10 @@ def _scored(scoring: Scoring, policy: Policy) -> None:
 def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
     rules = policy.auction.equivalents
     if rules is None:
-        raise EquivalentsNotAllowed("This market knows no equivalents.", field="equivalents")
+        raise EquivalentsNotAllowed("This market does not allow equivalents.", field="equivalents")
     if len(lines) < rules.min_lines:
         raise EquivalentsNotAllowed(
-            f"Equivalents need a session of at least {rules.min_lines} positions; this one has {len(lines)}.",
+            f"Equivalents need a session of at least {rules.min_lines} lines; this one has {len(lines)}.",
             field="equivalents",
             min_lines=rules.min_lines,
             lines=len(lines),
@@ -331,6 +332,6 @@ def check_open(number: int) -> None:
     """Raise TooManyOpen if a buyer with so many sessions announced or running may not open another."""
     if number >= MOST_OPEN:
         raise TooManyOpen(
-            f"A buyer has {MOST_OPEN} sessions announced or running at most. Open this one when others are closed.",
+            f"A buyer may have at most {MOST_OPEN} sessions announced or running. Open this one when others are closed.",
             most=MOST_OPEN,
         )

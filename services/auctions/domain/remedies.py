@@ -46,7 +46,7 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
     if known is None or known.last is None:
         raise NothingToDelete("You have no bid that stands.")
     if known.deleted:
-        raise DeletedBefore("A bid may be deleted once a session, and you did.")
+        raise DeletedBefore("You can delete one bid in a session, and you have done so.")
     if now - known.last.arrived_at > timedelta(seconds=seconds):
         raise TooLateToDelete(
             f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%H:%M:%S} UTC.",
@@ -90,7 +90,7 @@ def withdraw(
     TooLateToWithdraw or OutsideWithdrawalHours."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("A withdrawal says why: bidders and the public read it.", field="reason")
+        raise ReasonMissing("Say why you withdraw the session. Bidders and the public can read it.", field="reason")
     latest = state.closes_at - timedelta(minutes=rules.minutes_before_end)
     if now > latest:
         raise TooLateToWithdraw(
@@ -103,7 +103,7 @@ def withdraw(
     local, window = calendar.local(now), rules.window
     if window and not (calendar.is_working_day(local.date()) and window.first <= local.time() <= window.last):
         raise OutsideWithdrawalHours(
-            f"A session is withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
+            f"A session may be withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
             f" there it is {local:%A %H:%M}.",
             window=f"{window.first:%H:%M}-{window.last:%H:%M}",
             now=local,
@@ -116,7 +116,7 @@ def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
     ReasonMissing."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("A cancellation says why.", field="reason")
+        raise ReasonMissing("Say why you cancel the session.", field="reason")
     return closed(state, "cancelled", now, reason.strip())
 
 

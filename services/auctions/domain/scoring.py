@@ -27,17 +27,17 @@ class ChoicesMissing(RuleBroken):
 def check(scoring: Scoring) -> None:
     """Raise ScoringNotSound if the scoring contradicts itself."""
     if (scoring.by == "price") == bool(scoring.criteria):
-        raise ScoringNotSound("Scoring by price has no criteria; any other has some.", field="scoring")
+        raise ScoringNotSound("Scoring by price has no criteria; any other scoring needs some.", field="scoring")
     for criterion in scoring.criteria:
         if not criterion.title.strip() or not criterion.options:
-            raise ScoringNotSound("Every criterion has a title and options.", field="scoring")
+            raise ScoringNotSound("Every criterion needs a title and options.", field="scoring")
         if any(not option.value.is_finite() or option.value < 0 for option in criterion.options):
             raise ScoringNotSound(
-                f"The options of {criterion.title!r} are worth 0 or more.", field="scoring", criterion=criterion.title
+                f"The options of {criterion.title!r} must be 0 or more.", field="scoring", criterion=criterion.title
             )
     if scoring.by == "quality" and _highest(scoring) >= 1:
         raise ScoringNotSound(
-            f"The highest weights must stay below 1 together; they make {_highest(scoring)}.",
+            f"The highest weights must be below 1 together; they are {_highest(scoring)}.",
             field="scoring",
             highest=_highest(scoring),
         )
@@ -50,7 +50,7 @@ def complete(scoring: Scoring, choices: tuple[int, ...]) -> None:
     )
     if not fits:
         raise ChoicesMissing(
-            f"A bid here answers {len(scoring.criteria)} criteria with one of the options of each.",
+            f"A bid here must choose one option for each of {len(scoring.criteria)} criteria.",
             field="choices",
             criteria=len(scoring.criteria),
             answered=len(choices),

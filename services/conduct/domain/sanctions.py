@@ -161,7 +161,7 @@ def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tup
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
             return ()
-        raise AppealedAlready("An appeal against this suspension was filed already; there is one.")
+        raise AppealedAlready("An appeal against this suspension was filed already, and only one is possible.")
     if now >= sanctioned.appeal_until:
         raise AppealOverdue(
             f"An appeal was possible until {sanctioned.appeal_until}; it is {now}.",
@@ -169,9 +169,9 @@ def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tup
             now=now,
         )
     if not reasons:
-        raise AppealUnexplained("An appeal says why.", field="reasons")
+        raise AppealUnexplained("Say why you appeal.", field="reasons")
     rules = sanction.policy.sanctions
-    assert rules is not None, "a sanction is spoken by a policy that has them"
+    assert rules is not None, "a sanction is imposed under a policy that has sanctions"
     return (
         SanctionAppealed(
             sanction_id=sanctioned.sanction_id,
@@ -199,7 +199,7 @@ def decide_appeal(
             f"The appeal was {sanction.decided.decision} already.", field="decision", decision=sanction.decided.decision
         )
     if not explanation.strip():
-        raise DecisionUnexplained("A decision says why.", field="explanation")
+        raise DecisionUnexplained("Say why you decide so.", field="explanation")
     return (
         SanctionAppealDecided(
             sanction_id=sanction.sanctioned.sanction_id,

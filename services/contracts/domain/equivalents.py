@@ -92,7 +92,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
     field names the line."""
     rules = deal.policy.auction.equivalents
     if proposals and (rules is None or not deal.equivalents_allowed):
-        raise SessionWithoutEquivalents("The session was not opened for equivalents.", field="equivalents")
+        raise SessionWithoutEquivalents("This session does not allow equivalents.", field="equivalents")
     lines = {line.line_id: line for line in contract.lines}
     found: dict[str, Equivalent] = {}
     for proposal in proposals:
@@ -103,13 +103,15 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
             )
         if line.line_id in found:
             raise EquivalentTwice(
-                f"A second equivalent for {line.description}.", field=_field(line), description=line.description
+                f"There is already an equivalent for {line.description}.",
+                field=_field(line),
+                description=line.description,
             )
         assert rules is not None, "without rules nothing may be proposed"
         most = (line.quantity or Decimal(0)) * rules.max_percent / 100
         if not proposal.quantity.is_finite() or not 0 < proposal.quantity <= most:
             raise EquivalentTooMuch(
-                f"An equivalent stands for up to {written_out(rules.max_percent)} % of a position: {digits(most)} of"
+                f"An equivalent may replace up to {written_out(rules.max_percent)} % of a line: {digits(most)} of"
                 f" {line.description}, not {proposal.quantity}.",
                 field=_field(line),
                 quantity=proposal.quantity,
@@ -162,10 +164,10 @@ def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent
     for line_id, reason in refused.items():
         if line_id not in known:
             raise EquivalentNotNamed(
-                f"For the line {line_id!r} no equivalent was named.", field="refused_equivalents", line=line_id
+                f"No equivalent was named for the line {line_id!r}.", field="refused_equivalents", line=line_id
             )
         if not reason.strip():
-            raise EquivalentRefusalUnexplained("Say why it is not taken.", field=f"refused-{line_id}", line=line_id)
+            raise EquivalentRefusalUnexplained("Say why you refuse it.", field=f"refused-{line_id}", line=line_id)
     return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)
 
 

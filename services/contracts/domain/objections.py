@@ -109,13 +109,13 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
     require_step(contract, SUPPLIER_SIGNATURE)
     require_allowed(deal, contract, now)
     if not points:
-        raise ObjectionEmpty("A protocol names at least one point.", field="points")
+        raise ObjectionEmpty("A protocol needs at least one point.", field="points")
     seen: set[tuple[str, str]] = set()
     for point in points:
         _require_point(deal, contract, point, now)
         if (point.code, point.line_id) in seen:
             raise PointTwice(
-                f"Point {point.number} speaks of the same as one before.",
+                f"Point {point.number} is about the same as an earlier point.",
                 field=f"wanted-{point.number}",
                 point=point.number,
             )
@@ -147,8 +147,7 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
     end = total_end(deal)
     if deal.policy.due(now, days, deal.calendar) > end:
         raise ObjectionTooLate(
-            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, do not fit any"
-            " more.",
+            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, no longer fit.",
             total_end=end,
             now=now,
             days=days,
@@ -164,7 +163,7 @@ def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[Objecti
     if command.number == contract.objections and contract.answers:
         if answers == contract.answers:
             return ()
-        raise ObjectionAnsweredOtherwise("This protocol was answered already, otherwise.", number=command.number)
+        raise ObjectionAnsweredOtherwise("This protocol already has another answer.", number=command.number)
     if command.number != contract.objections or not contract.points:
         raise NothingToAnswer(f"There is no protocol {command.number} that waits for an answer.", number=command.number)
     require_running(contract, now)
@@ -211,14 +210,14 @@ def _require_point(deal: Deal, contract: Contract, point: Point, now: datetime) 
     may = ", ".join(TERMS[code].lower() for code in allowed)
     if point.code in COMPETED:
         raise CompetedNotChangeable(
-            f"{COMPETED[point.code]} was competed and stays: a protocol changes only {may}.",
+            f"{COMPETED[point.code]} was fixed by the competition: a protocol can change only {may}.",
             field=f"code-{point.number}",
             term=point.code,
             changeable=may,
         )
     if point.code not in allowed:
         raise TermNotChangeable(
-            f"A protocol changes only {may}, not {point.code!r}.",
+            f"A protocol can change only {may}, not {point.code!r}.",
             field=f"code-{point.number}",
             term=point.code,
             changeable=may,

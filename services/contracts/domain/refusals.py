@@ -103,14 +103,14 @@ def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None
     listed = {ground.code: ground for ground in deal.policy.contract.grounds_of(party)}
     if code and code not in listed:
         raise GroundNotListed(
-            f"A {party} refuses on {', '.join(listed) or 'no ground'}, or on none; there is no {code!r}.",
+            f"A {party} may refuse on {', '.join(listed) or 'no ground'}, or without a ground. There is no ground {code!r}.",
             field="ground",
             party=party,
             ground=code,
             grounds=", ".join(listed) or "no ground",
         )
     if not command.explanation.strip():
-        raise RefusalUnexplained("A refusal says why.", field="explanation")
+        raise RefusalUnexplained("Say why you refuse.", field="explanation")
     ground = listed.get(code)
     if ground is not None and ground.justified and not command.evidence.strip():
         raise EvidenceMissing(
@@ -132,12 +132,12 @@ def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tupl
     ended, reasons = refusal.ended, reasons.strip()
     if actor.organisation_id != other:
         raise NotTheOtherSide(
-            f"Only the {side} of the contract disputes its refusal.", field="organisation_id", party=side
+            f"Only the {side} of the contract may dispute the refusal.", field="organisation_id", party=side
         )
     if refusal.disputed is not None:
         if refusal.disputed.reasons == reasons:
             return ()
-        raise DisputedAlready("This refusal was disputed already; once is all.")
+        raise DisputedAlready("This refusal was disputed already, and only one dispute is possible.")
     if not refusal.may_be_disputed(now):
         raise DisputeOverdue(
             f"The ground could be disputed until {ended.dispute_until}; it is {now}.",
@@ -175,7 +175,7 @@ def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) 
             decision=refusal.decided.decision,
         )
     if not explanation.strip():
-        raise VerdictUnexplained("A decision says why.", field="explanation")
+        raise VerdictUnexplained("Say why you decide so.", field="explanation")
     ended = refusal.ended
     return (
         RefusalDisputeDecided(

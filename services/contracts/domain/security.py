@@ -66,7 +66,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
         )
     if named.kind not in get_args(SecurityKind):
         raise SecurityKindUnknown(
-            f"A security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
+            f"The kind of a security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
             field="security-kind",
             kinds=", ".join(get_args(SecurityKind)),
             kind=named.kind,
@@ -84,7 +84,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
     least = valid_from(deal, contract)
     if least is not None and named.valid_until < least:
         raise SecurityTooShort(
-            f"It is valid until {least} at least, not {named.valid_until}.",
+            f"It must be valid until at least {least}, not {named.valid_until}.",
             field="security-valid-until",
             valid_until=named.valid_until,
             least=least,

@@ -139,7 +139,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.actor.organisation_id)
     if command.step not in flow:
-        raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
+        raise StepOutOfOrder(f"{command.step!r} is not a step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
     if command.step in contract.taken:
         _require_repeat(deal, contract, command, now)
@@ -237,13 +237,13 @@ def _lapse(deal: Deal, command: Lapse, deciding: Deciding) -> tuple[Event, ...]:
 
 def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Event, ...]:
     if command.organisation_id != deal.buyer_id:
-        raise NotAParty("Only the buyer brings in the next bidder.", field="organisation_id")
+        raise NotAParty("Only the buyer may ask the next bidder.", field="organisation_id")
     if command.contract_id != latest(deal).contract_id:
         return ()
     bid = awaits_activation(deal, deciding.ranking)
     if bid is None:
         raise NobodyToActivate(
-            "There is no bidder to bring in: either the contract has not ended by its supplier, or no one is left.",
+            "There is no bidder to ask: either the supplier has not ended the contract, or no bidder is left.",
             rank=latest(deal).rank,
             bids=len(deciding.ranking),
         )

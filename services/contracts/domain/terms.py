@@ -47,7 +47,7 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
     for term in (each for each in written if each.text.strip()):
         require_fits(deal, contract, term, now, field=term.code)
         if (term.code, term.line_id) in found:
-            raise TermTwice(f"{TERMS[term.code]} is said twice.", field=term.code, term=term.code)
+            raise TermTwice(f"{TERMS[term.code]} occurs twice.", field=term.code, term=term.code)
         found[term.code, term.line_id] = Term(code=term.code, text=term.text.strip(), line_id=term.line_id)
     for term in defaults(deal, now):
         found.setdefault((term.code, ""), term)
@@ -108,7 +108,7 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     day = _date(term.text)
     if day is None or day < today:
         raise DeliveryDateInvalid(
-            f"The end of performance is a date from {today} on, such as {today}, not {term.text!r}.",
+            f"The end of performance must be a date from {today} on, such as {today}, not {term.text!r}.",
             field=field,
             today=today,
             text=term.text,
@@ -116,7 +116,7 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     latest_day = _day(deal, now, deal.policy.purchase.contract_days)
     if deal.origin == "purchase" and day > latest_day:
         raise DeliveryTooLate(
-            f"A direct purchase is delivered within {deal.policy.purchase.contract_days} working days: by {latest_day}.",
+            f"A direct purchase must be delivered within {deal.policy.purchase.contract_days} working days: by {latest_day}.",
             field=field,
             day=day,
             latest=latest_day,

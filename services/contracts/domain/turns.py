@@ -61,7 +61,7 @@ AFTER = {
 def current(deal: Deal, contract_id: str) -> Contract:
     contract = latest(deal)
     if contract.contract_id != contract_id:
-        raise ContractOver("This contract has ended and the next bidder was asked.", state="ended", rank=contract.rank)
+        raise ContractOver("This contract has ended, and the next bidder was asked.", state="ended", rank=contract.rank)
     return contract
 
 
@@ -77,7 +77,7 @@ def party_of(deal: Deal, contract: Contract, organisation_id: str) -> Party:
 
 def require_side(step: str, party: Party) -> None:
     if step not in PARTIES:
-        raise StepOutOfOrder(f"{step!r} is no step of this contract.", field="step", step=step)
+        raise StepOutOfOrder(f"{step!r} is not a step of this contract.", field="step", step=step)
     if PARTIES[step] != party:
         raise StepOfOtherParty(
             f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", step=step, whose=PARTIES[step], party=party
@@ -99,7 +99,10 @@ def require_running(contract: Contract, now: datetime) -> None:
 def require_step(contract: Contract, step: str) -> None:
     if contract.step != step:
         raise StepOutOfOrder(
-            f"The step {step} is not due now, but {contract.step}.", field="step", step=step, due=contract.step
+            f"The step {step} is not due now; the present step is {contract.step}.",
+            field="step",
+            step=step,
+            due=contract.step,
         )
 
 
@@ -111,7 +114,7 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
     used = contract.extensions.count(party)
     if used >= rules.extensions_per_side:
         raise ExtensionUsedUp(
-            f"A side extends {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
+            f"A side may extend {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
             party=party,
             used=used,
             allowed=rules.extensions_per_side,
@@ -123,8 +126,8 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
         wanted = min(wanted, end)
     if wanted <= contract.due_at or deal.policy.due(wanted, following, deal.calendar) > end:
         raise ExtensionBeyondTotal(
-            f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this one the rest"
-            " would not fit.",
+            f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this"
+            " step the others would not fit.",
             due_at=contract.due_at,
             wanted=wanted,
             total_end=end,

@@ -303,7 +303,7 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
     db = await tx.raw()
     policy = await replicas.pool_policy(db, allocated.pool_id)
     if policy is None:
-        raise LookupError(f"pool {allocated.pool_id} was shared out and never opened")
+        raise LookupError(f"pool {allocated.pool_id} was allocated and never opened")
     known = await replicas.organisations.get_all(db, [part.member_id for part in allocated.allocations])
     awarded = awards.of_pool(
         allocated,

@@ -66,15 +66,18 @@ BUTTONS = {
 }
 MEANINGS = {
     SUPPLIER_OFFER: "You confirm the lines and prices on this page. The buyer then sends you the draft of the contract.",
-    BUYER_DRAFT: "You offer the contract as it stands on this page with the terms you write, signed by you, for the supplier to sign.",
-    BUYER_ANSWER: "The supplier objects to the draft. Every point you take makes a new version of it; then the supplier signs or refuses.",
+    BUYER_DRAFT: "You sign the contract as it is on this page, with the terms that you write, and send it to the supplier to sign.",
+    BUYER_ANSWER: (
+        "The supplier objects to the draft. Every point that you accept makes a new version of the draft; then the supplier signs or"
+        " refuses."
+    ),
     SUPPLIER_SIGNATURE: "Your signature concludes the contract. It binds both sides, and everybody can read it from then on.",
 }
 _EVASION = (
-    "the contract goes to the next bidder, if there is one, and unless the buyer brought this supplier in it counts as an evasion;"
-    " several evasions suspend a supplier."
+    "the contract goes to the next bidder, if there is one. It counts as an evasion, unless the buyer brought this supplier in."
+    " A supplier with several evasions is suspended."
 )
-_BUYER = "the process ends without a contract, and it counts as the buyer's refusal without a ground, which suspends a buyer."
+_BUYER = "the process ends without a contract. It counts as the buyer's refusal without a ground, for which a buyer is suspended."
 CONSEQUENCES = {
     SUPPLIER_OFFER: _EVASION,
     BUYER_DRAFT: _BUYER,

@@ -143,7 +143,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user, with_it),
-            gettext("Signed. Both sides see it now."),
+            gettext("Your signature is recorded. Both sides can see it."),
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -155,7 +155,7 @@ class SigningPages(Controller):
             contract_id,
             {},
             lambda tx: handlers.extend(tx, clean(contract_id), step, request.user),
-            gettext("You have more time. Both sides see it now."),
+            gettext("You have more time. Both sides can see this."),
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
@@ -207,7 +207,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.answer_objection(tx, clean(contract_id), number, answers, request.user),
-            gettext("Answered. The supplier signs or refuses now."),
+            gettext("Your answer is sent. The supplier now signs or refuses."),
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -216,7 +216,7 @@ class SigningPages(Controller):
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
+            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box to confirm.")}
             return await contract_page(ground, request, contract_id, Filled(values, {**errors, **unsaid}))
         said = form
         return await self._act(

@@ -70,8 +70,8 @@ def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None
     within = orders < MOST_ORDERS and held + len(lines) <= MOST_ORDERED_LINES
     if not within and total([lines]) != unordered(execution):
         raise TooManyOrders(
-            f"This contract has {orders} orders with {held} lines; {MOST_ORDERS} with {MOST_ORDERED_LINES} are the most."
-            " Order all that is left at once, or agree with the supplier to close the contract.",
+            f"This contract has {orders} orders with {held} lines; {MOST_ORDERS} with {MOST_ORDERED_LINES} are"
+            " the most. Order everything that is left at once, or agree with the supplier to close the contract.",
             field="lines",
             orders=orders,
             lines=held,
@@ -87,7 +87,7 @@ def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity
     if not within and order in execution.deliveries_of:
         raise TooManyDeliveries(
             f"This contract has {deliveries} deliveries with {held} lines; {MOST_DELIVERIES} with {MOST_DELIVERED_LINES} are"
-            " the most. Tell of a delivery on an order that has none yet, or agree with the buyer to close the contract.",
+            " the most. Report a delivery on an order that has none yet, or agree with the buyer to close the contract.",
             field="order",
             deliveries=deliveries,
             lines=held,
@@ -101,8 +101,8 @@ def require_taking_back(execution: Execution, party: Party) -> None:
     acts = taken_back(execution, party)
     if acts >= MOST_TAKEN_BACK:
         raise TooMuchTakenBack(
-            f"You took back {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What stands now waits for the other"
-            " side's answer.",
+            f"You withdrew {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What you sent now waits"
+            " for the other side's answer.",
             field="number",
             acts=acts,
             most=MOST_TAKEN_BACK,
@@ -127,8 +127,8 @@ def require_dispute(execution: Execution, party: Party) -> None:
     opened = sum(each.by == party for each in execution.disputes)
     if opened >= MOST_DISPUTES:
         raise TooManyDisputes(
-            f"You opened {opened} disputes on this contract; {MOST_DISPUTES} are the most. Settle what is open with the other"
-            " side, or propose to end the contract.",
+            f"You opened {opened} disputes on this contract; {MOST_DISPUTES} are the most. Settle the open"
+            " disputes with the other side, or propose to end the contract.",
             field="reasons",
             disputes=opened,
             most=MOST_DISPUTES,
@@ -144,8 +144,8 @@ def require_statement(execution: Execution, dispute: Dispute, party: Party, asks
     if said >= MOST_STATEMENTS or said_in_all >= MOST_STATEMENTS_OF_ALL:
         raise TooManyStatements(
             f"You made {said} statements in this dispute and {said_in_all} in all disputes of this contract; {MOST_STATEMENTS} and"
-            f" {MOST_STATEMENTS_OF_ALL} are the most. Ask for what the other side asks, and the dispute ends; else a moderator"
-            " decides it.",
+            f" {MOST_STATEMENTS_OF_ALL} are the most. Ask for the same outcome as the other side, and the dispute"
+            " ends; otherwise a moderator decides it.",
             field="words",
             said=said,
             most=MOST_STATEMENTS,
@@ -159,9 +159,9 @@ def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
     refused = execution.endings_refused.get(party, 0)
     if refused >= MOST_REFUSED_ENDINGS:
         raise TooManyRefusals(
-            f"You said no {refused} times to ending this contract; {MOST_REFUSED_ENDINGS} are the most. Agree, or leave the"
-            f" proposal unanswered: its time is over {ending.due_at:%Y-%m-%d %H:%M} UTC, and by then one by agreement lapses and"
-            " one on a breach counts only if that is not mended.",
+            f"You refused {refused} times to end this contract; {MOST_REFUSED_ENDINGS} are the most. Agree, or leave the"
+            f" proposal unanswered: its time is over {ending.due_at:%Y-%m-%d %H:%M} UTC. Then a proposal by"
+            " agreement lapses, and one for a breach counts only if the breach is not corrected.",
             field="words",
             refused=refused,
             most=MOST_REFUSED_ENDINGS,
@@ -174,8 +174,8 @@ def require_reasons_within(execution: Execution, reasons: str) -> None:
     letters = sum(len(each.reasons) for each in execution.deliveries)
     if len(reasons) > LETTERS_THEN and letters + len(reasons) > LETTERS_OF_REASONS:
         raise ReasonsTooLong(
-            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have {LETTERS_THEN}."
-            f" Say it shorter: this has {len(reasons)}.",
+            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have"
+            f" {LETTERS_THEN}. Make this one shorter: it has {len(reasons)}.",
             field="reasons",
             letters=letters,
             most=LETTERS_OF_REASONS,

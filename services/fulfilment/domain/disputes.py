@@ -115,19 +115,22 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(
-            f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
+            f"The {about} {number} is {state}: there is nothing left to dispute.",
+            about=about,
+            number=number,
+            state=state,
         )
     earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):
         raise DisputedBefore(
-            f"A dispute found already that this word on the {about} {number} stands.",
+            f"An earlier dispute decided that this statement about {about} {number} stands.",
             about=about,
             number=number,
             state=word,
         )
     if whose == by and word != "assessed" and now < due_at:
         raise OwnWordStillRuns(
-            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that there is no dispute.",
+            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that you cannot open a dispute.",
             party=OTHER[by],
             due_at=due_at,
             now=now,
@@ -156,7 +159,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
 
 def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) -> bool:
     """Return whether the side could open a dispute about the delivery or invoice now."""
-    assert matter.about != "order", "an order is no word that the other side answers"
+    assert matter.about != "order", "an order cannot be disputed"
     command = OpenDispute(
         organisation_id=execution.buyer_id if by == "buyer" else execution.supplier_id,
         member_id="",
@@ -211,7 +214,7 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
             answer_by=dispute.answer_by,
             now=now,
         )
-    explanation = require_reasons(command.explanation, "A decision says why.", field="explanation")
+    explanation = require_reasons(command.explanation, "Say why you decide so.", field="explanation")
     return _end(execution, dispute, Resolution(command.outcome, "decided", explanation), now)
 
 

@@ -130,7 +130,7 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
     possible = grounds(execution, by) if command.kind == "termination" else ("agreement",)
     if command.ground not in possible:
         raise GroundNotGiven(
-            f"Nothing of the {OTHER[by]} is overdue in this way now, so {command.ground} is no ground.",
+            f"The {OTHER[by]} is not in this breach now, so {command.ground} is not a ground.",
             field="ground",
             party=OTHER[by],
             ground=command.ground,
@@ -160,7 +160,7 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
     by = party_of(execution, command.organisation_id)
     ending = _standing(execution)
     if ending.by == by:
-        raise ActOfOtherParty(f"You proposed it: this is for the {OTHER[by]} to answer.", party=OTHER[by])
+        raise ActOfOtherParty(f"You made this proposal: only the {OTHER[by]} can answer it.", party=OTHER[by])
     if not command.agrees:
         words = require_reasons(command.words, "Say why not.", field="words")
         if words == ending.objection:
@@ -183,7 +183,9 @@ def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tu
     by = party_of(execution, command.organisation_id)
     ending = _standing(execution)
     if ending.by != by:
-        raise ActOfOtherParty(f"The {ending.by} proposed it, and may take it back.", party=ending.by)
+        raise ActOfOtherParty(
+            f"The {ending.by} made this proposal, and only the {ending.by} can withdraw it.", party=ending.by
+        )
     bounds.require_taking_back(execution, by)
     return (_answered(execution, by, "withdrawn", "", now),)
 
@@ -269,5 +271,5 @@ def _answered(execution: Execution, by: Party, said: str, words: str, now: datet
 
 def _standing(execution: Execution) -> Ending:
     if execution.ending is None:
-        raise NothingProposed("Nobody proposes to end this contract now.")
+        raise NothingProposed("There is no proposal to end this contract.")
     return execution.ending

@@ -75,10 +75,10 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
                 invoice=earlier.number,
             )
         if not delivery.accepted:
-            raise NothingToInvoice(f"Of delivery {number} nothing is accepted.", field="deliveries", delivery=number)
+            raise NothingToInvoice(f"Nothing is accepted of delivery {number}.", field="deliveries", delivery=number)
         require_undisputed(execution, Matter("delivery", number))
     if not numbers:
-        raise NothingToInvoice("An invoice names the deliveries it is for.", field="deliveries")
+        raise NothingToInvoice("Name the deliveries that the invoice is for.", field="deliveries")
     reference = require_reasons(command.reference, "Give the invoice's number.", field="reference")
     lines = priced(execution, numbers)
     return (
@@ -190,7 +190,7 @@ def the_invoice(execution: Execution, number: int) -> Invoice:
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
         raise AnsweredAlready(
-            f"The invoice {invoice.number} was taken back.",
+            f"The invoice {invoice.number} was withdrawn.",
             about="invoice",
             number=invoice.number,
             state=invoice.status,

@@ -116,7 +116,7 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
     require_running(execution)
     lines = quantities(execution, command.lines)
     if not lines:
-        raise NoQuantity("An order is for something: give a quantity for a line at least.", field="lines")
+        raise NoQuantity("Give a quantity for at least one line of the order.", field="lines")
     left = unordered(execution)
     for line in lines:
         rest = left.get(line.line_id, NONE)
@@ -129,10 +129,10 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
             )
     bounds.require_order(execution, lines)
     if command.days < 1:
-        raise DueTooSoon("An order leaves a working day at least.", field="days", days=command.days)
+        raise DueTooSoon("An order must leave at least one working day.", field="days", days=command.days)
     if command.days > _most_days(execution) or (due_at := execution.due(now, command.days)) > execution.term_until:
         raise DueAfterTerm(
-            f"The contract's term ends {execution.term_until:%Y-%m-%d %H:%M} UTC: an order falls due before.",
+            f"The contract's term ends {execution.term_until:%Y-%m-%d %H:%M} UTC: an order must fall due before that.",
             field="days",
             days=command.days,
             term_until=execution.term_until,
@@ -172,7 +172,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
     order = standing_order(execution, command.order)
     lines = quantities(execution, command.lines)
     if not lines:
-        raise NoQuantity("A delivery holds something: give a quantity for a line at least.", field="lines")
+        raise NoQuantity("Give a quantity for at least one line of the delivery.", field="lines")
     left = outstanding(execution, order)
     for line in lines:
         rest = left.get(line.line_id, NONE)
@@ -189,7 +189,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
     delivered_on = command.delivered_on or last
     if not first <= delivered_on <= last:
         raise DeliveryDateWrong(
-            f"Goods ordered on {first} came between then and today, {last}, not on {delivered_on}.",
+            f"The day of delivery must be between the order on {first} and today, {last}; it cannot be {delivered_on}.",
             field="delivered_on",
             delivered_on=delivered_on,
             ordered_on=first,
@@ -277,7 +277,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
         return ()
     require_running(execution)
     if any(each.order == number and each.status != "withdrawn" for each in execution.deliveries):
-        raise DeliveredOn(f"Something was delivered on order {number}: it cannot be taken back.", order=number)
+        raise DeliveredOn(f"Something was delivered on order {number}: it cannot be withdrawn.", order=number)
     bounds.require_taking_back(execution, "buyer")
     return (withdrawn(execution, Matter("order", number), "buyer", now),)
 
@@ -319,7 +319,7 @@ def the_order(execution: Execution, number: int) -> Order:
 def standing_order(execution: Execution, number: int) -> Order:
     order = the_order(execution, number)
     if order.withdrawn:
-        raise NothingOfThatNumber(f"The order {number} was taken back.", field="order", number=number)
+        raise NothingOfThatNumber(f"The order {number} was withdrawn.", field="order", number=number)
     return order
 
 

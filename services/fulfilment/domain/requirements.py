@@ -68,7 +68,7 @@ def party_of(execution: Execution, organisation_id: str) -> Party:
 def require_party(execution: Execution, organisation_id: str, party: Party) -> None:
     """Raise NotAParty or ActOfOtherParty unless the organisation is this side."""
     if party_of(execution, organisation_id) != party:
-        raise ActOfOtherParty(f"This is for the {party} to do.", party=party)
+        raise ActOfOtherParty(f"Only the {party} can do this.", party=party)
 
 
 def require_running(execution: Execution) -> None:
@@ -79,7 +79,7 @@ def require_running(execution: Execution) -> None:
 def require_undisputed(execution: Execution, matter: Matter) -> None:
     if (dispute := disputed(execution, matter)) is not None:
         raise Disputed(
-            f"The {matter.about} {matter.number} is disputed: that ends first.",
+            f"The {matter.about} {matter.number} is disputed: the dispute must end first.",
             about=matter.about,
             number=matter.number,
             dispute=dispute.number,
@@ -104,12 +104,14 @@ def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[Lin
             raise LineNotInContract(f"The contract has no line {line_id!r}.", field=field, line=line_id)
         if not quantity.is_finite() or quantity < 0:
             raise QuantityNotPositive(
-                f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
+                f"A quantity must not be below zero, as {quantity} is.", field=field, quantity=quantity
             )
         if quantity >= _ABSURD:
-            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity, below=_ABSURD)
+            raise QuantityAbsurd(
+                f"A quantity must be below {_ABSURD:,f}.", field=field, quantity=quantity, below=_ABSURD
+            )
         if quantity != quantity.quantize(_FINEST):
-            raise QuantityTooFine("A quantity has six decimals at most.", field=field, quantity=quantity)
+            raise QuantityTooFine("A quantity may have at most six decimals.", field=field, quantity=quantity)
     return tuple(
         LineQuantity(line_id=line.line_id, quantity=wanted[line.line_id])
         for line in execution.lines

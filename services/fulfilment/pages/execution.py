@@ -194,16 +194,16 @@ def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Comm
 
 
 ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
-    "order": (_order, "Ordered. The supplier sees it now."),
-    "delivery": (_delivery, "Told. The buyer accepts or refuses it."),
-    "assessment": (_assessment, "Answered. The supplier sees it now."),
+    "order": (_order, "Your order is sent to the supplier."),
+    "delivery": (_delivery, "The delivery is reported. The buyer accepts or refuses it."),
+    "assessment": (_assessment, "Your answer is sent to the supplier."),
     "invoice": (_invoice, "The invoice is sent."),
-    "payment": (_payment, "Paid. The supplier confirms that the money came."),
+    "payment": (_payment, "Your payment is recorded. The supplier confirms that it received the money."),
     "receipt": (_receipt, "Confirmed: the invoice is settled."),
     "withdrawal": (_withdrawal, "Taken back."),
     "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
-    "dispute-answer": (_dispute_answer, "Said. The other side sees it now."),
-    "ending": (_ending, "Proposed. The other side is asked."),
+    "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
+    "ending": (_ending, "Your proposal is sent to the other side."),
     "ending-answer": (_ending_answer, "Answered."),
     "ending-withdrawal": (_ending_withdrawal, "Taken back."),
 }
@@ -310,7 +310,10 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}/disputes/{number}", gettext("Decided. Both sides see it now."))
+            return redirect(
+                f"/contracts/{contract_id}/disputes/{number}",
+                gettext("Your decision is recorded. Both sides can see it."),
+            )
         acted = Acted(form=f"decide-{number}", values=fields, errors=errors)
         return await dispute_page(ground, request, contract_id, number, acted)
 

@@ -43,20 +43,23 @@ OF_HISTORY = 50
 USUAL_DAYS = 5
 """The number of working days in a new order form, if the term has so many."""
 DUE = {
-    "order": ("Order what the contract still has", "order"),
+    "order": ("Order what is left in the contract", "order"),
     "rest": ("The term is over: agree to close the contract with less", "end"),
     "deliver": ("Deliver order {}", "deliver-{}"),
     "assess": ("Accept or refuse delivery {}", "assess-{}"),
     "invoice": ("Invoice what was accepted", "invoice"),
     "pay": ("Pay invoice {}", "pay-{}"),
-    "confirm": ("Confirm that the money for invoice {} came", "confirm-{}"),
+    "confirm": ("Confirm that you received the money for invoice {}", "confirm-{}"),
     "answer-dispute": ("Answer dispute {}", "answer-{}"),
     "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
 }
 """The words of a duty, and the form for it."""
 ASKED = {
     ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
-    ("delivery", "assessed"): ("This delivery stands as the buyer answered it", "This delivery is answered anew"),
+    ("delivery", "assessed"): (
+        "This delivery stands as the buyer answered it",
+        "The buyer answers this delivery again",
+    ),
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
     ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }

@@ -129,7 +129,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         )
     if before is None and len(pool.members) >= MOST_MEMBERS:
         raise PoolFull(
-            f"A pool has {MOST_MEMBERS} members at most, and this one has so many. Enrol in another, or open one.",
+            f"A pool may have at most {MOST_MEMBERS} members, and this one has that many. Enrol in another, or open one.",
             members=len(pool.members),
             most=MOST_MEMBERS,
         )
@@ -145,7 +145,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         )
     if command.deliver_by and command.deliver_by <= pool.enrolment_ends_at:
         raise DeliveryInThePast(
-            "Delivery lies after the end of enrolment.",
+            "Delivery must be after the end of enrolment.",
             field="deliver_by",
             deliver_by=command.deliver_by,
             enrolment_ends_at=pool.enrolment_ends_at,
@@ -164,7 +164,7 @@ def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
         return []
     pool.require(Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING)
     if command.member_id not in pool.members:
-        raise NotEnrolled("Who is not enrolled cannot withdraw.", member=command.member_id)
+        raise NotEnrolled("Your organisation is not enrolled, so it cannot withdraw.", member=command.member_id)
     default = pool.stage is not Stage.ENROLLING
     left = PoolMemberWithdrew(
         pool_id=pool.opened.pool_id, member_id=command.member_id, default=default, reason=command.reason
@@ -231,14 +231,16 @@ def _below_minimum(pool: Pool) -> RuleBroken | None:
 def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
     left = {line.line_id for line in pool.opened.lines}
     if not demands:
-        raise FirmQuantityNotPositive("A member wants at least one line.", field="demands")
+        raise FirmQuantityNotPositive("A member must want at least one line.", field="demands")
     for demand in demands:
         if demand.line_id not in left:
-            raise UnknownLine(f"No line, or named twice: {demand.line_id!r}.", field="demands", line=demand.line_id)
+            raise UnknownLine(
+                f"The pool has no line {demand.line_id!r}, or it is named twice.", field="demands", line=demand.line_id
+            )
         left.remove(demand.line_id)
         if not (demand.firm.is_finite() and 0 < demand.firm < _ABSURD):
             raise FirmQuantityNotPositive(
-                f"A firm quantity is above zero (and below {_ABSURD:,f}), not {demand.firm}.",
+                f"A firm quantity must be above zero (and below {_ABSURD:,f}), not {demand.firm}.",
                 field="demands",
                 line=demand.line_id,
                 firm=demand.firm,
@@ -246,7 +248,7 @@ def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
             )
         if not (demand.tolerance.is_finite() and 0 <= demand.tolerance < _ABSURD):
             raise ToleranceNegative(
-                f"A tolerance is not below zero: {demand.tolerance}.",
+                f"A tolerance must not be below zero: {demand.tolerance}.",
                 field="demands",
                 line=demand.line_id,
                 tolerance=demand.tolerance,

@@ -180,7 +180,7 @@ def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line
         price, fixed = prices.get(line.line_id), line.unit_price
         if price is not None and fixed is not None and not (price.is_finite() and 0 < price <= fixed):
             raise InitialPriceRaised(
-                f"{line.description!r} begins above zero and at {fixed} at most, as the terms say; not at {price}.",
+                f"{line.description!r} must begin above zero and at most at {fixed}, according to the terms; not at {price}.",
                 field="unit_prices",
                 line=line.line_id,
                 price=price,

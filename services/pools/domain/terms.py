@@ -78,7 +78,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     if not command.lines:
         raise NoLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
-        raise LineNotPriced("Every line needs an id of its own.", field="lines")
+        raise LineNotPriced("Every line needs its own id.", field="lines")
     categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
     require_codes(((each.scheme, each.code) for each in categories), "lines")
     for line in command.lines:
@@ -94,13 +94,13 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     for region in command.regions:
         if not is_area(region):
             raise UnknownRegion(
-                f"{region!r} is no country or top-level region (ISO 3166-2).",
+                f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
                 region=region,
             )
     if command.minimum_quantity <= 0:
         raise MinimumNotPositive(
-            f"The minimum viable quantity is above zero, not {command.minimum_quantity}.",
+            f"The minimum quantity must be above zero, not {command.minimum_quantity}.",
             field="minimum_quantity",
             minimum_quantity=command.minimum_quantity,
         )
@@ -114,7 +114,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
         )
     if command.savings_rule != "equal":
         raise UnknownSavingsRule(
-            f"Savings are shared by equal unit price, not by {command.savings_rule!r}.",
+            f"Savings are divided by equal unit price, not by {command.savings_rule!r}.",
             field="savings_rule",
             rule=command.savings_rule,
         )
@@ -131,7 +131,7 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
     earliest = policy.due(now, days, calendar) if days else now
     if ends_at <= now or ends_at < earliest:
         raise EnrolmentTooShort(
-            f"Enrolment ends no earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
+            f"Enrolment must not end earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
             field="enrolment_ends_at",
             enrolment_ends_at=ends_at,
             earliest=earliest,
@@ -143,6 +143,6 @@ def check_open(number: int) -> None:
     """Raise TooManyPoolsOpen if a buyer that leads so many open pools may not open another."""
     if number >= MOST_OPEN:
         raise TooManyPoolsOpen(
-            f"A buyer leads {MOST_OPEN} pools at most that go on. Open this one when others are closed or cancelled.",
+            f"A buyer may lead at most {MOST_OPEN} open pools. Open this one when others are closed or cancelled.",
             most=MOST_OPEN,
         )

@@ -43,7 +43,7 @@ def check_lines(lines: Iterable[Line]) -> None:
     size = sum(map(_of_line, lines))
     if size > MOST_OF_LINES:
         raise LinesTooLong(
-            f"The lines take up to {size} bytes, and at most {MOST_OF_LINES} are possible. Open a pool of fewer lines.",
+            f"The lines take up to {size} bytes, and at most {MOST_OF_LINES} are possible. Open a pool with fewer lines.",
             field="lines",
             size=size,
             most=MOST_OF_LINES,
@@ -59,7 +59,7 @@ def check_shares(
     size = _of_shares(of_lines, after.values())
     if size > MOST_OF_SHARES and size > _of_shares(of_lines, before.values()):
         raise TooMuchToShareOut(
-            f"Shared out among {len(after)} members the result takes up to {size} bytes, and at most {MOST_OF_SHARES} are possible."
+            f"Divided among {len(after)} members, the result takes up to {size} bytes, and at most {MOST_OF_SHARES} are possible."
             " Enrol for fewer lines, or in another pool.",
             field="demands",
             members=len(after),

@@ -241,7 +241,7 @@ async def _of_sourcing(
     """Return what only the form that asks for a mini-auction shows."""
     policy = handlers.policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
-    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    assert lead is not None, "the lead that opened a pool is in the replica, and nothing is removed from it"
     references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
     return {
         "references": references,

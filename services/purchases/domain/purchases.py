@@ -139,7 +139,9 @@ def request(
         raise OwnOffer("Nobody buys from itself.", field="offer_id")
     if not command.quantity.is_finite() or command.quantity <= 0:
         raise QuantityNotPositive(
-            f"A purchase is of more than nothing, not {command.quantity}.", field="quantity", quantity=command.quantity
+            f"The quantity of a purchase must be above zero, not {command.quantity}.",
+            field="quantity",
+            quantity=command.quantity,
         )
     region = command.place.region or command.place.country or ""
     need = Need(command.quantity, region, calendar.local(now).date())
@@ -149,7 +151,7 @@ def request(
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
     if priced.total.amount <= 0:
         raise PriceNotPositive(
-            f"A quantity of {command.quantity:,f} of this offer comes to nothing: buy more of it.",
+            f"A quantity of {command.quantity:,f} of this offer costs nothing after rounding: buy more of it.",
             field="quantity",
             quantity=command.quantity,
         )
@@ -158,7 +160,7 @@ def request(
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise PurchaseAboveCeiling(
-            f"A direct purchase costs {ceiling} at most, this one {priced.total}.",
+            f"A direct purchase may cost at most {ceiling}; this one costs {priced.total}.",
             field="quantity",
             amount=priced.total.amount,
             ceiling=ceiling.amount,
@@ -220,8 +222,8 @@ def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -
         other = price_for(rival, need)
         if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
             raise NotTheCheapest(
-                f"These goods are in demand: only the cheapest offer is bought. This one costs {priced.total}, another"
-                f" {other.total}.",
+                "These goods are in demand: only the cheapest offer may be bought. This one costs"
+                f" {priced.total}, another one {other.total}.",
                 field="offer_id",
                 amount=priced.total.amount,
                 cheaper=other.total.amount,

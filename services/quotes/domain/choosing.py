@@ -90,7 +90,7 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
         )
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
-            f"Participant {command.participant} was suspended since: choose another.",
+            f"Participant {command.participant} was suspended meanwhile: choose another.",
             field="participant",
             participant=command.participant,
         )
@@ -101,9 +101,8 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
     if chosen.amount > lowest.amount and len(justification) < shortest:
         cheaper, less = compared.numbers[lowest.supplier_id], chosen.amount - lowest.amount
         raise JustificationMissing(
-            f"Participant {cheaper} is cheaper by {less:,f} {request.opened.currency}: say in {shortest} characters at least why this one"
-            " fits better."
-            " It will be published.",
+            f"Participant {cheaper} is cheaper by {less:,f} {request.opened.currency}: say in at least {shortest}"
+            " characters why this one fits better. The text will be published.",
             field="justification",
             shortest=shortest,
             amount=chosen.amount,
@@ -128,7 +127,7 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
     _require_choosing(request, now)
     reason = within(command.reason, "reason", Clause)
     if not reason:
-        raise ReasonMissing("Say why no quote is taken: it will be published.", field="reason")
+        raise ReasonMissing("Say why you choose no quote. The reason will be published.", field="reason")
     return (_all_disclosed(compared), closed(request, compared, "rejected", now, reason=reason))
 
 
@@ -142,19 +141,19 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
         return ()
     if request.stage not in (Stage.OPEN, Stage.CHOOSING):
         raise WrongStage(
-            f"A request is withdrawn before its deadline only, and this one has ended: {request.stage}.",
+            f"A request can be withdrawn only before its deadline, and this one has ended: {request.stage}.",
             stage=request.stage,
             outcome=request.stage,
         )
     if request.stage is Stage.CHOOSING or now >= request.opened.closes_at:
         raise WrongStage(
-            "A request is withdrawn before its deadline only: now choose a participant, or reject all quotes.",
+            "A request can be withdrawn only before its deadline. Now choose a participant, or reject all quotes.",
             stage=request.stage,
             choose_by=request.opened.choose_by,
         )
     reason = within(command.reason, "reason", Clause)
     if not reason:
-        raise ReasonMissing("Say why the request is withdrawn: it will be published.", field="reason")
+        raise ReasonMissing("Say why you withdraw the request. The reason will be published.", field="reason")
     return (closed(request, NOBODY, "withdrawn", now, reason=reason),)
 
 
@@ -238,7 +237,7 @@ def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> Quot
 def _require_choosing(request: Request, now: datetime) -> None:
     if request.stage is Stage.OPEN:
         raise WrongStage(
-            f"Quotes are taken until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC: the buyer chooses after that.",
+            f"Quotes are possible until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC. The buyer chooses after that.",
             stage=request.stage,
             closes_at=request.opened.closes_at,
         )

@@ -89,7 +89,7 @@ def open_request(
         raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name, title=policy.title)
     if command.standing != "active":
         raise BuyerNotActive(
-            f"Only an active buyer asks for quotes; this one is {command.standing}.", standing=command.standing
+            f"Only an active buyer can ask for quotes; this one is {command.standing}.", standing=command.standing
         )
     title = within(command.title, "title", Name)
     if not title:
@@ -125,7 +125,7 @@ def _group(lines: tuple[Line, ...]) -> Category:
         raise NoLines
     if len(lines) > MOST_LINES:
         raise TooManyLines(
-            f"A request has {MOST_LINES} lines at most; these are {len(lines)}.",
+            f"A request may have at most {MOST_LINES} lines; these are {len(lines)}.",
             field="lines",
             most=MOST_LINES,
             lines=len(lines),
@@ -144,7 +144,7 @@ def _group(lines: tuple[Line, ...]) -> Category:
             )
         if not isinstance(exponent, int) or quantity >= _ABSURD or exponent < -_FINEST:
             raise LineNotComplete(
-                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} and with {_FINEST} decimals at most.",
+                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} with at most {_FINEST} decimals.",
                 field="lines",
                 line=line.line_id,
                 quantity=quantity,
@@ -160,24 +160,24 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
     rules = policy.quote
     assert rules is not None
     if asked.tzinfo is None:
-        raise DeadlineWithoutZone("The deadline does not say its time zone.", field="closes_at")
+        raise DeadlineWithoutZone("The deadline needs a time zone.", field="closes_at")
     if asked <= now:
         raise DeadlineInThePast(
-            f"This deadline is in the past. Suppliers have {_length(rules.min_minutes)} at least.",
+            f"This deadline is in the past. Suppliers must have at least {_length(rules.min_minutes)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
         )
     if asked < now + timedelta(minutes=rules.min_minutes):
         left = int((asked - now).total_seconds() // 60)
         raise DeadlineTooSoon(
-            f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves {_length(left)}.",
+            f"Suppliers must have at least {_length(rules.min_minutes)}; this deadline leaves {_length(left)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
             left_minutes=left,
         )
     if asked > now + timedelta(days=rules.max_days):
         raise DeadlineTooFar(
-            f"A request is open for {rules.max_days} days at most.", field="closes_at", max_days=rules.max_days
+            f"A request may be open for at most {rules.max_days} days.", field="closes_at", max_days=rules.max_days
         )
     return asked.astimezone(UTC) if policy.working_day_minutes is not None else calendar.roll(asked)
 
@@ -193,6 +193,6 @@ def check_open(number: int) -> None:
     """Raise TooManyRequestsOpen if a buyer with so many undecided requests may not open another."""
     if number >= MOST_OPEN:
         raise TooManyRequestsOpen(
-            f"A buyer has {MOST_OPEN} requests for quotes at most that are not decided. Open this one when others are.",
+            f"A buyer may have at most {MOST_OPEN} undecided requests for quotes. Open this one when others are decided.",
             most=MOST_OPEN,
         )

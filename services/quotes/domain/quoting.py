@@ -96,7 +96,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
     if command.standing != "active":
         raise SupplierNotActive(
-            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.",
+            f"Only an active supplier can send a quote; {command.supplier_name} is {command.standing}.",
             standing=command.standing,
             supplier=command.supplier_name,
         )
@@ -105,13 +105,13 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
             f"Delivery takes between 0 and {LONGEST_DELIVERY} days.", field="delivery_days", longest=LONGEST_DELIVERY
         )
     if not command.vat_rate.is_finite() or not 0 <= command.vat_rate <= 100:
-        raise VatNotValid("VAT lies between 0 and 100 %.", field="vat_rate")
+        raise VatNotValid("VAT must be between 0 and 100 %.", field="vat_rate")
     comment = _without_names(command)
     lines = _priced(request, command)
     amount = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
     if request.rules.ceiling is not None and amount > request.rules.ceiling:
         raise AboveCeiling(
-            f"A quote may come to {request.rules.ceiling:,f} {request.opened.currency} at most; this one comes to {amount:,f}.",
+            f"The total of a quote may be at most {request.rules.ceiling:,f} {request.opened.currency}; this one is {amount:,f}.",
             field="",
             amount=amount,
             ceiling=request.rules.ceiling,
@@ -132,7 +132,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
         return ()
     if quote.version > MOST_VERSIONS:
         raise TooManyVersions(
-            f"A quote has {MOST_VERSIONS} versions at most. The last one stands, and you can still withdraw it.",
+            f"A quote may have at most {MOST_VERSIONS} versions. The last one stands, and you can still withdraw it.",
             most=MOST_VERSIONS,
         )
     return (QuoteSealed(quote=quote, before=before),)
@@ -173,7 +173,7 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
 def _in_time(request: Request, arrived_at: datetime) -> None:
     if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
-            f"Quotes were taken until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
+            f"Quotes were possible until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
             f" {arrived_at:%H:%M:%S}.",
             closes_at=request.opened.closes_at,
             arrived_at=arrived_at,
@@ -186,7 +186,7 @@ def _without_names(command: Submit) -> str:
     named = command.supplier_name and command.supplier_name.casefold() in folded
     if named or any(mark in folded for mark in _CONTACTS):
         raise CommentNamesSupplier(
-            "The buyer chooses without knowing who quotes: leave your name and addresses out of the comment.",
+            "The buyer must not know who sends a quote: leave your name and addresses out of the comment.",
             field="comment",
         )
     return comment
@@ -202,7 +202,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         price = command.prices.get(line.line_id)
         if price is None:
             raise PriceMissing(
-                f"Line {line.line_id} has no price: a quote is for the whole.",
+                f"Line {line.line_id} has no price. A quote must have a price for every line.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
             )
@@ -216,7 +216,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
             )
         if not isinstance(exponent, int) or price >= _ABSURD or exponent < -_FINEST:
             raise PriceNotValid(
-                f"A unit price is below {_ABSURD:,f} and has {_FINEST} decimals at most.",
+                f"A unit price must be below {_ABSURD:,f}, with at most {_FINEST} decimals.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
                 below=_ABSURD,
@@ -226,7 +226,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         amount = round_money(line.quantity * price, request.opened.currency)
         if amount <= 0:
             raise PriceNotPositive(
-                f"At a price of {price:,f}, line {line.line_id} comes to nothing: ask more.",
+                f"At a price of {price:,f}, the amount of line {line.line_id} is rounded to zero. Ask for more.",
                 field=f"price-{line.line_id}",
                 price=price,
                 line_id=line.line_id,

@@ -219,7 +219,7 @@ class RequestPages(Controller):
                 await handlers.withdraw_request(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
-        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
+        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
 
 
 async def _to_choose(tx: Transaction, buyer_id: str) -> list[Summary]:

@@ -90,7 +90,10 @@ def test_an_auction_against_a_rule_is_refused_by_its_name(changes: dict[str, Any
 def test_a_price_that_rounds_to_nothing_is_told_as_what_the_lines_come_to() -> None:
     with pytest.raises(opening.InitialPriceTooLow) as caught:
         opened(asking(lines=worth("0.000001")))
-    assert caught.value.message == "All lines come to 0.00 RUB: no bid a step of 0.01 RUB below that is above zero."
+    assert (
+        caught.value.message
+        == "The total of all lines is 0.00 RUB. A bid one step of 0.01 RUB lower would not be above zero."
+    )
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_market_that_signs_a_log_that_breaks_its_rules_is_found_with_the_line(
     wrong = log.lines[2].replace(b'"amount":"995"', b'"amount":"994"')
     assert wrong != log.lines[2]
     log.lines[2] = wrong
-    with pytest.raises(Unsound, match="line 3: the rules make this of it") as caught:
+    with pytest.raises(Unsound, match="line 3: by the rules it must be") as caught:
         verify(log.proof())
     assert caught.value.line == 2
 
@@ -189,7 +189,7 @@ def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another
     log.lines[2] = log.lines[2].replace(b'"message":"', b'"message":"In short: ')
     verify(log.proof())
     log.lines[2] = log.lines[2].replace(b'"rule":"not-lower"', b'"rule":"cut-below-step"')
-    with pytest.raises(Unsound, match="line 3: the rules make this of it"):
+    with pytest.raises(Unsound, match="line 3: by the rules it must be"):
         verify(log.proof())
 
 

@@ -27,7 +27,7 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
         for typed, said in (
             ("much", "must be a number"),
             ("NaN", "is not a finite number"),
-            ("-1", "A floor is an amount above zero"),
+            ("-1", "A floor must be above zero"),
         ):
             wrong = await a.post(f"{path}/autobid", {"floor": typed, "on": "yes"})
             assert wrong.status_code == 422

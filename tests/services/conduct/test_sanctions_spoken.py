@@ -200,7 +200,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert "3 contracts won and not signed" in text and appeal in text
         assert (await browser.get("/contracts/appeals")).status_code == 403
         empty = await browser.post(appeal, {"reasons": ""})
-        assert (empty.status_code, "An appeal says why." in empty.text) == (422, True)
+        assert (empty.status_code, "Say why you appeal." in empty.text) == (422, True)
         assert "Your appeal is filed" in (await browser.post(appeal, {"reasons": "Our mill burnt down"})).text
         assert "was filed already" in (await browser.post(appeal, {"reasons": "And it rained"})).text
     async with town.market.browser(MODERATOR) as browser:
@@ -209,7 +209,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         unsure = await browser.post(decision, {"explanation": "why"})
         assert (unsure.status_code, "Choose one of the two" in unsure.text) == (422, True)
         unsaid = await browser.post(decision, {"decision": "upheld", "explanation": ""})
-        assert (unsaid.status_code, "A decision says why." in unsaid.text) == (422, True)
+        assert (unsaid.status_code, "Say why you decide so." in unsaid.text) == (422, True)
         done = await browser.post(decision, {"decision": "upheld", "explanation": "No fire was seen"})
         assert "The suspension stands" in done.text and one["sanction_id"] not in done.text
         again = await browser.post(decision, {"decision": "lifted", "explanation": "It was seen"})
@@ -220,7 +220,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert (await browser.post(decision, {"decision": "lifted", "explanation": "x"})).status_code == 403
     async with town.market.browser(None) as browser:
         text = (await browser.get(f"/organisations/{supplier.organisation_id}/record")).text
-        assert "Suspended until" in text and "was appealed against, and stands" in text
+        assert "Suspended until" in text and "There was an appeal, and the suspension stands" in text
     async with town.market.browser(supplier) as browser:
         assert "No fire was seen" in (await browser.get("/contracts/sanctions")).text
 

@@ -308,7 +308,7 @@ class TestChoice:
         with pytest.raises(quoting.QuotingOver):
             story.quoted("two", "9")
         assert story.ended() == ()
-        with pytest.raises(WrongStage, match="now choose a participant, or reject all quotes"):
+        with pytest.raises(WrongStage, match="Now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
 
     def test_who_withdraws_or_chooses_after_the_end_is_told_how_it_ended(self) -> None:

@@ -612,7 +612,7 @@ class TestChoice:
         request_id, buyer, _, _ = await to_choose(market)
         async with market.browser(buyer) as browser:
             answer = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "No need"})
-        assert answer.status_code == 422 and "before its deadline only" in answer.text
+        assert answer.status_code == 422 and "only before its deadline" in answer.text
 
     async def test_not_chosen_in_time_it_lapses_and_without_quotes_it_may_be_opened_again(self, market: Market) -> None:
         request_id, buyer, _, _ = await to_choose(market)
@@ -794,7 +794,7 @@ class TestPages:
         asks = {"title": "Chalk", "line-0-description": "Chalk", "line-0-category": "37800000", "line-0-unit": "piece"}
         past = (market.clock() + timedelta(hours=3) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")  # Moscow's clock
         for language, limit, above_zero, over in (
-            ("en", "may come to", "must be above zero", "in the past"),
+            ("en", "may be at most", "must be above zero", "in the past"),
             ("es", "puede llegar a", "mayor que cero", "ya pasó"),
             ("ru", "не больше", "больше нуля", "уже прошёл"),
         ):
