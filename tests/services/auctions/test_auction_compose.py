@@ -1,4 +1,5 @@
-"""Composing a session: what was bought before, hours to come, criteria, equivalents, and one look at all of it before it opens."""
+"""Composing a session: earlier purchases, hours to come, criteria, equivalents, and a review of everything before it
+opens."""
 
 import re
 from collections.abc import Callable
@@ -27,12 +28,12 @@ PAPER = Category(code="30197643", title="Photocopier paper")
 
 @pytest.fixture
 def playing_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """The market's pages play by another policy."""
+    """Let the market's pages follow another policy."""
     return lambda name: monkeypatch.setattr(compose, "load", lambda _: load(name))
 
 
 def a_contract(market: Market, buyer_id: str, sku_id: str | None, price: str, **changes: Any) -> ContractConcluded:
-    """100 packs of 500 leaves, VAT of 20 % included, signed a day ago."""
+    """Build a contract for 100 packs of 500 leaves, including VAT of 20 %, signed a day ago."""
     line = Line(
         line_id="1",
         description="Paper A4",
@@ -77,12 +78,12 @@ async def concluded(market: Market, *contracts: ContractConcluded) -> None:
 
 
 def words(page: str) -> str:
-    """What a reader reads: without tags, white space in one."""
+    """Return the text that a reader sees: without tags, with single spaces."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
 def fields_of(page: str) -> dict[str, str]:
-    """Names and values of the inputs, as a browser would send them back."""
+    """Return names and values of the inputs, as a browser would send them back."""
     found = {}
     for tag in re.findall(r"<input[^>]*>", page):
         name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
@@ -174,7 +175,7 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
         assert (fields["line-0-unit_price"], fields["vat_included"]) == (
             "300.00",
             "on",
-        )  # where the reference allows it
+        )  # if the reference allows it
         text = fields_of((await browser.get("/auctions/new", contract=gone.contract_id)).text)
         assert "line-0-sku_id" not in text
         assert (text["line-0-description"], text["line-0-unit_price"]) == ("Paper A4", "77.50")

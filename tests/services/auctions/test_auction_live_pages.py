@@ -1,4 +1,5 @@
-"""The page under other rules, large cuts that are asked about first, and a stream that goes on where it broke: all without script."""
+"""The page under other rules, the question before large cuts, and a stream that continues where it broke: all without
+scripts."""
 
 import re
 from datetime import timedelta
@@ -58,7 +59,7 @@ async def test_pregao_offers_the_lead_and_ones_own_next_and_a_bid_can_be_deleted
         after = (await a.get(path)).text
         assert "deleted by its bidder" in after
         again = await place(b, scene, "990")
-        assert "Delete my last bid" not in again.text  # once a session
+        assert "Delete my last bid" not in again.text  # once in a session
         market.clock.advance(timedelta(seconds=16))
         assert "Delete my last bid" not in (await a.get(path)).text  # too late
 
@@ -145,7 +146,7 @@ async def test_the_scored_value_of_a_bid_is_told_before_it_is_placed(market: Mar
 
 
 async def pushed(browser: Browser, path: str, last: str = "") -> tuple[list[str], str]:
-    """The names of the events up to the first that ends a push, and its id."""
+    """Return the names of the events up to the first that ends a push, and its id."""
     names = []
     headers = {"last-event-id": last} if last else {}
     async with browser.client.stream("GET", path, headers=headers) as stream:

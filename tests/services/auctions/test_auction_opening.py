@@ -117,7 +117,7 @@ def test_an_auction_just_inside_the_rules_is_opened(changes: dict[str, Any]) -> 
         (180, 8, 59, 59, False),
         (180, 12, 0, 0, True),
         (180, 12, 0, 1, False),
-        (180, 23, 0, 0, False),  # would end the next day at 02:00
+        (180, 23, 0, 0, False),  # it would end the next day at 02:00
         (360, 9, 0, 0, True),
         (360, 8, 59, 59, False),
         (360, 12, 0, 0, True),

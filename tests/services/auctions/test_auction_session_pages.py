@@ -1,4 +1,4 @@
-"""Floors, withdrawals and complaints as people meet them, and receipts at each verdict."""
+"""Floors, withdrawals and complaints on the pages, and receipts with each verdict."""
 
 import msgspec
 
@@ -23,7 +23,7 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
         done = await a.post(f"{path}/autobid", {"floor": "912,50", "on": "yes"})
         assert "down to your floor" in done.text and 'value="912.50"' in done.text
         seen = (await b.get(path)).text
-        assert "912.5" not in seen and "912,5" not in seen  # three digits alone also stand in tokens
+        assert "912.5" not in seen and "912,5" not in seen  # three digits alone also occur in tokens
         for typed, said in (
             ("much", "must be a number"),
             ("NaN", "is not a finite number"),

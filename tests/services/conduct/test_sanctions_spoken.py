@@ -1,4 +1,5 @@
-"""Suspensions on the real road: spoken after the third evasion, appealed against, decided, and told in the public record."""
+"""Suspensions on the real servers: imposed after the third evasion, appealed against, decided, and shown in the public
+record."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +35,7 @@ async def sanctions(town: Town, principal: Principal, *, count: int = 1) -> list
 
 
 async def evaded(town: Town, times: int) -> list[str]:
-    """The first supplier wins and refuses so often; the contracts."""
+    """Let the first supplier win and refuse so often, and return the contracts."""
     refused = []
     for _ in range(times):
         _, contract_id = await a_won_auction(town)
@@ -44,7 +45,7 @@ async def evaded(town: Town, times: int) -> list[str]:
 
 
 async def settled(town: Town, principal: Principal, **counts: int) -> Any:
-    """The principal's record, once it counts so."""
+    """Return the principal's record, once it has these counts."""
 
     async def there() -> Any:
         found = await town.read(None, f"/api/organisations/{principal.organisation_id}/record")
@@ -142,10 +143,11 @@ async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: 
 
 
 async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: Town) -> None:
-    """Its event waits among the dead letters, and is judged when it is replayed."""
+    """The event waits among the dead letters, and is judged when it is replayed."""
     supplier = town.suppliers[0]
     await evaded(town, 5)
-    await settled(town, supplier, evaded=5)  # else those of the five that are on their way would wait as well
+    # otherwise those of the five that are still on their way would wait as well
+    await settled(town, supplier, evaded=5)
     (first,) = await sanctions(town, supplier)
     key = ("sanction_id", first["sanction_id"])
     async with only_a_newer_release_reads(town.market, "conduct.sanctions", key, "state.sanctioned"):

@@ -47,7 +47,7 @@ async def town(market: Market) -> Town:
 
 
 async def a_draft(town: Town, **terms: str) -> tuple[str, str]:
-    """(auction, contract) with the buyer's draft before the supplier."""
+    """Return (auction, contract) with the buyer's draft for the supplier."""
     auction_id, contract_id = await a_won_auction(town)
     assert (await town.step(town.suppliers[0], contract_id, OFFER))[0] == 201
     body = {"step": DRAFT, "terms": [{"code": code.replace("_", "-"), "text": text} for code, text in terms.items()]}
@@ -57,7 +57,7 @@ async def a_draft(town: Town, **terms: str) -> tuple[str, str]:
 
 
 async def a_works_auction(town: Town, **changes: Any) -> tuple[str, str]:
-    """A won session with other particulars: what is opened and closed is changed alike."""
+    """Return a won session with other particulars. The opening and the close are changed in the same way."""
     opened, *bids, closed = an_auction(town, amounts=("150000.00", "160000.00"))
     wanted = {name: value for name, value in changes.items() if name in opened.__struct_fields__}
     opened = structs.replace(opened, **wanted)

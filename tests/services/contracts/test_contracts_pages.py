@@ -1,4 +1,4 @@
-"""Pages of contracts as a browser without script sees them."""
+"""Pages of contracts as a browser without scripts shows them."""
 
 import pytest
 from msgspec import structs

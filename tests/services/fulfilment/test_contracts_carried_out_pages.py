@@ -1,4 +1,5 @@
-"""Contracts carried out as a browser without script sees it: what is due, the forms of each side, and what is wrong beside a field."""
+"""Contracts carried out as a browser without scripts shows them: the duties, the forms of each side, and errors beside
+their fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The page of a contract stays short however long it runs, and every form is found on it."""
+"""The page of a contract stays short however long the contract runs, and every form can be found on it."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from tests.services.fulfilment.builders import invoiced
 
 
 def long(orders: int) -> Execution:
-    """Two deliveries on each order, and an invoice for each order."""
+    """Return an execution with two deliveries on each order, and an invoice for each order."""
     state = invoiced().state
     (order,), (delivery,), (invoice,) = state.orders, state.deliveries, state.invoices
     return replace(

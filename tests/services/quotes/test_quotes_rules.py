@@ -197,7 +197,7 @@ class TestEnd:
         )
 
     def test_numbers_do_not_follow_names_prices_or_arrival(self) -> None:
-        """Whoever the suppliers are, every order of numbers comes about, by ids that nobody knows."""
+        """Participant numbers can have every order, because they follow from secret ids."""
         orders = set()
         for seed in range(60):
             story = Asked()
