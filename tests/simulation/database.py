@@ -511,7 +511,7 @@ async def block(db: Connection, since: Mapping[str, datetime], until: datetime) 
 
 
 async def lose(db: Connection, since: datetime, until: datetime) -> None:
-    await db.trip("waits for whoever gives time back")
+    await db.trip("waits for the lock of giving time back")
     await db.lock("turns to give time back", 0)
     await db.trip("looks for what ran")
     for auction_id, stored in sorted(db.server.tables["auctions"].items()):

@@ -200,14 +200,14 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
     "invoice": (_invoice, "The invoice is sent."),
     "payment": (_payment, "Your payment is recorded. The supplier confirms that it received the money."),
     "receipt": (_receipt, "Confirmed: the invoice is settled."),
-    "withdrawal": (_withdrawal, "Taken back."),
+    "withdrawal": (_withdrawal, "It is withdrawn."),
     "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
     "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
     "ending": (_ending, "Your proposal is sent to the other side."),
     "ending-answer": (_ending_answer, "Answered."),
-    "ending-withdrawal": (_ending_withdrawal, "Taken back."),
+    "ending-withdrawal": (_ending_withdrawal, "It is withdrawn."),
 }
-"""By the last part of the address: the function that reads the form, and the message after the act."""
+"""The function that reads a form, and the message after the act, by the last part of the address."""
 
 
 HIDDEN = {"form", "request_key", "about", "number", "order"}

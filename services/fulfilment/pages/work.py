@@ -63,7 +63,7 @@ ASKED = {
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
     ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }
-"""By what is disputed: the outcome if its word stands, and the outcome if it is set aside."""
+"""The outcome if a word stands, and the outcome if it is set aside, by what is disputed."""
 
 
 class Acted(Filled, frozen=True, kw_only=True):

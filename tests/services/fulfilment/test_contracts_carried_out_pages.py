@@ -193,7 +193,7 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     assert "Withdraw it" in (await seen(town, work.buyer, page))[1]
     await work.deliver()
     _, text = await filled(work, work.supplier, "withdrawal", about="delivery", number=1)
-    assert "Taken back." in text
+    assert "It is withdrawn." in text
     await work.deliver()
     await work.assess({}, delivery=2, reasons="Wet")
     fields = {"about": "delivery", "number": 2, "asks": "set-aside", "reasons": "It was dry"}
