@@ -204,7 +204,7 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
     "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
     "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
     "ending": (_ending, "Your proposal is sent to the other side."),
-    "ending-answer": (_ending_answer, "Answered."),
+    "ending-answer": (_ending_answer, "Your answer is recorded."),
     "ending-withdrawal": (_ending_withdrawal, "It is withdrawn."),
 }
 """The function that reads a form, and the message after the act, by the last part of the address."""

@@ -89,7 +89,7 @@ def told(event: Event) -> str:
             return gettext("%(side)s answered dispute %(number)s", side=side(event.by), number=event.dispute)
         case DisputeEnded():
             return gettext(
-                "Dispute %(number)s ended %(how)s. The statement about %(thing)s %(outcome)s",
+                "Dispute %(number)s ended %(how)s. %(thing)s: the statement %(outcome)s",
                 number=event.dispute,
                 how=pgettext("history", HOW[event.how]),
                 thing=thing_of(event.about, event.number).capitalize(),
