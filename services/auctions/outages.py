@@ -63,7 +63,7 @@ class Pulse:
     async def beat(self) -> None:
         """Record that bids can be decided now. If no lane could for a while, the sessions that ran then have lost that time.
 
-        A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raises the error that
+        A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raise the error that
         keeps bids from being decided: the database is unavailable, its tables are locked, or this machine's clock is wrong.
         """
         async with Deadline(PATIENCE), self._beating:
@@ -230,7 +230,7 @@ async def _each(
 
 
 def _longer(stored: StoredAuction | Exception, lost: Lost, now: datetime) -> Written | None:
-    """None if the auction is not extended. Raises the error of reading or deciding it."""
+    """Return the extension, or None if the auction is not extended. Raise the error of reading or deciding it."""
     if isinstance(stored, Exception):
         raise stored
     until = _until(stored, lost, now)

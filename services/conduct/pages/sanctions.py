@@ -1,4 +1,4 @@
-"""Pages of suspensions: why one's own organisation is suspended and its appeal, and the moderators' queue."""
+"""Pages of suspensions: why the reader's organisation is suspended, its appeal, and the moderators' queue."""
 
 from typing import cast, get_args
 
