@@ -35,8 +35,8 @@ _LOG = (
 
 
 async def length(db: Reader, auction_id: str) -> int:
-    """Return the number of lines of the auction's chained log up to the close, or 0 if the chain does not begin with
-    the opening.
+    """Return the number of lines of the auction's chained log up to the close, or 0 if it is not complete from
+    the opening on.
 
     After the close only refusals of late bids follow. Each has its receipt, but none is part of the session.
     """

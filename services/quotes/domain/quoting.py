@@ -151,8 +151,8 @@ def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tup
 
 
 def end(request: Request, now: datetime) -> tuple[Fact, ...]:
-    """Return the facts if the deadline has passed, and also the seconds during which quotes that arrived before it are
-    still processed. A timer calls this."""
+    """Return the facts if the deadline and the settle seconds after it have passed. In these seconds, quotes that
+    arrived before the deadline are still processed. A timer calls this."""
     opened = request.opened
     if request.stage is not Stage.OPEN or now < opened.closes_at + timedelta(seconds=request.rules.settle_seconds):
         return ()
