@@ -21,7 +21,7 @@ Key = Annotated[
     str | None,
     typer.Option(
         metavar="HEX",
-        help="The market's public key, as it was published. Without it the file's own is used, and you compare.",
+        help="The market's public key, as published. Without it the key in the file is used; compare that key yourself.",
     ),
 ]
 File = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)]
@@ -35,7 +35,7 @@ def export() -> None:
 @export_app.command("auction")
 def export_auction(
     auction_id: Annotated[str, typer.Argument(metavar="ID", help="The end of the session's address.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Is written when the proof is whole, never before.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file is written only when the proof is complete.")],
     as_json: AsJson = False,
 ) -> None:
     """Write the public log of a closed session with its proof; `lonja verify auction FILE` checks it."""
@@ -120,7 +120,10 @@ def verify_receipt(
     auction: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", exists=True, dir_okay=False, help="The session's proof: is the receipt's line in it?"
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The session's proof, to check that the receipt's line is in it.",
         ),
     ] = None,
     key: Key = None,

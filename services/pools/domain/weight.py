@@ -53,8 +53,8 @@ def check_lines(lines: Iterable[Line]) -> None:
 def check_shares(
     lines: Iterable[Line], before: Mapping[str, PoolMemberEnrolled], after: Mapping[str, PoolMemberEnrolled]
 ) -> None:
-    """Raise TooMuchToShareOut if the members in ``after`` are too many, unless they need no more than those in
-    ``before``: so a pool that the former release filled can still shrink. Both are by member id."""
+    """Raise TooMuchToShareOut if the result would be too large for the members in ``after``, unless it needs no more
+    than for those in ``before``: so a pool that the former release filled can still shrink. Both are by member id."""
     of_lines = {line.line_id: _of_line(line) for line in lines}
     size = _of_shares(of_lines, after.values())
     if size > MOST_OF_SHARES and size > _of_shares(of_lines, before.values()):
