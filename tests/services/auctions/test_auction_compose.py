@@ -283,12 +283,12 @@ async def test_equivalents_are_offered_from_enough_positions_on(
     skus = [await a_referenced_sku(market) for _ in range(5)]
     async with market.browser(buyer) as browser:
         few = (await browser.get("/auctions/new", sku=skus[0])).text
-        assert "at least 5 positions; this one has 1" in few and re.search(r'name="equivalents"[^>]* disabled', few)
+        assert "at least 5 lines; this one has 1" in few and re.search(r'name="equivalents"[^>]* disabled', few)
         query = "&".join(f"sku={sku_id}" for sku_id in skus)
         enough = (await browser.client.get(f"/auctions/new?{query}")).text
         assert not re.search(r'name="equivalents"[^>]* disabled', enough)
         refused = await browser.post("/auctions/new", form_of(skus[0], equivalents="on", duration_minutes="1440"))
-        assert refused.status_code == 422 and "at least 5 positions" in refused.text
+        assert refused.status_code == 422 and "at least 5 lines" in refused.text
 
 
 async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: Market) -> None:

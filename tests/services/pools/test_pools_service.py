@@ -526,7 +526,7 @@ class TestPages:
             for name, said in (
                 ("lines", "A pool needs at least one line."),
                 ("minimum_quantity", "must be above zero"),
-                ("enrolment_ends_at", r"Enrolment ends no earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
+                ("enrolment_ends_at", r"Enrolment must not end earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
             ):
                 assert re.search(f'<p class="error" id="{name}-note">{said}', empty.text), name
             opened = await browser.post("/pools/new", form | line | {"do": "open"})
