@@ -325,7 +325,7 @@ async def test_a_bid_that_gets_no_answer_is_not_silent(demo: Market, meet: Meet)
     await expect(bidder.page.locator("#verdict .notice")).to_contain_text("was accepted")
     await bidder.page.context.clear_cookies(name="lonja_session")
     await bids(bidder, "900")
-    await expect(bidder.page.locator("#verdict [role=alert]")).to_contain_text("log in again")
+    await expect(bidder.page.locator("#verdict [role=alert]")).to_contain_text("Log in again")
     bidder.errors.clear()
 
 
