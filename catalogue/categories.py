@@ -150,6 +150,16 @@ def read_code(code: str, field: str = "category", **numbers: Value) -> str:
     return plain
 
 
+def read_beginning(text: str, field: str = "category") -> str:
+    """The first digits of the categories that a list is asked for, "" for all: of a whole code those that are significant, so that
+    30000000 asks for all of division 30. Raises MalformedCategory, UnknownDivision."""
+    given = text.strip()
+    if not given:
+        return ""
+    code, digits = read_code(given, field), given.partition("-")[0]
+    return digits if len(digits) < len(code) else digits.rstrip("0").ljust(2, "0")
+
+
 def require_codes(categories: Iterable[tuple[str, str]], field: str) -> None:
     """``categories`` are (scheme, code); those of other schemes than CPV, which imports bring, are taken as they are.
 

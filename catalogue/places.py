@@ -191,10 +191,28 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
     return found
 
 
+def read_area(text: str, field: str = "region") -> str:
+    """The code of a country or of a region that a list is asked for, "" for everywhere: a country by its code or name, a region by its
+    code, since names of regions are not of one country alone. Raises UnknownRegion."""
+    given = text.strip()
+    code = given.upper()
+    if not given or is_area(code):
+        return code
+    country = country_code(given)
+    if country is None:
+        raise UnknownRegion(
+            f"{text!r} is no country and no region; write a code such as RU (ISO 3166-1) or RU-MOW (ISO 3166-2).",
+            field=field,
+            region=text,
+            such_as="RU-MOW",
+        )
+    return country
+
+
 def is_area(code: str) -> bool:
     """Whether this is the ISO code of a country, or of a region of one: "RU", "RU-MOW"."""
-    country, _, region = code.partition("-")
-    return country_code(country) == country and (not region or code in regions(country))
+    country, dash, _ = code.partition("-")
+    return country_code(country) == country and (not dash or code in regions(country))
 
 
 def distance_km(here: Place, there: Place) -> float | None:

@@ -23,6 +23,8 @@ SERVICES = (
     "notifications",
     "transparency",
 )
+FORMER = {"purchases": "contracts", "fulfilment": "contracts", "conduct": "contracts"}
+"""Which service did the work of these in the former release; it may still run. The release after this one has none of them."""
 
 
 DAY_MS = 86_400_000

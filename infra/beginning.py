@@ -2,6 +2,9 @@
 
 Claims in the inbox make repeats harmless, and they are kept for a time only (:mod:`infra.pruning`). What is older than the oldest of them
 must not come again. Where nothing was forgotten the consumer begins at the first message, as a new one does.
+
+A service that took over work of another one has forgotten, so to say, what that one handled. It begins where that one stands, if that is
+earlier.
 """
 
 import asyncio
@@ -21,15 +24,21 @@ log = logging.getLogger(__name__)
 
 
 async def after_the_forgotten(
-    database: Database, services: Sequence[str], bootstrap: str, group: str, topics: Container[str] | None = None
+    database: Database,
+    services: Sequence[str],
+    bootstrap: str,
+    group: str,
+    topics: Container[str] | None = None,
+    former: str = "",
 ) -> None:
-    """Before the group is joined, which reads these topics (all where none are named). Waits for whatever is away."""
+    """Before the group is joined, which reads these topics (all where none are named). ``former`` is the group of the service that did
+    this work in the former release. Waits for whatever is away."""
     while True:
         try:
             async with Deadline(COMMAND_SECONDS):
                 forgotten = await _forgotten(database, services)
             if before := {name: at for name, at in forgotten.items() if topics is None or name in topics}:
-                await _commit_missing(bootstrap, group, before)
+                await _commit_missing(bootstrap, group, before, former)
             return
         except (*LOST, KafkaError) as error:
             log.warning("%s waits to see where it begins: %s", group, error)
@@ -42,9 +51,7 @@ async def where_the_former_stood(bootstrap: str, group: str, former: str, topics
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)
         new = [each for each in partitions if await kafka.committed(each) is None]
-        async with AIOKafkaConsumer(**access(bootstrap), group_id=former, enable_auto_commit=False) as before:
-            stood = {each: offset for each in new if (offset := await before.committed(each)) is not None}
-        if stood:
+        if stood := await _committed(bootstrap, former, new):
             await kafka.commit(stood)
             log.warning("%s begins where %s stood, in %d partitions", group, former, len(stood))
 
@@ -58,7 +65,7 @@ async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, d
     return found
 
 
-async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datetime]) -> None:
+async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datetime], former: str) -> None:
     partitions = await _partitions(bootstrap, list(before))
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)
@@ -68,16 +75,25 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
         ends = await kafka.end_offsets(lost)
         later = await kafka.offsets_for_times({each: round(before[each.topic].timestamp() * 1000) for each in lost})
         offsets = {each: found.offset if (found := later.get(each)) else ends[each] for each in lost}
+        if former:
+            stood = await _committed(bootstrap, former, lost)
+            offsets = {each: min(offset, stood.get(each, offset)) for each, offset in offsets.items()}
         await kafka.commit(offsets)
     for each, offset in offsets.items():
         log.warning(
-            "%s has lost its offset of %s/%d; it begins at %d, the first message since %s, because older ones may have been handled",
+            "%s has lost its offset of %s/%d; it begins at %d, because messages from before %s may have been handled",
             group,
             each.topic,
             each.partition,
             offset,
             before[each.topic].isoformat(),
         )
+
+
+async def _committed(bootstrap: str, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where the group stands, if it has read something of the partition."""
+    async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
+        return {each: offset for each in partitions if (offset := await kafka.committed(each)) is not None}
 
 
 async def _partitions(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:

@@ -185,7 +185,7 @@ class Transaction:
 
         ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or can be encoded
         as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises KeyReused, and Outdated if
-        the request was answered meanwhile where its repeats do not wait (in the former release, by another service).
+        the request was answered by somebody who did not wait for this one.
         """
         if not key:
             yield Once(os.urandom(32))

@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from catalogue.rules import KeyReused
+from events.topics import FORMER
 from infra.running import Outdated
 
 A = TypeVar("A")
@@ -61,7 +62,8 @@ async def once(
         name = sha256(name.encode()).hexdigest()
     digest = blake2b(_told(body), key=secret, digest_size=32).digest()
     random = blake2b(f"{service}/{name}".encode() + digest, key=secret, digest_size=32, person=b"random").digest()
-    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{service}/{name}")
+    locked = f"{FORMER.get(service, service)}/{name}"  # as the former release locks it
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", locked)
     found = await db.fetchrow(
         f"select answer, caller, body_digest from {service}.requests where request_key = $1", name
     )
@@ -84,8 +86,8 @@ async def once(
         caller,
         digest,
     )
-    if stored == "INSERT 0 0":  # a process of the former release, where another service takes this request, was faster
-        raise Outdated(f"{service} has answered a repeat of this request meanwhile")
+    if stored == "INSERT 0 0":
+        raise Outdated(f"a repeat of this request to {service} was answered meanwhile")
 
 
 def _told(body: object) -> bytes:

@@ -4,10 +4,13 @@ Two releases run side by side: a row may hold what only the newer one knows, suc
 not read for people stands in the log and in :data:`infra.health.HEALTH`, until it can read them.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from infra.away import in_short
 from infra.health import HEALTH, State
@@ -16,6 +19,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+BATCH = 500
+"""Rows that are read at once in a thread."""
 NAMED = 100
 """Rows of one kind that are remembered as unreadable, the newest."""
 REMEDY = "run the release that wrote it, or mend the row; this is said until the process reads the row, or ends"
@@ -75,6 +80,51 @@ def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
     if _unread.get(what, {}).pop(key, None):
         _report(what)
     return found
+
+
+def read_json(what: str, key: Hashable, text: str | bytes, shape: type[T]) -> T:
+    """What stands as JSON in a row. Raises UnreadableRow, as :func:`read_one` does."""
+    return read_one(what, key, lambda text: msgspec.json.decode(text, type=shape), text)
+
+
+async def read_apart(what: str, rows: Sequence[R], key: Callable[[R], Hashable], read: Callable[[R], T]) -> list[T]:
+    """:func:`read_one` of many rows, which are read in a thread: nobody else waits for it."""
+    found = await _apart(what, rows, key, read)
+    return [read_one(what, name, revealed, each) for name, each in found]
+
+
+async def listed_apart(what: str, rows: Sequence[R], key: Callable[[R], Hashable], read: Callable[[R], T]) -> list[T]:
+    """:func:`listed` of many rows, which are read in a thread: nobody else waits for it."""
+    found = await _apart(what, rows, key, read)
+    return listed(what, found, lambda pair: pair[0], lambda pair: revealed(pair[1]))
+
+
+def lines(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
+    """For histories that people read, where each line has its place: what can be read, and of the other rows that they are there.
+    Log and health say which they are, and why."""
+    found: list[T | Unreadable[K]] = []
+    for row in rows:
+        try:
+            found.append(read_one(what, key(row), read, row))
+        except UnreadableRow as error:
+            found.append(Unreadable(key(row), error))
+    return found
+
+
+def revealed(found: Any) -> Any:
+    """What :func:`readable` made of a row. Raises what ``read`` raised."""
+    if isinstance(found, Unreadable):
+        raise found.error
+    return found
+
+
+async def _apart(
+    what: str, rows: Sequence[R], key: Callable[[R], Hashable], read: Callable[[R], T]
+) -> list[tuple[Hashable, T | Unreadable[Hashable]]]:
+    found: list[T | Unreadable[Hashable]] = []
+    for start in range(0, len(rows), BATCH):
+        found += await asyncio.to_thread(readable, rows[start : start + BATCH], key, read)
+    return [(key(row), each) for row, each in zip(rows, found, strict=True)]
 
 
 def _report(what: str) -> None:

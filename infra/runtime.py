@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from catalogue import policy
-from events.topics import by_bulk
+from events.topics import FORMER, by_bulk
 from infra import metrics, migrations, pruning, resuming, roles, telemetry
 from infra.answering import check_kafka
 from infra.away import there
@@ -238,7 +238,15 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    await after_the_forgotten(ground.database, [service.name], bootstrap, consumer.group, consumer.topics)
+    former = FORMER.get(service.name)
+    await after_the_forgotten(
+        ground.database,
+        [service.name],
+        bootstrap,
+        consumer.group,
+        consumer.topics,
+        former=group_of(former) if former else "",
+    )
     await consumer.run()
 
 

@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 
 from infra.database import Reader, Transaction
 from infra.decoded import ON_LOOP
-from infra.reading import Unreadable, read_one, readable
+from infra.reading import Unreadable, read_one, readable, revealed
 from infra.running import Outdated
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class States(Generic[T]):
         if row is None:
             return None
         (found,) = await self._readable([row])
-        value: T = read_one(self._what, self._name(row), _revealed, found)
+        value: T = read_one(self._what, self._name(row), revealed, found)
         return value
 
     async def _readable(self, rows: Sequence[asyncpg.Record]) -> list[T | Unreadable[str]]:
@@ -106,9 +106,3 @@ class States(Generic[T]):
 
     def _name(self, row: asyncpg.Record) -> str:
         return "/".join(row[name] for name in self._key)
-
-
-def _revealed(found: Any) -> Any:
-    if isinstance(found, Unreadable):
-        raise found.error
-    return found

@@ -1,5 +1,6 @@
 """Whatever a browser sends as a form, it is sent on to a page that it can load again: Back and a reload warn of nothing."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -31,6 +32,9 @@ async def test_no_form_is_answered_with_a_page_itself(market: Market, forms: lis
                 answer = await browser.post(address(path), fields)
                 if browser.first != 303 or answer.request.method != "GET" or answer.status_code >= 500:
                     wrong.append(f"{path}: {browser.first}, then {answer.request.method} {answer.status_code}")
+                led = re.findall(r'href="#([^"]+)"', answer.text)
+                if nowhere := [each for each in led if f'id="{each}"' not in answer.text]:
+                    wrong.append(f"{path} {fields}: links to {nowhere}, which are not on the page")
             if role:
                 browser.client.cookies["lonja_session"] = market.token(a_member(role))
     assert not wrong, "\n".join(wrong)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from infra.health import HEALTH, Condition
+from infra.tokens import Principal
 from tests.market import Market
 
 
@@ -50,3 +51,33 @@ async def says_so(client: httpx.AsyncClient, path: str) -> None:
 def in_health(what: str) -> Condition:
     """What this process says of rows of that kind."""
     return next(each for each in HEALTH if (each.kind, each.name) == ("rows", what))
+
+
+NOT_NOW = {
+    "en": "This line cannot be read just now.",
+    "es": "Esta línea no se puede leer en este momento.",
+    "ru": "Эту строку сейчас нельзя прочитать.",
+}
+"""What a history says in the place of a line that cannot be read."""
+
+
+@asynccontextmanager
+async def one_line_is_strange(market: Market, table: str, where: str, change: str) -> AsyncIterator[None]:
+    """``change``, an assignment of SQL, is made in one row; it is as it was afterwards."""
+    column = change.partition("=")[0].strip()
+    [row] = await market.fetch(f"select {column} as before from {table} where {where}")
+    await market.fetch(f"update {table} set {change} where {where}")
+    try:
+        yield
+    finally:
+        await market.fetch(f"update {table} set {column} = $1 where {where}", row["before"])
+
+
+async def says_so_in_place(market: Market, reader: Principal | None, path: str, rest: str) -> None:
+    """The history at this address has one line that cannot be read, and the ``rest``, in each language."""
+    async with market.browser(reader) as browser:
+        for language, words in NOT_NOW.items():
+            browser.client.cookies["lonja_language"] = language
+            answer = await browser.get(path)
+            assert answer.status_code == 200, answer.text[:500]
+            assert answer.text.count(words) == 1 and rest in answer.text, (language, answer.text)

@@ -10,7 +10,6 @@ from infra.web.arguments import (
     PageNumber,
     PathId,
     PathNumber,
-    Region,
     Several,
     Short,
     Since,
@@ -29,11 +28,13 @@ from infra.web.forms import (
     misfits,
     read_form,
     read_instant,
+    ruled,
     said_of,
     shown_again,
     text_in,
     whole,
 )
+from infra.web.gone import fitting, refusal_of_state
 from infra.web.keyed import FromKeyed
 from infra.web.leafing import leaf, leafed
 from infra.web.pages import page, redirect
@@ -54,7 +55,6 @@ __all__ = [
     "PageNumber",
     "PathId",
     "PathNumber",
-    "Region",
     "Several",
     "Short",
     "Since",
@@ -65,6 +65,7 @@ __all__ = [
     "clean",
     "clean_all",
     "create_app",
+    "fitting",
     "form_fields",
     "form_list",
     "instant_in",
@@ -75,7 +76,9 @@ __all__ = [
     "read_form",
     "read_instant",
     "redirect",
+    "refusal_of_state",
     "routes",
+    "ruled",
     "said_of",
     "shown_again",
     "text_in",

@@ -46,11 +46,14 @@ Short = Annotated[str, QueryParameter(max_length=200)]
 """An id, a code or its beginning, a place, in the query."""
 Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
 """A parameter that may come several times in the query."""
-Region = Annotated[str | None, QueryParameter(pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?)?$")]
-"""A country or region by its code: BR, BR-SE."""
-CategoryCode = Annotated[
-    str, QueryParameter(pattern=r"^([0-9]{1,8}(-[0-9])?)?$", description="A CPV code, or its beginning; empty for all")
+Region = Annotated[
+    str, QueryParameter(max_length=200, description="A country or region by its code: BR, BR-SE; empty for all")
 ]
+"""Whoever takes one reads it by :mod:`infra.web.filters`."""
+CategoryCode = Annotated[
+    str, QueryParameter(max_length=200, description="A CPV code, or its first two digits or more; empty for all")
+]
+"""As :data:`Region`."""
 PageNumber = Annotated[
     int, QueryParameter(name="page", ge=1, le=PAGES, description="From 1; behind the last page the list is empty.")
 ]

@@ -29,10 +29,12 @@ CHOSEN = Meta(extra={"chosen": True})
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """A form as it is shown: what stands in its fields, and by field what is wrong with it, under "" what is wrong with all of it."""
+    """A form as it is shown: what stands in its fields, and by field what is wrong with it, under "" what is wrong with all of it.
+    ``instead`` is what a page says that has no such form any more (see :mod:`infra.web.gone`)."""
 
     values: Mapping[str, str] = {}
     errors: Mapping[str, str] = {}
+    instead: str = ""
 
 
 BLANK = Filled()
@@ -117,6 +119,12 @@ def _two_meanings(text: str, kind: Any) -> str:
         return ""
     one, other = f"{large:f}", written(unambiguous(small))
     return gettext("could mean %(large)s or %(small)s: write it in one of these ways", large=one, small=other)
+
+
+class Ruled(str):
+    """The sentence of a rule, which can be read anywhere; other errors ("is required") mean something beside their field alone."""
+
+    __slots__ = ()
 
 
 class NotFitting(RuleBroken):
@@ -229,7 +237,13 @@ def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> d
     the field ``stock_country`` where a request has ``stock.country``."""
     field = refused.field or ""
     named = (each for each in (field, field.replace(".", "_")) if each in places)
-    return {next(named, ""): told(refused, currency)}
+    return {next(named, ""): ruled(refused, currency)}
+
+
+def ruled(refused: RuleBroken, currency: str = "") -> str:
+    """As a reader is told of it; a text that does not fit is told beside its field alone."""
+    said = told(refused, currency)
+    return said if isinstance(refused, NotFitting) else Ruled(said)
 
 
 def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:

@@ -22,6 +22,7 @@ from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
 from infra.web.answers import GONE, MINUTES, page_of_form
+from infra.web.gone import told_of_gone
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -107,6 +108,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "number": number,
         "payable": payable,
         "price": price,
+        "told_of_gone": told_of_gone,
         "unambiguous": unambiguous,
         "when": when,
         "percent": percent,

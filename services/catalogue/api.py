@@ -14,7 +14,8 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
-from infra.web.arguments import NUMBER, number_in
+from infra.web.arguments import NUMBER, CategoryCode, Region, number_in
+from infra.web.filters import category_in, region_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
@@ -63,8 +64,8 @@ class CatalogueApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         q: Words = "",
-        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
-        region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
+        category: CategoryCode = "",
+        region: Region = "",
         price_from: Annotated[
             str | None, QueryParameter(description="Of one pack, VAT included", pattern=NUMBER)
         ] = None,
@@ -80,8 +81,8 @@ class CatalogueApi(Controller):
         """Words with stems and typos forgiven; facets count all that match. A published SKU is found within a second."""
         asked = Search(
             q=q,
-            category=category,
-            region=region.upper(),
+            category=category_in(category),
+            region=region_in(region),
             served=True,
             price_from=number_in(price_from),
             price_to=number_in(price_to),
@@ -100,14 +101,14 @@ class CatalogueApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         sku_id: PathId,
-        region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
+        region: Region = "",
         quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
         page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES_OF_OFFERS)] = 1,
     ) -> SkuPage:
         """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
-            wanted = WantedPrices(region=region.upper(), quantity=number_in(quantity), page=page)
+            wanted = WantedPrices(region=region_in(region), quantity=number_in(quantity), page=page)
             return await views.sku_page(tx, sku_id, wanted, finder.currency, reader)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))

@@ -55,12 +55,15 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
-    """Prices are for ``region``; "" takes for each line the region that most of its first offers serve."""
+    """Prices are for ``region``; "" takes for each line the region that most of its first offers serve. Without
+    lines of SKUs that this release cannot read: what it comes to is not complete then."""
     today = await store.today(tx, member)
-    kept = await store.basket(tx, member.member_id)
-    ids = [each.sku_id for each in kept]
-    published = await store.published(tx, ids)
+    lines_kept = await store.basket(tx, member.member_id)
+    ids = [each.sku_id for each in lines_kept]
+    published = await store.shown(tx, ids)
     versions = {**await store.newest_of(tx, ids), **published}
+    kept = [each for each in lines_kept if each.sku_id in versions]
+    ids = [each.sku_id for each in kept]
     cards = {
         card.sku_id: card
         for card in await views.cards(
@@ -88,7 +91,7 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
         currency=currency,
         lines=lines,
         total=sum(totals, Decimal(0)) if totals else None,
-        complete=len(totals) == len(lines),
+        complete=len(totals) == len(lines) and len(kept) == len(lines_kept),
         groups=_groups(usable),
         query=_query(usable),
         removed=tuple(cards[each.sku_id] for each in lately if each.sku_id in published),

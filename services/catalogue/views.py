@@ -205,7 +205,7 @@ async def cards(tx: Transaction, skus: Sequence[Sku], market: LocalMarket) -> li
     summaries = await prices.summaries(tx, ids)
     asked = dict.fromkeys(ids, prices.Asked(region=market.region))
     cheapest = await prices.first(tx, asked, market.currency, market.on)
-    references = await store.references.get(await tx.raw(), ids)
+    references = await store.references.shown(await tx.raw(), ids)
 
     def card(sku: Sku) -> Card:
         offers = [each.offer for each in cheapest[sku.sku_id]]

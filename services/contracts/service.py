@@ -11,6 +11,7 @@ from services.contracts.pages import ContractPages
 from services.contracts.pages.refusals import RefusalPages
 from services.contracts.pages.signing import SigningPages
 from services.contracts.store import Row
+from services.contracts.store.pruning import PRUNES
 from services.contracts.timers import TIMERS
 
 NAME = "contracts"
@@ -36,4 +37,5 @@ def create(ground: Ground) -> Service:
         ],
         reactions=Reactions(reactions, ends.reactions),
         timers=TIMERS,
+        prunes=PRUNES,
     )

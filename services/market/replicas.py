@@ -9,6 +9,7 @@ in one statement, and repeating it changes nothing.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date, datetime
 from functools import cached_property
+from operator import itemgetter
 from typing import Protocol, TypeVar
 
 import asyncpg
@@ -24,6 +25,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.database import Transaction, columns
 from infra.listing import COUNTED, OF_WORDS, as_query
 from infra.reactions import Reactions
+from infra.reading import listed, read_one
 
 WORDS_OF_NAME = "to_tsvector('simple', body->>'name')"
 
@@ -79,25 +81,23 @@ class Organisations:
     async def get(
         self, db: asyncpg.Connection, organisation_id: str, *, lock: bool = False
     ) -> OrganisationRegistered | None:
-        """Return the organisation, or None. With ``lock`` its state cannot change until this transaction ends."""
+        """With ``lock`` its state stays as it is until this transaction ends. Raises UnreadableRow."""
         row = await db.fetchrow(
-            f"select state, body::text as body from {self._table} where organisation_id = $1"
+            f"select organisation_id, state, body::text as body from {self._table} where organisation_id = $1"
             + (" for share" if lock else ""),
             organisation_id,
         )
-        if row is None:
-            return None
-        return _organisation(row)
+        return self._read(row) if row else None
 
     async def get_all(
         self, db: asyncpg.Connection, organisation_ids: Iterable[str]
     ) -> dict[str, OrganisationRegistered]:
-        """Return the organisations by id. An organisation that accounts has not announced yet is absent."""
+        """By organisation id; whoever accounts has not told of yet is absent. Raises UnreadableRow."""
         rows = await db.fetch(
             f"select organisation_id, state, body::text as body from {self._table} where organisation_id = any($1::text[])",
             list(organisation_ids),
         )
-        return {row["organisation_id"]: _organisation(row) for row in rows}
+        return {row["organisation_id"]: self._read(row) for row in rows}
 
     async def states(self, db: asyncpg.Connection, organisation_ids: Iterable[str]) -> dict[str, str]:
         """Return the states by organisation id. An organisation that accounts has not announced yet is absent."""
@@ -116,7 +116,10 @@ class Organisations:
             wanted,
         )
         known = {row["organisation_id"]: row["name"] for row in rows}
-        return {each: known.get(each, each) for each in wanted}
+        return {each: known.get(each) or each for each in wanted}
+
+    def _read(self, row: asyncpg.Record) -> OrganisationRegistered:
+        return read_one(self._table, row["organisation_id"], _organisation, row)
 
 
 def _organisation(row: asyncpg.Record) -> OrganisationRegistered:
@@ -167,24 +170,28 @@ class Skus:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, SkuPublished]:
-        """Return the SKUs that may be bought, by id. Archived and unknown SKUs are absent."""
+        """Those that may be bought, by id; archived and unknown ones are absent. Raises UnreadableRow: of one that this release cannot
+        read nobody says that there is none."""
         rows = await db.fetch(
-            f"select body::text as body from {self._table} where sku_id = any($1::text[]) and not archived",
+            f"select sku_id, body::text as body from {self._table} where sku_id = any($1::text[]) and not archived",
             list(sku_ids),
         )
-        found = (msgspec.json.decode(row["body"], type=SkuPublished) for row in rows)
-        return {sku.sku_id: sku for sku in found}
+        return {row["sku_id"]: read_one(self._table, row["sku_id"], _sku, row) for row in rows}
 
     async def named(self, db: asyncpg.Connection, words: str, limit: int = 8) -> list[SkuPublished]:
         """Return the SKUs whose names contain all the words, or longer words that begin with them, in upper or lower
         case. The shortest names come first, as long as no more than COUNTED names match."""
         rows = await db.fetch(
-            f"select body::text as body from (select body, body->>'name' as name from {self._table} where not archived"
+            f"select sku_id, body::text as body from (select sku_id, body, body->>'name' as name from {self._table} where not archived"
             f" and {WORDS_OF_NAME} @@ to_tsquery('simple', $1) limit {COUNTED}) found order by length(name), name limit $2",
             as_query(words),
             limit,
         )
-        return [msgspec.json.decode(row["body"], type=SkuPublished) for row in rows]
+        return listed(self._table, rows, itemgetter("sku_id"), _sku)
+
+
+def _sku(row: asyncpg.Record) -> SkuPublished:
+    return msgspec.json.decode(row["body"], type=SkuPublished)
 
 
 class ReferencePrices:
@@ -237,14 +244,40 @@ class ReferencePrices:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
-        """Return by SKU all reference prices in force, in every currency."""
-        found: dict[str, list[ReferencePricePublished]] = {sku_id: [] for sku_id in sku_ids}
-        rows = await db.fetch(
-            f"select sku_id, body::text as body from {self._table} where sku_id = any($1::text[])", list(found)
+        """All snapshots in force of each of these SKUs, in whatever currency. Raises UnreadableRow: a reference may bind."""
+        wanted = list(sku_ids)
+        rows = await self._rows(db, wanted)
+        return _by_sku(wanted, (read_one(self._table, _key(row), _reference, row) for row in rows))
+
+    async def shown(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
+        """As :meth:`get`, for lists that people read."""
+        wanted = list(sku_ids)
+        return _by_sku(wanted, listed(self._table, await self._rows(db, wanted), _key, _reference))
+
+    async def _rows(self, db: asyncpg.Connection, sku_ids: list[str]) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await db.fetch(
+            "select sku_id, currency, level, place_code, body::text as body"
+            f" from {self._table} where sku_id = any($1::text[])",
+            sku_ids,
         )
-        for row in rows:
-            found[row["sku_id"]].append(msgspec.json.decode(row["body"], type=ReferencePricePublished))
-        return found
+        return rows
+
+
+def _key(row: asyncpg.Record) -> str:
+    return "/".join((row["sku_id"], row["currency"], row["level"], row["place_code"]))
+
+
+def _reference(row: asyncpg.Record) -> ReferencePricePublished:
+    return msgspec.json.decode(row["body"], type=ReferencePricePublished)
+
+
+def _by_sku(
+    sku_ids: Iterable[str], references: Iterable[ReferencePricePublished]
+) -> dict[str, list[ReferencePricePublished]]:
+    found: dict[str, list[ReferencePricePublished]] = {sku_id: [] for sku_id in sku_ids}
+    for each in references:
+        found[each.sku_id or ""].append(each)
+    return found
 
 
 def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:

@@ -18,8 +18,8 @@ from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
-from services.observatory.store import Figures, Summary
-from services.observatory.views import PAGE, PRICES, Answer, Pictures, snapshot, wanted, whole_answer
+from services.observatory.store import Figures, Filter, Summary
+from services.observatory.views import PAGE, PRICES, Answer, Pictures, category_of, place_of, snapshot, whole_answer
 
 MOST = 10**12
 
@@ -87,10 +87,11 @@ class ObservatoryApi(Controller):
     async def items(
         self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
     ) -> Found:
-        """Items by words or their beginnings, beginning of a category code, and grade; with a reference and most observed first, 50 a
-        page."""
+        """Items by words or their beginnings, beginning of a category code (of the CPV, or of the classification of an import), and
+        grade; with a reference and most observed first, 50 a page."""
         async with ground.database.transaction("observatory") as tx:
-            found = await store.find(tx, wanted(q, category, grade), offset=(page - 1) * PAGE, most=PAGE)
+            wanted = Filter(q=q, category=await category_of(tx, category), grade=grade)
+            found = await store.find(tx, wanted, offset=(page - 1) * PAGE, most=PAGE)
         return Found(total=found.total, more=found.more, page=page, items=found.rows)
 
     @get("/items/{item_key:str}")
@@ -100,7 +101,7 @@ class ObservatoryApi(Controller):
         """The standing snapshot with the verdict on every price, 200 a page; with ``place``, the answer worked out for it. Of an item
         with more than 2000 prices that is not worked out: the published snapshot is answered, and ``instead`` says so."""
         async with ground.database.transaction("observatory") as tx:
-            found = await whole_answer(tx, item_key, place, load(ground.config.policy).observatory)
+            found = await whole_answer(tx, item_key, place_of(place), load(ground.config.policy).observatory)
             return ItemAnswer(
                 answer=await views.page(tx, found, page),
                 versions=await store.versions(tx, item_key),
@@ -112,7 +113,7 @@ class ObservatoryApi(Controller):
         """Prices by month, their distribution, and by place: of the newest 2000 that count."""
         rules = load(ground.config.policy).observatory
         async with ground.database.transaction("observatory") as tx:
-            return await views.pictures(tx, await whole_answer(tx, item_key, place, rules), rules)
+            return await views.pictures(tx, await whole_answer(tx, item_key, place_of(place), rules), rules)
 
     @get("/references/{reference_id:str}")
     async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
@@ -134,7 +135,7 @@ class ObservatoryApi(Controller):
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
         policy = load(ground.config.policy)
         async with ground.database.transaction("observatory") as tx:
-            found = await whole_answer(tx, sku, region, policy.observatory)
+            found = await whole_answer(tx, sku, place_of(region, "region"), policy.observatory)
         reference = found.reference
         if reference is None:
             raise Missing("reference price", sku)

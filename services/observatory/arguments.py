@@ -8,7 +8,6 @@ PlaceCode = Annotated[
     str,
     QueryParameter(
         description="country, region or region/locality: BR, BR-SE, BR-SE/Aracaju",
-        pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?(/[^/]+)?)?$",
         max_length=200,
     ),
 ]

@@ -12,6 +12,7 @@ from litestar import Controller, get
 from litestar.response import Response, Template
 
 from catalogue.policy import Policy, load
+from catalogue.rules import RuleBroken
 from events.values import Refusal
 from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, leafed, page
@@ -20,7 +21,7 @@ from infra.web.languages import kept_refusal, told, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
-from services.observatory.views import PAGE, Answer, snapshot, wanted, whole_answer
+from services.observatory.views import PAGE, Answer, category_of, place_of, snapshot, whole_answer
 
 SHOWN = 50
 """Prices that a page lists: fewer than an answer of the API, for on a phone each is a card."""
@@ -49,12 +50,20 @@ class ObservatoryPages(Controller):
     ) -> Template:
         async with ground.database.transaction("observatory") as tx:
             categories = await store.categories(tx)
-            found = await store.find(tx, wanted(q, category, grade), offset=(number - 1) * PAGE, most=PAGE)
+            code, errors = "", {}
+            try:
+                code = await category_of(tx, category)
+            except RuleBroken as broken:
+                errors = {"category": told(broken)}
+            wanted = store.Filter(q=q, category=code, grade=grade)
+            found = await store.find(tx, wanted, offset=(number - 1) * PAGE, most=PAGE)
         leafed(request, number, found.last)
         asked = {"q": q, "category": category, "grade": grade}
         return page(
             request,
             "observatory/index.html",
+            status_code=422 if errors else 200,
+            errors=errors,
             found=found,
             categories=categories,
             asked=asked,
@@ -75,13 +84,21 @@ class ObservatoryPages(Controller):
     ) -> Template:
         policy = load(ground.config.policy)
         rules = policy.observatory
+        asked, errors = None, {}
+        try:
+            asked = place_of(place)
+        except RuleBroken as broken:
+            place, errors = "", {"place": told(broken)}
         async with ground.database.transaction("observatory") as tx:
-            whole = await whole_answer(tx, item_key, place, rules)
+            whole = await whole_answer(tx, item_key, asked, rules)
             pages = leafed_through(request, number, whole)
             large = await views.too_many(tx, item_key)
             return page(
                 request,
                 "observatory/item.html",
+                status_code=422 if errors else 200,
+                errors=errors,
+                values=dict(request.query_params),
                 versions=await store.versions(tx, item_key),
                 place=place,
                 large=told(large) if large else None,

@@ -9,12 +9,14 @@ from decimal import Decimal
 import msgspec
 
 from catalogue import places as atlas
+from catalogue.categories import read_beginning
 from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.service import Ground
+from infra.texts import clean
 from services.observatory import store
 from services.observatory.domain import (
     Bin,
@@ -31,7 +33,6 @@ from services.observatory.domain import (
 )
 from services.observatory.handlers import judge
 from services.observatory.intake import Item
-from services.observatory.store import Filter
 
 PAGE = 50
 MOST = 2000
@@ -190,10 +191,13 @@ async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) 
     return msgspec.structs.replace(found, verdicts=_public(verdicts))
 
 
-def place_of(code: str) -> Place:
-    """``BR``, ``BR-SE`` or ``BR-SE/Aracaju``, as a reference's place code is written."""
-    area, _, locality = code.partition("/")
-    return Place(country=area[:2].upper(), region=area.upper() if "-" in area else None, locality=locality or None)
+def place_of(code: str, field: str = "place") -> Place | None:
+    """``BR``, ``BR-SE`` or ``BR-SE/Aracaju``, as a reference's place code is written; None of "". Raises UnknownRegion."""
+    area, _, locality = code.strip().partition("/")
+    known = atlas.read_area(area or code, field)
+    if not known:
+        return None
+    return Place(country=known[:2], region=known if "-" in known else None, locality=locality or None)
 
 
 def spots(places: Iterable[tuple[Place, int]], rules: ObservatoryRules) -> list[Spot]:
@@ -288,13 +292,16 @@ def _by_size(counts: Counter[str]) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def wanted(q: str, category: str, grade: str) -> Filter:
-    return Filter(q=q, category=category.strip(), grade=grade)
+async def category_of(tx: Transaction, typed: str) -> str:
+    """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes nobody can list:
+    what a code of an item begins with is one, too. Raises MalformedCategory, UnknownDivision."""
+    code = clean(typed)
+    return code if await store.is_category(tx, code) else read_beginning(code)
 
 
-async def whole_answer(tx: Transaction, item_key: str, place: str, rules: ObservatoryRules) -> Answer:
+async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> Answer:
     """Its verdicts are still to be paged. Raises Missing."""
-    found = await answer(tx, item_key, rules, place_of(place) if place else None)
+    found = await answer(tx, item_key, rules, place)
     if found is None:
         raise Missing("priced item", item_key)
     return found

@@ -10,7 +10,8 @@ from catalogue.policy import load as load_policy
 from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
-from infra.web.arguments import CategoryCode
+from infra.web.arguments import CategoryCode, Region
+from infra.web.filters import category_in, region_in
 from services.pools import handlers, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.store.listing import Summary, search
@@ -32,12 +33,13 @@ class PoolsApi(Controller):
         self,
         ground: FromGround,
         group: Annotated[Literal["", "enrolling", "running", "done"], QueryParameter(description="Empty for all")] = "",
-        region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
+        region: Region = "",
         category: CategoryCode = "",
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> list[Summary]:
-        """List pools, the newest first."""
+        """Newest first."""
+        region, category = region_in(region), category_in(category)
         async with ground.database.transaction("pools") as tx:
             found, _ = await search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
         return found

@@ -16,6 +16,7 @@ from events.pools import PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew, P
 from events.quotes import QuoteRequestOpened
 from infra.database import Transaction, columns, schema_of
 from infra.listing import COUNTED, count
+from infra.reading import listed
 
 
 class Row(SQLModel, registry=schema_of("portal")):
@@ -140,7 +141,7 @@ async def front(tx: Transaction, shown: int) -> Front:
         totals=[total for total in known if total.currency and total.amount],
         closing=await _openings(tx, "auction", shown),
         enrolling=await _openings(tx, "pool", shown),
-        latest=[msgspec.convert(row, Contract, from_attributes=True) for row in latest],
+        latest=listed("portal.contracts", latest, lambda row: row.contract_id, _contract),
     )
 
 
@@ -168,7 +169,15 @@ async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
         .limit(shown)
     )
     rows = await tx.session.exec(query)
-    return [msgspec.convert(row, Opening, from_attributes=True) for row in rows]
+    return listed("portal.openings", rows, lambda row: f"{kind}/{row.opening_id}", _opening)
+
+
+def _contract(row: ContractRow) -> Contract:
+    return msgspec.convert(row, Contract, from_attributes=True)
+
+
+def _opening(row: OpeningRow) -> Opening:
+    return msgspec.convert(row, Opening, from_attributes=True)
 
 
 async def open_auction(tx: Transaction, event: AuctionOpened) -> None:

@@ -24,12 +24,14 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    misfits,
     page,
     read_form,
     redirect,
+    refusal_of_state,
     shown_again,
-    text_in,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext
 from services.purchases import handlers
 from services.purchases.domain.purchases import Purchase
@@ -87,14 +89,19 @@ class PurchasePages(Controller):
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
     async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
+        accepts, errors = values.get("accept") == "yes", misfits({"reason": values.get("reason", "")})
         if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(
-                ground, request, purchase_id, Filled(values, {"": gettext("Choose to accept or to refuse.")})
+            errors = {"accept": gettext("Say yes or no.")}
+        if errors:
+            instead = await refusal_of_state(
+                ground.database,
+                "purchases",
+                lambda tx: handlers.answer_purchase(tx, clean(purchase_id), False, WORDS, request.user),
             )
-        accepts = values["accept"] == "yes"
+            return await self._purchase(ground, request, purchase_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("purchases") as tx:
-                await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
+                await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
         except RuleBroken as broken:
             return await self._purchase(ground, request, purchase_id, Filled(values, beside(broken, {"reason"})))
         said = (
@@ -166,4 +173,5 @@ class PurchasePages(Controller):
             answers=answers,
             values=filled.values,
             errors=filled.errors,
+            instead=filled.instead,
         )

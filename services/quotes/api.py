@@ -23,8 +23,9 @@ from infra.web import (
     allow,
     clean,
 )
-from infra.web.arguments import CategoryCode
+from infra.web.arguments import CategoryCode, Region
 from infra.web.errors import NotFound
+from infra.web.filters import category_in, region_in
 from services.quotes import handlers
 from services.quotes.handlers import NewQuote, NewRequest
 from services.quotes.listing import Summary, Wanted, search
@@ -67,13 +68,13 @@ class QuotesApi(Controller):
         ground: FromGround,
         group: Annotated[Literal["", "open", "choosing", "closed"], QueryParameter(description="Empty for all")] = "",
         category: CategoryCode = "",
-        region: Short = "",
+        region: Region = "",
         q: Short = "",
         page: PageNumber = 1,
     ) -> RequestPage:
-        """List requests: open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a
-        code, ``region`` an ISO 3166-2 code or a country; ``q`` has words of the title, or beginnings of words."""
-        wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q))
+        """Open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a code, ``region`` ISO 3166-2 or a
+        country, ``q`` words of the title, or their beginnings."""
+        wanted = Wanted(group=group, category=category_in(category), region=region_in(region), words=clean(q))
         async with ground.database.transaction("quotes") as tx:
             found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
         return RequestPage(total=found.total, more=found.more, page=page, requests=list(found.rows))

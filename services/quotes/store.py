@@ -4,10 +4,10 @@ The cost of writing one quote does not depend on the others. Only :func:`compari
 :func:`whole` reads everything, a few quotes at a time.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -19,6 +19,7 @@ from sqlmodel import Field, SQLModel, col
 from catalogue.policy import of_process
 from infra.database import Transaction, json_text, schema_of, write_expected
 from infra.listing import OF_WORDS
+from infra.reading import read_apart, read_one
 from infra.states import States
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Comparison, Quote, Request, Standing
@@ -165,17 +166,17 @@ get, lock, lock_due = _requests.get, _requests.lock, _requests.lock_due
 
 
 async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote | None:
-    """Return the supplier's latest version, even if it was withdrawn, or None."""
-    sql = "select body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
-    body = await (await tx.raw()).fetchval(sql, request_id, supplier_id)
-    return msgspec.json.decode(body, type=Quote) if body else None
+    """The supplier's latest version, also a withdrawn one."""
+    sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
+    row = await (await tx.raw()).fetchrow(sql, request_id, supplier_id)
+    return read_one("quote", row["quote_id"], _quote, row) if row else None
 
 
 async def quote_of_number(tx: Transaction, request_id: str, number: int) -> Quote | None:
-    """Return the quote of this participant number, or None. There are numbers only after the deadline."""
-    sql = "select body::text from quotes.sealed where request_id = $1 and number = $2 and not withdrawn"
-    body = await (await tx.raw()).fetchval(sql, request_id, number)
-    return msgspec.json.decode(body, type=Quote) if body else None
+    """The participant's, from the deadline on."""
+    sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and number = $2 and not withdrawn"
+    row = await (await tx.raw()).fetchrow(sql, request_id, number)
+    return read_one("quote", row["quote_id"], _quote, row) if row else None
 
 
 async def comments(tx: Transaction, request_id: str, supplier_ids: Sequence[str], letters: int) -> dict[str, str]:
@@ -214,16 +215,16 @@ async def whole(tx: Transaction, request_id: str, supplier_ids: Sequence[str]) -
     for start in range(0, len(supplier_ids), PORTION):
         portion = list(supplier_ids[start : start + PORTION])
         rows = await db.fetch(
-            "select body::text from unnest($2::text[]) with ordinality as wanted (supplier_id, place)"
+            "select quote_id, body::text from unnest($2::text[]) with ordinality as wanted (supplier_id, place)"
             " join quotes.sealed using (supplier_id) where request_id = $1 order by place",
             request_id,
             portion,
         )
-        yield await asyncio.to_thread(_bodies, rows)
+        yield await read_apart("quote", rows, itemgetter("quote_id"), _quote)
 
 
-def _bodies(rows: Iterable[asyncpg.Record]) -> list[Quote]:
-    return [msgspec.json.decode(row["body"], type=Quote) for row in rows]
+def _quote(row: asyncpg.Record) -> Quote:
+    return msgspec.json.decode(row["body"], type=Quote)
 
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:

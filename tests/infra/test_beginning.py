@@ -97,6 +97,20 @@ async def test_a_service_that_forgot_nothing_begins_at_the_first_message(databas
     assert await committed(servers, group) is None
 
 
+async def test_what_a_former_service_had_not_handled_is_not_left_out(database: Database, servers: Servers) -> None:
+    now, group, former = datetime.now(UTC), f"new-{new_id()}", f"former-{new_id()}"
+    unhandled = await publish(servers, now - timedelta(days=2))
+    last = await publish(servers, now)
+    await forget(database, now + timedelta(days=1))
+    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=former) as kafka:
+        kafka.assign([TopicPartition(TOPIC, 0)])
+        await kafka.commit({TopicPartition(TOPIC, 0): unhandled})
+    for reader, begins in ((group, unhandled), (f"other-{new_id()}", last + 1)):
+        before = former if reader == group else f"none-{new_id()}"
+        await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
+        assert await committed(servers, reader) == begins
+
+
 async def test_offsets_that_are_there_stay(database: Database, servers: Servers) -> None:
     group = f"known-{new_id()}"
     await publish(servers, datetime.now(UTC))

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from catalogue.rules import KeyReused
+from events import topics
 from infra.clock import system_clock
 from infra.database import Database, schema_of
 from infra.embedded import Servers
@@ -109,6 +111,24 @@ async def test_a_repeat_that_another_service_answered_meanwhile_changes_nothing(
             await desk.database.pool.execute(row)
             once.answer = 8
     assert await desk.ask("k") == 7
+
+
+async def test_a_repeat_waits_for_the_former_release_which_asks_another_service(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(topics.FORMER, "probe", "former")
+    async with desk.database.pool.acquire() as there:
+        async with there.transaction():
+            await there.execute("select pg_advisory_xact_lock(hashtextextended('former/ask/me/k', 0))")
+            waiting = asyncio.create_task(desk.ask("k"))
+            await until_waiting(there)
+            await there.execute("insert into probe.requests (request_key, answer) values ('ask/me/k', '7')")
+        assert (await waiting, desk.given) == (7, 0)
+
+
+async def until_waiting(db: Any) -> None:
+    while not await db.fetchval("select exists (select from pg_locks where locktype = 'advisory' and not granted)"):
+        await asyncio.sleep(0.01)
 
 
 async def test_bodies_are_kept_as_digests_that_only_this_installation_can_make(desk: Desk) -> None:

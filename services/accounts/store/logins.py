@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, or_
 from sqlmodel import col, select
 
 from infra.database import Transaction
+from infra.reading import listed, read_one
 from services.accounts.store.rows import ApiKeyRow, TryRow, read
 
 
@@ -29,7 +30,7 @@ async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
         .where(ApiKeyRow.member_id == member_id, col(ApiKeyRow.revoked_at).is_(None))
         .order_by(col(ApiKeyRow.made_at))
     )
-    return [read(row, ApiKey) for row in await tx.session.exec(query)]
+    return listed("API key", await tx.session.exec(query), lambda row: row.key_id, _key)
 
 
 async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
@@ -39,6 +40,10 @@ async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
     if row is None:
         return None
     row.used_at = tx.now
+    return read_one("API key", row.key_id, _key, row)
+
+
+def _key(row: ApiKeyRow) -> ApiKey:
     return read(row, ApiKey)
 
 

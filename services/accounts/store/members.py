@@ -113,6 +113,10 @@ async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Inv
         return None
     if take:
         await tx.session.delete(row)
+    return read_one("invitation", digest, _invitation, row)
+
+
+def _invitation(row: InvitationRow) -> Invitation:
     return read(row, Invitation)
 
 

@@ -14,6 +14,7 @@ from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
+from infra.reading import Unreadable
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
     PUBLIC,
@@ -23,13 +24,13 @@ from infra.web import (
     MemberVisit,
     PageNumber,
     PathId,
-    Short,
     Words,
     allow,
     clean,
 )
-from infra.web.arguments import CategoryCode
+from infra.web.arguments import CategoryCode, Region
 from infra.web.errors import NotFound
+from infra.web.filters import category_in, region_in
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi, on_blocked
 from services.auctions.board import Boards
@@ -138,7 +139,7 @@ class AuctionsApi(Controller):
         ground: FromGround,
         status: FromQuery[Literal["", "open", "closed"]] = "",
         category: CategoryCode = "",
-        region: Short = "",
+        region: Region = "",
         q: Words = "",
         page: PageNumber = 1,
     ) -> AuctionPage:
@@ -146,7 +147,7 @@ class AuctionsApi(Controller):
         beginning of a code, ``region`` an ISO 3166-2 code or a country. ``q`` has words of the title or the buyer's
         name, or beginnings of words."""
         now = ground.clock()
-        wanted = Filter(status=clean(status), category=clean(category), region=clean(region), q=clean(q))
+        wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
         found = await listed(ground, wanted, now, page)
         return AuctionPage(
             total=found.total,
@@ -180,7 +181,8 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
-        """List every verdict, the latest first, 200 at a time. To read on, send the last position as ``before``."""
+        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it. A position is left out
+        while what stands there cannot be read."""
         await existing(ground, auction_id)
         log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
         return [
@@ -188,6 +190,7 @@ class AuctionsApi(Controller):
             if isinstance(event, BidAccepted)
             else PublicRefusal(position=position, event=event)
             for position, event in log
+            if not isinstance(event, Unreadable)
         ]
 
     @post(opt=allow(BUYER_OFFICER))

@@ -32,6 +32,8 @@ from infra.web import (
     read_form,
     whole,
 )
+from infra.web.filters import read_filters
+from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
@@ -59,15 +61,16 @@ class AuctionPages(Controller):
         q: Words = "",
         number: PageNumber = 1,
     ) -> Template:
-        wanted = Filter(
-            status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
-        )
+        asked, errors = read_filters(category=category, region=region)
+        wanted = Filter(status="" if status == "all" else clean(status), q=clean(q), **asked)
         now = ground.clock()
         found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(ground, wanted, now, each))
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,
             "auctions/list.html",
+            status_code=422 if errors else 200,
+            errors=errors,
             rows=[(each, status_of(each.state, each.over, now)) for each in found.rows],
             found=found,
             number=number,
@@ -118,6 +121,8 @@ class AuctionPages(Controller):
         if board is None:
             raise Missing("auction", auction_id)
         answer, sure = None, None
+        if form is None and board.stored.state.over(arrived_at):
+            errors = {"": gettext("The session is over.")}
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
@@ -182,7 +187,8 @@ async def shown(
         **context(request, board, ground)
         | verdict_of(answer, board)
         | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
-        | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}},
+        | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}}
+        | {"instead": filled.instead},
         shared={
             name: fragment(request, name, board, ground).html.replace(SERVER_NOW.decode(), ground.clock().isoformat())
             for name in ("price", "log")

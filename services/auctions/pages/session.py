@@ -22,10 +22,12 @@ from infra.web import (
     allow,
     beside,
     clean,
+    fitting,
     form_fields,
     page,
     read_form,
     redirect,
+    refusal_of_state,
     shown_again,
     text_in,
 )
@@ -57,7 +59,13 @@ class SessionPages(Controller):
         fields = await form_fields(request)
         form, errors = read_form(fields, FloorForm)
         if form is None:
-            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors))
+            tried = fitting(fields, FloorForm)
+            instead = tried and await refusal_of_state(
+                ground.database,
+                "auctions",
+                lambda tx: handlers.set_autobid(tx, auction_id, tried.floor, True, request.user),
+            )
+            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors, instead or ""))
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)

@@ -1,16 +1,20 @@
 """Bids and their verdicts: the log. They are written with the states of their auctions (:func:`auctions.save`)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 
 import asyncpg
 import msgspec
 
 from events.auctions import BidAccepted, BidRefused
 from infra.database import columns
+from infra.reading import Unreadable, lines, read_one
 from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
 """(auction id, supplier id, request key)."""
+Logged = tuple[int, BidAccepted | BidRefused | Unreadable[int]]
+"""(line of the log, verdict); a verdict that this release cannot read has its line."""
 _BID = (
     "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, extended, verdict, line,"
     " previous, choices, automatic, withheld"
@@ -36,7 +40,7 @@ async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[
         " and b.request_key = k.key",
         *columns(keys),
     )
-    known = {(row["auction_id"], row["supplier_id"], row["request_key"]): _kept(row) for row in rows if row["bid_id"]}
+    known = {(row["auction_id"], row["supplier_id"], row["request_key"]): _read(row) for row in rows if row["bid_id"]}
     return known, {row["organisation_id"]: row["state"] for row in rows if row["organisation_id"]}
 
 
@@ -68,12 +72,12 @@ async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[S
         f"update auctions.bids set withheld = false where auction_id = any($1::text[]) and withheld returning {_BID}",
         list(auction_ids),
     )
-    return sorted((_kept(row) for row in rows), key=lambda kept: (kept.verdict.event.auction_id, kept.line))
+    return sorted((_read(row) for row in rows), key=lambda kept: (kept.verdict.event.auction_id, kept.line))
 
 
 async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> StoredVerdict | None:
     row = await db.fetchrow(f"select {_BID} from auctions.bids where auction_id = $1 and line = $2", auction_id, line)
-    return _kept(row) if row else None
+    return _read(row) if row else None
 
 
 async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[int]]) -> dict[str, list[Verdict]]:
@@ -87,15 +91,12 @@ async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[in
             *columns(wanted),
         )
         for row in rows:
-            found[row["auction_id"]].append(_kept(row).verdict)
+            found[row["auction_id"]].append(_read(row).verdict)
     return found
 
 
-async def public_log(
-    db: asyncpg.Connection, auction_id: str, *, limit: int, before: int | None = None
-) -> list[tuple[int, BidAccepted | BidRefused]]:
-    """Return (line of the log, verdict), the latest first, as anybody may read it. With ``before``, only earlier lines
-    are returned."""
+async def public_log(db: asyncpg.Connection, auction_id: str, *, limit: int, before: int | None = None) -> list[Logged]:
+    """The latest first: what anybody may read. ``before`` a line pages on."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and not withheld"
         " and ($2::int is null or line < $2)"
@@ -104,14 +105,11 @@ async def public_log(
         before,
         limit,
     )
-    return [(row["line"], _event(row)) for row in rows]
+    return _log(auction_id, rows)
 
 
-async def own_log(
-    db: asyncpg.Connection, auction_id: str, supplier_id: str, *, limit: int
-) -> list[tuple[int, BidAccepted | BidRefused]]:
-    """Return (line of the log, verdict) of one supplier's bids, the latest first. While turns are sealed only that
-    supplier may read it."""
+async def own_log(db: asyncpg.Connection, auction_id: str, supplier_id: str, *, limit: int) -> list[Logged]:
+    """Of one supplier's bids, the latest first: what only it may read while turns are sealed."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and supplier_id = $2"
         " order by line desc limit $3",
@@ -119,7 +117,7 @@ async def own_log(
         supplier_id,
         limit,
     )
-    return [(row["line"], _event(row)) for row in rows]
+    return _log(auction_id, rows)
 
 
 async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, points: int) -> list[BidAccepted]:
@@ -127,12 +125,12 @@ async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, poin
     always included."""
     every = max(1, last // points)
     rows = await db.fetch(
-        "select sequence, verdict from auctions.bids where auction_id = $1 and sequence = any($2::int[]) and not withheld"
+        "select line, sequence, verdict from auctions.bids where auction_id = $1 and sequence = any($2::int[]) and not withheld"
         " order by sequence",
         auction_id,
         [*range(every, last, every), last],
     )
-    return [event for row in rows if isinstance(event := _event(row), BidAccepted)]
+    return [event for _, event in _log(auction_id, rows) if isinstance(event, BidAccepted)]
 
 
 async def first_withheld(db: asyncpg.Connection, auction_id: str) -> int | None:
@@ -146,11 +144,21 @@ async def first_withheld(db: asyncpg.Connection, auction_id: str) -> int | None:
 async def last_extension(db: asyncpg.Connection, auction_id: str) -> BidAccepted | None:
     """Return the bid that last moved the end, or None."""
     row = await db.fetchrow(
-        "select sequence, verdict from auctions.bids where auction_id = $1 and extended and not withheld order by sequence desc limit 1",
+        "select line, sequence, verdict from auctions.bids where auction_id = $1 and extended and not withheld"
+        " order by sequence desc limit 1",
         auction_id,
     )
-    event = _event(row) if row else None
-    return event if isinstance(event, BidAccepted) else None
+    return next((event for _, event in _log(auction_id, [row] if row else []) if isinstance(event, BidAccepted)), None)
+
+
+def _log(auction_id: str, rows: Sequence[asyncpg.Record]) -> list[Logged]:
+    found = lines(f"line of the log of auction {auction_id}", rows, itemgetter("line"), _event)
+    return [(row["line"], event) for row, event in zip(rows, found, strict=True)]
+
+
+def _read(row: asyncpg.Record) -> StoredVerdict:
+    """To decide by. Raises UnreadableRow."""
+    return read_one("bid", row["bid_id"], _kept, row)
 
 
 def _event(row: asyncpg.Record) -> BidAccepted | BidRefused:

@@ -7,6 +7,7 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidAccepted, BidDeleted, BidRefused
 from infra.database import Reader
+from infra.reading import listed
 from services.auctions.domain import chain
 
 PAGE = 1_000
@@ -61,8 +62,13 @@ async def lines(db: Reader, auction_id: str, number: int) -> AsyncIterator[list[
 
 
 async def deleted(db: asyncpg.Connection, auction_id: str) -> frozenset[int]:
-    """Return the sequence numbers of bids that their bidders took back."""
+    """The sequence numbers of bids that their bidders took back, for people."""
     rows = await db.fetch(
-        "select data from auctions.facts where auction_id = $1 and type = $2", auction_id, BidDeleted.TYPE
+        "select line, data from auctions.facts where auction_id = $1 and type = $2", auction_id, BidDeleted.TYPE
     )
-    return frozenset(msgspec.json.decode(row["data"], type=BidDeleted).sequence for row in rows)
+    told = listed("fact", rows, lambda row: f"{auction_id}/{row['line']}", _deleted)
+    return frozenset(each.sequence for each in told)
+
+
+def _deleted(row: asyncpg.Record) -> BidDeleted:
+    return msgspec.json.decode(row["data"], type=BidDeleted)

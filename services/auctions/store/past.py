@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from operator import itemgetter
 
 import asyncpg
 import msgspec
 
 from events.contracts import ContractConcluded
 from events.values import Line
+from infra.listing import PLAN_FOR_VALUES, as_query
+from infra.reading import listed, read_one
+from services.auctions.store.rows import WORDS_OF_TITLE
+
+PAST = "auctions.past_contracts"
+"""What a row of them is called where it cannot be read."""
+_SHOWN = "contract_id, body::text as body"
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,26 +54,36 @@ async def drop(db: asyncpg.Connection, contract_id: str) -> None:
 
 
 async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | None:
-    found = await db.fetchval("select body::text from auctions.past_contracts where contract_id = $1", contract_id)
-    return msgspec.json.decode(found, type=ContractConcluded) if found else None
+    """Raises UnreadableRow."""
+    row = await db.fetchrow(f"select {_SHOWN} from auctions.past_contracts where contract_id = $1", contract_id)
+    return read_one(PAST, contract_id, _contract, row) if row else None
 
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
-    """Return the contracts whose titles contain the words, the newest first."""
-    rows = await db.fetch(
-        "select body::text as body from auctions.past_contracts where buyer_id = $1"
-        " and strpos(lower(body->>'title'), lower($2)) > 0 order by signed_at desc, contract_id limit $3",
-        buyer_id,
-        words,
-        limit,
-    )
-    return [msgspec.json.decode(row["body"], type=ContractConcluded) for row in rows]
+    """The newest of them whose titles have all the words, or longer ones that begin with them. What is read is bounded by ``limit``
+    and by how many titles fit, and not by how many contracts the buyer has."""
+    values: list[object] = [buyer_id, limit]
+    fits = "buyer_id = $1"
+    if words.strip():
+        values.append(as_query(words))
+        fits += f" and {WORDS_OF_TITLE} @@ to_tsquery('simple', $3)"
+    async with db.transaction(readonly=True):
+        await db.execute(PLAN_FOR_VALUES)
+        rows = await db.fetch(
+            f"select {_SHOWN} from auctions.past_contracts where {fits} order by signed_at desc, contract_id limit $2",
+            *values,
+        )
+    return listed(PAST, rows, itemgetter("contract_id"), _contract)
+
+
+def _contract(row: asyncpg.Record) -> ContractConcluded:
+    return msgspec.json.decode(row["body"], type=ContractConcluded)
 
 
 async def last_paid(db: asyncpg.Connection, sku_ids: Iterable[str], currency: str, buyer_id: str) -> dict[str, Paid]:
     """Return by SKU what the buyer paid last. If the buyer never bought it, return what its last buyer paid."""
     rows = await db.fetch(
-        "select wanted.sku_id, last.line_id, past.body::text as body from unnest($1::text[]) as wanted (sku_id)"
+        "select wanted.sku_id, contract_id, last.line_id, past.body::text as body from unnest($1::text[]) as wanted (sku_id)"
         " cross join lateral (("
         "   select contract_id, line_id, 0 as rank from auctions.last_prices"
         "   where sku_id = wanted.sku_id and buyer_id = $3 and currency = $2 order by signed_at desc limit 1"
@@ -77,14 +95,14 @@ async def last_paid(db: asyncpg.Connection, sku_ids: Iterable[str], currency: st
         currency,
         buyer_id,
     )
-    found: dict[str, Paid] = {}
-    for row in rows:
-        contract = msgspec.json.decode(row["body"], type=ContractConcluded)
-        line = next(each for each in reversed(contract.lines) if each.line_id == row["line_id"] and each.sku_id)
-        price = price_of(line)
-        if price is not None:
-            found[row["sku_id"]] = Paid(contract=contract, line=line, unit_price=price)
-    return found
+    return {sku_id: paid for sku_id, paid in listed(PAST, rows, itemgetter("contract_id"), _paid) if paid}
+
+
+def _paid(row: asyncpg.Record) -> tuple[str, Paid | None]:
+    contract = _contract(row)
+    line = next(each for each in reversed(contract.lines) if each.line_id == row["line_id"] and each.sku_id)
+    price = price_of(line)
+    return row["sku_id"], None if price is None else Paid(contract=contract, line=line, unit_price=price)
 
 
 def price_of(line: Line) -> Decimal | None:

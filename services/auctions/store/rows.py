@@ -32,7 +32,9 @@ class Row(SQLModel, registry=schema_of("auctions")):
 INSTANT = DateTime(timezone=True)
 OVER = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
-"""The words by which lists are searched."""
+"""What lists are searched by."""
+WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
+"""What past contracts are searched by."""
 
 
 class AuctionRow(Row, table=True):
@@ -222,7 +224,10 @@ class PastContractRow(Row, table=True):
     event."""
 
     __tablename__ = "past_contracts"
-    __table_args__ = (Index("ix_past_contracts_buyer", "buyer_id", "signed_at"),)
+    __table_args__ = (
+        Index("ix_past_contracts_buyer", "buyer_id", "signed_at"),
+        Index("ix_past_contracts_words", text(WORDS_OF_TITLE), **OF_WORDS),
+    )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     buyer_id: str = Field(sa_type=Text)

@@ -21,7 +21,8 @@ from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, Filled, FromGround, PathId, Region, Visit, leafed, page, read_form
+from infra.web import PUBLIC, Filled, FromGround, PathId, Visit, leafed, page, read_form
+from infra.web.filters import read_filters
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
@@ -34,6 +35,8 @@ NAMES_SHOWN = 4
 Attributes = Annotated[
     list[Annotated[str, Meta(max_length=700, pattern=views.NAMED_VALUE)]] | None, QueryParameter(max_items=100)
 ]
+Region = Annotated[str | None, QueryParameter(max_length=200)]
+"""None is the reader's own."""
 
 
 class SearchForm(msgspec.Struct, kw_only=True):
@@ -78,25 +81,31 @@ class SearchPages(Controller):
         attribute: Attributes = None,
     ) -> Template:
         values = dict(request.query_params)
-        values["region"] = region_of(request, region)
+        read, refused = read_filters(category=values.get("category", ""), region=region or "")
+        asked_region = region_of(request, region if region is None else read["region"])
+        values["region"] = region if region and "region" in refused else asked_region
         form, errors = read_form(values, SearchForm)
         if form is not None:
             errors = wrong_prices(form)
         if form is None or errors:  # what is right is searched for; what is not stands marked in the form
             form, _ = read_form({name: value for name, value in values.items() if name not in errors}, SearchForm)
         attributes = tuple(attribute or ())[:VALUES_SHOWN]
+        refused = {name: said for name, said in refused.items() if name not in errors}
         chosen = msgspec.structs.asdict(form or SearchForm())
-        asked = Search(**chosen, region=values["region"], attributes=attributes)
+        if "category" in refused:
+            chosen["category"] = ""
+        asked = Search(**chosen, region=asked_region, attributes=attributes)
         async with ground.database.transaction("catalogue") as tx:
             found = await views.search(tx, finder, asked, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
         if found.complete:  # as long as it is not, the page may be found in a moment
             leafed(request, asked.page, max(1, found.pages))
-        known = [values["region"], *found.facets["region"]]
+        known = [asked_region, *found.facets["region"]]
         return page(
             request,
             "catalogue/search.html",
-            status_code=422 if errors else 200,
+            status_code=422 if errors or refused else 200,
+            refused=refused,
             found=found,
             inside=inside,
             here=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
@@ -128,7 +137,10 @@ class SearchPages(Controller):
         if form:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         asked = form if form and not errors else PricesForm()
-        wanted = WantedPrices(region=region_of(request, region), quantity=asked.quantity, page=asked.page)
+        read, refused = read_filters(region=region or "")
+        there = region_of(request, region if region is None else read["region"])
+        wanted = WantedPrices(region=there, quantity=asked.quantity, page=asked.page)
+        errors |= refused
         return await show_sku(ground, finder, request, sku_id, wanted, Filled(values, errors))
 
 
@@ -156,8 +168,9 @@ async def show_sku(
         unit_name=unit_name,
         levels=levels(),
         sku=shown.sku,
-        values={"quantity": unambiguous(shown.quantity), **filled.values, "region": shown.region},
+        values={"quantity": unambiguous(shown.quantity), "region": shown.region, **filled.values},
         errors=filled.errors,
+        instead=filled.instead,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.response import Redirect, Template
+from litestar.response import Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
 from catalogue.numbers import unambiguous
@@ -37,10 +37,13 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    refusal_of_state,
+    ruled,
     shown_again,
     text_in,
     whole,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, ngettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -188,10 +191,13 @@ class SkuPages(Controller):
         return await self._queue(ground, request, number)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
-    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
+    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
-        async with ground.database.transaction("catalogue") as tx:
-            done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
+        try:
+            async with ground.database.transaction("catalogue") as tx:
+                done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
+        except RuleBroken as error:
+            return await self._queue(ground, request, _page_in(fields), {sku_id: ruled(error)})
         return redirect(_queue_at(fields), gettext("“%(name)s” is published.", name=done.sku.name))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
@@ -204,7 +210,13 @@ class SkuPages(Controller):
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
             typed = {sku_id: fields.get("reasons", "")}
-            return await self._queue(ground, request, _page_in(fields), {sku_id: told(error)}, typed)
+            instead = await refusal_of_state(
+                ground.database,
+                "catalogue",
+                lambda tx: skus.send_back(tx, sku_id, (WORDS,), whole(fields.get("version", ""))),
+            )
+            said = {sku_id: ruled(error)}
+            return await self._queue(ground, request, _page_in(fields), said, typed, instead)
         return redirect(
             _queue_at(fields),
             gettext("“%(name)s” is returned to %(proposer)s.", name=done.sku.name, proposer=done.proposer_name),
@@ -220,9 +232,10 @@ class SkuPages(Controller):
             async with ground.database.transaction("catalogue") as tx:
                 done = await skus.archive(tx, sku_id, reason)
         except RuleBroken as error:
-            typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
+            typed, wrong = {"reason": fields.get("reason", "")}, {"reason": ruled(error)}
             wanted = WantedPrices(region=region_of(request, None))
-            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong))
+            instead = await refusal_of_state(ground.database, "catalogue", lambda tx: skus.archive(tx, sku_id, WORDS))
+            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
         return redirect(
             f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
         )
@@ -234,6 +247,7 @@ class SkuPages(Controller):
         number: int,
         errors: Mapping[str, str] | None = None,
         reasons: Mapping[str, str] | None = None,
+        instead: str = "",
     ) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             found, number, last = await leaf(
@@ -254,6 +268,7 @@ class SkuPages(Controller):
             current=current,
             errors=errors or {},
             reasons=reasons or {},
+            instead=instead,
             unit_word=unit_name,
             category_name=short_cpv().name,
         )

@@ -154,10 +154,10 @@ async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = Fal
 
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
-    """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends."""
+    """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends. Raises UnreadableRow."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
-    return {row.sku_id: version_of(row) for row in rows}
+    return {row.sku_id: read_one("SKU", row.sku_id, version_of, row) for row in rows}
 
 
 async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
@@ -175,8 +175,9 @@ async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[lis
 
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
-    """The latest version of each, whatever its state."""
-    return {row.sku_id: version_of(row) for row in await tx.session.exec(_newest(sku_ids))}
+    """The latest version of each, whatever its state, for lists that people read."""
+    found = listed("SKU", await tx.session.exec(_newest(sku_ids)), lambda row: row.sku_id, version_of)
+    return {each.sku.sku_id: each for each in found}
 
 
 def _newest(sku_ids: Iterable[str]) -> Any:

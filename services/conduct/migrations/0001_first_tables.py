@@ -150,4 +150,4 @@ def upgrade() -> None:
 def _all(parts: str) -> str:
     """Return the SQL that lists each element of ``parts`` in all contracts that are carried out."""
     found = f"case jsonb_typeof(state->'{parts}') when 'array' then state->'{parts}' else '[]' end"
-    return f"contracts.executions, jsonb_array_elements({found}) as each"
+    return f"fulfilment.executions, jsonb_array_elements({found}) as each"

@@ -6,25 +6,15 @@ tables are locked first, in the order in which the former release writes them, t
 drops the views in this history.
 """
 
-from alembic import op
+from infra.moved_tables import move_tables
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("facts", "breaches", "sanctions", "performed")
-FORMER = "lonja_contracts"
-RIGHTS = "select, insert, update, delete"
+TABLES = dict.fromkeys(("facts", "breaches", "sanctions", "performed"), "*")
 
 
 def upgrade() -> None:
-    op.execute(f"lock table {', '.join(f'contracts.{table}' for table in TABLES)} in access exclusive mode")
-    for table in TABLES:
-        op.execute(f"alter table contracts.{table} set schema conduct")
-        op.execute(f"create view contracts.{table} as select * from conduct.{table}")
-        op.execute(
-            f"do $$ begin if exists (select from pg_roles where rolname = '{FORMER}') then"
-            f" revoke all on conduct.{table} from {FORMER}; grant {RIGHTS} on contracts.{table} to {FORMER};"
-            " end if; end $$"
-        )
+    move_tables(TABLES, former="contracts", service="conduct")

@@ -21,9 +21,10 @@ from infra.web import (
     clean,
     form_fields,
     leaf,
+    misfits,
     page,
     redirect,
-    text_in,
+    refusal_of_state,
 )
 from infra.web.languages import gettext
 from services.conduct import handlers
@@ -45,9 +46,14 @@ class SanctionPages(Controller):
     ) -> Template | Redirect:
         """Handle the form of an appeal. ``page`` in the address is the page of the list that contains the form."""
         values = await form_fields(request)
+        if errors := misfits({"reasons": values.get("reasons", "")}):
+            instead = await refusal_of_state(
+                ground.database, "conduct", lambda tx: handlers.appeal(tx, clean(sanction_id), "", request.user)
+            )
+            return await self._own(ground, request, number, sanction_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("conduct") as tx:
-                await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
+                await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
         except RuleBroken as broken:
             return await self._own(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
         return redirect("/contracts/sanctions", gettext("Your appeal is filed. A moderator decides about it."))
@@ -62,13 +68,17 @@ class SanctionPages(Controller):
     ) -> Template | Redirect:
         """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
         values = await form_fields(request)
-        decision = values.get("decision", "")
+        decision, errors = values.get("decision", ""), misfits({"explanation": values.get("explanation", "")})
         if decision not in get_args(Decision):
             errors = {"decision": gettext("Choose one of the two.")}
-            return await self._queue(ground, request, number, sanction_id, Filled(values, errors))
+        if errors:
+            instead = await refusal_of_state(
+                ground.database, "conduct", lambda tx: handlers.decide(tx, clean(sanction_id), "upheld", "")
+            )
+            return await self._queue(ground, request, number, sanction_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("conduct") as tx:
-                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
+                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), values.get("explanation", ""))
         except RuleBroken as broken:
             return await self._queue(ground, request, number, sanction_id, Filled(values, beside(broken, values)))
         said = gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
@@ -95,6 +105,7 @@ class SanctionPages(Controller):
             at_fault=sanction_id,
             values=filled.values,
             errors=filled.errors,
+            instead=filled.instead,
         )
 
     async def _queue(
@@ -117,4 +128,5 @@ class SanctionPages(Controller):
             at_fault=sanction_id,
             values=filled.values,
             errors=filled.errors,
+            instead=filled.instead,
         )

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+import asyncpg
 import msgspec
 from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
 from infra.database import Reader, Transaction, columns
 from infra.listing import COUNTED
+from infra.reading import listed
 from services.conduct.domain.record import KINDS, Fact, Kind
 from services.conduct.domain.sanctions import Party
 from services.conduct.store.rows import Row
@@ -79,4 +81,8 @@ async def latest(db: Reader, organisation_id: str, each: int) -> list[Fact]:
         *columns(asked),
         each,
     )
-    return [msgspec.convert(dict(row), Fact) for row in rows]
+    return listed("conduct.facts", rows, _key, lambda row: msgspec.convert(dict(row), Fact))
+
+
+def _key(row: asyncpg.Record) -> str:
+    return "/".join((row["contract_id"], row["organisation_id"], row["kind"]))

@@ -20,6 +20,7 @@ from events.contracts import (
     OrderPlaced,
 )
 from infra.database import Reader, Transaction, columns
+from infra.reading import read_one
 from services.conduct.domain.performance import Delivered
 from services.conduct.store.rows import Row
 from services.market.replicas import Organisations
@@ -161,7 +162,7 @@ async def put_deliveries(tx: Transaction, events: Sequence[DeliveryReported]) ->
 
 async def delivery(db: Reader, contract_id: str, number: int) -> Delivered | None:
     row = await db.fetchrow(f"select {_DELIVERY} where contract_id = $1 and number = $2", contract_id, number)
-    return _delivered(row) if row else None
+    return read_one("delivery", f"{contract_id}/{number}", _delivered, row) if row else None
 
 
 async def change_delivery(tx: Transaction, contract_id: str, changed: Delivered) -> None:
@@ -180,7 +181,10 @@ async def order(db: Reader, contract_id: str, number: int) -> tuple[tuple[LineQu
         "select lines::text from conduct.orders where contract_id = $1 and number = $2", contract_id, number
     )
     rows = await db.fetch(f'select {_DELIVERY} where contract_id = $1 and "order" = $2', contract_id, number)
-    return (_lines(lines), [_delivered(row) for row in rows]) if lines else None
+    if not lines:
+        return None
+    deliveries = [read_one("delivery", f"{contract_id}/{row['number']}", _delivered, row) for row in rows]
+    return read_one("order", f"{contract_id}/{number}", _lines, lines), deliveries
 
 
 async def put_dispute(tx: Transaction, event: DisputeOpened) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import Field
 from events.contracts import OrganisationSanctioned
 from infra.database import Reader, Transaction, json_text
 from infra.listing import Listed, count, reach
-from infra.reading import listed, read_one
+from infra.reading import listed, read_json, read_one
 from infra.states import XMIN, States
 from services.conduct.domain.sanctions import Accused, Breach, Sanction, Spoken
 from services.conduct.store.rows import Row
@@ -64,15 +64,15 @@ async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:
 
 
 async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
-    """Return the breaches that no earlier sanction counted."""
+    """Those that no earlier sanction counted, to decide by. Raises UnreadableRow."""
     rows = await db.fetch(
-        "select state::text from conduct.breaches where organisation_id = $1 and side = $2"
+        "select contract_id, state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",
         accused.organisation_id,
         accused.side,
         [contract_id for each in earlier for contract_id in each.contract_ids],
     )
-    return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
+    return [read_json("breach", row["contract_id"], row["state"], Breach) for row in rows]
 
 
 class StoredSanction(msgspec.Struct, frozen=True, kw_only=True):

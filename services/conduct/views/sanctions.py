@@ -56,13 +56,13 @@ async def as_seen(ground: Ground, found: Sequence[Sanction], reader: Principal) 
     now = ground.clock()
     async with ground.database.pool.acquire() as db:
         ids = {each.sanctioned.organisation_id for each in found}
-        names = {each: known.name for each in ids if (known := await replicas.organisations.get(db, each))}
+        names = await replicas.organisations.names(db, ids)
         contracts = await replicas.mentions(db, {one for each in found for one in each.sanctioned.contract_ids})
     return [
         SanctionView(
             sanction_id=told.sanction_id,
             organisation_id=told.organisation_id,
-            organisation_name=names.get(told.organisation_id, told.organisation_id),
+            organisation_name=names[told.organisation_id],
             side=cast(Party, told.side),
             level=told.level,
             contracts=[

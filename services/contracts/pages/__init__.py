@@ -125,6 +125,7 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
         readable={each.contract_id for each in others if may_see(each, principal)},
         values=filled.values,
         errors=filled.errors,
+        instead=filled.instead,
     )
 
 
@@ -165,7 +166,7 @@ class ContractPages(Controller):
                 return await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
 
         found, number, pages = await leaf(request, number, PER_PAGE, read)
-        me = principal.organisation_id if principal else ""
+        me, now = principal.organisation_id if principal else "", ground.clock()
         kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
             request,
@@ -174,7 +175,8 @@ class ContractPages(Controller):
             me=me,
             mine=mine,
             waiting=await listing.waiting(pool, me, limit=AT_MOST) if party else None,
-            requests=await replicas.requests_of(pool, me, OPEN_PURCHASES) if party else [],
+            requests=await replicas.requests_of(pool, "supplier", me, now=now, limit=OPEN_PURCHASES) if party else None,
+            asked=await replicas.requests_of(pool, "buyer", me, now=now, limit=OPEN_PURCHASES) if party else None,
             found=found,
             statuses=await replicas.carried_out(pool, [each.contract_id for each in found.rows]),
             number=number,

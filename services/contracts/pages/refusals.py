@@ -22,6 +22,7 @@ from infra.web import (
     leaf,
     page,
     redirect,
+    refusal_of_state,
     text_in,
 )
 from infra.web.languages import gettext
@@ -40,7 +41,12 @@ class RefusalPages(Controller):
     async def dispute(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, Filled(values, errors))
+            instead = await refusal_of_state(
+                ground.database,
+                "contracts",
+                lambda tx: handlers.dispute(tx, clean(contract_id), "", request.user),
+            )
+            return await contract_page(ground, request, contract_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
@@ -59,11 +65,16 @@ class RefusalPages(Controller):
         """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
         values = await form_fields(request)
         decision = values.get("decision", "")
+        errors = too_long(values)
         if decision not in get_args(Verdict):
             errors = {"decision": gettext("Choose one of the two.")}
-            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
-        if errors := too_long(values):
-            return await self._queue(ground, request, number, contract_id, Filled(values, errors))
+        if errors:
+            instead = await refusal_of_state(
+                ground.database,
+                "contracts",
+                lambda tx: handlers.decide(tx, clean(contract_id), "justified", ""),
+            )
+            return await self._queue(ground, request, number, contract_id, Filled(values, errors, instead))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
@@ -96,4 +107,5 @@ class RefusalPages(Controller):
             at_fault=contract_id,
             values=filled.values,
             errors=filled.errors,
+            instead=filled.instead,
         )

@@ -28,8 +28,10 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    refusal_of_state,
     whole,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext
 from services.contracts import handlers
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
@@ -132,11 +134,17 @@ class SigningPages(Controller):
     async def take_step(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         step = values.get("step", "")
-        if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, Filled(values, errors))
-        with_it, errors = brought(step, values)
+        with_it, errors = handlers.NOTHING, too_long(values)
+        if not errors:
+            with_it, errors = brought(step, values)
         if errors:
-            return await contract_page(ground, request, contract_id, Filled(values, errors))
+            return await _unread(
+                ground,
+                request,
+                contract_id,
+                Filled(values, errors),
+                lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user),
+            )
         return await self._act(
             ground,
             request,
@@ -188,9 +196,15 @@ class SigningPages(Controller):
         self, ground: FromGround, request: MemberVisit, contract_id: PathId
     ) -> Template | Redirect:
         values = await form_fields(request)
-        if errors := too_long(values):
-            return await contract_page(ground, request, contract_id, Filled(values, errors))
         number = whole(values.get("number", "")) or 0
+        if errors := too_long(values):
+            return await _unread(
+                ground,
+                request,
+                contract_id,
+                Filled(values, errors),
+                lambda tx: handlers.answer_objection(tx, clean(contract_id), number, (), request.user),
+            )
         answered = [name.removeprefix("answer-") for name in values if name.startswith("answer-")]
         answers = tuple(
             PointAnswer(
@@ -216,8 +230,14 @@ class SigningPages(Controller):
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box to confirm.")}
-            return await contract_page(ground, request, contract_id, Filled(values, {**errors, **unsaid}))
+            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
+            return await _unread(
+                ground,
+                request,
+                contract_id,
+                Filled(values, {**errors, **unsaid}),
+                lambda tx: handlers.refuse(tx, clean(contract_id), WORDS, request.user),
+            )
         said = form
         return await self._act(
             ground,
@@ -282,6 +302,18 @@ class SigningPages(Controller):
             values=filled.values,
             errors=filled.errors,
         )
+
+
+async def _unread(
+    ground: Ground,
+    request: MemberVisit,
+    contract_id: str,
+    filled: Filled,
+    act: Callable[[Transaction], Awaitable[None]],
+) -> Template:
+    """What is wrong with the fields of a form, or, where the contract went on and it is gone, what forbids to ``act``."""
+    instead = await refusal_of_state(ground.database, "contracts", act)
+    return await contract_page(ground, request, contract_id, msgspec.structs.replace(filled, instead=instead))
 
 
 def _places(values: Mapping[str, str]) -> set[str]:

@@ -20,7 +20,7 @@ from events.contracts import (
     StepExtended,
 )
 from infra.database import Reader, Transaction, columns
-from infra.reading import read_one
+from infra.reading import read_json, read_one
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
 
@@ -165,12 +165,13 @@ async def _step(
 
 
 async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, now: datetime, member_name: str) -> None:
-    """Add the event to the paper of the contract. Like every write, it needs the lock of the deal."""
-    paper = await db.fetchval("select paper::text from contracts.contracts where contract_id = $1", contract_id)
+    """Under the lock of its deal, like every writing."""
+    told = await db.fetchval("select paper::text from contracts.contracts where contract_id = $1", contract_id)
+    paper = read_json("contract", contract_id, told, Paper)
     await db.execute(
         "update contracts.contracts set paper = $2::text::jsonb where contract_id = $1",
         contract_id,
-        msgspec.json.encode(written(msgspec.json.decode(paper, type=Paper), event, now, member_name)).decode(),
+        msgspec.json.encode(written(paper, event, now, member_name)).decode(),
     )
 
 

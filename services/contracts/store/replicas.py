@@ -1,7 +1,11 @@
 """Replicas of what other services announced, reduced to what contracts needs."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Literal
 
+import asyncpg
 import msgspec
 
 from events.auctions import AuctionOpened, BidDisclosed
@@ -11,6 +15,8 @@ from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed
 from events.values import Line
 from infra.database import Reader, Transaction
+from infra.listing import Listed, count
+from infra.reading import listed, read_json, read_one
 from services.contracts.domain.deciding import RankedBid
 from services.contracts.store.rows import Row
 from services.market.replicas import Organisations, Skus
@@ -19,10 +25,15 @@ organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 
 
+_UNANSWERED = "(select true from contracts.purchases_answered a where a.process_id = {}) is null"
+"""Looked up for each row, and never read as a whole, however many were answered."""
+
+
 async def put_request(tx: Transaction, event: PurchaseWaits) -> None:
+    """One of which it was told already that it waits no more is left out: so it does not matter which was told first."""
     await (await tx.raw()).execute(
         "insert into contracts.purchase_requests (process_id, buyer_id, supplier_id, due_at, body)"
-        " values ($1, $2, $3, $4, $5::text::jsonb) on conflict (process_id) do nothing",
+        f" select $1, $2, $3, $4, $5::text::jsonb where {_UNANSWERED.format('$1')} on conflict (process_id) do nothing",
         event.process_id,
         event.buyer_id,
         event.supplier_id,
@@ -32,22 +43,33 @@ async def put_request(tx: Transaction, event: PurchaseWaits) -> None:
 
 
 async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
-    await (await tx.raw()).execute("delete from contracts.purchase_requests where process_id = $1", event.process_id)
+    db = await tx.raw()
+    await db.execute(
+        "insert into contracts.purchases_answered (process_id) values ($1) on conflict do nothing", event.process_id
+    )
+    await db.execute("delete from contracts.purchase_requests where process_id = $1", event.process_id)
 
 
-async def requests_of(db: Reader, organisation_id: str, limit: int) -> list[PurchaseWaits]:
-    """Return an organisation's requests, as buyer and as supplier, the earliest deadline first."""
-    sides = " union all ".join(
-        f"(select due_at, process_id, body from contracts.purchase_requests where {side}"
-        " order by due_at, process_id limit $2)"
-        for side in ("buyer_id = $1", "supplier_id = $1 and buyer_id <> $1")
+async def requests_of(
+    db: Reader, side: Literal["buyer", "supplier"], organisation_id: str, *, now: datetime, limit: int
+) -> Listed[PurchaseWaits]:
+    """Those of an organisation on this side whose time is not over: ``limit`` of them, earliest deadline first. Two processes may tell
+    at once that one waits, and that it does not: so the latter is asked for here, too."""
+    waiting = (
+        f"contracts.purchase_requests r where {side}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
     )
     rows = await db.fetch(
-        f"select body::text as body from ({sides}) as found order by due_at, process_id limit $2",
+        f"select process_id, body::text as body from {waiting} order by due_at, process_id limit $3",
         organisation_id,
+        now,
         limit,
     )
-    return [msgspec.json.decode(row["body"], type=PurchaseWaits) for row in rows]
+    found = listed("contracts.purchase_requests", rows, itemgetter("process_id"), _request)
+    return Listed.of(found, await count(db, f"select from {waiting}", organisation_id, now))
+
+
+def _request(row: asyncpg.Record) -> PurchaseWaits:
+    return msgspec.json.decode(row["body"], type=PurchaseWaits)
 
 
 async def put_over(tx: Transaction, event: ExecutionOver) -> None:
@@ -76,7 +98,7 @@ async def put_auction(tx: Transaction, event: AuctionOpened) -> None:
 
 async def auction(db: Reader, auction_id: str) -> AuctionOpened | None:
     body = await db.fetchval("select body::text from contracts.auctions where auction_id = $1", auction_id)
-    return msgspec.json.decode(body, type=AuctionOpened) if body else None
+    return read_json("contracts.auctions", auction_id, body, AuctionOpened) if body else None
 
 
 async def close_auction(tx: Transaction, auction_id: str) -> None:
@@ -119,10 +141,11 @@ async def ranking(db: Reader, auction_id: str | None) -> tuple[RankedBid, ...]:
         " and (select closed from contracts.auctions where auction_id = $1) is not false order by rank",
         auction_id,
     )
-    return tuple(
-        RankedBid(**(dict(row) | {"lines": msgspec.json.decode(row["lines"] or "[]", type=tuple[Line, ...])}))
-        for row in rows
-    )
+    return tuple(read_one("bid", f"{auction_id}/{row['supplier_id']}", _ranked, row) for row in rows)
+
+
+def _ranked(row: asyncpg.Record) -> RankedBid:
+    return RankedBid(**(dict(row) | {"lines": msgspec.json.decode(row["lines"] or "[]", type=tuple[Line, ...])}))
 
 
 async def put_pool(tx: Transaction, event: PoolOpened) -> None:

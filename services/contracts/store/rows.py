@@ -99,6 +99,15 @@ class PurchaseRequestRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class PurchaseAnsweredRow(Row, table=True):
+    """A request for a direct purchase that waits no more. It stays for some time: what is told late of the request changes nothing."""
+
+    __tablename__ = "purchases_answered"
+
+    process_id: str = Field(primary_key=True, sa_type=Text)
+    told_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
+
+
 class CarriedOutRow(Row, table=True):
     """A contract that is closed or terminated (``status``)."""
 

@@ -10,27 +10,19 @@ history.
 
 from alembic import op
 
+from infra.moved_tables import move_tables
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
 TABLES = {"executions": "*, xmin, ctid", "execution_events": "*"}
-FORMER = "lonja_contracts"
-RIGHTS = "select, insert, update, delete"
 ANSWERS = "request_key, answer, answered_at, caller, body_digest"
 
 
 def upgrade() -> None:
-    op.execute(f"lock table {', '.join(f'contracts.{table}' for table in TABLES)} in access exclusive mode")
-    for table, columns in TABLES.items():
-        op.execute(f"alter table contracts.{table} set schema fulfilment")
-        op.execute(f"create view contracts.{table} as select {columns} from fulfilment.{table}")
-        op.execute(
-            f"do $$ begin if exists (select from pg_roles where rolname = '{FORMER}') then"
-            f" revoke all on fulfilment.{table} from {FORMER}; grant {RIGHTS} on contracts.{table} to {FORMER};"
-            " end if; end $$"
-        )
+    move_tables(TABLES, former="contracts", service="fulfilment")
     for here, there in (("contracts", "fulfilment"), ("fulfilment", "contracts")):
         op.execute(
             f"create function {here}.answer_executions_alike() returns trigger language plpgsql security definer set search_path = ''"

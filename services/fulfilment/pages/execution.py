@@ -7,6 +7,7 @@ a form again that was refused.
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, cast, get_args
 
 import msgspec
@@ -18,9 +19,10 @@ from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.places import delivered_to
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR
+from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
 from infra.web import (
     MEMBERS,
     PUBLIC,
@@ -29,6 +31,7 @@ from infra.web import (
     PageNumber,
     PathId,
     PathNumber,
+    Short,
     Visit,
     allow,
     beside,
@@ -39,9 +42,13 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    refusal_of_state,
+    ruled,
     text_in,
     whole,
 )
+from infra.web.forms import NotFitting
+from infra.web.gone import WORDS, fitting_texts
 from infra.web.languages import gettext, pgettext
 from services.fulfilment import handlers
 from services.fulfilment.domain import Command, Withdraw
@@ -50,21 +57,23 @@ from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind,
 from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import About, Execution, Outcome
+from services.fulfilment.pages.parts import NEWEST, Asked
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
 from services.fulfilment.views.disputes import QUEUE, disputed, open_disputes, the_dispute
 from services.fulfilment.views.execution import name_of, readable
 
 Fields = dict[str, str]
-Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
+PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 class NotUnderstood(Exception):
-    """The errors of a form, by field."""
+    """What is wrong with a form, by field, and something that would fit each of these."""
 
-    def __init__(self, errors: Fields) -> None:
+    def __init__(self, errors: Fields, fitting: Fields) -> None:
         super().__init__(errors)
         self.errors = errors
+        self.fitting = fitting
 
 
 class _Quantity(msgspec.Struct, kw_only=True):
@@ -90,22 +99,23 @@ class _NumberForm(msgspec.Struct, kw_only=True):
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
     """Read the fields, and with ``lines`` also the quantities. Raise NotUnderstood with all errors."""
     form, errors = read_form(fields, shape)
+    fitting = fitting_texts(errors, shape)
     quantities: dict[str, Decimal] = {}
     for line in lines.lines if lines else ():
         name = f"quantity-{line.line_id}"
         read, wrong = read_form({"quantity": fields.get(name, "")}, _Quantity)
         if read is None:
-            errors[name] = wrong["quantity"]
+            errors[name], fitting[name] = wrong["quantity"], "1"
         else:
             quantities[line.line_id] = read.quantity
     if errors or form is None:
-        raise NotUnderstood(errors)
+        raise NotUnderstood(errors, fitting)
     return form, quantities
 
 
 def _choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
     if fields.get(name) not in choices:
-        raise NotUnderstood({name: gettext("Choose one of these.")})
+        raise NotUnderstood({name: gettext("Choose one of these.")}, {name: choices[0]})
     return fields[name]
 
 
@@ -178,7 +188,8 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(EndingGround):
-        raise NotUnderstood({"wish": gettext("Choose one of these.")})
+        fitting = f"{get_args(Kind)[0]}/{get_args(EndingGround)[0]}"
+        raise NotUnderstood({"wish": gettext("Choose one of these.")}, {"wish": fitting})
     return ProposeEnding(
         **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
     )
@@ -215,20 +226,44 @@ GROUPS = {"deliveries", "wish", "asks", "outcome"}
 """Names of choices. The form may be sent without them, so their errors need a place."""
 
 
+async def _forbidden(
+    ground: Ground, contract_id: str, read: Callable[[Fields], Command], fields: Fields, principal: Principal
+) -> str:
+    """Which rule forbids the act of a form by now, whatever is wrong with its fields."""
+    fields = fields | {name: WORDS for name in ("reasons", "words") if not fields.get(name, "").strip()}
+    for _ in range(len(fields) + 1):
+        try:
+            command = read(fields)
+        except NotUnderstood as wrong:
+            fields = fields | wrong.fitting
+        except NotFitting as wrong:
+            fields = fields | {wrong.field or "": WORDS}
+        except RuleBroken as broken:
+            return ruled(broken)
+        else:
+            act = partial(
+                handlers.act, contract_id=contract_id, command=command, principal=principal, request_key=new_id()
+            )
+            return await refusal_of_state(ground.database, "fulfilment", act)
+    return ""
+
+
 async def execution_page(
-    ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, number: int = 1, part: int = 0
+    ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
 ) -> Template:
-    """Show a contract that is carried out. ``acted`` is a form that was refused. ``number`` is the page of the history,
-    ``part`` the part of the orders and invoices (see :mod:`parts`). Raise Missing."""
-    work = await section(ground, contract_id, request.scope.get("user"), acted, number, part)
-    leafed(request, number, work["pages"])
-    leafed(request, part, work["parts"], "part")
+    """``acted`` is a form that was refused; for what is ``asked`` see :mod:`parts`. Raises Missing."""
+    work = await section(ground, contract_id, request.scope.get("user"), acted, asked)
+    leafed(request, asked.history, work["last"])
+    for name, last in work["pages"].items():
+        leafed(request, getattr(asked, name), last, name)
     return page(
         request,
         "fulfilment/execution.html",
         status_code=422 if acted.errors else 200,
         work=work,
         named=await name_of(ground, contract_id),
+        errors=acted.on_page(),
+        instead=acted.instead,
     )
 
 
@@ -246,6 +281,8 @@ async def dispute_page(
         named=await name_of(ground, contract_id),
         dispute=dispute,
         work={**forms(execution, principal, acted), "asked": ASKED},
+        errors=acted.on_page(),
+        instead=acted.instead,
     )
 
 
@@ -255,11 +292,19 @@ class ExecutionPages(Controller):
 
     @get("/{contract_id:str}/execution", opt=PUBLIC)
     async def show(
-        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
+        self,
+        ground: FromGround,
+        request: Visit,
+        contract_id: PathId,
+        number: PageNumber = 1,
+        orders: PartPage = 1,
+        invoices: PartPage = 1,
+        disputes: PartPage = 1,
+        at: Short = "",
     ) -> Template:
-        """Show a contract that is carried out. ``page`` is the page of the history, ``part`` the part of the orders and
-        invoices."""
-        return await execution_page(ground, request, clean(contract_id), number=number, part=part)
+        """``page`` is of the history. ``at`` names a form, whose page is shown."""
+        asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
+        return await execution_page(ground, request, clean(contract_id), asked=asked)
 
     @get("/due", opt=MEMBERS)
     async def due(self, ground: FromGround, request: MemberVisit) -> Template:
@@ -276,6 +321,7 @@ class ExecutionPages(Controller):
         contract_id, fields = clean(contract_id), await form_fields(request)
         by = {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}
         execution = await readable(ground, contract_id, request.user)
+        instead = ""
         try:
             command = read(fields, execution, by)
             async with ground.database.transaction("fulfilment") as tx:
@@ -289,7 +335,11 @@ class ExecutionPages(Controller):
         else:
             there = f"disputes/{fields['number']}" if action == "dispute-answer" else "execution#work"
             return redirect(f"/contracts/{contract_id}/{there}", pgettext("contract", said))
-        acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
+        if "" not in errors:
+            instead = await _forbidden(
+                ground, contract_id, lambda texts: read(texts, execution, by), fields, request.user
+            )
+        acted = Acted(form=fields.get("form", ""), values=fields, errors=errors, instead=instead)
         number = whole(fields.get("number", ""))
         if action == "dispute-answer" and number in {each.number for each in execution.disputes}:
             return await dispute_page(ground, request, contract_id, number, acted)
@@ -300,6 +350,7 @@ class ExecutionPages(Controller):
         self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PathNumber
     ) -> Template | Redirect:
         contract_id, fields = clean(contract_id), await form_fields(request)
+        instead = ""
         try:
             outcome = _choice(fields, "outcome", get_args(Outcome))
             command = DecideDispute(dispute=number, outcome=outcome, explanation=text_in(fields, "explanation"))
@@ -310,11 +361,13 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(
-                f"/contracts/{contract_id}/disputes/{number}",
-                gettext("Your decision is recorded. Both sides can see it."),
+            return redirect(f"/contracts/{contract_id}/disputes/{number}", gettext("Decided. Both sides see it now."))
+        if "" not in errors:
+            tried = DecideDispute(dispute=number, outcome=get_args(Outcome)[0], explanation=WORDS)
+            instead = await refusal_of_state(
+                ground.database, "fulfilment", lambda tx: handlers.decide_dispute(tx, contract_id, tried)
             )
-        acted = Acted(form=f"decide-{number}", values=fields, errors=errors)
+        acted = Acted(form=f"decide-{number}", values=fields, errors=errors, instead=instead)
         return await dispute_page(ground, request, contract_id, number, acted)
 
     @get("/{contract_id:str}/disputes/{number:int}", opt=PUBLIC)

@@ -1,57 +1,122 @@
-"""The parts of the page of a contract that is carried out. Each part has a hundred orders and invoices, so the page
-stays short however long the contract runs. Parts are counted from 1, the oldest; 0 asks for the newest."""
+"""The pages of a contract that is carried out: its orders with their deliveries, its invoices and its disputes have pages of their own, so
+that what a reader loads stays short however long the contract ran. Each counts from 1, the newest."""
 
 import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from infra.web import whole
-from services.fulfilment.domain.state import Execution
+from services.fulfilment.domain.state import Delivery, Dispute, Execution, Invoice, Order
 
-PER_PART = 100
-"""How many orders and invoices one part has."""
+CARDS = 20
+"""Orders and deliveries, invoices, or disputes, of one page."""
+LINES = 100
+"""Of all of these on a page. One that has more stands alone."""
 DUE_AT_ONCE = 50
-"""How many duties are listed at once, the most urgent first."""
-_OF_AN_ORDER = re.compile(r"(?:deliver|withdraw-order)-(\d{1,9})")
-_OF_A_DELIVERY = re.compile(r"(?:assess|withdraw-delivery|dispute-delivery)-(\d{1,9})")
-_OF_AN_INVOICE = re.compile(r"(?:pay|confirm|withdraw-invoice|dispute-invoice)-(\d{1,9})")
+"""Things to do that are listed at once, the most urgent."""
+DUE_TO_OTHERS = 10
+"""Of these, for whoever has to do none of them."""
+READY_AT_ONCE = 100
+"""Accepted deliveries that the form of an invoice offers."""
+_PLACES: tuple[tuple[re.Pattern[str], str, Callable[[Any, int | None], bool]], ...] = (
+    (
+        re.compile(r"(?:deliver|withdraw-order)-(\d{1,9})"),
+        "orders",
+        lambda piece, number: piece.last and piece.order.number == number,
+    ),
+    (
+        re.compile(r"(?:assess|withdraw-delivery|dispute-delivery)-(\d{1,9})"),
+        "orders",
+        lambda piece, number: any(each.number == number for each in piece.deliveries),
+    ),
+    (
+        re.compile(r"(?:pay|confirm|withdraw-invoice|dispute-invoice)-(\d{1,9})"),
+        "invoices",
+        lambda invoice, number: invoice.number == number,
+    ),
+    (re.compile(r"answer-(\d{1,9})"), "disputes", lambda dispute, number: dispute.number == number),
+)
+"""A form by its id: of which part it is, and whether something of that has it."""
 T = TypeVar("T")
 
 
-def part_with(execution: Execution, form: str) -> int:
-    """Return the part that has the form with this id. It is 0 for a form that every part has, or if there is only one
-    part."""
-    if count(max(len(execution.orders), len(execution.invoices)), PER_PART) == 1:
-        return 0
-    if found := _OF_A_DELIVERY.fullmatch(form):
-        number = whole(found[1]) or 0
-        order = execution.deliveries[number - 1].order if 1 <= number <= len(execution.deliveries) else 0
-        return _part(order)
-    found = _OF_AN_ORDER.fullmatch(form) or _OF_AN_INVOICE.fullmatch(form)
-    return _part(whole(found[1]) or 0) if found else 0
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of each; ``at`` is the id of a form that is wanted, on whichever page it stands."""
+
+    history: int = 1
+    orders: int = 1
+    invoices: int = 1
+    disputes: int = 1
+    at: str = ""
 
 
-def part_of(things: int, place: int) -> int:
-    """Return the part that has the order or invoice with the number ``place``, out of so many ``things``. It is 0 if
-    ``place`` is 0 or if there is only one part."""
-    return 0 if count(things, PER_PART) == 1 or not place else _part(place)
+NEWEST = Asked()
 
 
-def _part(number: int) -> int:
-    return -(-number // PER_PART)
+class Piece(NamedTuple):
+    """An order with those of its deliveries that stand on one page; ``first`` has the order's own facts, ``last`` its forms."""
+
+    order: Order
+    deliveries: tuple[Delivery, ...]
+    first: bool
+    last: bool
 
 
-def count(things: int, per: int) -> int:
-    """Return the number of parts for so many things, at least 1."""
-    return max(1, -(-things // per))
+class Pages(NamedTuple):
+    """All that there is; of each one page at least. Within a page the oldest is first."""
+
+    orders: list[list[Piece]]
+    invoices: list[list[Invoice]]
+    disputes: list[list[Dispute]]
+
+    def with_form(self, asked: Asked) -> Asked:
+        """What is asked for, with the page on which the form ``at`` stands; unchanged for a form of no page or of every one."""
+        for form, name, holds in _PLACES:
+            if found := form.fullmatch(asked.at):
+                number = whole(found[1])
+                pages = enumerate(getattr(self, name), 1)
+                here = (place for place, page in pages if any(holds(each, number) for each in page))
+                return msgspec.structs.replace(asked, **{name: next(here, getattr(asked, name))})
+        return asked
 
 
-def within(part: int, things: int, per: int) -> int:
-    """Return the part to show: the one asked for if it exists, otherwise the last."""
-    last = count(things, per)
-    return part if 1 <= part <= last else last
+def pages_of(execution: Execution) -> Pages:
+    return Pages(
+        orders=[_pieces(page, execution) for page in _leaves(_cards(execution), lambda card: len(card[1].lines))],
+        invoices=_leaves(execution.invoices, lambda invoice: len(invoice.lines)),
+        disputes=_leaves(execution.disputes, lambda dispute: 1),
+    )
 
 
-def of(things: Sequence[T], part: int) -> Sequence[T]:
-    shown = within(part, len(things), PER_PART)
-    return things[(shown - 1) * PER_PART : shown * PER_PART]
+def _cards(execution: Execution) -> list[tuple[Order, Order | Delivery]]:
+    """Each order, and after it each of its deliveries."""
+    return [
+        (order, card) for order in execution.orders for card in (order, *execution.deliveries_of.get(order.number, ()))
+    ]
+
+
+def _leaves(cards: Sequence[T], lines_of: Callable[[T], int]) -> list[list[T]]:
+    """The newest page is full where there are several."""
+    pages: list[list[T]] = [[]]
+    lines = 0
+    for card in reversed(cards):
+        lines += lines_of(card)
+        if pages[-1] and (len(pages[-1]) == CARDS or lines > LINES):
+            pages.append([])
+            lines = lines_of(card)
+        pages[-1].append(card)
+    return [page[::-1] for page in pages]
+
+
+def _pieces(page: list[tuple[Order, Order | Delivery]], execution: Execution) -> list[Piece]:
+    pieces = []
+    for order, cards in groupby(page, key=lambda card: card[0]):
+        shown = [card for _, card in cards]
+        deliveries = tuple(card for card in shown if isinstance(card, Delivery))
+        all_of_it = execution.deliveries_of.get(order.number, ())
+        last = not all_of_it or bool(deliveries and deliveries[-1] is all_of_it[-1])
+        pieces.append(Piece(order, deliveries, first=isinstance(shown[0], Order), last=last))
+    return pieces

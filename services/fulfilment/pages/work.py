@@ -1,18 +1,21 @@
 """What the page of a contract that is carried out shows: the duties, the sums of its lines, the forms of each side, its
 history."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
-from markupsafe import escape
 
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
+from infra.reading import Unreadable
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
 from infra.web.forms import Filled
-from infra.web.languages import pgettext
+from infra.web.languages import gettext, pgettext
 from services.fulfilment.domain.disputes import WORDS, may_dispute
 from services.fulfilment.domain.duties import Duty, duties
 from services.fulfilment.domain.endings import grounds
@@ -33,7 +36,7 @@ from services.fulfilment.handlers import PARTY_ROLES
 from services.fulfilment.pages import parts
 from services.fulfilment.pages.history import GROUNDS, OUTCOMES, told
 from services.fulfilment.store import executions, replicas
-from services.fulfilment.store.executions import Waiting
+from services.fulfilment.store.executions import Happened, Waiting
 from services.fulfilment.views.execution import insider, readable, summary
 
 AT_MOST = 50
@@ -71,18 +74,9 @@ class Acted(Filled, frozen=True, kw_only=True):
 
     form: str = ""
 
-    def head(self, shown: str) -> dict[str, str]:
-        """Return the errors for the head of a page whose content is ``shown``: by the field on that page, and under ""
-        the error of the form as a whole. The form may be missing, because the other side or a colleague acted
-        meanwhile: then the first error is under ""."""
-        noted, loose = {}, []
-        for name, said in self.errors.items():
-            field = f"{self.form}-{name}"
-            if f'id="{escape(field)}-note"' in shown:
-                noted[field] = said
-            else:
-                loose.append(said)
-        return {"": self.errors.get("", loose[0]), **noted} if loose else noted
+    def on_page(self) -> dict[str, str]:
+        """What is wrong, by the field on the page, where each form has its own."""
+        return {f"{self.form}-{name}" if name else "": said for name, said in self.errors.items()}
 
 
 NOTHING = Acted()
@@ -101,51 +95,53 @@ async def section(
     contract_id: str,
     principal: Principal | None,
     acted: Acted = NOTHING,
-    number: int = 1,
-    part: int = 0,
+    asked: parts.Asked = parts.NEWEST,
 ) -> dict[str, Any]:
-    """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
-    reader may act, ``number`` the page of the history. ``part`` is the part of the orders and invoices (see
-    :mod:`parts`), unless a refused form is in another part."""
+    """What ``fulfilment/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act. Of each part it is the
+    page that is ``asked`` for, or the last; a form that was refused is shown on whichever page it stands."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
-    part = parts.part_with(execution, acted.form) or part
-    orders, invoices = parts.of(execution.orders, part), parts.of(execution.invoices, part)
-    shown: list[tuple[About, Any]] = [
-        ("delivery", each) for order in orders for each in execution.deliveries_of.get(order.number, ())
-    ]
+    pages = parts.pages_of(execution)
+    asked = pages.with_form(msgspec.structs.replace(asked, at=acted.form or asked.at))
+    at = {name: min(getattr(asked, name), len(getattr(pages, name))) for name in pages._fields}
+    orders, invoices = pages.orders[at["orders"] - 1], pages.invoices[at["invoices"] - 1]
+    shown: list[tuple[About, Any]] = [("delivery", each) for piece in orders for each in piece.deliveries]
     shown += [("invoice", each) for each in invoices]
     due = duties(execution, now)
     inside = insider(execution, principal)
     by_forms = forms(execution, principal, acted)
     party = by_forms["party"]
     days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
-    ready = invoiceable(execution)[: parts.PER_PART] if party == "supplier" else ()
+    ready = invoiceable(execution)[: parts.READY_AT_ONCE] if party == "supplier" else ()
+    most_due = parts.DUE_AT_ONCE if party else parts.DUE_TO_OTHERS
+    number = asked.history
     before = OF_HISTORY * (number - 1)
     history = await executions.history(ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=before)
-    pages = number
+    last = number
     if number > 1 and not history:
-        pages = last_page(await executions.happened(ground.database.pool, execution.contract_id, before), OF_HISTORY)
+        last = last_page(await executions.happened(ground.database.pool, execution.contract_id, before), OF_HISTORY)
     return {
         **by_forms,
         "execution": execution,
         "inside": inside,
-        "disputes": [summary(each) for each in execution.disputes],
+        "disputes": [summary(each) for each in pages.disputes[at["disputes"] - 1]],
         "orders": orders,
         "invoices": invoices,
-        "part": part,
-        "parts": parts.count(max(len(execution.orders), len(execution.invoices)), parts.PER_PART),
-        "due": [_duty(execution, duty, party, now) for duty in due[: parts.DUE_AT_ONCE]],
-        "due_later": max(0, len(due) - parts.DUE_AT_ONCE),
+        "at": at,
+        "leaf": partial(_leaf, {**at, "page": number}),
+        "pages": {name: len(getattr(pages, name)) for name in pages._fields},
+        "due": [_duty(duty, party, now) for duty in due[:most_due]],
+        "due_later": max(0, len(due) - most_due),
         "lines": balances(execution),
         "names": {line.line_id: line.description for line in execution.lines},
         "unordered": unordered(execution),
         "days": days,
         "usual_days": min(days, USUAL_DAYS),
-        "outstanding": {order.number: outstanding(execution, order) for order in orders if not order.withdrawn},
+        "outstanding": {order.number: outstanding(execution, order) for order, *_ in orders if not order.withdrawn},
         "ready": ready,
         "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
         "invoice_of": execution.invoice_of,
         "deliveries_of": execution.deliveries_of,
+        "waits_for_a_dispute": bool(execution.open_disputes),
         "disputed": {(about, each.number): disputed(execution, Matter(about, each.number)) for about, each in shown},
         "disputable": {
             (about, each.number)
@@ -159,15 +155,22 @@ async def section(
         "outcomes": OUTCOMES,
         "today": execution.calendar.local(now).date().isoformat(),
         "now": now,
-        "history": [
-            (each.at, told(each.event), each.member_name if inside else "")
-            for each in history[:OF_HISTORY]
-            if told(each.event)
-        ],
+        "history": [line for each in history[:OF_HISTORY] if (line := _line(each, inside))[1]],
         "number": number,
-        "pages": pages,
+        "last": last,
         "more": len(history) > OF_HISTORY and number < PAGES,
     }
+
+
+def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | None, str, str]:
+    """When, what and who; nothing is said of what another line tells. A newer release may have written what no word here is for."""
+    if isinstance(each, Unreadable):
+        return None, gettext("This line cannot be read just now."), ""
+    try:
+        said = told(each.event)
+    except KeyError:
+        said = gettext("This line cannot be read just now.")
+    return each.at, said, each.member_name if inside else ""
 
 
 def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:
@@ -180,16 +183,19 @@ def forms(execution: Execution, principal: Principal | None, acted: Acted) -> di
     }
 
 
+def _leaf(shown: Mapping[str, int], part: str, number: int) -> str:
+    """The query of the page with another page of one part: the others stay where they are."""
+    return urlencode({name: page for name, page in {**shown, part: number}.items() if page > 1 or name == part})
+
+
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """A duty of the reader's organisation in a contract. Its ``form`` is in the ``part`` of the contract's page.
-    ``partner`` is the other side."""
+    """Something for the reader's organisation to do on a contract, at the ``form`` of its page; ``partner`` is the other side."""
 
     contract_id: str
     title: str
     partner: str
     words: str
     form: str
-    part: int
     due_at: datetime | None
     overdue: bool
 
@@ -214,7 +220,6 @@ async def due_of(ground: Ground, principal: Principal) -> list[Due]:
                     partner=partner,
                     words=words,
                     form=form,
-                    part=parts.part_of(waiting.agenda.things, duty.place),
                     due_at=duty.due_at,
                     overdue=duty.due_at is not None and now >= duty.due_at,
                 )
@@ -228,10 +233,9 @@ def due_words(what: str, number: int) -> tuple[str, str]:
     return pgettext("contract", words).format(number), form.format(number)
 
 
-def _duty(execution: Execution, duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
+def _duty(duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
     words, form = due_words(duty.what, duty.number)
     return {
-        "part": parts.part_with(execution, form),
         "words": words,
         "form": form,
         "party": duty.party,

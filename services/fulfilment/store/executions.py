@@ -16,7 +16,7 @@ from events import Event, registry
 from infra.database import Reader, Transaction, json_text
 from infra.decoded import Decoded
 from infra.listing import Listed, count, reach
-from infra.reading import listed
+from infra.reading import Unreadable, lines, listed
 from infra.states import States
 from services.fulfilment.domain.duties import Agenda, agenda, next_at
 from services.fulfilment.domain.state import Execution
@@ -195,23 +195,22 @@ async def _encoded(execution: Execution) -> str:
     return await asyncio.to_thread(json_text, execution) if parts > PARTS_ON_LOOP else json_text(execution)
 
 
-async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
-    """Return the history, the newest entry first."""
+async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
+    """The newest first."""
     rows = await db.fetch(
-        "select at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
+        "select position, at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
         " order by position desc limit $2 offset $3",
         contract_id,
         limit,
         offset,
     )
-    return [
-        Happened(
-            at=row["at"],
-            member_name=row["member_name"],
-            event=msgspec.json.decode(row["body"], type=registry()[row["type"]]),
-        )
-        for row in rows
-    ]
+    return lines(f"line of the history of contract {contract_id}", rows, itemgetter("position"), _happened)
+
+
+def _happened(row: asyncpg.Record) -> Happened:
+    """Also of a type that only a newer release has, KeyError is raised."""
+    event = msgspec.json.decode(row["body"], type=registry()[row["type"]])
+    return Happened(at=row["at"], member_name=row["member_name"], event=event)
 
 
 async def happened(db: Reader, contract_id: str, most: int) -> int:

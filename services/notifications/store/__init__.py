@@ -13,7 +13,7 @@ from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, among, columns, not_among, schema_of
-from infra.reading import listed
+from infra.reading import listed, read_one
 from infra.service import Prune
 from services.market.replicas import Organisations
 from services.notifications.domain import Preferences
@@ -267,7 +267,11 @@ async def put_recommendations(tx: Transaction, event: RecommendationsMade) -> No
 
 async def recommendations(tx: Transaction, supplier_id: str) -> list[Recommendation]:
     row = await tx.session.get(RecommendationsRow, supplier_id)
-    return msgspec.convert(row.items, list[Recommendation]) if row else []
+    return read_one("notifications.recommendations", supplier_id, _items, row) if row else []
+
+
+def _items(row: RecommendationsRow) -> list[Recommendation]:
+    return msgspec.convert(row.items, list[Recommendation])
 
 
 async def mailed(tx: Transaction, member_id: str) -> set[str]:

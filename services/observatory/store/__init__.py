@@ -11,7 +11,7 @@ from services.observatory.store.assessing import (
     set_aside,
     settle,
 )
-from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
+from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find, is_category
 from services.observatory.store.months import add_to_months, forget_months, months
 from services.observatory.store.numbers import mark_changed
 from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
@@ -48,6 +48,7 @@ __all__ = [
     "find",
     "forget_months",
     "has_more",
+    "is_category",
     "last_versions",
     "link_contracts",
     "mark_changed",

@@ -183,6 +183,14 @@ def _fitting(wanted: Filter) -> tuple[str, list[object]]:
     return condition, list(values)
 
 
+async def is_category(tx: Transaction, code: str) -> bool:
+    """Whether that of an item with prices begins so."""
+    query = "select exists (select from observatory.listed where starts_with(category_code, $1))"
+    db = await tx.raw()
+    await db.execute(PLAN_FOR_VALUES)
+    return bool(code) and bool(await db.fetchval(query, code))
+
+
 async def categories(tx: Transaction, most: int = 40) -> list[Category]:
     """Those with the most prices among the items that stand first, by title."""
     rows = await (await tx.raw()).fetch(

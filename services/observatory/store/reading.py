@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from events.values import Place
 from infra.database import Transaction
 from infra.listing import count
+from infra.reading import listed, read_apart, read_one
 from services.observatory.domain import Observation, Reference, Rest, Terms
 from services.observatory.intake import Item
 from services.observatory.store.listing import FIGURES, Figures, item_of
-from services.observatory.store.rulings import decoded, in_body
+from services.observatory.store.rulings import VERDICT, in_body, key_in_body
 
 VERSIONS = 100
 """Newest versions of a reference that are listed."""
@@ -61,16 +63,22 @@ async def places(tx: Transaction, item_key: str) -> list[tuple[Place, int]]:
         "select (body->'place')::text as place, count(*) as n from observatory.observations where item_key = $1 group by 1",
         item_key,
     )
-    return [(msgspec.json.decode(row["place"], type=Place), row["n"]) for row in rows]
+    return listed("observation", rows, itemgetter("place"), _place)
+
+
+def _place(row: asyncpg.Record) -> tuple[Place, int]:
+    return msgspec.json.decode(row["place"], type=Place), row["n"]
 
 
 async def observations(tx: Transaction, item_keys: Sequence[str]) -> dict[str, list[Observation]]:
     rows = await (await tx.raw()).fetch(
-        "select item_key, body::text as body, cancelled from observatory.observations where item_key = any($1)",
+        "select item_key, observation_id, body::text as body, cancelled from observatory.observations where item_key = any($1)",
         list(item_keys),
     )
     found: dict[str, list[Observation]] = defaultdict(list)
-    for row, seen in zip(rows, await decoded(rows, _observation), strict=True):
+    for row, seen in zip(
+        rows, await read_apart("observation", rows, itemgetter("observation_id"), _observation), strict=True
+    ):
         found[row["item_key"]].append(seen)
     return found
 
@@ -85,7 +93,7 @@ _SNAPSHOT = (
     " from observatory.snapshots where reference_id = $1"
 )
 _VERDICTS = (
-    "select told.verdict::text as verdict from observatory.snapshots,"
+    "select reference_id, told.verdict::text as verdict, told.place from observatory.snapshots,"
     " jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place) where reference_id = $1 order by told.place"
 )
 
@@ -95,6 +103,10 @@ async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
     row = await (await tx.raw()).fetchrow(_SNAPSHOT, reference_id)
     if row is None:
         return None
+    return read_one("snapshot", reference_id, _snapshot, row)
+
+
+def _snapshot(row: asyncpg.Record) -> Snapshot:
     reference = msgspec.json.decode(row["body"], type=Reference)
     return Snapshot(
         **{name: row[name] for name in ("reference_id", "version", "made_at", "current", "digest")},
@@ -111,7 +123,8 @@ async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, 
         if one := await snapshot(tx, reference_id):
             if one.terms is None:
                 rows = await (await tx.raw()).fetch(_VERDICTS, reference_id)
-                reference = msgspec.structs.replace(one.reference, verdicts=tuple(await decoded(rows, in_body)))
+                verdicts = await read_apart(VERDICT, rows, key_in_body, in_body)
+                reference = msgspec.structs.replace(one.reference, verdicts=tuple(verdicts))
                 one = msgspec.structs.replace(one, reference=reference)
             found[reference_id] = one
     return found
@@ -119,7 +132,7 @@ async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, 
 
 async def card(tx: Transaction, item_key: str) -> Card | None:
     row = await (await tx.raw()).fetchrow("select xmin, * from observatory.items where item_key = $1", item_key)
-    return card_of(row) if row else None
+    return read_one("item", item_key, card_of, row) if row else None
 
 
 async def versions(tx: Transaction, item_key: str) -> list[Figures]:

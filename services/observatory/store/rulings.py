@@ -3,20 +3,22 @@ changes. Snapshots from before verdicts had rows have all of them in the body, w
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from events.values import Refusal
 from infra.database import Transaction, columns
+from infra.reading import listed_apart, read_apart, read_json
 from services.observatory.domain import Divided, Observation, Ruling, Terms, Verdict, observation_of, verdict_of
 from services.observatory.store.packed import packed, unpacked
 
-T = TypeVar("T")
 BATCH = 500
-"""Rows that are decoded at once, in a thread: what else a process does waits no longer for it."""
+"""Rows that are written at once: what else a process does waits no longer for it."""
+VERDICT = "verdict"
+"""What a row of one is called where it cannot be read."""
 Standing = dict[str, dict[str, Ruling]]
 """The rulings of each item's last version of this form, by item and observation."""
 
@@ -30,15 +32,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     made: Divided
 
 
-async def decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T]) -> list[T]:
-    found: list[T] = []
-    for start in range(0, len(rows), BATCH):
-        found += await asyncio.to_thread(lambda part: [read(row) for row in part], rows[start : start + BATCH])
-    return found
-
-
 async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
-    """Some of a snapshot's: what counts first, each part newest first. Only those are read out."""
+    """For people, some of a snapshot's: what counts first, each part newest first. Only those are read out."""
     db = await tx.raw()
     version = await db.fetchrow(
         "select item_key, version, terms::text as terms from observatory.snapshots where reference_id = $1",
@@ -47,10 +42,11 @@ async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int
     if version is None:
         return []
     if version["terms"] is None:
-        return await decoded(await db.fetch(_IN_BODY, reference_id, offset, most), in_body)
-    terms = msgspec.json.decode(version["terms"], type=Terms)
+        rows = await db.fetch(_IN_BODY, reference_id, offset, most)
+        return await listed_apart(VERDICT, rows, key_in_body, in_body)
+    terms = read_json("snapshot", reference_id, version["terms"], Terms)
     rows = await db.fetch(_PAGE, version["item_key"], version["version"], offset, most)
-    return await decoded(rows, lambda row: verdict_of(_ruling(row), _observation(row), terms))
+    return await listed_apart(VERDICT, rows, _key, lambda row: verdict_of(_ruling(row), _observation(row), terms))
 
 
 _PAGE = """
@@ -62,12 +58,20 @@ select page.*, judged.body, judged.packed from (
 order by dropped, date desc, observation_id desc
 """
 _IN_BODY = """
-select verdict::text as verdict from (
-  select told.verdict, told.place, told.verdict->>'dropped' is not null as dropped
+select reference_id, verdict::text as verdict, place from (
+  select reference_id, told.verdict, told.place, told.verdict->>'dropped' is not null as dropped
   from observatory.snapshots, jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place)
   where reference_id = $1 order by dropped, place desc offset $2 limit $3
 ) as page order by dropped, place desc
 """
+
+
+def _key(row: asyncpg.Record) -> str:
+    return f"{row['item_key']}/{row['observation_id']}"
+
+
+def key_in_body(row: asyncpg.Record) -> str:
+    return f"{row['reference_id']}/{row['place']}"
 
 
 def in_body(row: asyncpg.Record) -> Verdict:
@@ -103,7 +107,7 @@ async def _counted(db: Any, reference_id: str) -> dict[str, int]:
         "select (terms->'counts')::text from observatory.snapshots where reference_id = $1", reference_id
     )
     if told is not None:
-        return msgspec.json.decode(told, type=dict[str, int])
+        return read_json("snapshot", reference_id, told, dict[str, int])
     rows = await db.fetch(
         "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
         " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
@@ -120,7 +124,7 @@ async def standing_rulings(tx: Transaction, item_keys: Sequence[str]) -> Standin
         list(item_keys),
     )
     found: Standing = defaultdict(dict)
-    for row, ruling in zip(rows, await decoded(rows, _ruling), strict=True):
+    for row, ruling in zip(rows, await read_apart(VERDICT, rows, _key, _ruling), strict=True):
         found[row["item_key"]][row["observation_id"]] = ruling
     return found
 

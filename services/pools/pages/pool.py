@@ -21,6 +21,7 @@ from events.pools import Allocation, Demand, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.listing import PAGES, last_page
+from infra.reading import Unreadable
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
     BLANK,
@@ -35,11 +36,15 @@ from infra.web import (
     allow,
     form_fields,
     leafed,
+    misfits,
     page,
     read_form,
     redirect,
+    refusal_of_state,
+    ruled,
     text_in,
 )
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, kept_refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
@@ -95,8 +100,13 @@ class PoolPages(Controller):
                     said = gettext("You are enrolled. You can change this until the demand is frozen.")
                     return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
-                    errors = _beside(broken, pool)
-            return await _page(tx, request, pool_id, Filled(values, errors))
+                    return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool)))
+        tried = Enrolment(demands=())
+        instead = await refusal_of_state(
+            ground.database, "pools", lambda tx: handlers.enrol(tx, pool_id, tried, request.user)
+        )
+        async with ground.database.transaction("pools") as tx:
+            return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
     async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -105,7 +115,7 @@ class PoolPages(Controller):
             try:
                 await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="withdraw")
         return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
@@ -139,21 +149,31 @@ class PoolPages(Controller):
                     await handlers.request_sourcing(tx, pool_id, sourcing, request.user)
                     return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
                 except RuleBroken as broken:
-                    errors = _beside(broken, pool, prefix="price")
-            return await _page(tx, request, pool_id, Filled(values, errors))
+                    return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool, prefix="price")))
+        tried = Sourcing(step_percent=Decimal(1))
+        instead = await refusal_of_state(
+            ground.database, "pools", lambda tx: handlers.request_sourcing(tx, pool_id, tried, request.user)
+        )
+        async with ground.database.transaction("pools") as tx:
+            return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
     async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        reason = values.get("reason", "").strip()
+        missing = misfits({"reason": values.get("reason", "")})
+        if not values.get("reason", "").strip():
+            missing = {"reason": gettext("is required: the members read it")}
+        if missing:
+            instead = await refusal_of_state(
+                ground.database, "pools", lambda tx: handlers.cancel(tx, pool_id, request.user, WORDS)
+            )
+            async with ground.database.transaction("pools") as tx:
+                return await _page(tx, request, pool_id, Filled(values, missing, instead), form="cancel")
         async with ground.database.transaction("pools") as tx:
-            if not reason:
-                missing = {"reason": gettext("is required: the members read it")}
-                return await _page(tx, request, pool_id, Filled(errors=missing))
             try:
-                await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
+                await handlers.cancel(tx, pool_id, request.user, values["reason"].strip())
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)))
+                return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="cancel")
         return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
@@ -163,12 +183,13 @@ async def _page(
     pool_id: str,
     filled: Filled = BLANK,
     *,
+    form: str = "",
     number: int = 1,
     members: int = 1,
     lines: int = 1,
 ) -> Template:
-    """Show a pool. ``number`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines.
-    ``filled`` is a form that was refused; the answer is then a 422."""
+    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
+    is then a 422. ``form`` says which it is, of those that ask for a reason."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
@@ -180,7 +201,8 @@ async def _page(
     log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=before)
     if before and not log:
         leafed(request, number, last_page(await store.happened(tx, pool_id, before), SHOWN_OF_LOG))
-    named = await store.organisations.names(await tx.raw(), {each.member_id for each in log if each.member_id})
+    told = (each.member_id for each in log if not isinstance(each, Unreadable) and each.member_id)
+    named = await store.organisations.names(await tx.raw(), set(told))
     me = await store.organisations.get(await tx.raw(), reader) if reader else None
     mine = pool.mine
     former = mine or (await store.former_enrolment(tx, pool_id, me.organisation_id) if me else None)
@@ -210,6 +232,8 @@ async def _page(
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
         errors=filled.errors,
+        instead=filled.instead,
+        form=form,
         **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
     )
 
@@ -323,7 +347,7 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
 
 
 def _at_reason(broken: RuleBroken) -> dict[str, str]:
-    return {"reason" if broken.field == "reason" else "": told(broken)}
+    return {"reason" if broken.field == "reason" else "": ruled(broken)}
 
 
 def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
@@ -331,7 +355,7 @@ def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str
     numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
     if (number := numbers.get(str(broken.numbers.get("line")))) is not None:
         kind = "tolerance" if broken.code == "tolerance-negative" else prefix
-        return {f"{kind}_{number}": told(broken, pool.currency)}
+        return {f"{kind}_{number}": ruled(broken, pool.currency)}
     if broken.field == "demands":
-        return {"firm_0": told(broken)}
-    return {("region" if broken.field == "place" else broken.field or ""): told(broken, pool.currency)}
+        return {"firm_0": ruled(broken)}
+    return {("region" if broken.field == "place" else broken.field or ""): ruled(broken, pool.currency)}

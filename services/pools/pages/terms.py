@@ -41,8 +41,9 @@ from infra.web import (
     redirect,
     shown_again,
 )
+from infra.web.filters import read_filters
 from infra.web.languages import gettext, told, unit_name
-from infra.web.pages import payable, price
+from infra.web.pages import money, payable
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
@@ -80,18 +81,25 @@ class TermsPages(Controller):
         category: Short = "",
         start: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> Template:
+        asked, errors = read_filters(region=region, category=category)
         async with ground.database.transaction("pools") as tx:
-            shown, more = await listing.search(
-                tx, group=group, region=region, category=category, limit=PAGE, offset=start
-            )
+            shown, more = await listing.search(tx, group=group, **asked, limit=PAGE, offset=start)
             if start and not shown:
-                fit = await listing.fitting(tx, group=group, region=region, category=category, most=start)
+                fit = await listing.fitting(tx, group=group, **asked, most=start)
                 leafed(request, start, max(0, fit - 1) // PAGE * PAGE, "start")
             counts = await listing.counts(tx)
         further = start + PAGE if more and start + PAGE <= DEEPEST else None
         filters = {"group": group, "region": region, "category": category}
         return page(
-            request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further, most=COUNTED
+            request,
+            "pools/list.html",
+            status_code=422 if errors else 200,
+            pools=shown,
+            counts=counts,
+            filters=filters,
+            errors=errors,
+            further=further,
+            most=COUNTED,
         )
 
     @get("/new", opt=OFFICERS)
@@ -187,7 +195,7 @@ async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, poli
         reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
         if reference is not None:
             line["price"] = payable(reference, policy.currency)
-            line["reference"] = price(reference, policy.currency)
+            line["reference"] = money(reference, policy.currency)
     return line
 
 

@@ -3,8 +3,10 @@ and reference prices."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, and_, not_, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -16,6 +18,7 @@ from events.values import Refusal
 from infra.database import Transaction, json_text, schema_of
 from infra.decoded import Decoded
 from infra.listing import count
+from infra.reading import Unreadable, lines, read_json
 from infra.states import XMIN, States
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Past, Pool, Stage
@@ -185,9 +188,8 @@ async def happened(tx: Transaction, pool_id: str, most: int) -> int:
     return await count(await tx.raw(), "select from pools.log where pool_id = $1", pool_id, most=most)
 
 
-async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
-    """Return the log, the newest entry first. A field is read only from events that have it, because the database
-    parses an event of megabytes for each field."""
+async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
+    """The newest first. Nothing is looked for where it is not: the database takes an event of megabytes apart for each thing."""
     rows = await (await tx.raw()).fetch(
         f"select position, at, type, case when type in {_OF_MEMBERS} then data->>'member_id' end as member_id,"
         f" case when type = {_LEFT} then data->>'default' end as is_default,"
@@ -198,18 +200,19 @@ async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) 
         limit,
         offset,
     )
-    return [
-        Happened(
-            position=row["position"],
-            at=row["at"],
-            type=row["type"],
-            member_id=row["member_id"],
-            default=row["is_default"] == "true",
-            reason=row["reason"] or "",
-            refusal=msgspec.json.decode(row["refusal"], type=Refusal | None) if row["refusal"] else None,
-        )
-        for row in rows
-    ]
+    return lines(f"line of the log of pool {pool_id}", rows, itemgetter("position"), _happened)
+
+
+def _happened(row: asyncpg.Record) -> Happened:
+    return Happened(
+        position=row["position"],
+        at=row["at"],
+        type=row["type"],
+        member_id=row["member_id"],
+        default=row["is_default"] == "true",
+        reason=row["reason"] or "",
+        refusal=msgspec.json.decode(row["refusal"], type=Refusal | None) if row["refusal"] else None,
+    )
 
 
 async def past_of(tx: Transaction, pool_id: str, member_id: str) -> Past:
@@ -232,7 +235,7 @@ async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> Poo
         pool_id,
         member_id,
     )
-    return msgspec.json.decode(found, type=PoolMemberEnrolled) if found else None
+    return read_json("enrolment", f"{pool_id}/{member_id}", found, PoolMemberEnrolled) if found else None
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:

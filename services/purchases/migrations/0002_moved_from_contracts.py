@@ -8,27 +8,19 @@ in this history.
 
 from alembic import op
 
+from infra.moved_tables import move_tables
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("offers", "purchases")
-FORMER = "lonja_contracts"
-RIGHTS = "select, insert, update, delete"
+TABLES = dict.fromkeys(("offers", "purchases"), "*")
 ANSWERS = "request_key, answer, answered_at, caller, body_digest"
 
 
 def upgrade() -> None:
-    op.execute(f"lock table {', '.join(f'contracts.{table}' for table in TABLES)} in access exclusive mode")
-    for table in TABLES:
-        op.execute(f"alter table contracts.{table} set schema purchases")
-        op.execute(f"create view contracts.{table} as select * from purchases.{table}")
-        op.execute(
-            f"do $$ begin if exists (select from pg_roles where rolname = '{FORMER}') then"
-            f" revoke all on purchases.{table} from {FORMER}; grant {RIGHTS} on contracts.{table} to {FORMER};"
-            " end if; end $$"
-        )
+    move_tables(TABLES, former="contracts", service="purchases")
     for here, there in (("contracts", "purchases"), ("purchases", "contracts")):
         op.execute(
             f"create function {here}.answer_alike() returns trigger language plpgsql security definer set search_path = '' as $$"

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from operator import itemgetter
 
+import asyncpg
 import msgspec
 from msgspec import structs
 
@@ -12,6 +14,7 @@ from catalogue.places import Place
 from events.catalogue import OfferArchived, OfferPublished
 from infra.database import Reader, Transaction
 from infra.json_columns import as_number, list_in, number_in
+from infra.reading import listed, read_one
 from services.market.replicas import Organisations, Skus
 from services.purchases.store.rows import LEAST, Row
 
@@ -21,7 +24,9 @@ _GROSS = (
     f"coalesce(({_REACHED}), {number_in('body', 'price')})"
     f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
 )
-"""What a pack costs with VAT if the buyer takes $3 packs."""
+"""What a pack costs with VAT where one buys $3 of them."""
+READ = 5
+"""Cheaper offers that are read at most, until one can be."""
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
@@ -39,26 +44,31 @@ async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
 
 
 async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
+    """One that was not published yet is kept as archived: what is told late of it changes nothing."""
+    skus_of = {event.offer_id: event.sku_id for event in events}
     await (await tx.raw()).execute(
-        "update purchases.offers set archived = true where offer_id = any($1::text[])",
-        [event.offer_id for event in events],
+        "insert into purchases.offers (offer_id, sku_id, archived, body)"
+        " select id, sku_id, true, '{}' from unnest($1::text[], $2::text[]) as told (id, sku_id)"
+        " on conflict (offer_id) do update set archived = true",
+        list(skus_of),
+        list(skus_of.values()),
     )
 
 
 async def offer(db: Reader, offer_id: str) -> Offer | None:
-    """Return the offer, or None if there is none or it was archived."""
-    body = await db.fetchval("select body::text from purchases.offers where offer_id = $1 and not archived", offer_id)
-    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
+    """None where there is none, or it was archived. Raises UnreadableRow."""
+    sql = "select offer_id, body::text as body from purchases.offers where offer_id = $1 and not archived"
+    row = await db.fetchrow(sql, offer_id)
+    return read_one("purchases.offers", offer_id, _read, row) if row else None
 
 
 async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:
-    """Return another standing offer of the same SKU that costs this buyer less than the total for its need, from an
-    active supplier other than the buyer. The database compares prices as :func:`catalogue.offers.price_for` does. An
-    index has the lowest price of each offer, so the query looks only at offers that could cost less. One offer is read,
-    however many there are."""
+    """Another standing offer of its SKU by which this buyer pays less than the total for its need: of an active supplier, not its own.
+    The database compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has
+    the lowest price of each. However many stand, few are read. One that this release cannot read is passed over: nobody could buy it."""
     less, tie = dearest_below(total)
-    body = await db.fetchval(
-        "select body::text from purchases.offers cheap where sku_id = $1 and not archived"
+    rows = await db.fetch(
+        "select offer_id, body::text as body from purchases.offers cheap where sku_id = $1 and not archived"
         f" and {LEAST} <= $2::numeric / $3::numeric and offer_id <> $4 and body->>'currency' = $5"
         " and $6::date::text <= body->>'valid_until'"
         " and body->'regions' ?| array[$7, split_part($7, '-', 1)]"
@@ -66,7 +76,7 @@ async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_i
         f" and ({_GROSS} * $3 < $2 or $8::boolean and {_GROSS} * $3 = $2)"
         " and body->>'supplier_id' <> $9 and (select state from purchases.organisations"
         " where organisation_id = cheap.body->>'supplier_id') = 'active'"
-        f" order by {LEAST} limit 1",
+        f" order by {LEAST} limit {READ}",
         offer.sku_id,
         less,
         need.quantity,
@@ -77,7 +87,11 @@ async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_i
         tie,
         buyer_id,
     )
-    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
+    return next(iter(listed("purchases.offers", rows, itemgetter("offer_id"), _read)), None)
+
+
+def _read(row: asyncpg.Record) -> Offer:
+    return _offer(msgspec.json.decode(row["body"], type=OfferPublished))
 
 
 def dearest_below(total: Money) -> tuple[Decimal, bool]:

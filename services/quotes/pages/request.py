@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -43,12 +44,16 @@ from infra.web import (
     form_fields,
     leaf,
     leafed,
+    misfits,
     page,
     read_form,
     redirect,
-    text_in,
+    refusal_of_state,
+    ruled,
     whole,
 )
+from infra.web.filters import read_filters
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
@@ -98,7 +103,8 @@ class RequestPages(Controller):
         user: Principal | None = request.scope.get("user")
         buyer = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
         own = buyer if mine else ""
-        wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
+        asked, errors = read_filters(category=category, region=region)
+        wanted = Wanted(group=group, words=clean(q), buyer_id=own, **asked)
         async with ground.database.transaction("quotes") as tx:
             found, number, last = await leaf(
                 request,
@@ -111,6 +117,8 @@ class RequestPages(Controller):
         return page(
             request,
             "quotes/list.html",
+            status_code=422 if errors else 200,
+            errors=errors,
             found=found,
             waiting=waiting,
             number=number,
@@ -163,9 +171,17 @@ class RequestPages(Controller):
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
-                    said = told(broken, shown.currency)
+                    said = ruled(broken, shown.currency)
                     errors = {f"price-{line}": said} if known else beside(broken, values, shown.currency)
-            return await _page(tx, request, request_id, Filled(values, errors))
+                    return await _page(tx, request, request_id, Filled(values, errors))
+        tried = NewQuote(prices={}, delivery_days=1)
+        instead = await refusal_of_state(
+            ground.database,
+            "quotes",
+            lambda tx: handlers.submit(tx, request_id, tried, request.user, arrived_at, new_id()),
+        )
+        async with ground.database.transaction("quotes") as tx:
+            return await _page(tx, request, request_id, Filled(values, errors, instead))
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
     async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -188,6 +204,11 @@ class RequestPages(Controller):
             async with ground.database.transaction("quotes") as tx:
                 return await _page(tx, request, request_id, Filled(values), part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
+        instead = ""
+        if form is None:
+            instead = await refusal_of_state(
+                ground.database, "quotes", lambda tx: handlers.choose(tx, request_id, 0, "", request.user)
+            )
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
                 try:
@@ -199,14 +220,20 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            return await _page(tx, request, request_id, Filled(values, errors), part=_part(values))
+            return await _page(tx, request, request_id, Filled(values, errors, instead), part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
+        if errors := misfits({"reason": values.get("reason", "")}, Clause):
+            act = partial(handlers.reject_all, request_id=request_id, reason=WORDS, principal=request.user)
+            over = await refusal_of_state(ground.database, "quotes", act)
+            filled = Filled(values, {"": over} if over else errors)
+            async with ground.database.transaction("quotes") as tx:
+                return await _page(tx, request, request_id, filled, part=_part(values))
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
+                await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)), part=_part(values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
@@ -214,9 +241,15 @@ class RequestPages(Controller):
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
     async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
+        if errors := misfits({"reason": values.get("reason", "")}, Clause):
+            act = partial(handlers.withdraw_request, request_id=request_id, reason=WORDS, principal=request.user)
+            over = await refusal_of_state(ground.database, "quotes", act)
+            filled = Filled(values, {"": over} if over else errors)
+            async with ground.database.transaction("quotes") as tx:
+                return await _page(tx, request, request_id, filled)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.withdraw_request(tx, request_id, text_in(values, "reason", Clause), request.user)
+                await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
@@ -255,6 +288,7 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
         values=filled.values or _former(shown),
         marked=_marked(filled.values, shown),
         errors=filled.errors,
+        instead=filled.instead,
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,

@@ -9,6 +9,7 @@ import msgspec
 from events.recommender import Recommendation
 from infra.database import Transaction
 from infra.listing import count
+from infra.reading import UnreadableRow, read_json
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
 from services.recommender.store import marks
@@ -94,7 +95,7 @@ async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
                 region=row["region"],
                 declared=tuple(row["declared"]),
                 offered=tuple(row["offered"]),
-                active=active_in(msgspec.json.decode(row["interest"], type=dict[str, int])),
+                active=active_in(read_json("interest of", row["supplier_id"], row["interest"], dict[str, int])),
             ),
             active=row["state"] == "active",
             native=row["native"],
@@ -168,7 +169,7 @@ async def replace_list(tx: Transaction, supplier_id: str, model_id: str, items: 
     last = await connection.fetchval(
         "select items::text from recommender.lists where supplier_id = $1 for update", supplier_id
     )
-    before = msgspec.json.decode(last, type=list[Recommendation]) if last else []
+    before = _former(supplier_id, last) if last else []
     await connection.execute(
         """insert into recommender.lists (supplier_id, model_id, made_at, items) values ($1, $2, $3, $4::text::jsonb)
            on conflict (supplier_id) do update set model_id = excluded.model_id, made_at = excluded.made_at,
@@ -179,6 +180,14 @@ async def replace_list(tx: Transaction, supplier_id: str, model_id: str, items: 
         msgspec.json.encode(items).decode(),
     )
     return [_said(item) for item in before] != [_said(item) for item in items]
+
+
+def _former(supplier_id: str, items: str) -> list[Recommendation]:
+    """One that this release cannot read says something else than a new one does, and is replaced."""
+    try:
+        return read_json("recommendations of", supplier_id, items, list[Recommendation])
+    except UnreadableRow:
+        return []
 
 
 def _said(item: Recommendation) -> tuple[object, ...]:
@@ -193,7 +202,7 @@ async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | Non
     )
     if row is None:
         return None
-    listed = msgspec.json.decode(row["items"], type=list[Recommendation])
+    listed = read_json("recommendations of", supplier_id, row["items"], list[Recommendation])
     ends = {
         found["opportunity_id"]: found["closes_at"]
         for found in await connection.fetch(
@@ -277,7 +286,7 @@ async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invite
     )
     if found is None:
         return None
-    ranked = msgspec.json.decode(found, type=list[Scored])
+    ranked = read_json("invitees of", opening.opportunity_id, found, list[Scored])
     rows = await connection.fetch(
         """select supplier_id, name, count(award_id) as awards, count(award_id) filter (where category = $2) as in_category
            from recommender.suppliers left join recommender.awards using (supplier_id)

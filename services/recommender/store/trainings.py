@@ -1,11 +1,14 @@
 """Trainings, what they measured, and the model in use."""
 
 from datetime import datetime
+from operator import itemgetter
 
+import asyncpg
 import msgspec
 
 from events.recommender import Figure
 from infra.database import Transaction
+from infra.reading import listed
 
 PLAIN = "plain"
 """Names the model that learned nothing: the plain evidence of the history."""
@@ -33,9 +36,11 @@ async def newest(tx: Transaction, limit: int) -> list[Training]:
     rows = await (await tx.raw()).fetch(
         f"select {_COLUMNS} from recommender.trainings order by trained_at desc, model_id desc limit $1", limit
     )
-    return [
-        Training(**{**row, "figures": msgspec.json.decode(row["figures"], type=tuple[Figure, ...])}) for row in rows
-    ]
+    return listed("training", rows, itemgetter("model_id"), _training)
+
+
+def _training(row: asyncpg.Record) -> Training:
+    return Training(**{**row, "figures": msgspec.json.decode(row["figures"], type=tuple[Figure, ...])})
 
 
 async def model_in_use(tx: Transaction) -> tuple[str, bytes | None]:

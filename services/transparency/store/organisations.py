@@ -6,6 +6,7 @@ import msgspec
 
 from events.accounts import OrganisationRegistered
 from infra.database import Transaction
+from infra.reading import read_json
 
 
 async def parties(tx: Transaction, ids: Iterable[str]) -> dict[str, OrganisationRegistered]:
@@ -29,7 +30,12 @@ async def _organisations(tx: Transaction, table: str, ids: Sequence[str]) -> dic
     rows = await (await tx.raw()).fetch(
         f"select organisation_id, event from transparency.{table} where organisation_id = any($1::text[])", ids
     )
-    return {row["organisation_id"]: msgspec.json.decode(row["event"], type=OrganisationRegistered) for row in rows}
+    return {
+        row["organisation_id"]: read_json(
+            f"transparency.{table}", row["organisation_id"], row["event"], OrganisationRegistered
+        )
+        for row in rows
+    }
 
 
 async def _keep_organisations(tx: Transaction, table: str, events: Sequence[OrganisationRegistered]) -> None:

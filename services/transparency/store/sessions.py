@@ -7,6 +7,7 @@ import msgspec
 
 from events.auctions import AuctionOpened, BidDisclosed
 from infra.database import Transaction, columns
+from infra.reading import read_json
 
 
 async def keep_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
@@ -22,11 +23,11 @@ async def keep_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
 async def disclosed_bids(tx: Transaction, auction_ids: Collection[str]) -> dict[str, list[BidDisclosed]]:
     """By auction, of these."""
     rows = await (await tx.raw()).fetch(
-        "select event from transparency.disclosed_bids where auction_id = any($1::text[])", list(auction_ids)
+        "select bid_id, event from transparency.disclosed_bids where auction_id = any($1::text[])", list(auction_ids)
     )
     bids: dict[str, list[BidDisclosed]] = {}
     for row in rows:
-        bid = msgspec.json.decode(row["event"], type=BidDisclosed)
+        bid = read_json("disclosed bid", row["bid_id"], row["event"], BidDisclosed)
         bids.setdefault(bid.auction_id, []).append(bid)
     return bids
 

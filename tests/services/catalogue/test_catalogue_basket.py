@@ -11,6 +11,7 @@ import pytest
 from infra.tokens import BUYER_OFFICER, Principal
 from tests.market import Market
 from tests.services.catalogue.market_builders import Stall, a_member
+from tests.unreadable import lists, only_a_newer_release_reads
 
 
 @pytest.fixture
@@ -219,3 +220,20 @@ async def test_the_way_from_the_search_to_the_basket_is_in_the_readers_language(
         await browser.post("/catalogue/basket", {"sku": sku_id, "quantity": "4"})
         kept = (await browser.post("/catalogue/basket", {"sku": lone})).text
         assert "Ваша корзина" in kept and "Сейчас его никто не предлагает." in kept and '<main id="main">' in kept
+
+
+async def test_a_sku_that_cannot_be_read_costs_its_own_line_alone(stall: Stall, officer: Principal) -> None:
+    supplier = await stall.supplier()
+    whole, strange = await a_sku(stall, "Basket celesta"), await a_sku(stall, "Basket rebec")
+    for each in (whole, strange):
+        await stall.offer(supplier, each)
+        await put(stall, officer, each, "2")
+    async with (
+        only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", strange), "card.attributes"),
+        stall.market.client(officer) as client,
+    ):
+        for path in ("/api/catalogue/basket", "/catalogue/basket"):
+            said = await lists(client, path)
+            assert whole in said and strange not in said
+        assert (await basket(stall, officer))["complete"] is False
+    assert (await basket(stall, officer))["complete"] is True

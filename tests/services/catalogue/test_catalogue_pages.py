@@ -68,6 +68,8 @@ async def test_a_page_of_nothing_says_what_to_do(stall: Stall) -> None:
         ("price_from=500&price_to=100", "is above the price to which you search"),
         ("price_to=-5", "must be at least 0"),
         ("price_from=1e5", "must be a number, such as 12.50"),
+        ("region=RU-ZZZ", "is no country and no region"),
+        ("category=99", "lies in no division of the CPV"),
     ],
 )
 async def test_a_search_says_what_it_could_not_take(stall: Stall, query: str, said: str) -> None:
@@ -77,7 +79,12 @@ async def test_a_search_says_what_it_could_not_take(stall: Stall, query: str, sa
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("page=abc", "In the address of this page, “page” must be a whole number."), ("quantity=1e5", "must be a number")],
+    [
+        ("page=abc", "In the address of this page, “page” must be a whole number."),
+        ("quantity=1e5", "must be a number"),
+        ("region=banana", "banana</option>"),
+        ("region=RU-ZZZ", "is no country and no region"),
+    ],
 )
 async def test_a_sku_says_what_it_could_not_take(stall: Stall, query: str, said: str) -> None:
     sku_id = await stall.published("Banjo head")

@@ -127,11 +127,8 @@ async def test_what_is_wrong_with_a_form_that_is_gone_stands_in_the_head(town: T
     status, text = await filled(
         work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
     )
-    assert (
-        status == 422
-        and '-note">go to' not in text
-        and text.count('<p class="error" role="alert">is required</p>') == 1
-    )
+    assert status == 422 and '-note">go to' not in text and "is required" not in text
+    assert text.count('<p class="error" role="alert">') == 1
 
 
 async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what_was_said_has_a_page(
@@ -170,16 +167,19 @@ async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what
 async def test_a_long_contract_is_shown_in_parts_and_leads_to_every_form(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "PER_PART", 1)
+    monkeypatch.setattr(parts, "CARDS", 1)
     work = await a_signed_contract(town)
     page = f"/contracts/{work.contract_id}/execution"
     await work.order(HALF)
     await work.order({"1": "60", "2": "2"})
     _, text = await seen(town, work.supplier, page)
-    assert 'id="order-2"' in text and 'id="order-1"' not in text and f'href="{page}?part=1#deliver-1"' in text
-    assert f'href="{page}?part=1#deliver-1"' in (await seen(town, work.supplier, "/contracts/due"))[1]
-    _, text = await seen(town, work.supplier, page, part="1")
-    assert 'id="deliver-1"' in text and 'id="order-2"' not in text
+    assert 'id="order-2"' in text and 'id="order-1"' not in text and f'href="{page}?at=deliver-1#deliver-1"' in text
+    assert "Orders and deliveries: page 1 of 2; page 1 has the newest." in text and "Invoices: page" not in text
+    assert f'href="{page}?orders=2#orders"' in text
+    assert f'href="{page}?at=deliver-1#deliver-1"' in (await seen(town, work.supplier, "/contracts/due"))[1]
+    for query in ({"at": "deliver-1"}, {"orders": "2"}):
+        _, text = await seen(town, work.supplier, page, **query)
+        assert 'id="deliver-1"' in text and 'id="order-2"' not in text and "page 2 of 2" in text
     status, text = await filled(
         work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
     )

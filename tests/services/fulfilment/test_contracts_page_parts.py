@@ -2,57 +2,91 @@
 
 from dataclasses import replace
 
-from services.fulfilment.domain.duties import agenda
+import pytest
+from msgspec import structs
+
+from services.fulfilment.domain.duties import duties
 from services.fulfilment.domain.state import Execution
-from services.fulfilment.pages.parts import PER_PART, count, of, part_of, part_with, within
+from services.fulfilment.pages.parts import CARDS, LINES, Asked, Pages, pages_of
 from services.fulfilment.pages.work import due_words
 from tests.services.fulfilment.builders import invoiced
 
 
-def long(orders: int) -> Execution:
-    """Return an execution with two deliveries on each order, and an invoice for each order."""
+def long(orders: int, deliveries: int, invoices: int, lines: int = 1) -> Execution:
+    """The deliveries are spread over the orders; each thing has so many lines."""
     state = invoiced().state
-    (order,), (delivery,), (invoice,) = state.orders, state.deliveries, state.invoices
+    order, delivery, invoice = state.orders[0], state.deliveries[0], state.invoices[0]
     return replace(
         state,
-        orders=tuple(replace(order, number=each + 1) for each in range(orders)),
-        deliveries=tuple(replace(delivery, number=each + 1, order=each // 2 + 1) for each in range(2 * orders)),
-        invoices=tuple(replace(invoice, number=each + 1) for each in range(orders)),
+        orders=tuple(replace(order, number=n + 1, lines=order.lines[:1] * lines) for n in range(orders)),
+        deliveries=tuple(
+            replace(delivery, number=n + 1, order=n % orders + 1, lines=delivery.lines[:1] * lines)
+            for n in range(deliveries)
+        ),
+        invoices=tuple(replace(invoice, number=n + 1, lines=invoice.lines[:1] * lines) for n in range(invoices)),
     )
 
 
-def test_every_form_of_an_order_a_delivery_or_an_invoice_stands_in_the_part_that_is_named() -> None:
-    state = long(2 * PER_PART + 1)
-    assert [part_with(state, f"deliver-{number}") for number in (1, PER_PART, PER_PART + 1)] == [1, 1, 2]
-    assert [part_with(state, f"assess-{2 * number}") for number in (1, PER_PART, PER_PART + 1)] == [1, 1, 2]
-    assert [part_with(state, f"pay-{number}") for number in (1, 2 * PER_PART + 1)] == [1, 3]
-    for name in ("withdraw-order", "dispute-invoice"):
-        assert part_with(state, f"{name}-{PER_PART + 1}") == 2
-    for name in ("withdraw-delivery", "dispute-delivery"):
-        assert part_with(state, f"{name}-{2 * PER_PART + 1}") == 2
-    assert [part_with(state, form) for form in ("", "order", "end", "answer-1", "assess-99999999", "pay-x")] == [0] * 6
-    assert part_with(long(PER_PART), "deliver-1") == 0
+SHAPES = [(1, 800, 0, 1), (300, 0, 300, 1), (300, 800, 800, 1), (3, 7, 5, 40), (2, 3, 2, 2 * LINES), (1, 1, 1, 1)]
 
 
-def test_the_parts_together_hold_everything_once_and_the_newest_is_shown_unless_another_is_asked_for() -> None:
-    orders = long(2 * PER_PART + 1).orders
-    assert [each for part in (1, 2, 3) for each in of(orders, part)] == list(orders)
-    assert of(orders, 0) == of(orders, 3) == of(orders, 9_999) == orders[-1:]
-    assert of((), 0) == () and [count(things, PER_PART) for things in (0, 1, PER_PART, PER_PART + 1)] == [1, 1, 1, 2]
-    assert within(2, PER_PART, PER_PART) == 1
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_pages_together_have_everything_once_and_none_is_long(shape: tuple[int, int, int, int]) -> None:
+    state = long(*shape)
+    orders, invoices, disputes = pages_of(state)
+    oldest_first = [piece for page in reversed(orders) for piece in page]
+    assert [piece.order.number for piece in oldest_first if piece.first] == [each.number for each in state.orders]
+    assert [piece.order.number for piece in oldest_first if piece.last] == [each.number for each in state.orders]
+    told = [each.number for piece in oldest_first for each in piece.deliveries]
+    assert sorted(told) == [each.number for each in state.deliveries]
+    assert [each for page in reversed(invoices) for each in page] == list(state.invoices)
+    assert disputes == [[]]
+    cards = [
+        [len(card.lines) for piece in page for card in ((piece.order,) * piece.first + piece.deliveries)]
+        for page in orders
+    ]
+    for page in [*cards, *([len(each.lines) for each in page] for page in invoices)]:
+        assert len(page) <= CARDS and (sum(page) <= LINES or len(page) == 1)
 
 
-def test_an_agenda_knows_in_which_part_the_form_of_a_duty_stands() -> None:
-    state = long(PER_PART + 30)
+def test_the_newest_page_is_full_and_a_contract_without_anything_has_one() -> None:
+    state = long(CARDS + 1, 0, CARDS + 1)
+    assert (
+        [len(page) for page in pages_of(state).orders] == [len(page) for page in pages_of(state).invoices] == [CARDS, 1]
+    )
+    assert pages_of(replace(state, orders=(), deliveries=(), invoices=())) == Pages([[]], [[]], [[]])
+
+
+def test_every_form_is_on_the_page_that_it_is_asked_for_by() -> None:
+    state = long(30, 90, 60)
     state = replace(
         state,
-        deliveries=tuple(replace(each, status="reported", due_at=state.term_until) for each in state.deliveries[-30:]),
+        deliveries=tuple(replace(each, status="reported", due_at=state.term_until) for each in state.deliveries),
         invoices=tuple(replace(each, status="submitted") for each in state.invoices),
     )
-    state = replace(state, deliveries=long(PER_PART + 30).deliveries[:-30] + state.deliveries)
-    kept = agenda(state, most=1_000)
-    found = {(each.what, part_of(kept.things, each.place)) for each in kept.before}
-    assert {("assess", 2), ("pay", 1), ("pay", 2)} <= found
-    for each in kept.before:
-        _, form = due_words(each.what, each.number)
-        assert part_of(kept.things, each.place) == part_with(state, form)
+    pages, tried = pages_of(state), 0
+    for duty in duties(state, state.term_until):
+        _, form = due_words(duty.what, duty.number)
+        asked = pages.with_form(Asked(at=form))
+        if duty.what == "assess":
+            tried += any(
+                each.number == duty.number for piece in pages.orders[asked.orders - 1] for each in piece.deliveries
+            )
+        if duty.what == "pay":
+            tried += any(each.number == duty.number for each in pages.invoices[asked.invoices - 1])
+    assert tried == 90 + 60
+    for number in range(1, 31):
+        asked = pages.with_form(Asked(at=f"deliver-{number}"))
+        assert any(piece.last and piece.order.number == number for piece in pages.orders[asked.orders - 1])
+        assert pages.with_form(Asked(at=f"withdraw-order-{number}")).orders == asked.orders
+
+
+@pytest.mark.parametrize("form", ["", "order", "end", "invoice", "assess-99999999", "pay-x", "answer-1", "deliver-0"])
+def test_a_form_of_no_page_changes_nothing(form: str) -> None:
+    asked = Asked(history=2, orders=3, at=form)
+    assert pages_of(long(30, 90, 60)).with_form(asked) == asked
+
+
+def test_a_form_of_one_part_leaves_the_pages_of_the_others() -> None:
+    asked = Asked(history=2, orders=3, invoices=2, at="pay-60")
+    assert pages_of(long(30, 90, 60)).with_form(asked) == structs.replace(asked, invoices=1)

@@ -1,6 +1,8 @@
 """A contract with many orders and deliveries that is read and acted on many times: the size of an answer, what is
 decoded, which rows are written."""
 
+import html
+import re
 import threading
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.services.fulfilment.test_contracts_carried_out import Work, a_signed_
 
 ORDERS, DELIVERIES = 250, 700
 ONE = {"1": "1"}
+LETTERS_OF_A_PAGE = 60_000
 
 
 @pytest.fixture
@@ -103,6 +106,24 @@ async def test_an_answer_has_the_newest_and_says_of_what_there_is_more(work: Wor
         assert (await client.get(f"{path}/deliveries")).json()[0]["note"] == ""
     async with work.town.market.client(work.buyer) as client:
         assert (await client.get(f"{path}/deliveries")).json()[0]["note"] == "TN-218"
+
+
+async def test_a_page_has_the_newest_and_leads_to_all_that_there_is(work: Work) -> None:
+    path = f"/contracts/{work.contract_id}/execution"
+    async with work.town.market.client() as client:
+        shown = (await client.get(path, headers={"accept": "text/html"})).text
+        assert len(shown) < LETTERS_OF_A_PAGE
+        assert f'id="order-{ORDERS}"' in shown and f'id="invoice-{DELIVERIES}"' in shown
+        found: dict[str, set[int]] = {"delivery": set(), "invoice": set()}
+        for part, what in (("orders", "delivery"), ("invoices", "invoice")):
+            following = f"{path}?{part}=1#{part}"
+            while following:
+                answer = await client.get(following.partition("#")[0], headers={"accept": "text/html"})
+                assert answer.status_code == 200 and len(answer.text) < LETTERS_OF_A_PAGE
+                found[what] |= {int(each) for each in re.findall(rf'id="{what}-(\d+)"', answer.text)}
+                link = re.search(rf'rel="next" href="([^"]*#{part})"', answer.text)
+                following = html.unescape(link[1]) if link else ""
+        assert found["delivery"] == found["invoice"] == set(range(1, DELIVERIES + 1))
 
 
 async def test_however_often_anybody_reads_it_it_is_decoded_once_and_holds_up_nobody(

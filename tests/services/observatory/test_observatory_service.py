@@ -351,7 +351,7 @@ class TestLooking:
 
         assert await found(q=f"refinado acucar {tag}") == [sku]
         assert await found(q=tag, category="3019", grade="A") == [sku]
-        assert await found(q=tag, grade="C") == await found(q=tag, category="99") == await found(q=f"{tag} salt%") == []
+        assert await found(q=tag, grade="C") == await found(q=tag, category="98") == await found(q=f"{tag} salt%") == []
         async with observatory.market.browser() as browser:
             page = (await browser.get("/observatory", q=tag)).text
             nothing = (await browser.get("/observatory", q=f"{tag} salt")).text
@@ -372,6 +372,7 @@ class TestLooking:
         reference = found["answer"]["reference_id"]
         async with observatory.market.browser() as browser:
             page = (await browser.get(f"/observatory/items/{key}", place="BR-PR")).text
+            nowhere = await browser.get(f"/observatory/items/{key}", place="banana")
             pictures = (await browser.get(f"/api/observatory/items/{key}/pictures")).json()
             rows = list(
                 csv.DictReader(
@@ -380,6 +381,7 @@ class TestLooking:
                     )
                 )
             )
+        assert nowhere.status_code == 422 and "is no country and no region" in nowhere.text
         assert "prices.csv:7" in page and "usual range of 5 prices" in page and "<svg" in page and "price-map" in page
         (point,) = pictures["points"]
         assert point["name"] == "Curitiba, Paraná" and point["count"] == 4 and point["latitude"] < -25

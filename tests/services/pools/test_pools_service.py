@@ -25,7 +25,7 @@ from services.pools.domain import terms as pool_terms
 from services.pools.pages.pool import SHOWN_OF_LOG
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.unreadable import lists, only_a_newer_release_reads
+from tests.unreadable import lists, only_a_newer_release_reads, says_so_in_place
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
 PAPER = Category(code="30197630", title="Printing paper")
@@ -603,3 +603,15 @@ async def test_a_pool_that_cannot_be_read_costs_itself_alone_in_lists(
             said = await lists(client, path)
             assert first in said and last in said and strange not in said
     assert f"pool {strange} cannot be read" in caplog.text
+
+
+async def test_a_line_of_its_log_that_cannot_be_read_says_so_in_its_place(market: Market) -> None:
+    lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market)
+    pool_id = await a_pool(market, lead, sku_id)
+    for who in (lead, other):
+        assert (await enrol(market, who, pool_id, sku_id, "5")).status_code == 200
+    (last,) = await market.fetch("select max(position) as position from pools.log where pool_id = $1", pool_id)
+    where = f"pool_id = '{pool_id}' and position = {last['position']}"
+    strange = "type = 'PoolCancelled', data = '{\"refusal\": 5}'::jsonb"
+    await market.fetch(f"update pools.log set {strange} where {where}")
+    await says_so_in_place(market, None, f"/pools/{pool_id}", lead.organisation_name)

@@ -11,11 +11,12 @@ from events.catalogue import OfferArchived
 from events.contracts import ContractConcluded, PurchaseAnswered, PurchaseRequested
 from events.values import Category
 from infra.ids import new_id
+from services.purchases.store import replicas
 from services.purchases.store.purchases import count_unanswered
 from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town, an_offer, in_time
-from tests.unreadable import lists, only_a_newer_release_reads
+from tests.unreadable import in_health, lists, only_a_newer_release_reads
 
 PURCHASES = "/api/contracts/purchases"
 
@@ -160,6 +161,31 @@ async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town
 
     await town.market.eventually(gone)
     assert (await answer(town, before["purchase_id"], True))[1]["answer"] == "accepted"
+
+
+async def test_an_offer_that_was_archived_before_it_is_heard_of_stands_nowhere(town: Town) -> None:
+    offer = structs.replace(await an_offer(town), offer_id=new_id())
+    archived = OfferArchived(
+        offer_id=offer.offer_id, sku_id=offer.sku_id, supplier_id=offer.supplier_id, reason="withdrawn"
+    )
+    async with town.market.ground.database.transaction("purchases") as tx:
+        await replicas.archive_offers(tx, [archived, archived])
+        await replicas.put_offers(tx, [offer])
+    status, refused = await town.post(town.school, PURCHASES, {"offer_id": offer.offer_id, "quantity": "100"})
+    assert status in (404, 422), refused
+
+
+async def test_an_offer_that_cannot_be_read_costs_itself_alone(town: Town) -> None:
+    whole, strange = await an_offer(town), await an_offer(town)
+    key = ("offer_id", strange.offer_id)
+    async with (
+        only_a_newer_release_reads(town.market, "purchases.offers", key, "body.regions"),
+        town.market.client(town.school) as client,
+    ):
+        await lists(client, f"/contracts/purchases/new?offer={whole.offer_id}")
+        answer = await client.post(PURCHASES, json={"offer_id": strange.offer_id, "quantity": "100"})
+        assert (answer.status_code, answer.json()["rule"]) == (503, "unreadable-row")
+        assert strange.offer_id in in_health("purchases.offers").detail
 
 
 async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:

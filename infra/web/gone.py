@@ -1,0 +1,107 @@
+"""A form of an old page, sent after what it was for was done or came to its end: the page that answers has no such form any more.
+
+What is wrong with its fields would be told of nothing there, or nowhere. The layout hands every page that answers a form to
+:func:`told_of_gone`, which says at its head how things stand. :func:`refusal_of_state` asks for that."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from msgspec import inspect
+
+from catalogue.rules import RuleBroken
+from infra.database import Database, Transaction
+from infra.denied import Missing
+from infra.web.exact import arrived
+from infra.web.forms import Ruled, read_form, ruled, takes
+from infra.web.languages import gettext
+
+START, END = "<!--wrong-->", "<!--/wrong-->"
+"""Around what ``summary`` of forms.html says. What a person wrote is escaped: it holds no such mark."""
+WORDS = "–"
+"""In place of a text that does not fit."""
+_SAID = re.compile(r"<(p|div)\b[^>]*\berror\b[^>]*>(.*?)</\1>", re.DOTALL)
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class _Tried(Exception):
+    """Ends a transaction of which nothing is to be kept."""
+
+
+async def refusal_of_state(
+    database: Database, service: str, act: Callable[[Transaction], Awaitable[object]], currency: str = ""
+) -> str:
+    """Which rule forbids an act, "" if none does. The act is tried, with fitting fields (see :func:`fitting`) in place of those that are
+    wrong, and nothing of it is kept. The answer is for a page without the form: where the form is there, its fields are to blame."""
+    try:
+        async with database.transaction(service) as tx:
+            await act(tx)
+            raise _Tried
+    except (_Tried, Missing):
+        return ""
+    except RuleBroken as broken:
+        return ruled(broken, currency)
+
+
+def fitting(fields: Mapping[str, str], shape: type[T]) -> T | None:
+    """The form with something of its type in each field that is blank or wrong; None where that is not enough."""
+    form, errors = read_form(fields, shape)
+    if form is not None:
+        return form
+    return read_form({**fields, **fitting_texts(errors, shape)}, shape)[0]
+
+
+def fitting_texts(names: Iterable[str], shape: type[msgspec.Struct]) -> dict[str, str]:
+    """Something for each of these fields, as a person would type it."""
+    kinds = {each.name: takes(each.type).type for each in msgspec.structs.fields(shape)}
+    return {name: _something(kinds[name]) for name in names}
+
+
+def _something(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.DateType():
+            return f"{now + timedelta(days=1):%Y-%m-%d}" if (now := arrived()) else WORDS
+        case inspect.LiteralType(values=values):
+            return str(values[0])
+        case inspect.IntType() | inspect.DecimalType():
+            return "1"
+    return WORDS
+
+
+@pass_context
+def told_of_gone(context: Context, main: Markup) -> Markup:
+    """The main part of a page, with what is wrong at its head as the page can tell it: links lead to fields that it has. Where it tells
+    no error at all, its form is gone, and the head says ``instead`` of the page, or that the page has changed."""
+    errors: Mapping[str, str] = context.get("errors") or {}
+    if not errors or not context.get("answers_a_form"):
+        return main
+    shown = str(main)
+    said = " ".join(match[2] for match in _SAID.finditer(shown.replace(_head_of(shown), "")))
+    noted = {name: text for name, text in errors.items() if name and f'id="{escape(name)}-note"' in shown}
+    rest = {name: text for name, text in errors.items() if name not in noted}
+    lost = {name: text for name, text in rest.items() if str(escape(text)) not in said}
+    told = rest if START in shown else lost
+    sentence = told.get("", "") or " ".join(dict.fromkeys(text for text in told.values() if isinstance(text, Ruled)))
+    if "" not in errors and len(lost) == len(errors):
+        sentence = (
+            context.get("instead")
+            or sentence
+            or gettext(
+                "This was done already, or is over: what you sent now changed nothing. The page shows how things stand."
+            )
+        )
+    heads: Any = context.environment.get_template("forms.html").module
+    head = str(heads.summary({"": sentence, **noted} if sentence else noted))
+    if START in shown:
+        return Markup(shown.replace(_head_of(shown), head, 1))
+    return Markup(head + shown) if sentence else main
+
+
+def _head_of(shown: str) -> str:
+    _, start, after = shown.partition(START)
+    return start + after.partition(END)[0] + END if start else START
