@@ -81,7 +81,8 @@ class Organisations:
     async def get(
         self, db: asyncpg.Connection, organisation_id: str, *, lock: bool = False
     ) -> OrganisationRegistered | None:
-        """With ``lock`` its state stays as it is until this transaction ends. Raises UnreadableRow."""
+        """Return the organisation, or None. With ``lock`` its state cannot change until this transaction ends. Raise
+        UnreadableRow."""
         row = await db.fetchrow(
             f"select organisation_id, state, body::text as body from {self._table} where organisation_id = $1"
             + (" for share" if lock else ""),
@@ -92,7 +93,8 @@ class Organisations:
     async def get_all(
         self, db: asyncpg.Connection, organisation_ids: Iterable[str]
     ) -> dict[str, OrganisationRegistered]:
-        """By organisation id; whoever accounts has not told of yet is absent. Raises UnreadableRow."""
+        """Return the organisations by id. An organisation that accounts has not announced yet is absent. Raise
+        UnreadableRow."""
         rows = await db.fetch(
             f"select organisation_id, state, body::text as body from {self._table} where organisation_id = any($1::text[])",
             list(organisation_ids),
@@ -170,8 +172,8 @@ class Skus:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, SkuPublished]:
-        """Those that may be bought, by id; archived and unknown ones are absent. Raises UnreadableRow: of one that this release cannot
-        read nobody says that there is none."""
+        """Return the SKUs that may be bought, by id. Archived and unknown SKUs are absent. Raise UnreadableRow, because
+        a SKU that this release cannot read must not count as absent."""
         rows = await db.fetch(
             f"select sku_id, body::text as body from {self._table} where sku_id = any($1::text[]) and not archived",
             list(sku_ids),
@@ -244,13 +246,14 @@ class ReferencePrices:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
-        """All snapshots in force of each of these SKUs, in whatever currency. Raises UnreadableRow: a reference may bind."""
+        """Return by SKU all reference prices in force, in every currency. Raise UnreadableRow, because a reference
+        price may bind."""
         wanted = list(sku_ids)
         rows = await self._rows(db, wanted)
         return _by_sku(wanted, (read_one(self._table, _key(row), _reference, row) for row in rows))
 
     async def shown(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
-        """As :meth:`get`, for lists that people read."""
+        """Like :meth:`get`, for lists that people read."""
         wanted = list(sku_ids)
         return _by_sku(wanted, listed(self._table, await self._rows(db, wanted), _key, _reference))
 

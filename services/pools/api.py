@@ -38,7 +38,7 @@ class PoolsApi(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> list[Summary]:
-        """Newest first."""
+        """List pools, the newest first."""
         region, category = region_in(region), category_in(category)
         async with ground.database.transaction("pools") as tx:
             found, _ = await search(tx, group=group, region=region, category=category, limit=limit, offset=offset)

@@ -91,7 +91,7 @@ class PurchasePages(Controller):
         values = await form_fields(request)
         accepts, errors = values.get("accept") == "yes", misfits({"reason": values.get("reason", "")})
         if values.get("accept") not in ("yes", "no"):
-            errors = {"accept": gettext("Say yes or no.")}
+            errors = {"accept": gettext("Choose to accept or to refuse.")}
         if errors:
             instead = await refusal_of_state(
                 ground.database,

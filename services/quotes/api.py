@@ -72,8 +72,8 @@ class QuotesApi(Controller):
         q: Short = "",
         page: PageNumber = 1,
     ) -> RequestPage:
-        """Open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a code, ``region`` ISO 3166-2 or a
-        country, ``q`` words of the title, or their beginnings."""
+        """List requests: open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a
+        code, ``region`` an ISO 3166-2 code or a country; ``q`` has words of the title, or beginnings of words."""
         wanted = Wanted(group=group, category=category_in(category), region=region_in(region), words=clean(q))
         async with ground.database.transaction("quotes") as tx:
             found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))

@@ -166,14 +166,14 @@ get, lock, lock_due = _requests.get, _requests.lock, _requests.lock_due
 
 
 async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote | None:
-    """The supplier's latest version, also a withdrawn one."""
+    """Return the supplier's latest version, even if it was withdrawn, or None."""
     sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
     row = await (await tx.raw()).fetchrow(sql, request_id, supplier_id)
     return read_one("quote", row["quote_id"], _quote, row) if row else None
 
 
 async def quote_of_number(tx: Transaction, request_id: str, number: int) -> Quote | None:
-    """The participant's, from the deadline on."""
+    """Return the quote of this participant number, or None. There are numbers only after the deadline."""
     sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and number = $2 and not withdrawn"
     row = await (await tx.raw()).fetchrow(sql, request_id, number)
     return read_one("quote", row["quote_id"], _quote, row) if row else None

@@ -181,8 +181,8 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
-        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it. A position is left out
-        while what stands there cannot be read."""
+        """List every verdict, the latest first, 200 at a time. To read on, send the last position as ``before``. A
+        position is left out while its verdict cannot be read."""
         await existing(ground, auction_id)
         log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
         return [

@@ -96,7 +96,7 @@ async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[in
 
 
 async def public_log(db: asyncpg.Connection, auction_id: str, *, limit: int, before: int | None = None) -> list[Logged]:
-    """The latest first: what anybody may read. ``before`` a line pages on."""
+    """Return the log, the latest first, as anybody may read it. With ``before``, only earlier lines are returned."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and not withheld"
         " and ($2::int is null or line < $2)"
@@ -109,7 +109,7 @@ async def public_log(db: asyncpg.Connection, auction_id: str, *, limit: int, bef
 
 
 async def own_log(db: asyncpg.Connection, auction_id: str, supplier_id: str, *, limit: int) -> list[Logged]:
-    """Of one supplier's bids, the latest first: what only it may read while turns are sealed."""
+    """Return one supplier's bids, the latest first. While turns are sealed only that supplier may read them."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and supplier_id = $2"
         " order by line desc limit $3",
@@ -157,7 +157,7 @@ def _log(auction_id: str, rows: Sequence[asyncpg.Record]) -> list[Logged]:
 
 
 def _read(row: asyncpg.Record) -> StoredVerdict:
-    """To decide by. Raises UnreadableRow."""
+    """Read a verdict to decide by. Raise UnreadableRow."""
     return read_one("bid", row["bid_id"], _kept, row)
 
 

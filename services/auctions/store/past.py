@@ -14,7 +14,7 @@ from infra.reading import listed, read_one
 from services.auctions.store.rows import WORDS_OF_TITLE
 
 PAST = "auctions.past_contracts"
-"""What a row of them is called where it cannot be read."""
+"""The name of a row that cannot be read."""
 _SHOWN = "contract_id, body::text as body"
 
 
@@ -54,14 +54,14 @@ async def drop(db: asyncpg.Connection, contract_id: str) -> None:
 
 
 async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | None:
-    """Raises UnreadableRow."""
+    """Return the contract, or None. Raise UnreadableRow."""
     row = await db.fetchrow(f"select {_SHOWN} from auctions.past_contracts where contract_id = $1", contract_id)
     return read_one(PAST, contract_id, _contract, row) if row else None
 
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
-    """The newest of them whose titles have all the words, or longer ones that begin with them. What is read is bounded by ``limit``
-    and by how many titles fit, and not by how many contracts the buyer has."""
+    """Return the newest contracts whose titles have all the words, or longer words that begin with them. The number of
+    rows read is bounded by ``limit`` and by how many titles match, not by how many contracts the buyer has."""
     values: list[object] = [buyer_id, limit]
     fits = "buyer_id = $1"
     if words.strip():

@@ -32,9 +32,9 @@ class Row(SQLModel, registry=schema_of("auctions")):
 INSTANT = DateTime(timezone=True)
 OVER = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
-"""What lists are searched by."""
+"""The words by which lists are searched."""
 WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
-"""What past contracts are searched by."""
+"""The words by which past contracts are searched."""
 
 
 class AuctionRow(Row, table=True):

@@ -64,7 +64,7 @@ async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:
 
 
 async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
-    """Those that no earlier sanction counted, to decide by. Raises UnreadableRow."""
+    """Return the breaches that no earlier sanction counted, to decide by. Raise UnreadableRow."""
     rows = await db.fetch(
         "select contract_id, state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",

@@ -230,7 +230,7 @@ class SigningPages(Controller):
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
+            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box to confirm.")}
             return await _unread(
                 ground,
                 request,
@@ -311,7 +311,8 @@ async def _unread(
     filled: Filled,
     act: Callable[[Transaction], Awaitable[None]],
 ) -> Template:
-    """What is wrong with the fields of a form, or, where the contract went on and it is gone, what forbids to ``act``."""
+    """Return the errors of a form's fields. If the form is gone because the contract went on, return the rule that
+    forbids to ``act``."""
     instead = await refusal_of_state(ground.database, "contracts", act)
     return await contract_page(ground, request, contract_id, msgspec.structs.replace(filled, instead=instead))
 

@@ -165,7 +165,7 @@ async def _step(
 
 
 async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, now: datetime, member_name: str) -> None:
-    """Under the lock of its deal, like every writing."""
+    """Add the event to the paper of the contract. Like every write, it needs the lock of the deal."""
     told = await db.fetchval("select paper::text from contracts.contracts where contract_id = $1", contract_id)
     paper = read_json("contract", contract_id, told, Paper)
     await db.execute(

@@ -26,11 +26,12 @@ skus = Skus(Row.metadata)
 
 
 _UNANSWERED = "(select true from contracts.purchases_answered a where a.process_id = {}) is null"
-"""Looked up for each row, and never read as a whole, however many were answered."""
+"""A condition that looks up each row, so the table is never read as a whole."""
 
 
 async def put_request(tx: Transaction, event: PurchaseWaits) -> None:
-    """One of which it was told already that it waits no more is left out: so it does not matter which was told first."""
+    """Store a request. It is left out if the event that it no longer waits arrived first, so the order of the two
+    events does not matter."""
     await (await tx.raw()).execute(
         "insert into contracts.purchase_requests (process_id, buyer_id, supplier_id, due_at, body)"
         f" select $1, $2, $3, $4, $5::text::jsonb where {_UNANSWERED.format('$1')} on conflict (process_id) do nothing",
@@ -53,8 +54,9 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
 async def requests_of(
     db: Reader, side: Literal["buyer", "supplier"], organisation_id: str, *, now: datetime, limit: int
 ) -> Listed[PurchaseWaits]:
-    """Those of an organisation on this side whose time is not over: ``limit`` of them, earliest deadline first. Two processes may tell
-    at once that one waits, and that it does not: so the latter is asked for here, too."""
+    """Return ``limit`` of an organisation's requests on this side whose time is not over, the earliest deadline first.
+    Two processes may handle at once that a request waits and that it does not, so answered requests are left out here
+    as well."""
     waiting = (
         f"contracts.purchase_requests r where {side}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
     )

@@ -100,7 +100,8 @@ class PurchaseRequestRow(Row, table=True):
 
 
 class PurchaseAnsweredRow(Row, table=True):
-    """A request for a direct purchase that waits no more. It stays for some time: what is told late of the request changes nothing."""
+    """A request for a direct purchase that no longer waits. The row stays for some time, so that late events about the
+    request change nothing."""
 
     __tablename__ = "purchases_answered"
 

@@ -68,7 +68,7 @@ PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 class NotUnderstood(Exception):
-    """What is wrong with a form, by field, and something that would fit each of these."""
+    """The errors of a form, by field, and values that would fit each field."""
 
     def __init__(self, errors: Fields, fitting: Fields) -> None:
         super().__init__(errors)
@@ -229,7 +229,7 @@ GROUPS = {"deliveries", "wish", "asks", "outcome"}
 async def _forbidden(
     ground: Ground, contract_id: str, read: Callable[[Fields], Command], fields: Fields, principal: Principal
 ) -> str:
-    """Which rule forbids the act of a form by now, whatever is wrong with its fields."""
+    """Return the rule that now forbids the act of a form, whatever the errors of its fields are, or ""."""
     fields = fields | {name: WORDS for name in ("reasons", "words") if not fields.get(name, "").strip()}
     for _ in range(len(fields) + 1):
         try:
@@ -251,7 +251,8 @@ async def _forbidden(
 async def execution_page(
     ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
 ) -> Template:
-    """``acted`` is a form that was refused; for what is ``asked`` see :mod:`parts`. Raises Missing."""
+    """Show a contract that is carried out. ``acted`` is a form that was refused; for ``asked`` see :mod:`parts`. Raise
+    Missing."""
     work = await section(ground, contract_id, request.scope.get("user"), acted, asked)
     leafed(request, asked.history, work["last"])
     for name, last in work["pages"].items():
@@ -302,7 +303,8 @@ class ExecutionPages(Controller):
         disputes: PartPage = 1,
         at: Short = "",
     ) -> Template:
-        """``page`` is of the history. ``at`` names a form, whose page is shown."""
+        """Show a contract that is carried out. ``page`` is the page of the history. ``at`` names a form, whose page is
+        shown."""
         asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
         return await execution_page(ground, request, clean(contract_id), asked=asked)
 
@@ -361,7 +363,10 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}/disputes/{number}", gettext("Decided. Both sides see it now."))
+            return redirect(
+                f"/contracts/{contract_id}/disputes/{number}",
+                gettext("Your decision is recorded. Both sides can see it."),
+            )
         if "" not in errors:
             tried = DecideDispute(dispute=number, outcome=get_args(Outcome)[0], explanation=WORDS)
             instead = await refusal_of_state(

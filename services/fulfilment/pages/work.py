@@ -75,7 +75,7 @@ class Acted(Filled, frozen=True, kw_only=True):
     form: str = ""
 
     def on_page(self) -> dict[str, str]:
-        """What is wrong, by the field on the page, where each form has its own."""
+        """Return the errors by the field on the page, on which each form has its own fields."""
         return {f"{self.form}-{name}" if name else "": said for name, said in self.errors.items()}
 
 
@@ -97,8 +97,9 @@ async def section(
     acted: Acted = NOTHING,
     asked: parts.Asked = parts.NEWEST,
 ) -> dict[str, Any]:
-    """What ``fulfilment/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act. Of each part it is the
-    page that is ``asked`` for, or the last; a form that was refused is shown on whichever page it stands."""
+    """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
+    reader may act. Each part shows the page that is ``asked`` for, or the last; a refused form is shown on its own
+    page."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
     pages = parts.pages_of(execution)
     asked = pages.with_form(msgspec.structs.replace(asked, at=acted.form or asked.at))
@@ -163,7 +164,8 @@ async def section(
 
 
 def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | None, str, str]:
-    """When, what and who; nothing is said of what another line tells. A newer release may have written what no word here is for."""
+    """Return when, what and who. The text is "" if another line describes the event. A newer release may have written
+    an event that this one has no words for."""
     if isinstance(each, Unreadable):
         return None, gettext("This line cannot be read just now."), ""
     try:
@@ -184,12 +186,12 @@ def forms(execution: Execution, principal: Principal | None, acted: Acted) -> di
 
 
 def _leaf(shown: Mapping[str, int], part: str, number: int) -> str:
-    """The query of the page with another page of one part: the others stay where they are."""
+    """Return the query of the page with another page of one part; the other parts keep their pages."""
     return urlencode({name: page for name, page in {**shown, part: number}.items() if page > 1 or name == part})
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for the reader's organisation to do on a contract, at the ``form`` of its page; ``partner`` is the other side."""
+    """A duty of the reader's organisation in a contract, at the ``form`` of its page. ``partner`` is the other side."""
 
     contract_id: str
     title: str

@@ -196,7 +196,7 @@ async def _encoded(execution: Execution) -> str:
 
 
 async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
-    """The newest first."""
+    """Return the history, the newest entry first."""
     rows = await db.fetch(
         "select position, at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
         " order by position desc limit $2 offset $3",
@@ -208,7 +208,7 @@ async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) 
 
 
 def _happened(row: asyncpg.Record) -> Happened:
-    """Also of a type that only a newer release has, KeyError is raised."""
+    """Read an entry. Raise KeyError for a type that only a newer release has."""
     event = msgspec.json.decode(row["body"], type=registry()[row["type"]])
     return Happened(at=row["at"], member_name=row["member_name"], event=event)
 

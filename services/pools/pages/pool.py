@@ -188,8 +188,9 @@ async def _page(
     members: int = 1,
     lines: int = 1,
 ) -> Template:
-    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
-    is then a 422. ``form`` says which it is, of those that ask for a reason."""
+    """Show a pool. ``number`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines.
+    ``filled`` is a form that was refused; the answer is then a 422. ``form`` says which of the forms with a reason it
+    is."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""

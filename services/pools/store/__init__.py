@@ -189,7 +189,8 @@ async def happened(tx: Transaction, pool_id: str, most: int) -> int:
 
 
 async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
-    """The newest first. Nothing is looked for where it is not: the database takes an event of megabytes apart for each thing."""
+    """Return the log, the newest entry first. A field is read only from events that have it, because the database
+    parses an event of megabytes for each field."""
     rows = await (await tx.raw()).fetch(
         f"select position, at, type, case when type in {_OF_MEMBERS} then data->>'member_id' end as member_id,"
         f" case when type = {_LEFT} then data->>'default' end as is_default,"

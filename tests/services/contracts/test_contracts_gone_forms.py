@@ -1,4 +1,5 @@
-"""Forms of an old tab, wrong in a field, sent after their act was done in another: the page says that it is over, and of no field."""
+"""Forms of an old tab with a wrong field, sent after their act was done in another tab: the page says so, and nothing
+about the field."""
 
 from typing import Any
 
