@@ -147,4 +147,4 @@ async def test_an_ending_that_was_answered_meanwhile_is_over(town: Town) -> None
     async with town.market.browser(work.supplier) as browser:
         await browser.post(f"{path}/ending-answer", {"answer": "yes", "request_key": new_id(), "form": "end-answer"})
     for wrong in ({"answer": ""}, {"answer": "no", "words": LONG}):
-        await told_of_work(work, work.supplier, "end-answer", "ending-answer", wrong, "Nobody proposes to end")
+        await told_of_work(work, work.supplier, "end-answer", "ending-answer", wrong, "There is no proposal to end")
