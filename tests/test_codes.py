@@ -26,7 +26,7 @@ ONE_RULE = {
     "firm-quantity-not-positive": "a member of a pool takes something in any case",
     "line-not-complete": "a line has all that such a process needs of it",
     "line-not-priced": "a line of a pool has an id, a pack size and a price above zero",
-    "name-missing": "whoever and whatever has a name has one",
+    "name-missing": "a person, organisation or thing that needs a name has one",
     "no-quantity": "at least one line has a quantity above zero",
     "nobody-left": "a pool has members with demand",
     "not-a-supplier": "only a supplier that is known here sells",

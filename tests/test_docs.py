@@ -103,7 +103,8 @@ def test_a_list_that_forgets_or_names_too_much_is_found() -> None:
         {"replicas", "lines", "form_lines", "places", "reasons"},
     )
     assert (
-        wrong_in("Modules named in passing: :mod:`fate`, ``story``.", PROJECT / "tests/simulation/__init__.py") is None
+        wrong_in("Modules named in passing: :mod:`faults`, ``story``.", PROJECT / "tests/simulation/__init__.py")
+        is None
     )
 
 

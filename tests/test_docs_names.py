@@ -68,7 +68,7 @@ def sources() -> tuple[Path, ...]:
 
 @cache
 def settings() -> frozenset[str]:
-    """Of the policies that are shipped, as ``outer.inner`` in any length, and their sections."""
+    """The settings of the shipped policies, as ``outer.inner`` of any length, and their sections."""
 
     def names(table: dict[str, Any], before: tuple[str, ...] = ()) -> Iterator[str]:
         for key, value in table.items():

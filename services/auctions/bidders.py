@@ -1,5 +1,5 @@
-"""Who bid: for observers, once the session is over (docs/rules.md section 0). Nobody else, the buyer included, ever learns more than the
-winner's name."""
+"""Who bid: for observers, once the session is over (docs/rules.md section 0). Everybody else, including the buyer,
+learns only the winner's name."""
 
 from decimal import Decimal
 
@@ -12,13 +12,13 @@ from services.auctions.store.auctions import StoredAuction
 
 
 class StillAnonymous(RuleBroken):
-    """The session has not been closed."""
+    """The session is not closed yet."""
 
     code = "still-anonymous"
 
 
 class Bidder(msgspec.Struct, frozen=True, kw_only=True):
-    """``amount`` is the last bid that stands, None where the only one was deleted."""
+    """``amount`` is the last bid that stands, or None if the only bid was deleted."""
 
     participant: int
     supplier_id: str
@@ -27,9 +27,9 @@ class Bidder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def bidders(db: asyncpg.Connection, stored: StoredAuction) -> list[Bidder]:
-    """By participant number. Raises StillAnonymous."""
+    """Return the bidders by participant number. Raise StillAnonymous."""
     if stored.result is None:
-        raise StillAnonymous("Who bids is told to observers once the session is closed.")
+        raise StillAnonymous("Observers can see who bid once the session is closed.")
     participants = stored.state.participants
     names = await replicas.organisations.names(db, participants)
     return [

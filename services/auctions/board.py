@@ -1,4 +1,4 @@
-"""What every watcher of an auction sees: read once a version and process, and handed to all who watch, however many."""
+"""What every watcher of an auction sees. Each process reads it once for each version and gives it to all watchers."""
 
 import asyncio
 import logging
@@ -25,18 +25,19 @@ from services.auctions.store.auctions import StoredAuction
 
 logger = logging.getLogger(__name__)
 KEPT = 1000
-"""Boards in memory; the one looked at longest ago goes first."""
+"""How many boards are in memory. The board that was not used for the longest time is removed first."""
 LOG = 25
 TREADS = 120
 PAUSE, LONG_PAUSE = 0.005, 0.04
-"""Seconds between two boards of one auction that are sent; what happens in between is sent as one. While many bids arrive the pause is
-long: the process serves bidders as well as watchers (beside 1,000 watchers on two cores 1,150 bids a second, not 700)."""
+"""The pause in seconds between two boards of one auction; several changes during a pause are sent as one board. While
+many bids arrive the pause is long, because the process serves bidders as well as watchers (with 1,000 watchers on two
+cores it decides 1,150 bids a second instead of 700)."""
 MANY_BIDS = 8
-"""So many boards in a row, each ready before the pause before it ended, make the pause long."""
+"""The pause becomes long after this many boards in a row were ready before the pause ended."""
 AT_ONCE = 0.001
-"""Seconds within which somebody is served who waits already."""
+"""A board that is ready within this many seconds counts as ready before the pause ended."""
 WOKEN = 50
-"""Watchers told in one go; bids and pages are served before the next are told."""
+"""How many watchers are woken at once. Bids and pages are served before the next are woken."""
 
 
 class Fragment(NamedTuple):
@@ -47,7 +48,8 @@ class Fragment(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What all get at the same time, ``at`` in it: the ``shared`` fragments, and that this has been ``seen``; ``whole`` is both."""
+    """What all watchers get at the same time, with the time ``at``: the ``shared`` fragments, and the message that this
+    was ``seen``; ``whole`` is both."""
 
     at: datetime
     shared: bytes
@@ -57,9 +59,9 @@ class Stamp(NamedTuple):
 
 @dataclass(eq=False)
 class Board:
-    """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first, ``deleted`` the
-    numbers of bids that were taken back. ``fragments``, ``own_parts`` and ``stamps`` are kept here once somebody made them, by
-    whatever they depend on."""
+    """``lines`` is the length of the public log, ``log`` its latest verdicts, the newest first. ``deleted`` are the
+    numbers of bids that were taken back. ``fragments``, ``own_parts`` and ``stamps`` are caches, by the values on which
+    each depends."""
 
     stored: StoredAuction
     lines: int
@@ -78,14 +80,14 @@ class Board:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Of those whose bids stand, by supplier, as far as the public may know; from 1."""
+        """Return the places of suppliers whose bids stand, as far as the public may know; places count from 1."""
         ranked = ranking(self.stored.state.public())
         return {supplier_id: place for place, (supplier_id, _, _) in enumerate(ranked, start=1)}
 
 
 class Feed:
-    """The latest board of one auction for those who wait for it. Nothing is queued: a watcher takes the next when it has sent
-    the last, and one too slow for every board gets the newest."""
+    """The latest board of one auction for all that wait for it. Nothing is queued: a watcher takes the next board when
+    it has sent the last, and a slow watcher gets only the newest."""
 
     def __init__(self) -> None:
         self.watchers = 0
@@ -96,7 +98,7 @@ class Feed:
         self._waiting: list[asyncio.Future[None]] = []
 
     async def after(self, board: Board | None) -> Board | None:
-        """A board other than this one, or this one again with a beat; None when there will be no more."""
+        """Return a board other than this one, or this one again at a beat. Return None when there will be no more."""
         beats = self._beats
         while self._board is board and not self._ended and (board is None or self._beats == beats):
             news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,7 +124,7 @@ class Feed:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), WOKEN):
             for news in waiting[start : start + WOKEN]:
-                if not news.done():  # its watcher went away
+                if not news.done():  # its watcher left
                     news.set_result(None)
             await asyncio.sleep(0)
 
@@ -138,7 +140,8 @@ class Boards:
         self._feeds: dict[str, Feed] = {}
 
     async def get(self, auction_id: str, version: int | None = None) -> Board | None:
-        """The board at ``version`` or later; without one, as it stands now. None where there is no such auction."""
+        """Return the board at ``version`` or later, or without ``version`` the present one. Return None if there is no
+        such auction."""
         reading = self._reading.setdefault(auction_id, asyncio.Lock())
         async with reading:
             if version is None:
@@ -157,8 +160,9 @@ class Boards:
             return kept
 
     async def watch(self, auction_id: str) -> AsyncIterator[Board]:
-        """The board of an auction that exists, then each that follows, or only the newest of several; the same again where none
-        followed for a while. Ends with the session, or when the next board could not be read: then come again."""
+        """Yield the board of an existing auction, then each later board, or only the newest of several. The same board
+        is yielded again if none followed for a while. It ends with the session, or if the next board could not be read:
+        then watch again."""
         feed = self._feeds.get(auction_id)
         if feed is None:
             feed = self._feeds[auction_id] = Feed()
@@ -175,7 +179,7 @@ class Boards:
                 self._forget(auction_id, feed)
 
     async def _follow(self, auction_id: str, feed: Feed) -> None:
-        """One for all watchers of the auction."""
+        """Read the boards of one auction, for all its watchers."""
         shown, at_once, clock = -1, 0, asyncio.get_running_loop().time
         rested = clock()
         try:
@@ -195,13 +199,13 @@ class Boards:
                     rested = clock()
         except Exception as error:
             away = is_away(error)
-            logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
+            logger.error("watchers of auction %s get no updates for now: %r", auction_id, error, exc_info=not away)
         finally:
             self._forget(auction_id, feed)
         await feed.end()
 
     def _forget(self, auction_id: str, feed: Feed) -> None:
-        """The next watcher begins a new feed."""
+        """Remove the feed, so that the next watcher begins a new one."""
         if self._feeds.get(auction_id) is feed:
             del self._feeds[auction_id]
 

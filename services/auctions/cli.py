@@ -1,4 +1,4 @@
-"""`lonja export auction` and `lonja verify`: the proof of an auction, written by the market and checked by anybody."""
+"""`lonja export auction` and `lonja verify`: the market writes the proof of an auction, and anybody can check it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -21,7 +21,7 @@ Key = Annotated[
     str | None,
     typer.Option(
         metavar="HEX",
-        help="The market's public key, as it was published. Without it the file's own is used, and you compare.",
+        help="The market's public key, as published. Without it the key in the file is used; compare that key yourself.",
     ),
 ]
 File = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)]
@@ -35,7 +35,7 @@ def export() -> None:
 @export_app.command("auction")
 def export_auction(
     auction_id: Annotated[str, typer.Argument(metavar="ID", help="The end of the session's address.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Is written when the proof is whole, never before.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file is written only when the proof is complete.")],
     as_json: AsJson = False,
 ) -> None:
     """Write the public log of a closed session with its proof; `lonja verify auction FILE` checks it."""
@@ -56,7 +56,7 @@ def export_auction(
 
 @contextmanager
 def _sound_or_told(as_json: bool) -> Iterator[None]:
-    """What is unsound ends the command; a program that reads the output is told there, too."""
+    """Catch what is unsound: it ends the command, and with JSON output it is also printed as JSON."""
     from services.auctions.domain.audit import Unsound
 
     try:
@@ -74,7 +74,8 @@ def verify() -> None:
 
 @verify_app.command("auction")
 def verify_auction(file: File, key: Key = None, as_json: AsJson = False) -> None:
-    """Recompute every verdict, every end and the winner of a session, and check the signature. Exit code 1 where it fails."""
+    """Recompute every verdict, every end and the winner of a session, and check the signature. The exit code is 1 if it
+    fails."""
     from services.auctions import proof
 
     with _sound_or_told(as_json):
@@ -119,13 +120,17 @@ def verify_receipt(
     auction: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", exists=True, dir_okay=False, help="The session's proof: is the receipt's line in it?"
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The session's proof, to check that the receipt's line is in it.",
         ),
     ] = None,
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the signature under a bid's receipt, and with --auction that the log has its line. Exit code 1 where it fails."""
+    """Check the signature under a bid's receipt, and with --auction that the log has its line. The exit code is 1 if it
+    fails."""
     from services.auctions import proof
 
     with _sound_or_told(as_json):
@@ -152,7 +157,7 @@ def _say_key(used: str, given: str | None) -> None:
 
 
 async def _write(auction_id: str, file: Path) -> int:
-    """How many lines of the log the proof has."""
+    """Write the proof and return how many lines of the log it has."""
     lines = 0
     with file.open("wb") as stream:
         async with aclosing(_proof(auction_id)) as parts:

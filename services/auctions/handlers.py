@@ -1,4 +1,5 @@
-"""Use cases and reactions: openings by buyers and pools, and the replicas. (Bids: ``lane.py``. The close: ``timers.py``.)"""
+"""Use cases and reactions: openings by buyers and pools, and the replicas. (For bids see ``lane.py``, for the close
+``timers.py``.)"""
 
 import asyncio
 from datetime import datetime
@@ -48,13 +49,13 @@ UNKNOWN_BUYER = "unknown"
 
 
 class NewLine(WantedLine, frozen=True, kw_only=True):
-    """``unit_price`` is for one of what ``quantity`` counts."""
+    """``unit_price`` is the price of one unit or pack that ``quantity`` counts."""
 
     unit_price: Amount
 
 
 class NewBid(msgspec.Struct, frozen=True, kw_only=True):
-    """A bid as a supplier sends it; without a ``request_key`` it is always a new one."""
+    """A bid as a supplier sends it. Without a ``request_key`` it is always a new bid."""
 
     auction_id: str
     amount: Decimal
@@ -71,8 +72,8 @@ class NewComplaint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a buyer asks for. Prices include VAT at ``vat_rate`` percent (None: the policy's), or with ``vat_included`` false are without
-    it."""
+    """What a buyer asks for. Prices include VAT at ``vat_rate`` percent (None: the policy's rate); if ``vat_included``
+    is false they do not include it."""
 
     title: Title
     lines: Lines[NewLine]
@@ -88,7 +89,8 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
-    """Lines as the domain knows them, SKUs filled in. Raises what :func:`services.market.lines.lines_of` does."""
+    """Return the lines as the domain knows them, with the data of their SKUs. Raise what
+    :func:`services.market.lines.lines_of` raises."""
     lines = await lines_wanted(db, replicas.skus, wanted.lines)
     vat = {"vat_rate": wanted.vat_rate, "vat_included": wanted.vat_included}
     prices = (each.unit_price for each in wanted.lines)
@@ -96,18 +98,20 @@ async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ..
 
 
 async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Beside]:
-    """Each line beside the reference price that speaks for it at the place of delivery."""
+    """Return each line with the reference price that applies to it at the place of delivery."""
     return await beside_references(db, replicas.references, lines, place, currency)
 
 
 def suggested(reference: Reference, currency: str) -> Decimal:
-    """A unit price to begin at: the reference, cut to the minor unit so as not to exceed it (finer where that would be 0)."""
+    """Return a unit price to begin with: the reference price, rounded down to the minor unit so that it does not exceed
+    the reference (not rounded if that would give 0)."""
     cut = reference.unit_price.quantize(minor_step(currency), rounding=ROUND_DOWN)
     return cut or reference.unit_price
 
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
-    """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
+    """Open a session for the principal's organisation and return its id; repeating the ``key`` returns the same id.
+    Raise RuleBroken."""
     wanted = _with_vat(wanted, policy)
     async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
@@ -126,13 +130,14 @@ def _with_vat(wanted: NewAuction, policy: Policy) -> NewAuction:
 async def preview(
     db: asyncpg.Connection, wanted: NewAuction, principal: Principal, policy: Policy, now: datetime
 ) -> AuctionOpened:
-    """What :func:`open_for_buyer` would open. Raises RuleBroken."""
+    """Return what :func:`open_for_buyer` would open. Raise RuleBroken."""
     buyer = await buyer_of(db, principal)
     return await _opened(db, await _command(db, _with_vat(wanted, policy), buyer, policy), policy, buyer, now)
 
 
 async def _delivered(place: Place, seat: Place) -> Place:
-    """With the point that was given, or else the middle of what is named. Without a country the region, or the seat, names it."""
+    """Return the place of delivery, with the given point or otherwise the centre of the named place. Without a country,
+    the region or the buyer's seat determines it."""
     country, region, locality = place.country or "", place.region or "", place.locality or ""
     if country:
         found = await asyncio.to_thread(place_named, country, region, locality, "place")
@@ -167,7 +172,7 @@ async def _command(
 
 
 async def buyer_of(db: asyncpg.Connection, principal: Principal) -> OrganisationRegistered:
-    """The principal's organisation; where accounts has not told of it yet, a standing that opens nothing."""
+    """Return the principal's organisation. If accounts has not announced it yet, its state allows no opening."""
     found = await replicas.organisations.get(db, principal.organisation_id)
     return found or OrganisationRegistered(
         organisation_id=principal.organisation_id,
@@ -196,11 +201,11 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     return opened
 
 
-# While it runs
+# While a session runs
 
 
 async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: datetime) -> Answer:
-    """The lane's verdict and receipt. Raises Missing, LaneBlocked, KeyReused."""
+    """Place the bid and return the lane's verdict and receipt. Raise Missing, LaneBlocked or KeyReused."""
     key = clean(bid.request_key) or new_id()
     return await lane.place(
         Asked(clean(bid.auction_id), principal.organisation_id, key, bid.amount, arrived_at, bid.choices)
@@ -210,7 +215,7 @@ async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: d
 async def set_autobid(
     tx: Transaction, auction_id: str, floor: Decimal, on: bool, principal: Principal
 ) -> floors.Autobid:
-    """The supplier's floor from now on, or off. Raises Missing and what :mod:`domain.autobid` names."""
+    """Set the supplier's floor, or switch it off. Raise Missing and what :mod:`domain.autobid` raises."""
     db = await tx.raw()
     stored = await lock(tx, auction_id)
     supplier_id = principal.organisation_id
@@ -226,18 +231,19 @@ async def set_autobid(
 
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
-    """Where the policy lets a bidder take its last bid back. Raises Missing and what :func:`remedies.delete_last` does."""
+    """Take back the caller's last bid, if the policy allows it. Raise Missing and what :func:`remedies.delete_last`
+    raises."""
     stored = await lock(tx, auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
 
 
 async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Principal) -> None:
-    """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer, DoneOtherwise where it was withdrawn for another reason, and
-    what :func:`remedies.withdraw` does."""
+    """Withdraw the session as its buyer; repeating it changes nothing. Raise Missing, NotTheBuyer, DoneOtherwise if it
+    was withdrawn for another reason, and what :func:`remedies.withdraw` raises."""
     db = await tx.raw()
     stored = await lock(tx, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
-        raise NotTheBuyer("Only the buyer withdraws its session.")
+        raise NotTheBuyer("Only the buyer can withdraw its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
         require_repeat(reason.strip() == stored.result.reason, stored.result.reason)
         return
@@ -247,7 +253,8 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
 
 
 async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, key: str) -> str:
-    """File a complaint; its id, the same for a repeat of ``key``. Raises Missing and what :func:`complaints.file` does."""
+    """File a complaint and return its id; repeating the ``key`` returns the same id. Raise Missing and what
+    :func:`complaints.file` raises."""
     body = [wanted.auction_id, wanted.grounds, wanted.evidence]
     async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
         if once.first:
@@ -272,8 +279,8 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
 async def decide_complaint(
     tx: Transaction, complaint_id: str, decision: Literal["upheld", "rejected"], reason: str
 ) -> Complaint:
-    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises Missing, DoneOtherwise
-    where the same was decided for another reason, and what :func:`complaints.decide` does."""
+    """Decide a complaint as a moderator; repeating it changes nothing. If it is upheld, the session is cancelled. Raise
+    Missing, DoneOtherwise if the same was decided for another reason, and what :func:`complaints.decide` raises."""
     db = await tx.raw()
     complaint_id = clean(complaint_id)
     found = await filed.get(db, complaint_id)
@@ -304,12 +311,13 @@ async def lock(tx: Transaction, auction_id: str) -> StoredAuction:
 
 
 async def _add(tx: Transaction, stored: StoredAuction, fact: Fact) -> None:
-    """As large as a consequence may be: it repeats what was let in, by a former release perhaps."""
+    """Add a fact to the log. Its event may be as large as a consequence, because it repeats texts that possibly a
+    former release accepted."""
     written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now)
     await write(await tx.raw(), [written], tx.now)
 
 
-# What other services said
+# Reactions to what other services announced
 
 
 reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions, replicas.references.reactions)
@@ -319,7 +327,7 @@ reactions.on(ContractEnded)(last_time.forget)
 
 @reactions.on(PoolSourcingRequested)
 async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
-    """A pool's auction has an id that follows from the pool's, so that asking twice opens one."""
+    """Open the auction of a pool. Its id follows from the pool's, so asking twice opens one auction."""
     db = await tx.raw()
     auction_id = derive_id("auction", event.pool_id, str(event.attempt))
     if await auctions.get(db, auction_id):
@@ -352,6 +360,6 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
 
 
 def total(lines: tuple[Line, ...], currency: str) -> Decimal:
-    """What the initial price would be: line amounts, each rounded once."""
+    """Return what the initial price would be: the sum of line amounts, each rounded once."""
     amounts = ((line.quantity or 0) * (line.unit_price or Decimal(0)) for line in lines)
     return sum((round_money(Decimal(amount), currency) for amount in amounts), start=Decimal(0))

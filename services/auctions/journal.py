@@ -1,7 +1,7 @@
-"""The log, written: whoever decides something about auctions (the lane, the clock, a buyer) ends here.
+"""Writing the log. Everything that decides about auctions (the lane, a timer, a buyer) writes through this module.
 
-A fact becomes a line of its auction's hash chain, a row, and an event; the auction's row follows. In sealed turns verdicts are kept
-back: their events go out with the fact that ends the turn.
+A fact becomes a line of its auction's hash chain, a row, and an event; the auction's row follows. In sealed turns
+verdicts are held back: their events are published with the fact that ends the turn.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,14 +22,15 @@ from services.auctions.store.bids import StoredVerdict
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A fact on its way into the log, and what caused it."""
+    """A fact that is to be written into the log, and its cause."""
 
     fact: Verdict | Fact
     cause: Cause
 
 
 class Written(msgspec.Struct, frozen=True):
-    """``after`` is the auction with its new lines; ``kept`` the verdicts among them, ``heads`` the hash of every new line."""
+    """``after`` is the auction with its new lines. ``kept`` are the verdicts among them, ``heads`` has the hash of
+    every new line."""
 
     after: StoredAuction
     kept: list[StoredVerdict]
@@ -39,7 +40,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
-    """With the cause that is at work now."""
+    """Return the entries with the present cause."""
     cause = current_cause()
     return [Entry(fact, cause) for fact in of]
 
@@ -47,7 +48,8 @@ def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
 def chained(
     stored: StoredAuction, new: Sequence[Entry], state: AuctionState, now: datetime, limits: Limits = OF_A_CONSEQUENCE
 ) -> Written:
-    """The next lines of an auction's log. ``state`` is the auction's after them. Raises OutOfBounds, EventTooLarge."""
+    """Return the next lines of an auction's log. ``state`` is the auction's state after them. Raise OutOfBounds or
+    EventTooLarge."""
     written = Written(stored, [], [], [], [])
     head, number = stored.head, stored.lines
     sealed, result = stored.state.sealed, stored.result
@@ -79,7 +81,8 @@ async def write(
     disclosed: Iterable[BidDisclosed] = (),
     only_if: Unchanged | None = None,
 ) -> None:
-    """Rows and events of all; live pages and the relay hear of it with the commit. Raises Outdated where ``only_if`` does not hold."""
+    """Write the rows and events of all auctions. Live pages and the relay are notified with the commit. Raise Outdated
+    if ``only_if`` does not hold."""
     kept = [each for one in written for each in one.kept]
     new_facts = [each for one in written for each in one.facts]
     revealed = [
@@ -106,12 +109,12 @@ async def write(
 
 
 def channel(auction_id: str) -> str:
-    """The live channel of an auction; what is said there is ``{"version": n}``."""
+    """Return the live channel of an auction. Its messages are ``{"version": n}``."""
     return f"auction:{auction_id}"
 
 
 def announcement(stored: StoredAuction) -> str:
-    """As :meth:`infra.database.Transaction.announce` would say it."""
+    """Return the announcement as :meth:`infra.database.Transaction.announce` would write it."""
     said = {"channel": channel(stored.opened.auction_id), "data": {"version": stored.version}}
     return msgspec.json.encode(said).decode()
 
@@ -121,7 +124,7 @@ def _reveals(fact: facts.Fact) -> bool:
 
 
 def _late(kept: StoredVerdict, now: datetime) -> Outgoing:
-    """The event of a verdict that was kept back, with the bytes it has in the log."""
+    """Return the event of a verdict that was held back, with its bytes in the log."""
     event_id, topic, envelope, _ = outbox_row(
         "auctions", kept.verdict.event, at=now, cause=current_cause(), event_id=kept.verdict.bid.bid_id
     )

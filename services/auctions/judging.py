@@ -1,4 +1,4 @@
-"""What becomes of a batch of bids: decided in memory, auction by auction, and put into the lines that their logs gain."""
+"""Decide a batch of bids in memory, one auction after the other, and make the lines that their logs gain."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ from services.auctions.store.bids import BidKey, StoredVerdict
 
 log = logging.getLogger(__name__)
 UNKNOWN = "unknown"
-"""The standing of an organisation that accounts has not told of: it cannot bid yet."""
+"""The standing of an organisation that accounts has not announced yet. It cannot bid."""
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A bid on its way. ``arrived_at`` was read from the clock when the request came in."""
+    """A bid that waits for its decision. ``arrived_at`` is the time when the request arrived."""
 
     auction_id: str
     supplier_id: str
@@ -38,9 +38,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """``answers`` by bid id, as the log has them; ``written``: the new entries of the log; the bids in ``reused`` have the key of another
-    bid. Nothing was decided on the auctions in ``locked``, ``failed`` and ``late``: their rows are locked by someone else, deciding raised
-    an error, or another process is extending them now, and until that is done they appear to be over."""
+    """``answers`` are by bid id, as they are in the log. ``written`` are the new entries of the log. The bids in
+    ``reused`` have the key of another bid. Nothing was decided on the auctions in ``locked`` (somebody else locks the
+    row), ``failed`` (deciding raised an error) and ``late`` (another process is extending them now, and until then they
+    appear to be over)."""
 
     answers: dict[str, StoredVerdict]
     written: list[Written]
@@ -57,8 +58,8 @@ def judge(
     standings: Mapping[str, str],
     now: datetime,
 ) -> Judged:
-    """Decide a batch auction by auction, each auction's bids in the order they came. Bids on unknown auctions are left out. An
-    auction on which this fails costs no other its verdicts."""
+    """Decide a batch auction by auction, each auction's bids in the order in which they came. Bids on unknown auctions
+    are left out. An auction on which this fails does not prevent the verdicts on others."""
     by_auction: dict[str, list[Asked]] = {}
     for asked in batch:
         by_auction.setdefault(asked.auction_id, []).append(asked)

@@ -43,28 +43,29 @@ from services.auctions.store.auctions import StoredAuction, Unchanged
 log = logging.getLogger(__name__)
 BATCH = 2000
 PATIENCE = 10.0
-"""Seconds that a batch may take, including lock waits, before its bids are answered with "send again"."""
+"""How many seconds a batch may take, including lock waits, before its bids are answered with "send again"."""
 REST = 0.008
-"""Seconds between two batches: many bids on their way make few commits. The first bid after a quiet time never waits."""
+"""The seconds between two batches, so that many arriving bids make few commits. The first bid after a quiet time never
+waits."""
 HELD_PATIENCE = 5.0
-"""Seconds that a bid waits for a locked auction before it is answered with "send again"."""
+"""How many seconds a bid waits for a locked auction before it is answered with "send again"."""
 RETRY = 0.05
-"""Seconds between two tries to lock such an auction."""
+"""The seconds between two attempts to lock such an auction."""
 SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "250ms",
     "idle_in_transaction_session_timeout": "5s",
 }
-"""Settings of the lane's connection. Its statements take arrays: a plan made for the values of one batch is no better, and costs as much
-as writing eight bids. Another lane or the closing timer locks a row for a few milliseconds; a longer lock must not delay the bids on other
-auctions. A process that freezes must not keep its locks."""
+"""Settings of the lane's connection. Its statements take arrays: a plan for the values of one batch is no better, and
+costs as much as writing eight bids. Another lane or the closing timer locks a row for a few milliseconds; a longer lock
+must not delay the bids on other auctions. A process that freezes must not keep its locks."""
 REMEMBERED = 10_000
-"""The most auctions, and the most bidders, that the lane remembers; above that it forgets all and reads them again."""
+"""How many auctions and bidders the lane remembers at most. Above that it forgets all and reads them again."""
 
 
 class LaneBlocked(Exception):
-    """The batch did not commit, or it is not known whether it did. The client may send the bid again with the same request key: if the bid
-    was decided after all, the answer is that verdict."""
+    """The batch did not commit, or it is not known whether it did. The client may send the bid again with the same
+    request key: if the bid was decided after all, the answer is that verdict."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Waiting(NamedTuple):
-    """``since``: the loop's time at which the bid was placed."""
+    """``since`` is the loop's time at which the bid was placed."""
 
     asked: Asked
     answer: "asyncio.Future[Answer]"
@@ -83,7 +84,7 @@ class Waiting(NamedTuple):
 
 
 class Lane:
-    """``place`` a bid, and await its verdict; :meth:`running` for the life of the web process."""
+    """``place`` a bid and await its verdict. :meth:`running` runs as long as the web process."""
 
     def __init__(self, url: str, clock: Clock, signer: Signer) -> None:
         self._url = url
@@ -123,7 +124,7 @@ class Lane:
             self.pulse.hang_up()
 
     async def place(self, asked: Asked) -> Answer:
-        """The bid's one verdict, stored, with its receipt. Raises Missing, LaneBlocked, KeyReused."""
+        """Return the bid's one verdict, stored, with its receipt. Raise Missing, LaneBlocked or KeyReused."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append(Waiting(asked, answer, loop.time()))
@@ -136,7 +137,7 @@ class Lane:
                 await self._take_a_batch()
             except Exception:
                 # _decide handles errors of the decision. No other error may end the lane, because nothing restarts it.
-                log.exception("the bidding lane failed, and goes on")
+                log.exception("the bidding lane failed, and continues")
                 self._hang_up()
                 self.pulse.away = True  # nobody could bid meanwhile: the next heartbeat records the lost time
                 self._fail(self._in_hand, "deciding it failed; the verdict may stand")
@@ -148,7 +149,7 @@ class Lane:
         await asyncio.sleep(max(0.0, self._rested_at - clock()))
         self._waiting = [
             each for each in self._waiting if not each.answer.done()
-        ]  # without those already answered with "send again"
+        ]  # without those that were already answered with "send again"
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         if not self._waiting:
             self._arrived.clear()
@@ -193,7 +194,7 @@ class Lane:
         patience = clock() - HELD_PATIENCE
         for each in batch:
             asked, answer, since = each
-            if answer.done():  # the client went away; the verdict stands
+            if answer.done():  # the client left; the verdict stands
                 continue
             kept = judged.answers.get(asked.bid_id)
             if kept is not None:
@@ -240,7 +241,7 @@ class Lane:
                 self._remembered[written.after.opened.auction_id] = written.after
             metrics.bids_decided(kept.verdict.accepted is not None for each in judged.written for kept in each.kept)
             if judged.locked or judged.failed:
-                with suppress(asyncpg.LockNotAvailableError):  # another lane blocks them just now; the verdicts stand
+                with suppress(asyncpg.LockNotAvailableError):  # another lane blocks them now; the verdicts stand
                     await self._block(db, batch, judged.locked, judged.failed)
         return judged
 

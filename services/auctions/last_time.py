@@ -1,4 +1,4 @@
-"""What the lines of a session cost when they were bought before, and the contracts that this is known from."""
+"""What the lines of a session cost when they were last bought, and the contracts from which this is known."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ IMPORTED = "import"
 
 @dataclass(frozen=True, slots=True)
 class LastTime:
-    """``unit_price`` is in the line's own unit and VAT basis; None where ``broken`` says why it cannot be. ``own``: the buyer itself
-    paid it, else it is the market's, and ``buyer_name`` the one who did."""
+    """``unit_price`` is in the line's own unit and VAT basis; it is None if ``broken`` says why it cannot be compared.
+    ``own`` says that the buyer itself paid it; otherwise it is the market's last price, and ``buyer_name`` paid it."""
 
     unit_price: Decimal | None
     broken: PaidNotComparable | None
@@ -32,8 +32,8 @@ class LastTime:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """``lines`` of the session have a price of last time: then they cost ``before``, now they begin at ``now``, ``percent`` above that
-    (below: negative)."""
+    """``lines`` is how many lines of the session have a last price. They cost ``before`` then and begin at ``now``,
+    which is ``percent`` above (negative: below)."""
 
     lines: int
     before: Decimal
@@ -42,7 +42,7 @@ class Compared:
 
 
 async def last_time(db: asyncpg.Connection, lines: Iterable[Line], buyer_id: str, currency: str) -> dict[str, LastTime]:
-    """By line id; a line that nobody ever bought here, or that names no SKU, is absent."""
+    """Return the last prices by line id. A line that names no SKU, or that nobody bought here, is absent."""
     lines = [line for line in lines if line.sku_id]
     found = await past.last_paid(db, [line.sku_id for line in lines if line.sku_id], currency, buyer_id)
     return {
@@ -69,7 +69,7 @@ def _told(line: Line, paid: past.Paid, buyer_id: str, currency: str) -> LastTime
 
 
 def compare(lines: Sequence[Line], before: Mapping[str, LastTime], currency: str) -> Compared | None:
-    """None where no line can be compared: a price of last time, a quantity and a price now are needed."""
+    """Return the comparison, or None if no line can be compared: a line needs a last price, a quantity and a price now."""
     pairs = [
         (line.quantity * last.unit_price, line.quantity * line.unit_price)
         for line in lines
@@ -82,12 +82,13 @@ def compare(lines: Sequence[Line], before: Mapping[str, LastTime], currency: str
 
 
 async def keep(tx: Transaction, event: ContractConcluded) -> None:
-    """Of imports only what prices a SKU is kept: they are many, and nobody opens a session from another market's texts."""
+    """Store the contract. Imported contracts are stored only if they give a price of a SKU: they are many, and nobody
+    opens a session from another market's texts."""
     tells = any(line.sku_id and past.price_of(line) for line in event.lines)
     if event.origin != IMPORTED or tells:
         await past.put(tx, event)
 
 
 async def forget(tx: Transaction, event: ContractEnded) -> None:
-    """A cancelled contract says nothing about prices; one that was never signed is not here."""
+    """Delete a cancelled contract, because it says nothing about prices. One that was never signed is not here."""
     await past.drop(tx, event.contract_id)

@@ -1,7 +1,8 @@
-"""The market's Merkle log at work: closed auctions become leaves, checkpoints are signed, inclusion is proved.
+"""The market's Merkle log: closed auctions become leaves, checkpoints are signed, inclusion is proved.
 
-Root and path come from the hashes of complete subtrees, which are kept beside the leaves (:mod:`services.auctions.domain.merkle`): each
-costs a few reads by key, however long the log is. Where subtrees are missing, the timer makes them from the leaves, in portions.
+Root and path come from the hashes of complete subtrees, which are stored beside the leaves
+(:mod:`services.auctions.domain.merkle`). Each needs a few reads by key, however long the log is. If subtrees are
+missing, the timer makes them from the leaves, in portions.
 """
 
 from collections.abc import AsyncIterator
@@ -18,23 +19,23 @@ from services.auctions.store import market_log as store
 from services.auctions.store.market_log import Checkpoint
 
 AT_ONCE = 1000
-"""Closed auctions that become leaves in one transaction."""
+"""How many closed auctions become leaves in one transaction."""
 BLOCKS = 16
-"""Blocks of leaves whose subtrees are made in one transaction; more keep the event loop for too long."""
+"""How many blocks of leaves get their subtrees in one transaction. More would block the event loop for too long."""
 
 
 class NotProvable(Exception):
-    """No such auction, or it is not closed, or was opened before logs were chained."""
+    """There is no such auction, or it is not closed, or it was opened before logs were chained."""
 
     code = "not-provable"
 
 
 class SubtreesMissing(Exception):
-    """The timer has not made them yet: come again."""
+    """The timer has not made the subtrees yet. The client should try again later."""
 
 
 class LogChanged(Exception):
-    """Somebody changed what was signed: nothing more is appended until it is set right."""
+    """Somebody changed what was signed. Nothing more is appended until this is corrected."""
 
 
 class MarketLog:
@@ -42,8 +43,9 @@ class MarketLog:
         self._signer = signer
 
     async def anchor(self, tx: Transaction) -> int:
-        """Append what was closed since, and sign. The advisory lock of :func:`store.lock_missing` makes it one after the other. A log
-        whose subtrees are not there yet, as a former release left it, gets them first: how much was done is more than 0 then."""
+        """Append the auctions that were closed since the last time, and sign. The advisory lock of
+        :func:`store.lock_missing` lets only one process do this at a time. A log without all its subtrees, as a former
+        release left it, gets them first. Return how much was done."""
         db = await tx.raw()
         waiting = await store.lock_missing(tx, AT_ONCE)
         latest = await store.checkpoint(db)
@@ -75,14 +77,14 @@ class MarketLog:
         return len(new)
 
     async def proof(self, db: Reader, auction_id: str) -> AsyncIterator[bytes]:
-        """The auction's proof (:mod:`services.auctions.proof`), in parts: a log may be long. Raises NotProvable, SubtreesMissing,
-        LogChanged, before the first."""
+        """Return the auction's proof (:mod:`services.auctions.proof`) in parts, because a log may be long. Raise
+        NotProvable, SubtreesMissing or LogChanged before the first part."""
         leaf = await store.leaf_of(db, auction_id)
         signed = await store.checkpoint(db, holding=leaf) if leaf else None
         number = await facts.length(db, auction_id)
         if leaf is None or signed is None or not number:
             raise NotProvable(
-                f"Auction {auction_id} is not in the market's log: it gets there seconds after its close."
+                f"Auction {auction_id} is not in the market's log: it is added some seconds after its close."
             )
         path = await self.path(db, leaf, signed)
 
@@ -106,7 +108,8 @@ class MarketLog:
         return parts()
 
     async def path(self, db: Reader, leaf: int, signed: Checkpoint) -> chain.Path:
-        """From leaf number ``leaf``, counted from 1, to the root that was signed. Raises SubtreesMissing, LogChanged."""
+        """Return the path from leaf number ``leaf``, counted from 1, to the signed root. Raise SubtreesMissing or
+        LogChanged."""
         known = await self._known(db, signed.size, leaf - 1)
         _agree(known, signed)
         return merkle.path(signed.size, leaf - 1, known)
@@ -115,12 +118,12 @@ class MarketLog:
         _agree(await self._known(db, signed.size), signed)
 
     async def _known(self, db: Reader, size: int, leaf: int | None = None) -> dict[merkle.Place, bytes]:
-        """What the root of the first ``size`` leaves is made of, and with a leaf its path."""
+        """Return the hashes from which the root of the first ``size`` leaves is made, and with a leaf also its path."""
         places = merkle.needed(size, leaf)
         high = {place for place in places if place[0] >= merkle.LEVEL}
         known = await store.subtrees(db, high)
         if not high <= known.keys():
-            raise SubtreesMissing(f"the market's log of {size} leaves lacks {len(high - known.keys())} subtrees yet")
+            raise SubtreesMissing(f"the market's log of {size} leaves still lacks {len(high - known.keys())} subtrees")
         for block in sorted({number >> (merkle.LEVEL - level) for level, number in places - high}):
             first = block * merkle.BLOCK
             known |= merkle.subtrees(block, await store.leaves(db, after=first, limit=min(merkle.BLOCK, size - first)))
@@ -129,7 +132,8 @@ class MarketLog:
         return known
 
     async def _make_subtrees(self, tx: Transaction, size: int) -> int:
-        """For whole blocks of the first ``size`` leaves that have none, up to :data:`BLOCKS` of them. How many blocks."""
+        """Make the missing subtrees for whole blocks of the first ``size`` leaves, at most :data:`BLOCKS` blocks.
+        Return how many blocks were made."""
         db = await tx.raw()
         made = await store.blocks(db)
         some = min(size // merkle.BLOCK - made, BLOCKS)

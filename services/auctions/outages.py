@@ -29,7 +29,7 @@ from services.auctions.store.blocked import Lost, Waiting
 
 log = logging.getLogger(__name__)
 BEAT = 0.5
-"""Seconds between two heartbeats."""
+"""The seconds between two heartbeats."""
 STALLED = 3.0
 """If the last heartbeat is older than this many seconds, the process was stopped or had too little CPU time."""
 FAILING = timedelta(minutes=1)
@@ -37,7 +37,7 @@ FAILING = timedelta(minutes=1)
 PATIENCE = 10.0
 """Seconds that one heartbeat may take."""
 PORTION = 100
-"""Sessions that get their time back in one transaction."""
+"""How many sessions get their time back in one transaction."""
 AGAIN = timedelta(seconds=1)
 """How long a session is not tried again if its row is locked when it should get its time back."""
 FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
@@ -63,7 +63,7 @@ class Pulse:
     async def beat(self) -> None:
         """Record that bids can be decided now. If no lane could for a while, the sessions that ran then have lost that time.
 
-        A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raises the error that
+        A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raise the error that
         keeps bids from being decided: the database is unavailable, its tables are locked, or this machine's clock is wrong.
         """
         async with Deadline(PATIENCE), self._beating:
@@ -82,7 +82,8 @@ class Pulse:
         _report(waiting)
 
     async def ready(self) -> None:
-        """Called before a bid is decided: beats if this lane was away or did not run. Raises as :meth:`beat`."""
+        """Call this before a bid is decided: it beats if this lane was away or did not run. Raise what :meth:`beat`
+        raises."""
         if self._was_away():
             await self.beat()
 
@@ -106,7 +107,7 @@ class Pulse:
             await asyncio.sleep(BEAT)
             try:
                 await self.beat()
-            except Exception as error:  # whatever it is: while no lane beats, nothing is closed
+            except Exception as error:  # any error: while no lane beats, nothing is closed
                 self.away = True
                 self.hang_up()
                 expected, said = is_away(error), f"bids cannot be decided now: {type(error).__name__}: {error}"
@@ -126,11 +127,13 @@ class Pulse:
                 try:
                     moved = await self._resume_portion(limit)
                     limit, failed = min(PORTION, 2 * limit), ""
-                except Exception as error:  # whatever it is: the sessions wait, and the next try may do it
+                except Exception as error:  # any error: the sessions wait, and the next attempt may succeed
                     if self._portions is not None:
                         self._portions.terminate()
                     if repr(error) != failed:
-                        log.error("%d sessions get no time back now: %r", limit, error, exc_info=not is_away(error))
+                        log.error(
+                            "%d sessions do not get their time back now: %r", limit, error, exc_info=not is_away(error)
+                        )
                     failed = repr(error)
                     limit = max(1, limit // 2)
             if not moved:
@@ -167,7 +170,7 @@ def _report(waiting: Waiting) -> None:
 
 async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
     """Record an outage from ``since`` to ``until``; each session that ran in it is to get its time back."""
-    log.warning("nobody could bid from %s to %s: sessions of that time go on for longer", since, until)
+    log.warning("nobody could bid from %s to %s: sessions of that time are extended", since, until)
     await blocked.lose(db, since, until)
 
 
@@ -198,14 +201,14 @@ async def give_back(
         try:
             longer = _longer(stored, lost[auction_id], now)
         except Exception:
-            log.exception("auction %s gets no time back: deciding on it fails", auction_id)
+            log.exception("auction %s gets no time back, because deciding on it fails", auction_id)
             failed[auction_id] = lost[auction_id].since
         else:
             written += [longer] if longer else []
     await blocked.block(db, failed, now + FAILING)
     if written:
         first = min(each.since for each in lost.values())
-        log.info("%d sessions, on which nobody could bid from %s on, go on for longer", len(written), first)
+        log.info("%d sessions are extended, because nobody could bid on them from %s on", len(written), first)
         await write(db, written, now)
     return {each.after.opened.auction_id: each.after for each in written}
 
@@ -227,7 +230,7 @@ async def _each(
 
 
 def _longer(stored: StoredAuction | Exception, lost: Lost, now: datetime) -> Written | None:
-    """None if the auction is not extended. Raises the error of reading or deciding it."""
+    """Return the extension, or None if the auction is not extended. Raise the error of reading or deciding it."""
     if isinstance(stored, Exception):
         raise stored
     until = _until(stored, lost, now)

@@ -1,8 +1,10 @@
-"""The proof of an auction: a file of its public log that anybody checks without this market, its database or a network.
+"""The proof of an auction: a file of its public log that anybody can check without this market, its database or a
+network.
 
-Every line but the last is a line of the log as :mod:`services.auctions.domain.chain` hashes it. The last is the trailer: the root,
-its path into the market's Merkle log, and the signed checkpoint. It is written in one way only, so that a file in which any byte
-was changed is not this proof. docs/verify.md says the same to whoever writes another verifier.
+Every line but the last is a line of the log as :mod:`services.auctions.domain.chain` hashes it. The last is the
+trailer: the root, its path into the market's Merkle log, and the signed checkpoint. There is only one way to write it,
+so a file in which any byte was changed is not this proof. docs/verify.md describes the format for authors of other
+verifiers.
 """
 
 from collections.abc import Iterable
@@ -40,7 +42,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def part(lines: Iterable[bytes]) -> bytes:
-    """Lines of the log, as the proof has them."""
+    """Return lines of the log as the proof has them."""
     return b"".join(line + b"\n" for line in lines)
 
 
@@ -49,9 +51,9 @@ def end(trailer: Trailer) -> bytes:
 
 
 def verify(proof: bytes, *, key: str | None = None) -> tuple[Audit, Trailer]:
-    """What the log says, recomputed: every verdict, every end, the winner. ``key`` is the market's, where it is known.
+    """Recompute what the log says: every verdict, every end, the winner. ``key`` is the market's key, if it is known.
 
-    Raises :class:`Unsound`, which names the line.
+    Raise :class:`Unsound`, which names the line.
     """
     *lines, last = _split(proof)
     trailer = _trailer(last, len(lines))
@@ -73,9 +75,10 @@ def verify(proof: bytes, *, key: str | None = None) -> tuple[Audit, Trailer]:
 
 
 def verify_receipt(text: bytes, proof: bytes | None = None, *, key: str | None = None) -> Receipt:
-    """A receipt sound in itself, the market's (where ``key`` is known), and in the log (where its proof is there).
+    """Check that a receipt is sound, that it is the market's (if ``key`` is known), and that it is in the log (if
+    ``proof`` is given).
 
-    Raises Unsound.
+    Raise Unsound.
     """
     try:
         receipt = msgspec.json.decode(text, type=Receipt)
@@ -98,7 +101,8 @@ def verify_receipt(text: bytes, proof: bytes | None = None, *, key: str | None =
 
 
 def _too_late(receipt: Receipt, lines: list[bytes]) -> bool:
-    """Is it about a bid that came after the close, or after a withdrawal? The log ends with the close, and never had its line."""
+    """Return whether the receipt is about a bid after the close or after a withdrawal. The log ends with the close, so
+    it does not have the bid's line."""
     if receipt.position < len(lines):
         return False
     refused, closed = _fact(receipt.line.encode(), receipt.position), _fact(lines[-1], len(lines) - 1)
@@ -110,7 +114,7 @@ def _too_late(receipt: Receipt, lines: list[bytes]) -> bool:
 
 
 def lines_of(proof: bytes) -> list[bytes]:
-    """The log's lines, without the trailer. Raises Unsound."""
+    """Return the log's lines, without the trailer. Raise Unsound."""
     return _split(proof)[:-1]
 
 
@@ -142,7 +146,7 @@ def _anchored(lines: list[bytes], root: bytes, trailer: Trailer, key: str | None
         climbed = chain.climb(chain.leaf(opened.subject, number - 1, root), trailer.path)
         log_root = bytes.fromhex(trailer.log_root)
     except ValueError as error:
-        raise Unsound(f"the path into the market's log is none: {error}", number) from error
+        raise Unsound(f"the path into the market's log is not valid: {error}", number) from error
     if climbed != log_root or log_root.hex() != trailer.log_root:
         raise Unsound("the path does not lead to the root of the market's log", number)
     if key is not None and key != trailer.key:
@@ -153,7 +157,7 @@ def _anchored(lines: list[bytes], root: bytes, trailer: Trailer, key: str | None
 
 
 def _hexadecimal(*texts: str) -> bool:
-    """Lower case, as it is written: another spelling would be another file."""
+    """Return whether the texts are in lower case, as they are written: another spelling would be another file."""
     return all(set(text) <= set("0123456789abcdef") for text in texts)
 
 

@@ -1,6 +1,6 @@
 """Receipts: the market's signature under one line of an auction's log (format: :mod:`services.auctions.domain.chain`)."""
 
-from __future__ import annotations  # whoever checks a receipt needs no database
+from __future__ import annotations  # checking a receipt needs no database
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def issue(signer: Signer, kept: Sequence[StoredVerdict]) -> list[Receipt]:
-    """One signature for all of them."""
+    """Return the receipts of all verdicts, under one signature."""
     if not kept:
         return []
     lines = [chain.line(each.verdict.event.TYPE, each.data) for each in kept]
@@ -54,7 +54,7 @@ def issue(signer: Signer, kept: Sequence[StoredVerdict]) -> list[Receipt]:
 
 
 def holds(receipt: Receipt) -> bool:
-    """Is the receipt sound in itself: the hash its line's, the path the hash's, the signature the key's?"""
+    """Return whether the receipt is sound: the hash matches its line, the path the hash, and the signature the key."""
     try:
         hashed = chain.link(bytes.fromhex(receipt.previous), receipt.line.encode())
         root = chain.climb(chain.leaf(receipt.auction_id, receipt.position, hashed), receipt.path)

@@ -1,4 +1,4 @@
-"""The clock: what is due in a session by itself, and at its end the close."""
+"""The timer of sessions: it does what becomes due, and at the end the close."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,8 @@ AT_ONCE = 100
 
 
 async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unreadable[str]]:
-    """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
+    """Return the auctions that are due. None is taken unless bids could be decided when it fell due: after an outage a
+    lane first gives the time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
     found = await auctions.lock_due(tx, tx.now, AT_ONCE, but)
@@ -31,7 +32,7 @@ async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | 
 
 
 async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:
-    """Cuts, turns, restarts, closes. The row lock keeps bids out until the commit."""
+    """Carry out cuts, turns, restarts and closes. The row lock keeps bids out until the commit."""
     db = await tx.raw()
     standings: dict[str, str] = {}
     if autobidders := {each for stored in taken for each in stored.autobids}:
@@ -51,12 +52,12 @@ async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:
 
 
 def clock() -> Due[StoredAuction, str]:
-    """One auction that cannot go on does not hold up the others; it stays due."""
+    """Return the timer's work. An auction that cannot go on does not delay the others; it stays due."""
     return Due("auctions clock", lock_due, lambda stored: stored.opened.auction_id, go_on)
 
 
 def _watched_over(stored: StoredAuction, beaten: datetime | None) -> bool:
-    """Could bids be decided when the auction fell due?"""
+    """Return whether bids could be decided when the auction fell due."""
     settle = timedelta(seconds=stored.state.rules.settle_seconds)
     return beaten is None or stored.due_at is None or beaten >= stored.due_at - settle
 
@@ -64,7 +65,7 @@ def _watched_over(stored: StoredAuction, beaten: datetime | None) -> bool:
 async def _closed(
     db: asyncpg.Connection, settled: Sequence[StoredAuction], now: datetime
 ) -> tuple[list[Written], list[BidDisclosed]]:
-    """The closes, and who bid what."""
+    """Return the closes, and who bid what."""
     places = {
         stored.opened.auction_id: [offered.sequence for _, _, offered in ranking(stored.state)] for stored in settled
     }
@@ -79,7 +80,7 @@ async def _closed(
 
 
 def _without_refused(stored: StoredAuction, steps: Sequence[Step]) -> StoredAuction:
-    """Whose automatic cut was refused is switched off: its supplier may not bid any more."""
+    """Switch off the autobids whose automatic cut was refused, because their suppliers may not bid any more."""
     refused = {each.bid.supplier_id for each in steps if isinstance(each, Verdict) and each.accepted is None}
     if not refused:
         return stored

@@ -1,4 +1,4 @@
-"""What pages and API of auctions show beside the boards of those who watch."""
+"""What pages and API of auctions show besides the boards."""
 
 from datetime import datetime
 
@@ -18,7 +18,8 @@ PER_PAGE = 50
 
 
 def status_of(state: AuctionState, over: bool, now: datetime) -> str:
-    """scheduled, open, settling (ended, not closed yet) or closed; ``over`` by all bids, also those that are sealed."""
+    """Return scheduled, open, settling (ended, not closed yet) or closed. ``over`` is about all bids, including sealed
+    ones."""
     if state.closed:
         return "closed"
     if now < state.opened.opens_at:
@@ -27,7 +28,7 @@ def status_of(state: AuctionState, over: bool, now: datetime) -> str:
 
 
 async def winner_name(ground: Ground, stored: StoredAuction) -> str | None:
-    """After the close only."""
+    """Return the winner's name after the close, otherwise None."""
     if stored.result is None or stored.result.winner_id is None:
         return None
     found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
@@ -35,7 +36,7 @@ async def winner_name(ground: Ground, stored: StoredAuction) -> str | None:
 
 
 async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
-    """A page of the list."""
+    """Return a page of the list."""
     async with ground.database.pool.acquire() as db:
         return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
@@ -48,7 +49,7 @@ async def existing(ground: Ground, auction_id: str) -> StoredAuction:
 
 
 async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
-    """Raises Missing."""
+    """Return the complaint. Raise Missing."""
     found = await filed.get(ground.database.pool, clean(complaint_id))
     if found is None:
         raise Missing("complaint", complaint_id)
@@ -56,6 +57,6 @@ async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
 
 
 async def listed_complaints(ground: Ground, number: int) -> Listed[Brief]:
-    """A page of them."""
+    """Return a page of the complaints."""
     async with ground.database.pool.acquire() as db:
         return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))

@@ -1,4 +1,5 @@
-"""Use cases of conduct: count breaches, suspend organisations, decide their appeals, and keep every party's public record.
+"""Use cases of conduct: count breaches, suspend organisations, decide their appeals, and keep every party's public
+record.
 
 Only published events count, whichever service or release emitted them.
 """
@@ -44,11 +45,12 @@ from services.conduct.store.sanctions import StoredSanction
 from services.market.replicas import calendar_of
 
 APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
-"""Who may appeal for its organisation, whichever side was sanctioned."""
+"""The roles that may appeal for their organisation, whichever side was sanctioned."""
 
 
 async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
-    """Raises Missing, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
+    """File an appeal. Raise Missing, also for the sanctions of other organisations, and what
+    :func:`domain.sanctions.appeal` raises."""
     kept = await store.lock(tx, sanction_id)
     if kept is None or kept.sanction.sanctioned.organisation_id != principal.organisation_id:
         raise Missing("sanction", sanction_id)
@@ -57,7 +59,7 @@ async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Pri
 
 
 async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
-    """Raises Missing and what :func:`domain.sanctions.decide_appeal` names."""
+    """Decide an appeal. Raise Missing and what :func:`domain.sanctions.decide_appeal` raises."""
     kept = await store.lock(tx, sanction_id)
     if kept is None:
         raise Missing("sanction", sanction_id)
@@ -73,7 +75,7 @@ async def _record(tx: Transaction, kept: StoredSanction, events: tuple[Event, ..
         await store.save(tx, replace(kept, sanction=sanction))
 
 
-# What other services said
+# Reactions to what other services announced
 
 reactions = Reactions(replicas.organisations.reactions)
 reactions.many(ContractDrafted, replicas.put_drafted)
@@ -82,7 +84,7 @@ reactions.many(DeliveryReported, replicas.put_deliveries)
 
 
 async def record_conclusions(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
-    """Contracts of other markets are none of this one."""
+    """Record the conclusions in this market. Contracts of other markets are left out."""
     if ours := [event for event in events if event.source is None]:
         await replicas.conclude(tx, ours)
         await record.add(tx, [fact for event in ours for fact in concluded(event)])
@@ -93,7 +95,7 @@ reactions.many(ContractConcluded, record_conclusions)
 
 @reactions.with_envelope(ContractEnded)
 async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
-    """Whether it is a breach ContractBreached tells."""
+    """Record the end of a contract. ContractBreached announces separately whether the end is a breach."""
     if event.reason != "cancelled":
         await replicas.end_unsigned(tx, event.contract_id, envelope.time)
     await record.add(tx, ended(event, envelope.time))
@@ -101,7 +103,7 @@ async def record_end(tx: Transaction, event: ContractEnded, envelope: Envelope) 
 
 @reactions.on(ContractBreached)
 async def judge(tx: Transaction, event: ContractBreached) -> None:
-    """Count the breach, and speak the sanctions that follow."""
+    """Count the breach, and impose the sanctions that follow from it."""
     db, accused = await tx.raw(), Accused(event.organisation_id, cast(Party, event.side))
     await record.add(tx, [breached(event)])
     await store.hold(tx, event.organisation_id)
@@ -156,7 +158,7 @@ async def count_performance(
 
 
 async def _change_delivery(tx: Transaction, event: Any) -> Delivered | None:
-    """The delivery that the event changed, as it is now."""
+    """Change the delivery that the event is about, and return it as it is now, or None."""
     number, db = delivery_in(event), await tx.raw()
     if number is None:
         return None

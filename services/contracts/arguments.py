@@ -1,4 +1,4 @@
-"""What routes of contracts take, those of pages and of the API."""
+"""Arguments of the routes of contracts, for pages and for the API."""
 
 from typing import Annotated, Literal
 
@@ -9,4 +9,4 @@ from services.contracts.store.listing import CURSOR
 After = Annotated[str, QueryParameter(max_length=420, pattern=CURSOR)]
 """Where the page before this one ended."""
 State = Annotated[Literal["", "running", "concluded", "ended"], QueryParameter(name="state")]
-"""The name ``state`` itself is the framework's."""
+"""The parameter has another name in Python because ``state`` belongs to the framework."""

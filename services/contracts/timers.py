@@ -1,4 +1,4 @@
-"""Steps that nobody took in time."""
+"""Lapse steps that nobody took in time."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDea
 
 
 async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
-    """A deal whose bids have not all arrived fails, stays due, and is tried again."""
+    """Lapse the due steps. A deal whose bids have not all arrived fails, stays due, and is tried again."""
     for kept in due:
         assert kept.deal.contract is not None, "only a contract has a step that is due"
         await carry_out(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))

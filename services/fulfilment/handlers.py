@@ -1,5 +1,5 @@
-"""Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed: nothing here asks for
-that."""
+"""Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed, so nothing
+here checks for a suspension."""
 
 from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RoleMissing
@@ -17,11 +17,12 @@ from services.fulfilment.store.decoded import StoredExecution
 
 PARTY_ROLES = {"buyer": (BUYER_OFFICER, BUYER_APPROVER), "supplier": (SUPPLIER_AGENT,)}
 ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
-"""Who acts for either side."""
+"""The roles that act for either side."""
 
 
 async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
-    """Once for each key of an organisation. Raises Missing, RoleMissing and what :mod:`services.fulfilment.domain` names."""
+    """Carry out the command, once for each key of an organisation. Raise Missing, RoleMissing and what
+    :mod:`services.fulfilment.domain` raises."""
     key = f"{type(command).__name__}/{request_key}"
     caller = principal.organisation_id
     async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
@@ -33,12 +34,14 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
 
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
-    """A moderator's. Raises Missing and what :func:`services.fulfilment.domain.disputes.decide_dispute` names."""
+    """Carry out a moderator's decision. Raise Missing and what
+    :func:`services.fulfilment.domain.disputes.decide_dispute` raises."""
     await carry_out(tx, await _lock(tx, contract_id), command)
 
 
 async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
-    """Decide about an execution that is locked, and keep what happened: first what the clock brought about, which nobody did."""
+    """Decide about an execution that is locked, and store what happened. The events of passed deadlines come first and
+    have no member."""
     execution, history = kept.execution, []
     for asked, name in ((Tick(), ""), (command, member_name)):
         for event in decide(execution, asked, tx.now):
@@ -56,14 +59,14 @@ async def _lock(tx: Transaction, contract_id: str) -> StoredExecution:
 
 
 def _require_role(execution: Execution, principal: Principal) -> None:
-    """Only of who is a party: the domain refuses everybody else."""
+    """Check the roles of a party's member. The domain refuses everybody else."""
     side = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
     if side is not None and not principal.may(*PARTY_ROLES[side]):
         roles = " or ".join(PARTY_ROLES[side])
         raise RoleMissing(f"This needs the role {roles.replace('_', ' ')}.", role=roles)
 
 
-# What contracts said, and what was told of executions, by whichever release
+# Reactions to contracts' events, and to events about executions of either release
 
 reactions = Reactions()
 reactions.many(ContractConcluded, replicas.put_contracts)
@@ -71,8 +74,8 @@ reactions.many(ContractConcluded, replicas.put_contracts)
 
 @reactions.on(ExecutionDue)
 async def begin_execution(tx: Transaction, event: ExecutionDue) -> None:
-    """What is due after the signature is listed from now on. One that is here already stays as it is; one that a former release begins
-    at this moment is found when this is tried again."""
+    """Begin the execution and list its duties from now on. An execution that exists already stays as it is. If a former
+    release begins it at this moment, the retry finds it."""
     if await executions.get(await tx.raw(), event.contract_id) is None:
         first = begin(event)
         await executions.save(tx, StoredExecution(execution=first), first)

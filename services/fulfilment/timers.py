@@ -1,4 +1,4 @@
-"""Deadlines of contracts that are carried out."""
+"""The deadlines of contracts that are carried out."""
 
 from collections.abc import Sequence
 

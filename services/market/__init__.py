@@ -1,6 +1,7 @@
-"""What several services know of the market, and none of them owns; every service may use it, and it uses none.
+"""What several services know about the market and none of them owns. Every service may use this package; it uses no
+service.
 
-``replicas`` copies of what others announced · ``lines`` the lines of a purchase beside their reference prices · ``form_lines`` what is
-wrong with a line as it was typed · ``places`` the place that somebody names · ``reasons`` why something is recommended, in the reader's
-language.
+``replicas`` holds copies of what other services announced. ``lines`` puts the lines of a purchase beside their
+reference prices. ``form_lines`` finds the errors in a line that a person typed. ``places`` finds the place that a
+person names. ``reasons`` says in the reader's language why something is recommended.
 """

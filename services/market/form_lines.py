@@ -1,4 +1,4 @@
-"""What is wrong with a line of a purchase as it was typed, told at its fields."""
+"""Find the errors in a purchase line that a person typed, and show each at its field."""
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -14,8 +14,9 @@ _ABOUT: dict[type[RuleBroken], str] = {MalformedCategory: "category", UnknownDiv
 
 
 def wrong_in_line(typed: Mapping[str, str], line: Any | None) -> dict[str, str]:
-    """Beside what :func:`infra.web.read_form` said: a line without a SKU says itself what it is, with a CPV code and in a unit
-    that we know, and amounts are above zero. ``line`` is None where it could not be read."""
+    """Return the errors by field that :func:`infra.web.read_form` cannot find. A line without a SKU needs a
+    description, a CPV code and a unit that we know; amounts must be above zero. ``line`` is None if it could not be
+    read."""
     errors: dict[str, str] = {}
     if not typed.get("sku_id", "").strip():
         blank = [name for name in ("description", "category", "unit") if not typed.get(name, "").strip()]
@@ -33,8 +34,8 @@ def wrong_in_line(typed: Mapping[str, str], line: Any | None) -> dict[str, str]:
 
 
 def field_of(broken: RuleBroken, numbers: Sequence[int], part: str) -> str:
-    """Where a refusal stands: at this ``part`` of the line that it is about, whose fields have the number that the form gave it, or at
-    the field that it names."""
+    """Return the form field at which the refusal is shown: the field ``part`` of the line that it is about, or else the
+    field that it names. ``numbers`` are the numbers that the form gave its lines, in order."""
     line = str(broken.numbers.get("line", ""))
     if not line.isdecimal() or not 0 < int(line) <= len(numbers):
         return broken.field or ""

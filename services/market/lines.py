@@ -1,4 +1,4 @@
-"""The lines of a purchase as its buyer names them, filled in from the catalogue, each with the reference price that applies to it."""
+"""Fill in the lines that a buyer names from the catalogue, and find the reference price that applies to each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ from services.market.replicas import ReferencePrices, Skus
 
 
 class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
-    packs. A line as an answer tells it may be sent back: of a SKU the rest is as the catalogue has it."""
+    """A SKU by its id, or a free text line with a category code and a unit. ``quantity`` counts units, or packs if the
+    SKU is sold in packs. A client may send back a line as it is in an answer: if the line has a SKU, the other fields
+    are taken from the catalogue."""
 
     AS_ANSWERED: ClassVar = Answered(Line, category="code")
 
@@ -34,8 +35,8 @@ class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A line with what is published about its price: ``reference`` is in its own unit; ``broken`` says why one that is
-    published cannot be compared."""
+    """A line with its published reference price, in the line's own unit. ``broken`` says why a published price cannot
+    be compared."""
 
     line: Line
     reference: Reference | None
@@ -43,8 +44,8 @@ class Beside:
 
 
 async def lines_of(db: asyncpg.Connection, skus: Skus, wanted: Sequence[WantedLine]) -> tuple[Line, ...]:
-    """Lines as domains know them, numbered from 1, without prices. Raises SkuNotPublished, UnknownUnit, MalformedCategory,
-    UnknownDivision."""
+    """Return the lines as domains know them, numbered from 1, without prices. Raise SkuNotPublished, UnknownUnit,
+    MalformedCategory or UnknownDivision."""
     known = await skus.get(db, [line.sku_id for line in wanted if line.sku_id])
     return tuple(_line(str(number), line, known) for number, line in enumerate(wanted, start=1))
 
@@ -82,7 +83,7 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
 async def beside_references(
     db: asyncpg.Connection, references: ReferencePrices, lines: Iterable[Line], place: Place, currency: str
 ) -> list[Beside]:
-    """Each line beside the reference price that speaks for it at the place of delivery."""
+    """Return each line with the reference price that applies to it at the place of delivery."""
     lines = list(lines)
     published = await references.get(db, [line.sku_id for line in lines if line.sku_id])
     return beside(lines, published, place, currency)
@@ -91,7 +92,7 @@ async def beside_references(
 def beside(
     lines: Iterable[Line], published: Mapping[str, Sequence[ReferencePricePublished]], place: Place, currency: str
 ) -> list[Beside]:
-    """The same for references that are read already, by SKU."""
+    """Like :func:`beside_references`, with references that are already read. ``published`` is by SKU."""
     answers = []
     for line in lines:
         try:

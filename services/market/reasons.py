@@ -1,7 +1,8 @@
-"""Why something is recommended, in the reader's language.
+"""Say in the reader's language why something is recommended.
 
-A recommendation carries its reasons as English sentences (``recommender.reasons.SENTENCES``), through events and in letters that wait.
-Here they are read back by their form, and said anew; what has no such form, as from an older release, stays as it is.
+A recommendation carries its reasons as English sentences (``recommender.reasons.SENTENCES``), in events and in letters
+that wait. This module recognises each sentence by its form and translates it. A sentence with an unknown form, for
+example from an older release, stays in English.
 """
 
 import re
@@ -13,7 +14,7 @@ Said = Callable[[re.Match[str]], str]
 
 
 def in_language(reason: str) -> str:
-    """``reason`` is a sentence as a recommendation has it."""
+    """Translate ``reason``, a sentence from a recommendation."""
     if spoken() != ENGLISH:
         for form, said in FORMS:
             if found := form.fullmatch(reason):
@@ -78,4 +79,4 @@ FORMS: tuple[tuple[re.Pattern[str], Said], ...] = (
         lambda found: gettext("It is in your region, %(region)s", region=found[1]),
     ),
 )
-"""The order counts: a region may not begin with the word “category”."""
+"""The order matters: the name of a region must not begin with the word “category”."""

@@ -1,8 +1,9 @@
-"""Copies of what other services announced, kept alike by every service that needs them: a table of the service's own schema,
-the reactions that feed it, and what can be asked of it.
+"""Copies of what other services announced. Every service that needs one uses the same code: a table in the service's
+own schema, the reactions that fill it, and the queries on it.
 
-A store makes them once, ``organisations = Organisations(Row.metadata)``, and the service begins its own reactions with their
-``reactions``. ``body`` is the event as it came. All that arrives together is one statement, harmless when repeated.
+A store creates each replica once, ``organisations = Organisations(Row.metadata)``, and the service starts its own
+reactions with the replica's ``reactions``. ``body`` is the event as it arrived. Events that arrive together are written
+in one statement, and repeating it changes nothing.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -30,7 +31,7 @@ WORDS_OF_NAME = "to_tsvector('simple', body->>'name')"
 
 
 class Organisations:
-    """Every organisation as it was last told of, with the state last said of it."""
+    """Every organisation as it was last announced, with its last announced state."""
 
     def __init__(self, metadata: MetaData) -> None:
         self._table = Table(
@@ -49,9 +50,10 @@ class Organisations:
         return reactions
 
     async def put_all(self, tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-        """Seen again with other particulars, the later holds; its state stays what was last said of it.
+        """Write the organisations. If one is known already, the later particulars replace the earlier ones, and its
+        state stays as it was last announced.
 
-        Organisations of other markets are left out: they do not act in this one.
+        Organisations of other markets are left out, because they do not act in this market.
         """
         ours = [event for event in events if event.source is None]
         first = {event.organisation_id: event for event in reversed(ours)}
@@ -79,7 +81,8 @@ class Organisations:
     async def get(
         self, db: asyncpg.Connection, organisation_id: str, *, lock: bool = False
     ) -> OrganisationRegistered | None:
-        """With ``lock`` its state stays as it is until this transaction ends. Raises UnreadableRow."""
+        """Return the organisation, or None. With ``lock`` its state cannot change until this transaction ends. Raise
+        UnreadableRow."""
         row = await db.fetchrow(
             f"select organisation_id, state, body::text as body from {self._table} where organisation_id = $1"
             + (" for share" if lock else ""),
@@ -90,7 +93,8 @@ class Organisations:
     async def get_all(
         self, db: asyncpg.Connection, organisation_ids: Iterable[str]
     ) -> dict[str, OrganisationRegistered]:
-        """By organisation id; whoever accounts has not told of yet is absent. Raises UnreadableRow."""
+        """Return the organisations by id. An organisation that accounts has not announced yet is absent. Raise
+        UnreadableRow."""
         rows = await db.fetch(
             f"select organisation_id, state, body::text as body from {self._table} where organisation_id = any($1::text[])",
             list(organisation_ids),
@@ -98,7 +102,7 @@ class Organisations:
         return {row["organisation_id"]: self._read(row) for row in rows}
 
     async def states(self, db: asyncpg.Connection, organisation_ids: Iterable[str]) -> dict[str, str]:
-        """By organisation id; whoever accounts has not told of yet is absent."""
+        """Return the states by organisation id. An organisation that accounts has not announced yet is absent."""
         rows = await db.fetch(
             f"select organisation_id, state from {self._table} where organisation_id = any($1::text[])",
             list(organisation_ids),
@@ -106,7 +110,8 @@ class Organisations:
         return {row["organisation_id"]: row["state"] for row in rows}
 
     async def names(self, db: asyncpg.Connection, organisation_ids: Iterable[str]) -> dict[str, str]:
-        """By organisation id, in the order given; of whom accounts has not told yet the id."""
+        """Return the names by organisation id, in the given order. If accounts has not announced the organisation yet,
+        its name is its id."""
         wanted = list(organisation_ids)
         rows = await db.fetch(
             f"select organisation_id, body->>'name' as name from {self._table} where organisation_id = any($1::text[])",
@@ -125,7 +130,7 @@ def _organisation(row: asyncpg.Record) -> OrganisationRegistered:
 
 
 class Skus:
-    """The newest published version of every SKU. Where they are ``searched`` by name, an index has the words."""
+    """The newest published version of every SKU. With ``searched``, an index of words makes SKUs findable by name."""
 
     def __init__(self, metadata: MetaData, *, searched: bool = False) -> None:
         words = [Index("ix_skus_words", text(WORDS_OF_NAME), postgresql_where=text("not archived"), **OF_WORDS)]
@@ -147,7 +152,8 @@ class Skus:
         return reactions
 
     async def put_all(self, tx: Transaction, events: Sequence[SkuPublished]) -> None:
-        """A version that comes late changes nothing; a new one of an archived SKU brings it back."""
+        """Write the newest version of each SKU. A version that arrives late changes nothing; a new version of an
+        archived SKU brings it back."""
         newest = newest_by(events, lambda event: event.sku_id)
         await (await tx.raw()).execute(
             f"insert into {self._table} as old (sku_id, version, body)"
@@ -166,8 +172,8 @@ class Skus:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, SkuPublished]:
-        """Those that may be bought, by id; archived and unknown ones are absent. Raises UnreadableRow: of one that this release cannot
-        read nobody says that there is none."""
+        """Return the SKUs that may be bought, by id. Archived and unknown SKUs are absent. Raise UnreadableRow, because
+        a SKU that this release cannot read must not count as absent."""
         rows = await db.fetch(
             f"select sku_id, body::text as body from {self._table} where sku_id = any($1::text[]) and not archived",
             list(sku_ids),
@@ -175,8 +181,8 @@ class Skus:
         return {row["sku_id"]: read_one(self._table, row["sku_id"], _sku, row) for row in rows}
 
     async def named(self, db: asyncpg.Connection, words: str, limit: int = 8) -> list[SkuPublished]:
-        """Those whose names have all the words, or longer ones that begin with them, in whatever case; the shortest names first,
-        where no more than COUNTED fit."""
+        """Return the SKUs whose names contain all the words, or longer words that begin with them, in upper or lower
+        case. The shortest names come first, as long as no more than COUNTED names match."""
         rows = await db.fetch(
             f"select sku_id, body::text as body from (select sku_id, body, body->>'name' as name from {self._table} where not archived"
             f" and {WORDS_OF_NAME} @@ to_tsquery('simple', $1) limit {COUNTED}) found order by length(name), name limit $2",
@@ -191,7 +197,7 @@ def _sku(row: asyncpg.Record) -> SkuPublished:
 
 
 class ReferencePrices:
-    """The newest snapshot of every SKU for a place and a currency; items without a SKU are left out."""
+    """The newest reference price of every SKU for each place and currency. Items without a SKU are left out."""
 
     def __init__(self, metadata: MetaData) -> None:
         self._table = Table(
@@ -240,13 +246,14 @@ class ReferencePrices:
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
-        """All snapshots in force of each of these SKUs, in whatever currency. Raises UnreadableRow: a reference may bind."""
+        """Return by SKU all reference prices in force, in every currency. Raise UnreadableRow, because a reference
+        price may bind."""
         wanted = list(sku_ids)
         rows = await self._rows(db, wanted)
         return _by_sku(wanted, (read_one(self._table, _key(row), _reference, row) for row in rows))
 
     async def shown(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
-        """As :meth:`get`, for lists that people read."""
+        """Like :meth:`get`, for lists that people read."""
         wanted = list(sku_ids)
         return _by_sku(wanted, listed(self._table, await self._rows(db, wanted), _key, _reference))
 
@@ -277,13 +284,14 @@ def _by_sku(
 
 
 def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:
-    """Working days where it sits."""
+    """Return the calendar of working days at the organisation's seat."""
     place = organisation.place
     return RegionCalendar.of_place(organisation.time_zone, place.region or place.country)
 
 
 def local_date(organisation: OrganisationRegistered | None, now: datetime) -> date:
-    """Today where it sits; in UTC for a visitor, and for whom accounts has not told of yet."""
+    """Return today's date at the organisation's seat. For a visitor, or if accounts has not announced the organisation
+    yet, it is the date in UTC."""
     return calendar_of(organisation).local(now).date() if organisation else now.date()
 
 
@@ -297,7 +305,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 def newest_by(events: Iterable[V], key: Callable[[V], K]) -> dict[K, V]:
-    """Of each key the event of the highest version, as one statement cannot write a row twice."""
+    """Return the event with the highest version for each key, because one statement cannot write a row twice."""
     newest: dict[K, V] = {}
     for event in events:
         known = newest.get(key(event))

@@ -38,7 +38,7 @@ class PoolsApi(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> list[Summary]:
-        """Newest first."""
+        """List pools, the newest first."""
         region, category = region_in(region), category_in(category)
         async with ground.database.transaction("pools") as tx:
             found, _ = await search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
@@ -46,7 +46,7 @@ class PoolsApi(Controller):
 
     @get("/{pool_id:str}", opt=PUBLIC)
     async def pool(self, ground: FromGround, request: Visit, pool_id: PathId, page: PageNumber = 1) -> Details:
-        """``page`` is of the members, and of what came to each."""
+        """Return a pool. ``page`` is the page of its members and their allocations."""
         async with ground.database.transaction("pools") as tx:
             return await views.details(tx, pool_id, request.scope.get("user"), page)
 
@@ -54,7 +54,7 @@ class PoolsApi(Controller):
     async def open_pool(
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Opening], idempotency_key: IdempotencyKey = ""
     ) -> Details:
-        """The caller's organisation leads it."""
+        """Open a pool that the caller's organisation leads."""
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
             pool_id = await handlers.open_pool(tx, data, request.user, policy, idempotency_key)
@@ -64,7 +64,8 @@ class PoolsApi(Controller):
     async def enrol(
         self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Enrolment]
     ) -> Details:
-        """The firm demand of the caller's organisation; sent again before the freeze it replaces the former."""
+        """Set the firm demand of the caller's organisation. Before the freeze, sending it again replaces the former
+        demand."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.enrol(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id, request.user)
@@ -73,14 +74,15 @@ class PoolsApi(Controller):
     async def withdraw(
         self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
     ) -> Details:
-        """Free before the freeze; after it a default that is published with its reason."""
+        """Withdraw. Before the freeze it has no consequence; after it, it is a default that is published with its
+        reason."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
     async def freeze(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId) -> Details:
-        """The lead ends enrolment early."""
+        """End the enrolment early, as the lead."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.freeze(tx, pool_id, request.user))
             return await views.details(tx, pool_id, request.user)
@@ -89,7 +91,7 @@ class PoolsApi(Controller):
     async def source(
         self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Sourcing]
     ) -> Details:
-        """The lead asks for a mini-auction of the frozen demand; ``auction_id`` follows once it is open."""
+        """Ask for a mini-auction of the frozen demand, as the lead. ``auction_id`` follows once it is open."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.request_sourcing(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id, request.user)

@@ -51,14 +51,14 @@ class NotAnActiveBuyer(RuleBroken):
 
 
 class UnknownSku(RuleBroken):
-    """No SKU of that id is published."""
+    """There is no published SKU with this id."""
 
     code = "unknown-sku"
 
 
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
-    """``unit_price`` is the initial price of one pack; None: the reference price for the lead's place. A line as an answer tells it may be
-    sent back: it has no quantity yet."""
+    """``unit_price`` is the initial price of one pack; None means the reference price for the lead's place. A client
+    may send back a line as it is in an answer: it has no quantity yet."""
 
     AS_ANSWERED: ClassVar = Answered(Line)
 
@@ -69,7 +69,8 @@ class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """``regions`` are ISO 3166-2 codes, empty: anywhere. ``below_minimum`` is cancel, smaller or extend-once."""
+    """``regions`` are ISO 3166-2 codes; if it is empty, goods are delivered anywhere. ``below_minimum`` is cancel,
+    smaller or extend-once."""
 
     title: Title
     lines: Lines[OpeningLine]
@@ -83,7 +84,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """As :class:`Demand`, with so few decimals that what is bought can be shared out exactly."""
+    """Like :class:`Demand`, but with few decimals, so that the result can be divided exactly."""
 
     line_id: Id
     firm: Packs
@@ -91,7 +92,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """Quantities in units of each line. Without a place: the member's seat."""
+    """Quantities are in units of each line. Without a place, the place is the member's seat."""
 
     demands: Lines[Wanted]
     region: Name = ""
@@ -110,7 +111,8 @@ class Sourcing(msgspec.Struct, frozen=True, kw_only=True):
 async def open_pool(
     tx: Transaction, opening: Opening, principal: Principal, policy: Policy, request_key: str = ""
 ) -> str:
-    """The pool's id; the same request again gives the same. Raises what :mod:`domain.terms` names, UnknownSku, NotAnActiveBuyer."""
+    """Open a pool and return its id; repeating the request returns the same id. Raise what :mod:`domain.terms` raises,
+    UnknownSku or NotAnActiveBuyer."""
     async with tx.once("open", request_key, caller=principal.member_id, body=opening, answer=str) as once:
         if once.first:
             once.answer = await _open(tx, opening, principal, policy)
@@ -148,7 +150,7 @@ async def _open(tx: Transaction, opening: Opening, principal: Principal, policy:
 
 
 async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: Principal) -> None:
-    """Sent again before the freeze it is an edit. Raises what :mod:`domain.enrolment` names."""
+    """Enrol, or change the enrolment before the freeze. Raise what :mod:`domain.enrolment` raises."""
     member = await active_buyer(tx, principal)
     await act(
         tx,
@@ -166,7 +168,7 @@ async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: 
 
 
 def policy_of(kept: StoredPool) -> Policy:
-    """The policy that the pool was opened under."""
+    """Return the policy under which the pool was opened."""
     opened = kept.pool.opened
     return of_process(opened.policy_text, opened.policy)
 
@@ -184,14 +186,14 @@ async def cancel(tx: Transaction, pool_id: str, principal: Principal, reason: st
 
 
 async def request_sourcing(tx: Transaction, pool_id: str, sourcing: Sourcing, principal: Principal) -> None:
-    """The place of the whole is the lead's seat."""
+    """Ask for a mini-auction. The place of the whole demand is the lead's seat."""
     lead = await active_buyer(tx, principal)
     fields = msgspec.structs.asdict(sourcing)
     await act(tx, pool_id, RequestSourcing(by=lead.organisation_id, place=lead.place, **fields))
 
 
 async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
-    """Load with lock, decide, save. Raises Missing and the rule broken."""
+    """Read the pool with a lock, decide and save. Raise Missing and the rule that is broken."""
     kept = await store.lock(tx, pool_id)
     if kept is None:
         raise Missing("pool", pool_id)
@@ -202,7 +204,7 @@ async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
 
 
 async def carry_out(tx: Transaction, kept: StoredPool, command: Command) -> StoredPool:
-    """For a pool that is locked already."""
+    """Decide about a pool that is already locked, and save it."""
     happened = decide(kept.pool, command, tx.now)
     pool = kept.pool
     for event in happened:
@@ -216,12 +218,12 @@ async def carry_out(tx: Transaction, kept: StoredPool, command: Command) -> Stor
 
 
 async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationRegistered:
-    """Raises NotAnActiveBuyer."""
+    """Return the principal's organisation. Raise NotAnActiveBuyer."""
     found = await store.organisations.get(await tx.raw(), principal.organisation_id)
     if found is None or "buyer" not in found.roles or found.state != "active":
         state = "not known as a buyer here (yet)" if found is None or "buyer" not in found.roles else found.state
         raise NotAnActiveBuyer(
-            f"Only active buyers take part in pools; {principal.organisation_name} is {state}.",
+            f"Only active buyers can take part in pools; {principal.organisation_name} is {state}.",
             state=state,
             organisation=principal.organisation_name,
         )
@@ -229,7 +231,7 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
 
 
 async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
-    """The reference price of a pack at the place, by line id, for the lines that have one."""
+    """Return the reference price of a pack at the place, by line id, for lines that have one."""
     found = await beside_references(await tx.raw(), store.references, lines, place, currency)
     return {each.line.line_id: each.reference.unit_price for each in found if each.reference}
 
@@ -237,13 +239,13 @@ async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Plac
 async def _lines(
     tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str
 ) -> tuple[tuple[Line, ...], SkuPublished | None]:
-    """The lines as the SKUs describe them, priced; and the first SKU, which gives the pool its category."""
+    """Return the lines as the SKUs describe them, with prices, and the first SKU, which gives the pool its category."""
     skus = await store.skus.get(await tx.raw(), [each.sku_id for each in wanted])
     lines = []
     for each in wanted:
         sku = skus.get(each.sku_id)
         if sku is None:
-            raise UnknownSku(f"No SKU {each.sku_id!r} is published.", field="lines", sku=each.sku_id)
+            raise UnknownSku(f"There is no published SKU {each.sku_id!r}.", field="lines", sku=each.sku_id)
         lines.append(line_of(sku, each))
     references = await suggested_prices(tx, tuple(lines), place, currency)
     priced = tuple(
@@ -254,7 +256,7 @@ async def _lines(
 
 
 def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
-    """One line a SKU, with the SKU's id as its own."""
+    """Return the line of a SKU. The line's id is the SKU's id."""
     return Line(
         line_id=sku.sku_id,
         description=sku.name,
@@ -269,7 +271,7 @@ def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
     )
 
 
-# What other services said
+# Reactions to what other services announced
 
 reactions = Reactions(store.organisations.reactions, store.skus.reactions, store.references.reactions)
 
@@ -288,17 +290,17 @@ async def record_refusal(tx: Transaction, event: AuctionOpeningRefused) -> None:
 
 @reactions.on(AuctionClosed)
 async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
-    """Shares the result out. What a member would have paid alone is the reference for its own place."""
+    """Divide the result. What a member would have paid alone is the reference price for its own place."""
     if closed.pool_id is None or (kept := await store.lock(tx, closed.pool_id)) is None:
         return
     if kept.auction_id not in (None, closed.auction_id):
-        return  # an earlier attempt's end, heard late
+        return  # the end of an earlier attempt arrived late
     await carry_out(tx, kept, RecordResult(closed=closed, alone=await _prices_alone(tx, kept.pool)))
 
 
 async def _prices_alone(tx: Transaction, pool: Pool) -> dict[tuple[str, str], Decimal]:
-    """By (member id, line id), for the lines that a member wants and that have a reference price at its place. The references are
-    read once for all members, and compared once for each place."""
+    """Return the reference prices by (member id, line id), for the lines that a member wants and that have a reference
+    price at its place. The references are read once for all members, and compared once for each place."""
     lines = {line.line_id: line for line in pool.opened.lines}
     published = await store.references.get(await tx.raw(), [line.sku_id for line in lines.values() if line.sku_id])
     wanted: dict[Place, dict[str, list[str]]] = {}
@@ -319,10 +321,11 @@ async def _prices_alone(tx: Transaction, pool: Pool) -> dict[tuple[str, str], De
 async def record_contract(
     tx: Transaction, event: ContractDrafted | ContractConcluded | ContractEnded, envelope: Envelope
 ) -> None:
-    """A member is done when its contract is signed, or ended and nobody took the supplier's place.
+    """Record a member's contract. A member is done when its contract is signed, or has ended and no other supplier was
+    asked.
 
-    The cascade drafts the next contract together with the end of the former, but from a certain rank on it waits for the buyer:
-    an end counts only after the time that a buyer has for its draft.
+    The cascade drafts the next contract together with the end of the former one. From a certain rank on it waits for
+    the buyer, so an end counts only after the time that a buyer has for its draft.
     """
     if event.pool_id is None or (stage := await store.lock_stage(tx, event.pool_id)) is None:
         return
@@ -336,7 +339,8 @@ async def record_contract(
 
 
 async def _contracting_over(tx: Transaction, pool_id: str) -> datetime | None:
-    """When nobody's contract can come any more; None while one is missing. No contract of the pool waits for signatures."""
+    """Return the time after which nobody can get another contract, or None while a contract is missing. It is called
+    when no contract of the pool waits for signatures."""
     kept = await store.get(await tx.raw(), pool_id)
     if kept is None or kept.pool.allocated is None:
         return None
@@ -348,5 +352,5 @@ async def _contracting_over(tx: Transaction, pool_id: str) -> datetime | None:
         return tx.now
     policy = policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), kept.pool.opened.lead_id)
-    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    assert lead is not None, "the lead that opened a pool is in the replica, and nothing is removed from it"
     return policy.due(max(ended), policy.contract.buyer_draft_days, calendar_of(lead))

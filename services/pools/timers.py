@@ -1,4 +1,4 @@
-"""Deadlines of pools: enrolment ends, and contracts that nobody will sign are given up."""
+"""Deadlines of pools: enrolment ends, and a pool closes when nobody can get another contract."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
-"""What everybody may see of a pool. Members' names are public from the start: whom one buys with is part of the terms."""
+"""What everybody may see of a pool. Members' names are public from the start, because with whom one buys is part of the
+terms."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,11 +17,12 @@ from services.pools.store import Contract, StoredPool
 from services.pools.store.listing import Summary
 
 DEEPEST = 25_000
-"""The last place that a page of the list can begin at: the database walks over all that stands before it."""
+"""The last position at which a page of the list can begin, because the database walks over all rows before it."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """``allocations`` are of the members shown, ``mine`` is the reader's. Amounts and savings of all sum exactly to those of the whole."""
+    """``allocations`` are those of the members shown, ``mine`` is the reader's. The amounts and savings of all members
+    sum up exactly to those of the pool."""
 
     supplier_id: str
     supplier_name: str
@@ -32,10 +34,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Details(Summary, frozen=True, kw_only=True):
-    """``lines`` carry initial prices; ``demand`` the packs that the members want together.
+    """``lines`` have initial prices; ``demand`` has the packs that the members want together.
 
-    ``members`` are those of one ``page`` of ``pages``, in the order that they enrolled, ``allocations`` and ``contracts`` (by member)
-    are theirs. ``mine`` is the reader's own enrolment, which is on a page too; its contract is there on every page.
+    ``members`` are those of one ``page`` of ``pages``, in the order of their enrolment; ``allocations`` and
+    ``contracts`` (by member) are theirs. ``mine`` is the reader's own enrolment, which is on one of the pages too; the
+    reader's contract is on every page.
     """
 
     lines: tuple[Line, ...]
@@ -55,7 +58,7 @@ class Details(Summary, frozen=True, kw_only=True):
 
 
 async def existing(tx: Transaction, pool_id: str) -> StoredPool:
-    """Raises Missing."""
+    """Return the stored pool. Raise Missing."""
     kept = await store.read(tx, pool_id)
     if kept is None:
         raise Missing("pool", pool_id)
@@ -63,12 +66,13 @@ async def existing(tx: Transaction, pool_id: str) -> StoredPool:
 
 
 async def details(tx: Transaction, pool_id: str, reader: Principal | None = None, number: int = 1) -> Details:
-    """``number`` is the page of the members. Raises Missing."""
+    """Return the pool as the reader may see it. ``number`` is the page of the members. Raise Missing."""
     return await details_of(tx, await existing(tx, pool_id), reader.organisation_id if reader else "", number)
 
 
 async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int) -> Details:
-    """``reader`` is an organisation, ``number`` the page of the members: behind the last there is nobody."""
+    """Return the pool as an organisation sees it. ``number`` is the page of the members; a page after the last has
+    none."""
     pool, opened = kept.pool, kept.pool.opened
     members = pool.pages[number - 1] if number <= len(pool.pages) else ()
     result = None

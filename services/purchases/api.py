@@ -1,4 +1,4 @@
-"""JSON API of direct purchases: asking a supplier for what it offers, and its answer."""
+"""JSON API of direct purchases: the buyer's request and the supplier's answer."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -39,8 +39,9 @@ class PurchasesApi(Controller):
     async def list_purchases(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1, after: After = ""
     ) -> Response[list[PurchaseView]]:
-        """One's own, as buyer or as supplier, 50 at a time: unanswered ones first. The header ``Link`` of an answer names the page that
-        follows, whatever is asked or answered meanwhile; its ``after`` counts for more than ``page``."""
+        """Return the reader's purchases, as buyer or supplier, 50 at a time, unanswered ones first. The header ``Link``
+        names the next page, and this link stays right while purchases are requested or answered. If both are given,
+        ``after`` counts and ``page`` does not."""
         own = request.user.organisation_id
         offset = PER_PAGE * (number - 1)
         found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)

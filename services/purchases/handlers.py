@@ -1,4 +1,4 @@
-"""Use cases of direct purchases: a buyer asks a supplier for what it offers, and the supplier answers."""
+"""Use cases of direct purchases: a buyer sends a request to a supplier, and the supplier answers."""
 
 import asyncpg
 import msgspec
@@ -26,13 +26,14 @@ from services.purchases.store import replicas
 
 
 class NotKnownYet(RuleBroken):
-    """An organisation that accounts has not told of yet."""
+    """Accounts has not announced this organisation yet."""
 
     code = "not-known-yet"
 
 
 class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
-    """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+    """``quantity`` counts packs. ``region`` (ISO 3166-2 code or name) and ``locality`` are the place of delivery; if
+    both are empty, it is the buyer's seat."""
 
     offer_id: Id
     quantity: Quantity
@@ -41,7 +42,8 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
-    """The purchase as it would be requested now. Raises Missing, UnknownRegion, what :func:`domain.purchases.request` does."""
+    """Return the purchase as it would be requested now. Raise Missing, UnknownRegion, and what
+    :func:`domain.purchases.request` raises."""
     db = await tx.raw()
     offer = await replicas.offer(db, wanted.offer_id)
     sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
@@ -72,8 +74,8 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
 async def request_purchase(
     tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
 ) -> str:
-    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`, and what
-    :func:`domain.purchases.check_unanswered` does."""
+    """Request a purchase and return its id; repeating the key returns the same id. Raise what :func:`quote` and
+    :func:`domain.purchases.check_unanswered` raise."""
     async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
             purchase = await quote(tx, wanted, principal, policy)
@@ -87,7 +89,8 @@ async def request_purchase(
 
 
 async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
-    """Accepted, a contract is due. Raises Missing and what :func:`domain.purchases.decide` does."""
+    """Store the supplier's answer. If it accepts, a contract follows. Raise Missing and what
+    :func:`domain.purchases.decide` raises."""
     kept = await requests.lock(tx, process_id)
     if kept is None or not kept.concerns(principal.organisation_id):
         raise Missing("purchase", process_id)
@@ -106,7 +109,7 @@ async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, comma
 
 
 async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
-    """Raises NotKnownYet."""
+    """Return the organisation. Raise NotKnownYet."""
     found = await replicas.organisations.get(db, organisation_id)
     if found is None:
         raise NotKnownYet(
@@ -115,7 +118,7 @@ async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> Orga
     return found
 
 
-# What other services said, and what was said of requests, by whichever release
+# Reactions to what other services announced, and to requests and answers of either release
 
 reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
 reactions.many(OfferPublished, replicas.put_offers)

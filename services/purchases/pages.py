@@ -1,4 +1,4 @@
-"""Pages of direct purchases: buying straight from an offer, and the supplier's answer."""
+"""Pages of direct purchases: the buyer's request for an offer, and the supplier's answer."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -81,7 +81,7 @@ class PurchasePages(Controller):
         except RuleBroken as broken:
             values = shown_again(values, broken)
             return await self._form(ground, request, offer_id, values, status=422, refused=broken)
-        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The supplier was asked."))
+        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The request was sent to the supplier."))
 
     @get("/{purchase_id:str}", opt=MEMBERS)
     async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
@@ -92,7 +92,7 @@ class PurchasePages(Controller):
         values = await form_fields(request)
         accepts, errors = values.get("accept") == "yes", misfits({"reason": values.get("reason", "")})
         if values.get("accept") not in ("yes", "no"):
-            errors = {"accept": gettext("Say yes or no.")}
+            errors = {"accept": gettext("Choose to accept or to refuse.")}
         if errors:
             instead = await refusal_of_state(
                 ground.database,
@@ -121,7 +121,7 @@ class PurchasePages(Controller):
         status: int = 200,
         refused: RuleBroken | None = None,
     ) -> Template:
-        """The offer, what is asked of it, and what that costs or which rule forbids it."""
+        """Show the offer, what the buyer asks for, and what that costs or which rule forbids it."""
         policy = load(ground.config.policy)
         quoted: Purchase | None = None
         async with ground.database.transaction("purchases") as tx:

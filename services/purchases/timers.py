@@ -1,4 +1,4 @@
-"""Requests that nobody answered in time."""
+"""Lapse requests that nobody answered in time."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,8 @@ from services.purchases.store import purchases
 
 
 class PurchaseView(msgspec.Struct, kw_only=True):
-    """``answer`` is "" until there is one: accepted, refused or lapsed. ``contract_id`` is that of the contract, once it is accepted."""
+    """``answer`` is accepted, refused or lapsed, or "" until there is one. ``contract_id`` is the id of the contract
+    once the purchase is accepted."""
 
     purchase_id: str
     offer_id: str
@@ -40,7 +41,7 @@ class PurchaseView(msgspec.Struct, kw_only=True):
 
 
 async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
-    """Raises Missing, also for one of others."""
+    """Return the purchase. Raise Missing, also if the purchase belongs to others."""
     found = await purchases.get(ground.database.pool, clean(purchase_id))
     if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
         raise Missing("purchase", purchase_id)

@@ -1,4 +1,4 @@
-"""JSON of quick quotes: everybody reads what is not sealed, suppliers quote, the buyer chooses."""
+"""JSON of quick quotes: everybody reads what is not sealed, suppliers send quotes, the buyer chooses."""
 
 from typing import Annotated, Literal
 
@@ -37,20 +37,20 @@ Short = Annotated[str, QueryParameter(max_length=100)]
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """``justification`` is needed unless nobody is cheaper, and is published."""
+    """``justification`` is required unless no quote is cheaper. It is published."""
 
     participant: Count
     justification: Clause = ""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """It is published."""
+    """``reason`` is published."""
 
     reason: Clause
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
-    """``total`` counts what fits, up to 1,000; ``more``: there is more than that."""
+    """``total`` counts the requests that match, up to 1,000; ``more`` says that there are more than that."""
 
     total: int
     more: bool
@@ -72,8 +72,8 @@ class QuotesApi(Controller):
         q: Short = "",
         page: PageNumber = 1,
     ) -> RequestPage:
-        """Open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a code, ``region`` ISO 3166-2 or a
-        country, ``q`` words of the title, or their beginnings."""
+        """List requests: open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a
+        code, ``region`` an ISO 3166-2 code or a country; ``q`` has words of the title, or beginnings of words."""
         wanted = Wanted(group=group, category=category_in(category), region=region_in(region), words=clean(q))
         async with ground.database.transaction("quotes") as tx:
             found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
@@ -83,9 +83,10 @@ class QuotesApi(Controller):
     async def read_request(
         self, request: Visit, ground: FromGround, request_id: PathId, page: PageNumber = 1
     ) -> Details:
-        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice. ``page`` is that
-        of the participants, 50 on each. Each participant stands here without its ``lines``, and with the beginning of its ``comment``:
-        the lines are read a participant at a time."""
+        """Return the request as the reader may see it. Quotes are sealed until the deadline; then only the buyer sees
+        them, and everybody after the choice. ``page`` is the page of participants, 50 on each. Here each participant
+        has no ``lines`` and only the beginning of its ``comment``; the lines of one participant have their own address.
+        """
         async with ground.database.transaction("quotes") as tx:
             return await read(tx, request_id, request.scope.get("user"), part=page)
 
@@ -93,8 +94,8 @@ class QuotesApi(Controller):
     async def read_one_participant(
         self, request: Visit, ground: FromGround, request_id: PathId, number: PathNumber
     ) -> Participant:
-        """One quote without a name; for the buyer with all its lines and the whole comment. Not found while quotes are sealed for the
-        reader."""
+        """Return one quote without a name; for the buyer with all its lines and the whole comment. The answer is Not
+        Found while quotes are sealed for the reader."""
         async with ground.database.transaction("quotes") as tx:
             return await read_participant(tx, request_id, number, request.scope.get("user"))
 
@@ -117,7 +118,8 @@ class QuotesApi(Controller):
         data: JSONBody[NewQuote],
         key: IdempotencyKey = "",
     ) -> Details:
-        """The caller's sealed quote, or its next version. Judged by its arrival; the same ``Idempotency-Key`` again changes nothing."""
+        """Send the caller's sealed quote, or its next version. The time of arrival decides whether it is in time.
+        Sending the same ``Idempotency-Key`` again changes nothing."""
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
             await handlers.submit(tx, request_id, data, request.user, arrived_at, key or new_id())
@@ -125,7 +127,7 @@ class QuotesApi(Controller):
 
     @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
     async def withdraw(self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId) -> Details:
-        """Until the deadline; a new quote may follow."""
+        """Withdraw the caller's quote before the deadline. A new quote may follow."""
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, request_id, request.user, arrived_at))
@@ -135,7 +137,7 @@ class QuotesApi(Controller):
     async def choose(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Choice]
     ) -> Details:
-        """The buyer takes a participant's quote; the contract with it follows."""
+        """Choose a participant's quote. The contract with it follows."""
         async with ground.database.transaction("quotes") as tx:
             await keyed.do(
                 tx,
@@ -147,7 +149,7 @@ class QuotesApi(Controller):
     async def reject_all(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
-        """The buyer takes no quote, for a reason that is published."""
+        """Choose no quote. The reason is published."""
         async with ground.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.reject_all(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)
@@ -156,7 +158,7 @@ class QuotesApi(Controller):
     async def withdraw_request(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
-        """The buyer takes its request back before the deadline; what was quoted stays sealed."""
+        """Withdraw the request before the deadline. The quotes stay sealed."""
         async with ground.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.withdraw_request(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)

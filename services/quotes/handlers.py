@@ -46,7 +46,8 @@ ORIGIN = "quote"
 
 
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """``closes_at`` has its time zone. It is delivered to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+    """``closes_at`` has a time zone. ``region`` (ISO 3166-2 code or name) and ``locality`` are the place of delivery;
+    if both are empty, it is the buyer's seat."""
 
     title: Name
     lines: Lines[WantedLine]
@@ -58,8 +59,8 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
-    """``prices`` are of one unit (pack) of each line, by its id, as the buyer pays them: VAT at ``vat_rate`` percent (None: that
-    of the policy which the request was opened under) is included."""
+    """``prices`` are prices of one unit (or pack) as the buyer pays them, by the line's id. They include VAT at
+    ``vat_rate`` percent; None means the rate of the policy under which the request was opened."""
 
     prices: ByLine[Amount]
     delivery_days: Days
@@ -68,15 +69,16 @@ class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def channel(request_id: str) -> str:
-    """Of live pages. What is said on it is the version and the number of quotes, never more."""
+    """Return the channel of live pages. Its messages have only the version and the number of quotes."""
     return f"quotes:{request_id}"
 
 
-# The buyer asks
+# The buyer's request
 
 
 async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy, key: str) -> str:
-    """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
+    """Open a request for the principal's organisation and return its id; repeating the ``key`` returns the same id.
+    Raise RuleBroken."""
     async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
             once.answer = await _open(tx, wanted, principal, policy)
@@ -110,7 +112,7 @@ async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, polic
 
 
 async def buyer_of(tx: Transaction, principal: Principal) -> OrganisationRegistered:
-    """The principal's organisation; where accounts has not told of it yet, a standing that opens nothing."""
+    """Return the principal's organisation. If accounts has not announced it yet, its state allows no opening."""
     found = await store.organisations.get(await tx.raw(), principal.organisation_id)
     return found or OrganisationRegistered(
         organisation_id=principal.organisation_id,
@@ -121,14 +123,14 @@ async def buyer_of(tx: Transaction, principal: Principal) -> OrganisationRegiste
     )
 
 
-# Suppliers quote
+# Suppliers' quotes
 
 
 async def submit(
     tx: Transaction, request_id: str, quote: NewQuote, principal: Principal, arrived_at: datetime, key: str
 ) -> None:
-    """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises Missing, NotASupplier and what
-    :func:`domain.quoting.submit` names."""
+    """Send a first quote, or a new version of it. Repeating the ``key`` changes nothing. Raise Missing, NotASupplier
+    and what :func:`domain.quoting.submit` raises."""
     if quote.vat_rate is None:
         quote = msgspec.structs.replace(quote, vat_rate=await _usual_vat(tx, request_id))
     act = f"submit/{clean(request_id)}"
@@ -170,17 +172,17 @@ async def _submit(
 
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
-    """Harmless when repeated. Raises Missing and what :func:`domain.quoting.withdraw` names."""
+    """Withdraw the quote; repeating it changes nothing. Raise Missing and what :func:`domain.quoting.withdraw` raises."""
     kept = await lock(tx, request_id)
     quote = await store.quote_of(tx, kept.request.opened.request_id, principal.organisation_id)
     await record(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
 
 
-# The buyer chooses
+# The buyer's choice
 
 
 async def choose(tx: Transaction, request_id: str, participant: int, justification: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.choose` names."""
+    """Choose a participant; repeating it changes nothing. Raise Missing and what :func:`domain.choosing.choose` raises."""
     kept = await lock(tx, request_id)
     compared = await _compared(tx, kept, principal)
     chosen = compared.participant(participant)
@@ -196,7 +198,7 @@ async def choose(tx: Transaction, request_id: str, participant: int, justificati
 
 
 async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.reject_all` names."""
+    """Choose nobody; repeating it changes nothing. Raise Missing and what :func:`domain.choosing.reject_all` raises."""
     kept = await lock(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
     compared = await _compared(tx, kept, principal)
@@ -204,26 +206,27 @@ async def reject_all(tx: Transaction, request_id: str, reason: str, principal: P
 
 
 async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.withdraw` names."""
+    """Withdraw the request; repeating it changes nothing. Raise Missing and what :func:`domain.choosing.withdraw`
+    raises."""
     kept = await lock(tx, request_id)
     command = WithdrawRequest(by=principal.organisation_id, reason=clean(reason))
     await record(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
 
 async def _compared(tx: Transaction, kept: StoredRequest, principal: Principal) -> Comparison:
-    """For the buyer alone, whoever else asks. Raises NotTheBuyer."""
+    """Return the comparison of the quotes, for the buyer only. Raise NotTheBuyer for everybody else."""
     kept.request.require_buyer(principal.organisation_id)
     return await store.comparison(tx, kept.request.opened.request_id)
 
 
 async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
-    """Suppliers with a quote among them that are not active now."""
+    """Return the suppliers among these quotes that are not active now."""
     suppliers = [quote.supplier_id for quote in compared.standing]
     states = await store.organisations.states(await tx.raw(), suppliers)
     return frozenset(supplier_id for supplier_id, state in states.items() if state != "active")
 
 
-# All of them
+# For all of them
 
 
 async def lock(tx: Transaction, request_id: str) -> StoredRequest:
@@ -234,8 +237,8 @@ async def lock(tx: Transaction, request_id: str) -> StoredRequest:
 
 
 async def record(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) -> None:
-    """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables, and cost what that one
-    quote weighs."""
+    """Store and publish the facts of a locked request. Sealed facts stay in the service's own tables, and their cost
+    depends only on that one quote."""
     if not facts:
         return
     kept = await store.keep_apart(tx, kept)
@@ -263,7 +266,8 @@ async def _number(tx: Transaction, request_id: str) -> None:
 
 
 async def _disclose(tx: Transaction, request: Request, fact: QuotesDisclosed) -> None:
-    """Tell of every quote, a portion at a time, and encode it beside the event loop: bids do not wait for it."""
+    """Publish every quote, a portion at a time. They are encoded in a thread, so that bids do not wait for the event
+    loop."""
     request_id, told = request.opened.request_id, 0
 
     def tell(portion: list[Quote], before: int) -> None:
@@ -287,7 +291,7 @@ def _due(request: Request) -> datetime | None:
     return None
 
 
-# What other services said
+# Reactions to what other services announced
 
 
 reactions = Reactions(store.organisations.reactions, store.skus.reactions, store.references.reactions)
@@ -295,7 +299,8 @@ reactions = Reactions(store.organisations.reactions, store.skus.reactions, store
 
 @reactions.on(ContractDrafted, ContractConcluded, ContractEnded)
 async def record_contract(tx: Transaction, event: ContractDrafted | ContractConcluded | ContractEnded) -> None:
-    """What became of the choice. An end says only whose contract it was: of another origin's there is no request here."""
+    """Record what became of the choice. ContractEnded does not name its origin; for one of another origin there is no
+    request here."""
     kept = await store.lock(tx, event.process_id)
     if kept is None:
         return

@@ -1,4 +1,4 @@
-"""Deadlines of quick quotes: quoting ends, and a buyer that does not choose in time lets the request lapse."""
+"""Deadlines of quick quotes: quoting ends, and a request lapses if its buyer does not choose in time."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,10 @@
-"""Who sees what of a request. Everything that leaves the service passes here, so here alone quotes stay sealed.
+"""Who sees what of a request. Everything that leaves the service passes through this module, so it alone keeps quotes
+sealed.
 
-Until the deadline: everybody how many quotes there are, a supplier its own. Then until the choice: the buyer every quote, as a
-participant without a name. After it: everybody what each participant quoted in all, and who was chosen; an observer also who
-the participants are. Of a request that was withdrawn nobody ever learns more than how many quotes there were.
+Until the deadline everybody sees how many quotes there are, and a supplier its own. From then until the choice the
+buyer sees every quote, as a participant without a name. After the choice everybody sees each participant's total and
+who was chosen; an observer also sees who the participants are. If a request was withdrawn, nobody ever learns more than
+how many quotes there were.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,17 +29,20 @@ from services.quotes.store.listing import Summary, status_of
 
 PER_PAGE = 24
 PARTICIPANTS = 50
-"""On a page of those of one request."""
+"""How many participants of a request are on one page."""
 COMMENT = 300
-"""Letters of each comment among all participants."""
+"""How many letters of each comment the list of participants has."""
 
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``comment`` is for the buyer alone, ``supplier_id`` and
-    ``supplier_name`` for observers after the choice; ``eligible`` is false for one suspended since.
+    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. Only the buyer sees ``comment``; observers see
+    ``supplier_id`` and ``supplier_name`` after the choice. ``eligible`` is false if the supplier was suspended
+    meanwhile.
 
-    Among the participants of a request ``comment`` is its first 300 letters, ``comment_cut`` where it goes on, and ``lines`` is empty:
-    the whole comment and the lines, for the buyer alone, are at ``/api/quotes/{request_id}/participants/{number}``."""
+    In the list of participants ``comment`` is its first 300 letters, ``comment_cut`` says whether more follows, and
+    ``lines`` is empty: the whole comment and the lines, for the buyer only, are at
+    ``/api/quotes/{request_id}/participants/{number}``.
+    """
 
     number: int
     amount: Decimal
@@ -54,7 +59,7 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnQuote(msgspec.Struct, frozen=True, kw_only=True):
-    """The reader's own, at its latest version. ``participant`` is its number, from the deadline on."""
+    """The reader's own quote at its latest version. ``participant`` is its number, from the deadline on."""
 
     version: int
     withdrawn: bool
@@ -69,7 +74,7 @@ class OwnQuote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """``participant``, ``supplier_name`` and ``amount`` are the chosen one's; None where nobody was chosen."""
+    """``participant``, ``supplier_name`` and ``amount`` are those of the chosen quote; None if nobody was chosen."""
 
     outcome: str
     closed_at: datetime
@@ -84,8 +89,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Details(Summary, frozen=True, kw_only=True):
-    """``participants`` are a page of them, the cheapest first, of ``participants_total`` in all; both None while they are sealed for the
-    reader. ``ceiling`` is the highest total of a quote, ``vat_percent`` what a quote has that names no rate."""
+    """``participants`` is one page of ``participants_total`` participants, the cheapest first; both are None while
+    quotes are sealed for the reader. ``ceiling`` is the highest total of a quote. ``vat_percent`` is the VAT rate of a
+    quote that names none."""
 
     lines: tuple[Line, ...]
     requirements: str
@@ -102,7 +108,7 @@ class Details(Summary, frozen=True, kw_only=True):
 
 
 async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None, part: int) -> Details:
-    """As ``reader`` may see it; None is anybody. ``part`` is the page of participants."""
+    """Return the request as ``reader`` may see it; None is anybody. ``part`` is the page of participants."""
     request, opened = kept.request, kept.request.opened
     compared = await _compared(tx, request, reader)
     shown = compared.standing[PARTICIPANTS * (part - 1) : PARTICIPANTS * part] if compared else ()
@@ -124,7 +130,7 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
 
 
 def parts_of(shown: Details) -> int:
-    """Pages of participants."""
+    """Return the number of pages of participants."""
     return last_page(shown.participants_total or 0, PARTICIPANTS)
 
 
@@ -133,7 +139,7 @@ def buys(request: Request, reader: Principal | None) -> bool:
 
 
 async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
-    """One of them, for the buyer with its lines. Raises Missing, also while it is sealed for the reader."""
+    """Return one participant, for the buyer with its lines. Raise Missing, also while it is sealed for the reader."""
     request = kept.request
     compared = await _compared(tx, request, reader)
     found = compared.participant(number) if compared else None
@@ -148,7 +154,7 @@ async def participant(tx: Transaction, kept: StoredRequest, number: int, reader:
 
 
 async def _compared(tx: Transaction, request: Request, reader: Principal | None) -> Comparison | None:
-    """None while it is sealed for the reader."""
+    """Return the comparison, or None while it is sealed for the reader."""
     if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
     return await store.comparison(tx, request.opened.request_id)
@@ -157,7 +163,7 @@ async def _compared(tx: Transaction, request: Request, reader: Principal | None)
 async def _participants(
     tx: Transaction, request: Request, reader: Principal | None, compared: Comparison, shown: Sequence[Standing]
 ) -> tuple[Participant, ...]:
-    """Those ``shown``. Their lines are left out: those of all participants together can be many megabytes."""
+    """Return these participants without their lines, because the lines of all participants can be many megabytes."""
     suppliers = [quote.supplier_id for quote in shown]
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
     named = await _names(tx, suppliers) if told else {}
@@ -250,17 +256,17 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
 
 
 async def read(tx: Transaction, request_id: str, reader: Principal | None, *, part: int = 1) -> Details:
-    """``part`` is the page of participants. Raises Missing."""
+    """Return the request as the reader may see it. ``part`` is the page of participants. Raise Missing."""
     return await details(tx, await _existing(tx, request_id), reader, part)
 
 
 async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
-    """Raises Missing."""
+    """Return one participant as the reader may see it. Raise Missing."""
     return await participant(tx, await _existing(tx, request_id), number, reader)
 
 
 async def part_of(tx: Transaction, request_id: str, number: int) -> int:
-    """The page of participants that this one is on."""
+    """Return the page of participants that has this number."""
     compared = await store.comparison(tx, request_id)
     found = compared.participant(number)
     return 1 + compared.standing.index(found) // PARTICIPANTS if found else 1

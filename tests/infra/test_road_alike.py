@@ -26,7 +26,7 @@ from infra.reactions import React, Reactions
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka, Partition, PlayedProducer
 from tests.simulation.database import PlayedDatabase, Postgres
-from tests.simulation.fate import Address, Fate, Process, Weather
+from tests.simulation.faults import Address, Faults, Process, SeededChoices
 from tests.simulation.loop import play
 from tests.simulation.played import played
 
@@ -65,9 +65,9 @@ Scenario = Callable[[Here], Coroutine[Any, Any, None]]
 
 class PlayedHere:
     def __init__(self) -> None:
-        fate = Fate(0, Weather(latency_seconds=0.002))
+        seeded = SeededChoices(0, Faults(latency_seconds=0.002))
         self.service = "probe"
-        self._postgres, self._kafka, self._process = Postgres(fate), Kafka(fate), Process("probe", fate)
+        self._postgres, self._kafka, self._process = Postgres(seeded), Kafka(seeded), Process("probe", seeded)
         self.url = self.bootstrap = Address(self._process)
         self.database = PlayedDatabase(self._postgres, self._process)
 

@@ -1,4 +1,5 @@
-"""``python -m tests.simulation``, ``make simulate``: play many seeds, or one again; with ``--plant`` on code that has a bug."""
+"""``python -m tests.simulation``, ``make simulate``: play many seeds, or one seed again; with ``--plant`` on code that
+has a bug."""
 
 import argparse
 import os
@@ -11,7 +12,7 @@ from tests.simulation.planted import PLANTED
 from tests.simulation.story import Failed, run
 
 AT_ONCE = 50
-"""Seeds between two words on how far it is."""
+"""How many seeds are played between two progress messages."""
 
 
 def main() -> int:

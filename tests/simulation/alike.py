@@ -1,7 +1,7 @@
-"""One suite for the played servers and the real ones: a scenario becomes a test on each ground.
+"""One suite for the simulated servers and the real ones: each scenario becomes a test on both.
 
-The module that uses it has a fixture ``ground``, once ``played`` and once ``real``, whose ``run`` plays a scenario on it in a loop of its
-own, so that nobody else's work is disturbed by what stands for the servers.
+A module that uses it has a fixture ``ground``, once ``played`` and once ``real``. Its ``run`` plays a scenario in a
+loop of its own, so that the patches for the simulated servers do not affect other code.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,7 +25,7 @@ def alike(scenario: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Gro
 
 @asynccontextmanager
 async def connected(here: Any) -> AsyncIterator[Any]:
-    """To the database at ``here.url``, whichever it is."""
+    """Connect to the database at ``here.url``, simulated or real."""
     connection = await asyncpg.connect(here.url)
     try:
         yield connection

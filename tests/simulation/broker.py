@@ -1,10 +1,12 @@
-"""Kafka, played: partitions in order, consumer groups that share them, offsets, and everything that may go wrong on the way.
+"""Kafka, simulated: partitions in order, consumer groups that share them, offsets, and everything that may go wrong in
+between.
 
-A message may be lost (its sender hears so), there although its sender hears that it is not, there twice, or late. Order holds in a
-partition and nowhere else. As with an idempotent producer nothing of a send follows in a partition after what was lost of it.
+A message may be lost (its sender is told), stored although its sender is told that it is not, stored twice, or late.
+Messages have an order only within a partition. As with an idempotent producer, no later message of a send follows in a
+partition after a lost one.
 
-Not as in Kafka: a group shares its partitions anew at once when a member comes; a dead member is noticed after a random time; bytes
-are kept as they are sent.
+These differ from Kafka: a group divides its partitions again at once when a member joins; a dead member is noticed
+after a random time; bytes are kept as they are sent.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectio
 from aiokafka.structs import TopicPartition
 
 from events.topics import TOPICS, topic
-from tests.simulation.fate import Address, Fate, Process
+from tests.simulation.faults import Address, Process, SeededChoices
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -37,12 +39,12 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers
     there_at: float
-    """From then on consumers see it."""
+    """Consumers see the record from this time on."""
 
 
 @dataclass
 class Group:
-    """``topics`` are all that members ever asked for."""
+    """``topics`` are all topics that members ever asked for."""
 
     committed: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
     members: list["PlayedConsumer"] = field(default_factory=list)
@@ -50,17 +52,17 @@ class Group:
 
 
 class Kafka:
-    """``watch`` sees every record as it is appended."""
+    """``watch`` is called with every record when it is appended."""
 
-    def __init__(self, fate: Fate) -> None:
-        self.fate = fate
+    def __init__(self, seeded: SeededChoices) -> None:
+        self.seeded = seeded
         self.partitions: dict[Partition, list[Record]] = {}
         self.groups: dict[str, Group] = defaultdict(Group)
         self.watch: Callable[[Record], None] = lambda record: None
         self.news = asyncio.Event()
 
     def of(self, name: str) -> list[Partition]:
-        """Raises KeyError for a topic that is not in the table."""
+        """Return the partitions of a topic. Raise KeyError for a topic that is not in the table."""
         found = [Partition(name, number) for number in range(topic(name).partitions)]
         for each in found:
             self.partitions.setdefault(each, [])
@@ -70,16 +72,16 @@ class Kafka:
         log = self.partitions[where]
         now = asyncio.get_running_loop().time()
         there_at = max(
-            now + self.fate.rng.random() * self.fate.weather.latency_seconds * 10, log[-1].there_at if log else 0
+            now + self.seeded.rng.random() * self.seeded.faults.latency_seconds * 10, log[-1].there_at if log else 0
         )
         record = Record(*where, len(log), key, value, headers, there_at)
         log.append(record)
-        self.fate.counts["messages"] += 1
+        self.seeded.counts["messages"] += 1
         self.watch(record)
         self.stir(there_at - now)
 
     def stir(self, after: float = 0) -> None:
-        """Whoever waits for messages looks again."""
+        """Make everything that waits for messages look again."""
         asyncio.get_running_loop().call_later(after, self._stirred)
 
     def _stirred(self) -> None:
@@ -87,7 +89,7 @@ class Kafka:
         self.news.clear()
 
     def share(self, group: Group) -> None:
-        """The members' partitions are dealt anew, and each begins after what was committed."""
+        """Divide the partitions among the members again. Each begins after the committed offset."""
         for member in group.members:
             member.positions, member._paused = {}, set()
         for number, where in enumerate(each for name in group.topics for each in self.of(name)):
@@ -97,7 +99,7 @@ class Kafka:
         self.stir()
 
     def behind(self) -> int:
-        """How many records some group has not committed yet."""
+        """Return how many records some group has not committed yet."""
         return sum(
             len(self.partitions[where]) - group.committed[where]
             for group in self.groups.values()
@@ -107,7 +109,7 @@ class Kafka:
 
 
 class PlayedProducer:
-    """What relay and dead letters use of :class:`infra.producer.Producer` and of the producer in it."""
+    """The part of :class:`infra.producer.Producer`, and of the producer in it, that relay and dead letters use."""
 
     def __init__(self, kafka: Kafka, process: Process) -> None:
         self._kafka = kafka
@@ -123,7 +125,7 @@ class PlayedProducer:
         where = partitions[crc32(key or b"") % len(partitions)]
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self._sending[where]:
-            delay = self._kafka.fate.rng.random() * self._kafka.fate.weather.latency_seconds
+            delay = self._kafka.seeded.rng.random() * self._kafka.seeded.faults.latency_seconds
             asyncio.get_running_loop().call_later(delay, self._flush, where)
         self._sending[where].append((sent, (key, value, headers)))
         return sent
@@ -142,7 +144,7 @@ class PlayedProducer:
         return {row.name for row in TOPICS}
 
     def cut(self) -> None:
-        """What was not flushed is gone."""
+        """Drop everything that was not flushed."""
         for waiting in self._sending.values():
             for sent, _ in waiting:
                 sent.cancel()
@@ -150,17 +152,17 @@ class PlayedProducer:
 
     def _flush(self, where: Partition) -> None:
         batch, self._sending[where] = self._sending[where], []
-        fate = self._kafka.fate
+        seeded = self._kafka.seeded
         failure: Exception | None = None
         for sent, message in batch:
-            if failure is None and fate.chance("message_lost"):
+            if failure is None and seeded.chance("message_lost"):
                 failure = KafkaConnectionError("the message was lost")
-                fate.say(f"{self._process.name}'s message is lost on the way to {where.topic}")
+                seeded.say(f"{self._process.name}'s message is lost on the way to {where.topic}")
             if failure is None:
                 self._kafka.append(where, *message)
-                if fate.chance("message_doubled"):
+                if seeded.chance("message_doubled"):
                     self._kafka.append(where, *message)
-                if fate.chance("message_unsure"):
+                if seeded.chance("message_unsure"):
                     failure = RequestTimedOutError("nobody knows whether the message is there")
             if sent.done():
                 continue
@@ -168,11 +170,11 @@ class PlayedProducer:
                 sent.set_result(None)
             else:
                 sent.set_exception(failure)
-                sent.exception()  # heard of, also where the sender went away with the first that failed
+                sent.exception()  # retrieved even if the sender stopped at the first that failed
 
 
 class PlayedConsumer:
-    """The part of AIOKafkaConsumer that :mod:`infra.consumer` uses. ``positions`` are of the partitions dealt to it."""
+    """The part of AIOKafkaConsumer that :mod:`infra.consumer` uses. ``positions`` are those of its partitions."""
 
     def __init__(self, kafka: Kafka, process: Process, topics: Sequence[str], group_id: str) -> None:
         self._kafka = kafka
@@ -183,10 +185,11 @@ class PlayedConsumer:
         self._paused: set[Partition] = set()
         self._fetcher = SimpleNamespace(error_future=asyncio.get_running_loop().create_future())
         self._client = SimpleNamespace(_sync_task=asyncio.get_running_loop().create_future())
-        """What would read from the broker, and keep the list of brokers; that either ends by an error is not played."""
+        """The tasks that would read from the broker and keep the list of brokers. The simulation does not let them
+        fail."""
 
     async def start(self) -> None:
-        await self._kafka.fate.step(self._process, "joins a group")
+        await self._kafka.seeded.step(self._process, "joins a group")
         self._process.ends.append(self)
         self._group.members.append(self)
         self._group.topics |= dict.fromkeys(self.topics)
@@ -196,8 +199,8 @@ class PlayedConsumer:
         self._leave()
 
     def cut(self) -> None:
-        """The group notices after a while."""
-        asyncio.get_running_loop().call_later(self._kafka.fate.rng.random() * 4, self._leave)
+        """Disconnect. The group notices it after a while."""
+        asyncio.get_running_loop().call_later(self._kafka.seeded.rng.random() * 4, self._leave)
 
     async def getmany(self, timeout_ms: int, max_records: int) -> dict[Partition, list[Record]]:
         try:
@@ -206,7 +209,7 @@ class PlayedConsumer:
                     await self._kafka.news.wait()
         except TimeoutError:
             return {}
-        await self._kafka.fate.step(self._process, f"reads {sum(map(len, found.values()))} messages")
+        await self._kafka.seeded.step(self._process, f"reads {sum(map(len, found.values()))} messages")
         return found
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
@@ -227,24 +230,24 @@ class PlayedConsumer:
 
     async def commit(self) -> None:
         positions = dict(self.positions)
-        await self._kafka.fate.step(self._process, "commits its offsets")
+        await self._kafka.seeded.step(self._process, "commits its offsets")
         if self not in self._group.members or not positions.keys() <= self.positions.keys():
             raise CommitFailedError("the partitions are another member's now")
         self._group.committed |= positions
-        self._kafka.fate.say(f"{self._process.name} has committed its offsets")
+        self._kafka.seeded.say(f"{self._process.name} has committed its offsets")
 
     def _next(self, most: int) -> dict[Partition, list[Record]]:
-        fate, now = self._kafka.fate, asyncio.get_running_loop().time()
-        if self.positions and fate.chance("redelivery"):
+        seeded, now = self._kafka.seeded, asyncio.get_running_loop().time()
+        if self.positions and seeded.chance("redelivery"):
             self.positions = {where: self._group.committed[where] for where in self.positions}
         found: dict[Partition, list[Record]] = {}
         for where in sorted(
-            (each for each in self.positions if each not in self._paused), key=lambda _: fate.rng.random()
+            (each for each in self.positions if each not in self._paused), key=lambda _: seeded.rng.random()
         ):
             log, position = self._kafka.partitions[where], self.positions[where]
             ready = [record for record in log[position : position + most] if record.there_at <= now]
             if ready:
-                found[where] = ready[: fate.rng.randint(1, len(ready))]
+                found[where] = ready[: seeded.rng.randint(1, len(ready))]
                 self.positions[where] = position + len(found[where])
         return found
 
@@ -255,7 +258,7 @@ class PlayedConsumer:
 
 
 def consumer_at(kafka: Kafka) -> Callable[..., PlayedConsumer]:
-    """What stands for the class AIOKafkaConsumer."""
+    """Return what replaces the class AIOKafkaConsumer."""
 
     def made(*topics: str, bootstrap_servers: Address, group_id: str, **_: Any) -> PlayedConsumer:
         return PlayedConsumer(kafka, bootstrap_servers.process, topics, group_id)

@@ -1,4 +1,4 @@
-"""Many seeds, on every core."""
+"""Play many seeds, on every core."""
 
 import gc
 import os
@@ -10,7 +10,8 @@ from tests.simulation.story import Failed, Report, run
 
 
 def play(seeds: range, bug: str = "", jobs: int | None = None) -> Iterator[Report | str]:
-    """In the order of the seeds; what a failure says instead of a report. ``jobs`` are processes, one a core by default."""
+    """Yield the reports in the order of the seeds, or the text of a failure. ``jobs`` is the number of processes, by
+    default one for each core."""
     with get_context("spawn").Pool(jobs or os.cpu_count(), initializer=gc.freeze) as pool:
         yield from pool.imap(partial(_told, bug=bug), seeds, chunksize=10)
 

@@ -1,10 +1,12 @@
-"""PostgreSQL, played: tables, transactions that see what is committed and their own writes, row locks, connections that break.
+"""PostgreSQL, simulated: tables, transactions that see what is committed and their own writes, row locks, connections
+that break.
 
-The SQL of the stores is not read. :data:`STORES` are their functions, told again for these tables, with the same contracts; of the
-ground's own SQL the few statements of relay and inbox are known by their beginnings.
+The SQL of the stores is not read. :data:`STORES` are their functions, written again for these tables with the same
+contracts. The few SQL statements of relay and inbox are recognised by their beginnings.
 
-Not as in PostgreSQL, where it does not matter to what is played on it: a transaction locks the rows that it inserts in the order of
-their keys; nobody else's half of a statement is ever seen; there is no deadlock detection, since nothing here may deadlock.
+These differ from PostgreSQL, where it does not matter for the code that runs on it: a transaction locks the rows that
+it inserts in the order of their keys; nobody sees half of another's statement; there is no deadlock detection, because
+no deadlock may occur here.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ from services.auctions.store.bids import BidKey, StoredVerdict
 from services.auctions.store.blocked import Lost, Waiting
 from services.auctions.store.facts import Fact
 from services.auctions.store.pulse import AHEAD
-from tests.simulation.fate import Fate, Process
+from tests.simulation.faults import Process, SeededChoices
 
 Row = tuple[str, Hashable]
 """A table's name and a row's key."""
@@ -42,11 +44,11 @@ CUT = (
     asyncpg.InternalClientError,
     ConnectionResetError,
 )
-"""As which a connection that breaks in the middle of a call shows itself."""
+"""The errors by which a connection that breaks during a call shows itself."""
 
 
 class NotPlayed(Exception):
-    """SQL that the played database does not know."""
+    """SQL that the simulated database does not know."""
 
 
 @dataclass
@@ -56,27 +58,27 @@ class Locked:
 
 
 class Work:
-    """A transaction that runs: its writes are its own until the commit."""
+    """A running transaction. Nobody else sees its writes before the commit."""
 
     def __init__(self) -> None:
         self.writes: dict[Row, Any] = {}
         self.locks: list[Row] = []
         self.notices: list[str] = []
         self.turn: asyncio.Future[None] | None = None
-        """It waits for a lock."""
+        """Set while the transaction waits for a lock."""
         self.lock_seconds: float | None = None
-        """How long it waits for one, where that is not as its connection has it."""
+        """How long it waits for a lock, if that differs from its connection's setting."""
 
 
 class Postgres:
-    """``watch`` sees each commit's writes. While ``down`` nobody connects."""
+    """``watch`` is called with each commit's writes. While ``down``, nobody can connect."""
 
-    def __init__(self, fate: Fate) -> None:
-        self.fate = fate
+    def __init__(self, seeded: SeededChoices) -> None:
+        self.seeded = seeded
         self.tables: dict[str, dict[Any, Any]] = defaultdict(dict)
         self.unpublished: dict[str, dict[int, Outgoing]] = defaultdict(dict)
         self.unique = True
-        """False: the index that holds off a second verdict is forgotten."""
+        """If this is False, there is no unique index that prevents a second verdict."""
         self.watch: Callable[[dict[Row, Any]], None] = lambda writes: None
         self.down = False
         self._locks: dict[Row, Locked] = {}
@@ -85,8 +87,8 @@ class Postgres:
         self._position = 0
 
     async def connect(self, process: Process, lock_timeout: str = "") -> "Connection":
-        """``lock_timeout`` as PostgreSQL's setting, in ms or s; "" waits for ever."""
-        await self.fate.step(process, "connects")
+        """Connect. ``lock_timeout`` is PostgreSQL's setting, in ms or s; "" means waiting for ever."""
+        await self.seeded.step(process, "connects")
         if self.down:
             raise ConnectionRefusedError("the database is down")
         connection = Connection(self, process, _seconds(lock_timeout) if lock_timeout else None)
@@ -100,7 +102,7 @@ class Postgres:
             connection.cut()
 
     def position(self) -> int:
-        """Drawn when a row is inserted, so that later ones may be committed earlier."""
+        """Return a new position. It is drawn when a row is inserted, so a later position may be committed earlier."""
         self._position += 1
         return self._position
 
@@ -112,12 +114,12 @@ class Postgres:
         elif held.by is not work:
             work.turn = turn = asyncio.get_running_loop().create_future()
             held.waiting.append((work, turn))
-            self.fate.counts["lock waits"] += 1
+            self.seeded.counts["lock waits"] += 1
             try:
                 async with asyncio.timeout(patience):
                     await turn
             except TimeoutError:
-                self.fate.counts["lock timeouts"] += 1
+                self.seeded.counts["lock timeouts"] += 1
                 raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None
 
     def is_locked(self, row: Row, by_other_than: Work) -> bool:
@@ -132,7 +134,7 @@ class Postgres:
             work.turn.set_exception(asyncpg.ConnectionDoesNotExistError("the connection was cut"))
         for row in work.locks:
             waiting = self._locks[row].waiting
-            while waiting and waiting[0][1].done():  # whoever gave up
+            while waiting and waiting[0][1].done():  # no longer waiting
                 waiting.popleft()
             if not waiting:
                 del self._locks[row]
@@ -167,7 +169,7 @@ class Postgres:
 
 
 class Connection:
-    """The part of :class:`asyncpg.Connection` that the ground uses, and what the stores' functions here need."""
+    """The part of :class:`asyncpg.Connection` that infra uses, and what the stores' functions here need."""
 
     def __init__(self, server: Postgres, process: Process, lock_seconds: float | None = None) -> None:
         self.server = server
@@ -177,7 +179,7 @@ class Connection:
         self.work: Work | None = None
         self._closed = False
 
-    # asyncpg's
+    # Methods of asyncpg
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -237,14 +239,14 @@ class Connection:
     def terminate(self) -> None:
         self.cut()
 
-    # what the tables need
+    # What the tables need
 
     async def trip(self, what: str) -> None:
-        """There and back: the connection may not live to see it."""
+        """Go to the server and back. The connection may break meanwhile."""
         self._usable()
-        await self.server.fate.step(self.process, what)
+        await self.server.seeded.step(self.process, what)
         self._usable()
-        if self.server.fate.chance("cut"):
+        if self.server.seeded.chance("cut"):
             self.cut()
             self._usable()
 
@@ -254,7 +256,7 @@ class Connection:
         return self.server.tables[table].get(key)
 
     async def lock(self, table: str, key: Hashable) -> None:
-        """Until the transaction ends; what is read of the row after it is the latest."""
+        """Lock the row until the transaction ends. Later reads of the row see its latest version."""
         work = self._work()
         await self.server.lock(
             work, (table, key), self._lock_seconds if work.lock_seconds is None else work.lock_seconds
@@ -265,7 +267,7 @@ class Connection:
         self._work().writes[table, key] = value
 
     def written(self, table: str) -> dict[Any, Any]:
-        """By this transaction."""
+        """Return what this transaction wrote."""
         return {key: value for (name, key), value in self._work().writes.items() if name == table}
 
     async def insert(self, table: str, key: Hashable, value: Any) -> None:
@@ -273,7 +275,7 @@ class Connection:
             raise asyncpg.UniqueViolationError(f"{table} has {key} already")
 
     async def insert_new(self, table: str, key: Hashable, value: Any) -> bool:
-        """False where there is such a row; whoever inserts it just now is waited for."""
+        """Insert the row. Return False if there is one. A transaction that inserts it at the same time is awaited."""
         await self.lock(table, key)
         if self.get(table, key) is not None:
             return False
@@ -296,15 +298,15 @@ class Connection:
         await self.trip("commits")
         self.work = None
         self.server.end(work, commit=True)
-        if self.server.fate.chance("doubt"):
+        if self.server.seeded.chance("doubt"):
             self.cut()
             self._usable()
-        await self.server.fate.step(self.process, "has committed")
+        await self.server.seeded.step(self.process, "has committed")
 
     async def _claim(self, table: str, event_ids: Sequence[str]) -> list[Any]:
         await self.trip(f"claims {len(event_ids)} in {table}")
         fresh = [each for each in sorted(set(event_ids)) if await self.insert_new(table, each, True)]
-        self.server.fate.counts["doubled messages"] += len(event_ids) - len(fresh)
+        self.server.seeded.counts["doubled messages"] += len(event_ids) - len(fresh)
         return [{"event_id": each} for each in fresh]
 
     def _work(self) -> Work:
@@ -315,7 +317,7 @@ class Connection:
     def _usable(self) -> None:
         self.process.check()
         if self._closed:
-            raise self.server.fate.rng.choice(CUT)("the connection was cut")
+            raise self.server.seeded.rng.choice(CUT)("the connection was cut")
 
 
 def _seconds(setting: str) -> float:
@@ -323,7 +325,7 @@ def _seconds(setting: str) -> float:
 
 
 def _known(sql: str) -> tuple[str, str]:
-    """("insert into inbox", service) and its like."""
+    """Return for example ("insert into inbox", service)."""
     words = sql.split()
     verb = "insert into" if words[0] == "insert" else words[0]
     where = next((word for word in words if word.endswith((".inbox", ".outbox"))), ".")
@@ -332,7 +334,7 @@ def _known(sql: str) -> tuple[str, str]:
 
 
 class PlayedTransaction(Transaction):
-    """The ground's unit of work on a played connection."""
+    """A transaction on a simulated connection."""
 
     def __init__(self, service: str, connection: Connection, now: datetime, limits: Limits) -> None:
         super().__init__(service, _NoSession(), now, current_cause(), limits=limits)  # type: ignore[arg-type]
@@ -357,11 +359,11 @@ class PlayedTransaction(Transaction):
 
 class _NoSession:
     async def flush(self) -> None:
-        """There are no rows but those of the tables."""
+        """Do nothing: there are no rows outside the tables."""
 
 
 class PlayedDatabase:
-    """What :class:`infra.database.Database` is to handlers and timers, in one process."""
+    """:class:`infra.database.Database` for handlers and timers in one process."""
 
     def __init__(self, server: Postgres, process: Process) -> None:
         self._server = server
@@ -381,7 +383,7 @@ class PlayedDatabase:
             connection.cut()
 
 
-# The stores' functions
+# The functions of the stores
 
 
 async def save(
@@ -396,9 +398,9 @@ async def save(
     if only_if is not None:
         async with db.transaction():
             if not await _holds(db, only_if.versions, only_if.standings):
-                db.server.fate.counts["outdated"] += 1
+                db.server.seeded.counts["outdated"] += 1
                 raise Outdated
-            db.server.fate.counts["not outdated"] += 1
+            db.server.seeded.counts["not outdated"] += 1
             await save(db, changed, verdicts, other, outgoing, announcements)
         return
     await db.trip("writes")
@@ -464,7 +466,7 @@ async def lock_free(db: Connection, auction_ids: Sequence[str]) -> tuple[dict[st
         if db.get("auctions", auction_id) is None:
             continue
         if db.server.is_locked(("auctions", auction_id), db._work()):
-            db.server.fate.counts["locked auctions left out"] += 1
+            db.server.seeded.counts["locked auctions left out"] += 1
             locked.add(auction_id)
         else:
             await db.lock("auctions", auction_id)
@@ -512,7 +514,7 @@ async def block(db: Connection, since: Mapping[str, datetime], until: datetime) 
 
 
 async def lose(db: Connection, since: datetime, until: datetime) -> None:
-    await db.trip("waits for whoever gives time back")
+    await db.trip("waits for the lock of giving time back")
     await db.lock("turns to give time back", 0)
     await db.trip("looks for what ran")
     for auction_id, stored in sorted(db.server.tables["auctions"].items()):
@@ -559,7 +561,7 @@ async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, Los
     await db.trip(f"ends the blocks of {len(auction_ids)} auctions")
     found = {}
     for auction_id in sorted(auction_ids):
-        free = not db.server.is_locked(("blocked", auction_id), db._work())  # it skips what is locked
+        free = not db.server.is_locked(("blocked", auction_id), db._work())  # locked rows are skipped
         if free and db.get("blocked", auction_id) is not None:
             await db.lock("blocked", auction_id)
             if (block := db.get("blocked", auction_id)) is not None:
@@ -575,7 +577,7 @@ async def resuming(db: Connection, auction_ids: Collection[str]) -> set[str]:
 
 @asynccontextmanager
 async def _own_transaction(db: Connection) -> AsyncIterator[None]:
-    """A statement outside a transaction is one by itself."""
+    """Make a statement outside a transaction a transaction of its own."""
     if db.work is not None:
         yield
         return
@@ -595,7 +597,7 @@ async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, 
 
 
 def bids_of(server: Postgres, auction_id: str) -> list[StoredVerdict]:
-    """Those committed, in the order in which they were inserted."""
+    """Return the committed bids in the order in which they were inserted."""
     return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
 
 
@@ -622,7 +624,7 @@ async def standing(db: Connection, sequences: Mapping[str, Collection[int]]) -> 
 
 
 async def check_tables(db: Connection) -> None:
-    """Nobody locks whole tables here."""
+    """Do nothing: no whole tables are locked here."""
     await db.trip("looks whether tables are locked")
 
 
@@ -653,5 +655,5 @@ async def states(db: Connection, organisation_ids: Sequence[str]) -> dict[str, s
 
 
 async def no_organisation(db: Connection, organisation_id: str, *, lock: bool = False) -> None:
-    """Nobody's name and place matter here."""
+    """Return None: names and places do not matter here."""
     await db.trip("looks for an organisation")

@@ -1,4 +1,4 @@
-"""What holds after every story, whatever happened in it. Amounts, ends and winners are computed here once more, by other means."""
+"""What must hold after every story. Amounts, ends and winners are computed here again by other means."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.bids import StoredVerdict
 from tests.simulation.broker import Record
 from tests.simulation.database import bids_of
-from tests.simulation.fate import BEGINNING
+from tests.simulation.faults import BEGINNING
 
 if TYPE_CHECKING:
     from tests.simulation.story import Story
 
 Wire = list[tuple[float, Message, Record]]
-"""When it was appended, what it says, and how."""
+"""When each message was appended, its content, and its record."""
 SIGNATURES = 3
-"""So many of an auction's receipts are verified: nothing takes longer."""
+"""How many of an auction's receipts are verified, because this takes the most time."""
 REVEALING = (RoundBegan, TurnEnded, AuctionClosed)
 
 
@@ -58,7 +58,7 @@ def hold(what: bool, why: str) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a log: ``fact`` as the service has it, ``text`` as the chain has it; ``kept`` where it is a bid."""
+    """A line of a log: ``fact`` as the service has it, ``text`` as the chain has it, and ``kept`` if it is a bid."""
 
     number: int
     event: Event
@@ -72,7 +72,7 @@ class Line:
 
 
 def check(story: Story) -> None:
-    hold(not story.fate.complaints, f"the market's code complains: {story.fate.complaints[:3]}")
+    hold(not story.seeded.complaints, f"the market's code complains: {story.seeded.complaints[:3]}")
     tables = story.market.postgres.tables
     wire = [
         (at, decode(record.value, record.headers), record)
@@ -98,11 +98,11 @@ def check(story: Story) -> None:
         closed[stored.result.outcome if stored.result else "open"] += 1
         _count(story, all_lines)
     _downstream(story, [message for _, message, _ in wire])
-    story.fate.counts.update({f"auctions {outcome}": number for outcome, number in closed.items()})
+    story.seeded.counts.update({f"auctions {outcome}": number for outcome, number in closed.items()})
 
 
 def lines_of(story: Story, auction_id: str) -> list[Line]:
-    """The log as stored, in the order of its lines, whatever their numbers are."""
+    """Return the stored log, sorted by its line numbers."""
     server = story.market.postgres
     lines = [
         Line(kept.line, kept.verdict.event, kept.data, chain.line(kept.verdict.event.TYPE, kept.data), kept)
@@ -122,7 +122,7 @@ _KINDS = {
 
 
 def _until_the_close(lines: list[Line]) -> list[Line]:
-    """The log of the session; after it there are only refusals, each with its receipt."""
+    """Return the log of the session. After its close there are only refusals, each with its receipt."""
     number = next((line.number for line in lines if isinstance(line.event, AuctionClosed)), -1)
     for line in lines[number + 1 :]:
         hold(isinstance(line.event, BidRefused), f"a {type(line.event).__name__} follows the close")
@@ -130,7 +130,7 @@ def _until_the_close(lines: list[Line]) -> list[Line]:
 
 
 def _one_log(log: list[Line], stored: StoredAuction) -> None:
-    """One chain from the opening to the close, and the state is what follows from it."""
+    """Check that there is one chain from the opening to the close, and that the state follows from it."""
     hold([line.number for line in log] == list(range(len(log))), "the lines of the log are not 0 to n, each once")
     hold(stored.lines == len(log), "the auction counts other lines than its log has")
     hold(chain.root(line.text for line in log) == stored.head, "the root is not that of the log's lines")
@@ -144,7 +144,7 @@ def _one_log(log: list[Line], stored: StoredAuction) -> None:
 
 
 def _one_verdict(story: Story, auction_id: str, log: list[Line]) -> None:
-    """Whatever was answered is in the log, once, and was answered so each time."""
+    """Check that every answered verdict is in the log once, and that every answer to it was the same."""
     logged = Counter(line.kept.verdict.bid.key for line in log if line.kept)
     verified = 0
     hold(set(logged.values()) <= {1}, f"a request has more than one verdict: {logged.most_common(1)}")
@@ -164,14 +164,15 @@ def _one_verdict(story: Story, auction_id: str, log: list[Line]) -> None:
 
 @dataclass
 class _Own:
-    """A participant as this module follows it: amount, sequence and choices of the bid that stands, and of the one before."""
+    """A participant as this module follows it: amount, sequence and choices of the bid that stands, and of the bid
+    before it."""
 
     last: tuple[Decimal, int, tuple[int, ...]] | None = None
     before: tuple[Decimal, int, tuple[int, ...]] | None = None
 
 
 def _rules(log: list[Line], stored: StoredAuction) -> None:
-    """Sequences, amounts, ends, leads and the winner, by arithmetic of this module's own."""
+    """Check sequences, amounts, ends, leads and the winner, by this module's own arithmetic."""
     opened, rules = stored.opened, stored.state.rules
     end, sequence = opened.closes_at, 0
     owns: dict[int, _Own] = {}
@@ -262,7 +263,7 @@ def _moved(end: datetime, event: BidAccepted, stored: StoredAuction) -> datetime
 
 
 def _end_said(refused: BidRefused) -> datetime:
-    """By which the bid was judged."""
+    """Return the end by which the bid was judged."""
     (said,) = (number.value for number in refused.refusal.numbers if number.name == "closes_at")
     return datetime.fromisoformat(said)
 
@@ -273,7 +274,7 @@ def _leader(owns: dict[int, _Own], scoring: Scoring) -> int | None:
 
 
 def _rank(amount: Decimal, sequence: int, choices: tuple[int, ...], scoring: Scoring) -> tuple[Fraction, int]:
-    """By the scored value, then the earlier bid."""
+    """Return the order of bids: the scored value, then the earlier bid."""
     if scoring.by == "price":
         return Fraction(amount), sequence
     (criterion,) = scoring.criteria
@@ -285,7 +286,7 @@ def _rank(amount: Decimal, sequence: int, choices: tuple[int, ...], scoring: Sco
 
 
 def _public_log(log: list[Line], stored: StoredAuction) -> None:
-    """A stranger who reads the log comes to the same."""
+    """Check that a reader of the public log gets the same result."""
     opened = log[0].event
     assert isinstance(opened, AuctionOpened)
     try:
@@ -327,7 +328,8 @@ def _closed_once(story: Story, log: list[Line], stored: StoredAuction) -> None:
 
 
 def _published(log: list[Line], wire: Wire) -> None:
-    """The wire has the log: every line, in its order, however often. What is sealed comes with the fact that ends its turn."""
+    """Check that the wire has every line of the log in its order, possibly repeated. Sealed verdicts must come with the
+    fact that ends their turn."""
     seen: dict[str, bytes | None] = {}
     for _, message, record in wire:
         if not isinstance(message.event, BidDisclosed):
@@ -359,7 +361,7 @@ def _unsealed(log: list[Line]) -> Iterator[Line]:
 
 
 def _nobody_named(story: Story, wire: Wire) -> None:
-    """Until the close."""
+    """Check that no bidder is named before the close."""
     for _, message, record in wire:
         if isinstance(message.event, BidDisclosed | AuctionClosed):
             return
@@ -385,7 +387,8 @@ def _nothing_sealed_shown(story: Story, log: list[Line], stored: StoredAuction, 
 
 
 def _downstream(story: Story, messages: list[Message]) -> None:
-    """Each event in effect once with whoever listens; each auction that was won has one contract, for its winner."""
+    """Check that each event had its effect once in every consumer, and that each won auction has one contract, for its
+    winner."""
     tables = story.market.postgres.tables
     once = {message.envelope.id: message.event for message in messages}
     expected = Counter(type(event).__name__ for event in once.values())
@@ -411,7 +414,7 @@ def _downstream(story: Story, messages: list[Message]) -> None:
 
 
 def _count(story: Story, log: list[Line]) -> None:
-    counts = story.fate.counts
+    counts = story.seeded.counts
     for line in log:
         counts[type(line.event).__name__] += 1
         if line.kept:

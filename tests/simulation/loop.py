@@ -1,4 +1,4 @@
-"""An event loop in which time passes only while everybody waits, and then at once. Nothing outside it is asked."""
+"""An event loop in which time passes only while everything waits, and then at once. It uses nothing outside itself."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,21 +9,22 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 LONGEST = 3600.0
-"""Seconds, as they are played, after which no story goes on."""
+"""The simulated seconds after which a story must have ended."""
 
 
 class NothingToWaitFor(Exception):
-    """Everybody waits for somebody else."""
+    """Everything waits for something else."""
 
 
 class Endless(Exception):
-    """Somebody goes on for ever, who was told to end."""
+    """A task goes on for ever although it was told to end."""
 
 
 class PlayedLoop(asyncio.BaseEventLoop):
-    """The order of all that happens follows from the order of calls and from their delays; of equal ones the earlier call is first.
+    """The order of all callbacks follows from the order of calls and from their delays. For equal times the earlier
+    call is first.
 
-    The base class does the rest. What is written anew of it is what it does for a selector, which there is none of here.
+    The base class does the rest. Only what it does with a selector is written again, because there is no selector here.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class PlayedLoop(asyncio.BaseEventLoop):
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is passed over when its time comes."""
+        """Do nothing: a cancelled timer is skipped when its time comes."""
 
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]
@@ -69,7 +70,7 @@ class PlayedLoop(asyncio.BaseEventLoop):
 
 
 def play(story: Coroutine[Any, Any, T]) -> T:
-    """Run a story to its end; what it left running is cancelled."""
+    """Run a story to its end, and cancel the tasks that it left."""
     loop = PlayedLoop()
     try:
         return loop.run_until_complete(story)

@@ -1,4 +1,4 @@
-"""The processes of a played market, each with the market's own code in it, and what they are asked over a bad network."""
+"""The processes of a simulated market, each with the market's own code, and the requests to them over a bad network."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ from services.contracts.domain import awards, deals, signing
 from services.contracts.domain.deciding import Deciding, RankedBid
 from tests.simulation.broker import Kafka, PlayedProducer
 from tests.simulation.database import PlayedDatabase, Postgres
-from tests.simulation.fate import Address, Fate, Process
+from tests.simulation.faults import Address, Process, SeededChoices
 
 T = TypeVar("T")
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -38,14 +38,14 @@ preset = lru_cache(load)
 
 
 class Unanswered(Exception):
-    """Nobody knows what became of the request."""
+    """The caller does not know what became of the request."""
 
 
 class Web:
-    """A web process: the lane, and a database for the rest."""
+    """A web process: the lane, and a database for everything else."""
 
     def __init__(self, market: "Market", name: str) -> None:
-        self.process = Process(name, market.fate)
+        self.process = Process(name, market.seeded)
         self.database = PlayedDatabase(market.postgres, self.process)
         self.lane = Lane(Address(self.process), self.process.clock, SIGNER)
         self.process.spawn(self._run())
@@ -59,10 +59,10 @@ class Web:
 
 
 class Worker:
-    """A worker process: relays, consumers, the clock."""
+    """A worker process: relays, consumers, the timer of sessions."""
 
     def __init__(self, market: "Market", name: str) -> None:
-        self.process = process = Process(name, market.fate)
+        self.process = process = Process(name, market.seeded)
         self.database = PlayedDatabase(market.postgres, process)
         self._kafka = PlayedProducer(market.kafka, process)
         for service in ("auctions", "contracts"):
@@ -76,7 +76,7 @@ class Worker:
         self.process.spawn(Consumer(inbox, reactions.topics, Address(self.process)).run())
 
     async def _clock(self) -> None:
-        """As :func:`infra.runtime.keep`, except that an error that is nobody's absence is told."""
+        """Run the timer like :func:`infra.runtime.keep`, but raise errors other than an unavailable server."""
         run_clock = clock()
         while True:
             try:
@@ -92,26 +92,26 @@ class Worker:
 
 
 class Market:
-    """Two of each. ``call`` asks whichever web process is there."""
+    """A market with two processes of each kind. ``call`` sends a request to one of the web processes that are alive."""
 
-    def __init__(self, fate: Fate) -> None:
-        self.fate = fate
-        self.postgres = Postgres(fate)
-        self.kafka = Kafka(fate)
+    def __init__(self, seeded: SeededChoices) -> None:
+        self.seeded = seeded
+        self.postgres = Postgres(seeded)
+        self.kafka = Kafka(seeded)
         self.running: dict[str, Web | Worker] = {}
         self.held: dict[str, float] = {}
-        """Not started again before."""
+        """The time before which each process is not started again."""
 
     async def keep_alive(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         while True:
             while (wait := self.held.get(name, 0.0) - loop.time()) > 0:
                 await asyncio.sleep(wait)
-            self.fate.say(f"{name} starts")
+            self.seeded.say(f"{name} starts")
             machine: Web | Worker = Web(self, name) if name in WEBS else Worker(self, name)
             self.running[name] = machine
             await machine.process.died.wait()
-            await asyncio.sleep(self.fate.rng.random() * self.fate.weather.latency_seconds * 100)
+            await asyncio.sleep(self.seeded.rng.random() * self.seeded.faults.latency_seconds * 100)
 
     def take_down(self, names: tuple[str, ...], seconds: float) -> None:
         until = asyncio.get_running_loop().time() + seconds
@@ -125,20 +125,20 @@ class Market:
         return [each for each in found if isinstance(each, Web)]
 
     async def call(self, work: Callable[[Web], Awaitable[T]]) -> T:
-        """Raises Unanswered; and what the work raises, where an answer comes."""
-        fate = self.fate
-        await fate.wait()
+        """Send a request. Raise Unanswered, or what the request raises if its answer arrives."""
+        seeded = self.seeded
+        await seeded.wait()
         webs = self.webs()
-        if not webs or fate.chance("request_lost"):
+        if not webs or seeded.chance("request_lost"):
             raise Unanswered
-        web = fate.rng.choice(webs)
-        if fate.chance("request_doubled"):
-            twin = fate.rng.choice(webs)
+        web = seeded.rng.choice(webs)
+        if seeded.chance("request_doubled"):
+            twin = seeded.rng.choice(webs)
             twin.process.spawn(_asked(work, twin))
         task = web.process.spawn(_asked(work, web))
-        await asyncio.wait({task}, timeout=0.5 + fate.rng.random() * 6)
-        if not task.done() or task.cancelled() or fate.chance("answer_lost"):
-            fate.counts["unanswered"] += 1
+        await asyncio.wait({task}, timeout=0.5 + seeded.rng.random() * 6)
+        if not task.done() or task.cancelled() or seeded.chance("answer_lost"):
+            seeded.counts["unanswered"] += 1
             raise Unanswered
         try:
             return task.result()
@@ -152,7 +152,7 @@ async def _asked(work: Callable[[Web], Awaitable[T]], web: Web) -> T:
     return await work(web)
 
 
-# What listens
+# The consumers
 
 
 CONTRACTS, LEDGER = Reactions(), Reactions()
@@ -174,7 +174,7 @@ async def on_disclosed(tx: Transaction, event: BidDisclosed) -> None:
 
 @CONTRACTS.on(AuctionClosed)
 async def on_closed(tx: Transaction, closed: AuctionClosed) -> None:
-    """The winner is offered the contract, by the domain of contracts."""
+    """Offer the contract to the winner, with the domain of contracts."""
     db: Any = await tx.raw()
     opened = db.get("contracts.auctions", closed.auction_id)
     if opened is None:
@@ -197,7 +197,7 @@ async def on_closed(tx: Transaction, closed: AuctionClosed) -> None:
 
 @LEDGER.on(BidAccepted, AuctionClosed, ContractDrafted)
 async def count(tx: Transaction, event: Event) -> None:
-    """Not harmless when repeated: it shows whether anything is."""
+    """Count the event. Repeating it counts again, which shows whether anything was repeated."""
     db: Any = await tx.raw()
     name = type(event).__name__
     await db.lock("ledger", name)

@@ -1,4 +1,4 @@
-"""Bugs, each put into the market's code for the time of a block: the simulation is worth what it finds of them."""
+"""Bugs that are put into the market's code for a block. They show what the simulation can find."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -176,4 +176,4 @@ PLANTED: dict[str, Plant] = {
     "offset-before-handling": _patched((consumer.Consumer, "run", _committed_first)),
     "claimed-apart-from-effect": _patched((inbox.Inbox, "_in_one_transaction", _claimed_apart)),
 }
-"""By the name that ``--plant`` takes."""
+"""The bugs by the name that ``--plant`` takes."""

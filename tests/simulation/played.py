@@ -1,4 +1,4 @@
-"""For the time of a block the market's code meets the played servers instead of the real ones, and ids come from a seed."""
+"""For a block, the market's code uses the simulated servers instead of the real ones, and ids come from a seed."""
 
 import random
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from tests.simulation import database
 from tests.simulation.broker import Kafka, consumer_at
 from tests.simulation.database import Connection, Postgres
-from tests.simulation.fate import Address
+from tests.simulation.faults import Address
 
 STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "insert", database.insert),
@@ -42,13 +42,13 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (replicas.organisations, "get", database.no_organisation),
     (infra.database, "write_outbox", database.write_outbox),
 )
-"""(where, name, what stands there): each must be there already."""
+"""(where, name, replacement). Each name must exist there."""
 PACES: tuple[tuple[Any, str, float], ...] = ((outages, "BEAT", 1.0), (outbox, "IDLE_SECONDS", 3.0))
-"""Slower than in earnest: what happens while nothing happens is most of a story."""
+"""These are slower than in production, because most of a story consists of idle time."""
 
 
 class Ids:
-    """The two things that :func:`infra.ids.new_id` asks of the machine."""
+    """The two functions that :func:`infra.ids.new_id` uses."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)

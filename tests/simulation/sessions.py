@@ -1,4 +1,5 @@
-"""Sessions of seconds for hours: the presets' rules with small numbers, and an opening drawn from the seed."""
+"""Sessions that last seconds instead of hours: the presets' rules with small numbers, and an opening drawn from the
+seed."""
 
 import random
 from datetime import timedelta
@@ -11,16 +12,16 @@ from catalogue.policy import Policy, Restart, Rounds, Withdrawal, load
 from events.auctions import AuctionOpened, Criterion, Option, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.opening import opening_rules, step_amount
-from tests.simulation.fate import BEGINNING
+from tests.simulation.faults import BEGINNING
 
 PAPER = Category(code="30197630", title="Printing paper")
 PRESETS = ("moscow", "moscow", "pregao", "prozorro")
-"""As often as they are drawn."""
+"""The presets, as often as they should be drawn."""
 
 
 @lru_cache
 def policy(name: str) -> Policy:
-    """The preset with seconds for minutes; what kind of rule it has stays."""
+    """Return the preset with seconds instead of minutes, and the same kinds of rules."""
     preset = load(name)
     rules = preset.auction
     outage = msgspec.structs.replace(rules.outage, after_seconds=4, margin_seconds=2, lost_end_seconds=3)
@@ -43,7 +44,7 @@ def policy(name: str) -> Policy:
 
 
 def opening(rng: random.Random, auction_id: str) -> tuple[AuctionOpened, Policy]:
-    """Runs for some seconds from the beginning on."""
+    """Return the opening of a session that runs for some seconds after the beginning."""
     rules = policy(rng.choice(PRESETS))
     lines = tuple(
         Line(

@@ -1,4 +1,4 @@
-"""One seed, one story: a few auctions, suppliers who bid on them, and whatever befalls the market meanwhile."""
+"""One seed is one story: a few auctions, suppliers that bid on them, and the faults that happen meanwhile."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from services.auctions.store import auctions
 from services.auctions.store.auctions import StoredAuction
 from tests.simulation.broker import Record
 from tests.simulation.database import Row, newest_beat
-from tests.simulation.fate import Fate, Weather
+from tests.simulation.faults import Faults, SeededChoices
 from tests.simulation.invariants import Broken, check
 from tests.simulation.loop import Endless, NothingToWaitFor, play
 from tests.simulation.market import WEBS, WORKERS, Market, Unanswered, Web
@@ -33,13 +33,13 @@ from tests.simulation.planted import PLANTED
 from tests.simulation.played import played
 from tests.simulation.sessions import opening
 
-STORMY, PATIENCE = 20.0, 240.0
-"""Seconds of bad weather, and after how many the market must be at rest."""
+FAULTY, PATIENCE = 20.0, 240.0
+"""The seconds with faults, and the seconds after which the market must be at rest."""
 ABSURD = tuple(map(Decimal, ("0", "-5", "1E-8", "1E+15", "0.005", "0.30000000000000004")))
 
 
 class Failed(Exception):
-    """With the seed, what broke, and the steps that led there."""
+    """A story failed. The text has the seed, what broke, and the steps before it."""
 
     def __init__(self, seed: int, bug: str, why: BaseException, last: list[str]) -> None:
         again = f"python -m tests.simulation --seed {seed}" + (f" --plant {bug}" if bug else "")
@@ -50,7 +50,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """``trace`` is a hash over every step and over what is there at the end; ``counts`` say what happened how often."""
+    """``trace`` is a hash over every step and over the final state. ``counts`` says how often each thing happened."""
 
     seed: int
     trace: str
@@ -62,22 +62,22 @@ BidKey = tuple[str, str, str]
 
 @dataclass
 class Seen:
-    """What the clients and an observer of commits and of the wire saw."""
+    """What the clients saw, and what an observer of commits and of the wire saw."""
 
     answers: dict[BidKey, list[Answer]] = field(default_factory=dict)
     committed: dict[tuple[str, int], float] = field(default_factory=dict)
-    """When each line of a log was."""
+    """When each line of a log was committed."""
     wire: list[tuple[float, Record]] = field(default_factory=list)
     beaten: dict[str, datetime] = field(default_factory=dict)
-    """Up to when bids could be decided, as it was known at the close of each auction."""
+    """The newest heartbeat that was known at the close of each auction."""
     jumped: bool = False
 
 
 class Story:
-    def __init__(self, seed: int, weather: Weather | None = None) -> None:
-        self.fate = Fate(seed, weather)
-        self.rng = self.fate.rng
-        self.market = Market(self.fate)
+    def __init__(self, seed: int, faults: Faults | None = None) -> None:
+        self.seeded = SeededChoices(seed, faults)
+        self.rng = self.seeded.rng
+        self.market = Market(self.seeded)
         self.seen = Seen()
         self.openings = [opening(self.rng, f"auction-{number}") for number in range(self.rng.randint(1, 2))]
         self.suppliers = [f"supplier-{letter}" for letter in "abcde"[: self.rng.randint(2, 5)]]
@@ -90,45 +90,45 @@ class Story:
         self.market.kafka.watch = self._published
         self._tables["organisations"] |= dict.fromkeys(self.suppliers, "active")
         keeping = [asyncio.create_task(self.market.keep_alive(name)) for name in (*WEBS, *WORKERS)]
-        weather = asyncio.create_task(self._weather())
+        faults = asyncio.create_task(self._cause_faults())
         try:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(*(self._auction(opened, policy) for opened, policy in self.openings))
-                await weather
+                await faults
                 while not self._at_rest():
                     await asyncio.sleep(0.5)
         except TimeoutError:
             raise Broken(f"the market did not come to rest: {self._unrest()}") from None
         finally:
-            for task in (weather, *keeping):
+            for task in (faults, *keeping):
                 task.cancel()
         for auction_id, stored in sorted(self._tables["auctions"].items()):
-            self.fate.say(f"{auction_id} ends with {stored.head.hex()}")
+            self.seeded.say(f"{auction_id} ends with {stored.head.hex()}")
         for name, number in sorted(self._tables["ledger"].items()):
-            self.fate.say(f"{number} {name}")
-        self.trace = self.fate.trace
+            self.seeded.say(f"{number} {name}")
+        self.trace = self.seeded.trace
 
-    # What befalls all
+    # Faults of the whole market
 
-    async def _weather(self) -> None:
-        """Outages and clocks that jump, until it clears up."""
+    async def _cause_faults(self) -> None:
+        """Cause outages and clock jumps, until the faults end."""
         loop, rng = asyncio.get_running_loop(), self.rng
-        if self.fate.chance("jump"):
+        if self.seeded.chance("jump"):
             self.seen.jumped = True
             for _ in range(rng.randint(1, 3)):
-                loop.call_later(1 + rng.random() * (STORMY - 1), self._jump)
-        if self.fate.chance("outage"):
+                loop.call_later(1 + rng.random() * (FAULTY - 1), self._jump)
+        if self.seeded.chance("outage"):
             loop.call_later(2 + rng.random() * 15, self._outage, 1 + rng.random() * 9)
-        await asyncio.sleep(STORMY)
-        self.fate.clear_up()
-        self.fate.say("it clears up")
+        await asyncio.sleep(FAULTY)
+        self.seeded.end_faults()
+        self.seeded.say("the faults end")
 
     def _jump(self) -> None:
         machine = self.rng.choice((*WEBS, *WORKERS))
         by = self.rng.uniform(-8, 8)
-        self.fate.skews[machine] = self.fate.skews.get(machine, 0.0) + by
-        self.fate.counts["clock jumps"] += 1
-        self.fate.say(f"the clock of {machine} jumps by {by:.3f} s")
+        self.seeded.skews[machine] = self.seeded.skews.get(machine, 0.0) + by
+        self.seeded.counts["clock jumps"] += 1
+        self.seeded.say(f"the clock of {machine} jumps by {by:.3f} s")
 
     def _outage(self, seconds: float) -> None:
         match self.rng.choice(("webs", "workers", "database")):
@@ -137,12 +137,12 @@ class Story:
             case "workers":
                 self.market.take_down(WORKERS, seconds)
             case _:
-                self.fate.say("the database goes down")
+                self.seeded.say("the database goes down")
                 self.market.postgres.go_down()
                 asyncio.get_running_loop().call_later(seconds, self._database_back)
 
     def _database_back(self) -> None:
-        self.fate.say("the database is back")
+        self.seeded.say("the database is back")
         self.market.postgres.down = False
 
     def _at_rest(self) -> bool:
@@ -154,7 +154,7 @@ class Story:
             "open": [each.opened.auction_id for each in self._tables["auctions"].values() if each.result is None],
             "unpublished": unpublished,
             "unread": self.market.kafka.behind(),
-            "complaints": self.fate.complaints,
+            "complaints": self.seeded.complaints,
         }
 
     # What people do
@@ -169,7 +169,7 @@ class Story:
         await asyncio.gather(*people)
 
     async def _open(self, web: Web, opened: AuctionOpened, policy: Policy) -> None:
-        """As :func:`handlers._open` does, once the rules of an opening are kept."""
+        """Open the auction like :func:`handlers._open`, after its rules were checked."""
         async with web.database.transaction("auctions") as tx:
             db: Any = await tx.raw()
             state = begin(opened)
@@ -179,15 +179,15 @@ class Story:
                 await journal.write(db, [journal.chained(fresh, entries, state, tx.now)], tx.now)
 
     async def _until_done(self, work: Callable[[Web], Awaitable[Any]]) -> Any:
-        """Ask again until there is an answer; a refusal is one."""
+        """Send the request again until there is an answer. A refusal is an answer."""
         while True:
             try:
                 return await self.market.call(work)
             except Unanswered:
-                self.fate.counts["retries"] += 1
+                self.seeded.counts["retries"] += 1
                 await asyncio.sleep(0.1 + self.rng.random())
             except RuleBroken as refused:
-                self.fate.counts["refused acts"] += 1
+                self.seeded.counts["refused acts"] += 1
                 return refused
 
     async def _supplier(self, auction_id: str, supplier: str) -> None:
@@ -214,7 +214,7 @@ class Story:
             await self._until_done(
                 lambda web: _in_transaction(web, lambda tx: handlers.set_autobid(tx, auction_id, floor, on, principal))
             )
-            self.fate.counts["floors set"] += 1
+            self.seeded.counts["floors set"] += 1
         elif drawn < 0.2 and state.rules.delete_seconds and state.last_of(supplier):
             principal = _principal(supplier)
             await self._until_done(
@@ -229,7 +229,7 @@ class Story:
                 await self._bid(key, amount if rng.random() < 0.5 else self._amount(state, supplier), choices)
 
     async def _bid(self, key: BidKey, amount: Decimal, choices: tuple[int, ...]) -> None:
-        """Sent until it is answered, always with the same key. Another amount under a key that was answered is refused."""
+        """Send the bid until it is answered, always with the same key. Another amount under an answered key is refused."""
         auction_id, supplier, request = key
 
         async def place(web: Web) -> Answer:
@@ -241,11 +241,11 @@ class Story:
         if isinstance(answer, KeyReused):
             first = self.seen.answers[key][0].verdict.bid.amount
             assert first != amount, f"{request} was refused to its own bid"
-            self.fate.counts["keys refused"] += 1
+            self.seeded.counts["keys refused"] += 1
             return
-        # a repeated request may write the same amount otherwise: 2037.8 is 2037.80
+        # a repeated request may write the same amount differently: 2037.8 is 2037.80
         assert isinstance(answer, Answer) and answer.verdict.bid.amount == amount, (amount, answer)
-        self.fate.say(f"{supplier} hears of {request}: {type(answer.verdict.event).__name__}")
+        self.seeded.say(f"{supplier} hears of {request}: {type(answer.verdict.event).__name__}")
         self.seen.answers.setdefault(key, []).append(answer)
 
     def _amount(self, state: AuctionState, supplier: str) -> Decimal:
@@ -262,9 +262,9 @@ class Story:
         return rng.choice(ABSURD)
 
     async def _wait_for_a_good_moment(self, auction_id: str, supplier: str) -> None:
-        """Some time, the last second, or one's turn."""
+        """Wait for some time, until the last second, or for the supplier's turn."""
         rng, state = self.rng, self._stored(auction_id).state
-        now = self.fate.now("the clock on the wall")
+        now = self.seeded.now("the clock on the wall")
         turn = turn_of(state)
         if turn is not None and rng.random() < 0.8:
             mine = turn.number == state.number_of(supplier)
@@ -293,7 +293,7 @@ class Story:
         stored: StoredAuction = self._tables["auctions"][auction_id]
         return stored
 
-    # What is seen
+    # What is observed
 
     def _committed(self, writes: dict[Row, Any]) -> None:
         now = asyncio.get_running_loop().time()
@@ -324,26 +324,26 @@ async def _in_transaction(web: Web, act: Callable[[Any], Awaitable[Any]]) -> Any
         return await act(tx)
 
 
-# A run
+# One run
 
 
 class _Complaints(logging.Handler):
-    """What the market's code logs with a trace is a fault, unless a server was away."""
+    """Collect the errors that the market's code logs with a traceback, except those of unavailable servers."""
 
-    def __init__(self, fate: Fate) -> None:
+    def __init__(self, seeded: SeededChoices) -> None:
         super().__init__(logging.ERROR)
-        self._fate = fate
+        self._seeded = seeded
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
-            self._fate.complaints.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+            self._seeded.complaints.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
 
 
 @contextmanager
-def _listening(fate: Fate) -> Iterator[None]:
+def _listening(seeded: SeededChoices) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("services", "infra", "asyncio")]
     before = [(each.level, each.propagate) for each in loggers]
-    heard = _Complaints(fate)
+    heard = _Complaints(seeded)
     for each in loggers:
         each.addHandler(heard)
         each.setLevel(logging.ERROR)
@@ -357,14 +357,14 @@ def _listening(fate: Fate) -> Iterator[None]:
             each.propagate = propagate
 
 
-def run(seed: int, bug: str = "", weather: Weather | None = None) -> Report:
-    """Play the seed's story, with a bug of :data:`planted.PLANTED` in the market's code if one is named. Raises Failed."""
-    story = Story(seed, weather)
+def run(seed: int, bug: str = "", faults: Faults | None = None) -> Report:
+    """Play the seed's story, with a bug of :data:`planted.PLANTED` in the market's code if one is named. Raise Failed."""
+    story = Story(seed, faults)
     try:
-        with _listening(story.fate), played(story.market.postgres, story.market.kafka, seed):
+        with _listening(story.seeded), played(story.market.postgres, story.market.kafka, seed):
             with PLANTED[bug](story.market) if bug else nullcontext():
                 play(story.play())
             check(story)
     except (Broken, AssertionError, NothingToWaitFor, Endless) as why:
-        raise Failed(seed, bug, why, list(story.fate.last)) from why
-    return Report(seed, story.trace, story.fate.counts)
+        raise Failed(seed, bug, why, list(story.seeded.last)) from why
+    return Report(seed, story.trace, story.seeded.counts)

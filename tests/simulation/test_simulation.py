@@ -1,4 +1,5 @@
-"""Thousands of stories on the played servers: all that must hold does, all that may happen did, and planted bugs are found."""
+"""Thousands of stories on the simulated servers: every invariant holds, everything that can happen happened, and
+planted bugs are found."""
 
 import os
 import subprocess
@@ -8,13 +9,13 @@ from collections import Counter
 import pytest
 
 from tests.simulation.crowd import play
-from tests.simulation.fate import Weather
+from tests.simulation.faults import Faults
 from tests.simulation.planted import PLANTED
 from tests.simulation.story import Failed, run
 
 SEEDS = 2000
 ENOUGH = 150
-"""Seeds within which every planted bug is found."""
+"""The number of seeds within which every planted bug must be found."""
 HAPPENED = {
     "bids": 30_000,
     "BidAccepted": 10_000,
@@ -50,7 +51,7 @@ HAPPENED = {
     "redelivery": 2_000,
     "doubled messages": 2_000,
 }
-"""At least so often in all seeds together."""
+"""How often each thing must happen at least in all seeds together."""
 
 
 def test_one_seed_is_one_story_told_again_exactly() -> None:
@@ -67,8 +68,8 @@ def test_a_few_stories_hold() -> None:
     assert counts["crashes"] and counts["bids"] and counts["doubled messages"]
 
 
-def test_in_fair_weather_every_request_is_answered_at_once() -> None:
-    report = run(1, weather=Weather(latency_seconds=0.004))
+def test_without_faults_every_request_is_answered_at_once() -> None:
+    report = run(1, faults=Faults(latency_seconds=0.004))
     assert report.counts["bids"] and not report.counts["crashes"] and not report.counts["unanswered"]
 
 

@@ -1,5 +1,4 @@
-"""JSON API of mini-auctions: the sessions. Until the close a bidder is a participant number, here as
-everywhere."""
+"""JSON API of mini-auctions: the sessions. Until the close a bidder is a participant number, here as everywhere."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -66,7 +65,7 @@ class AuctionSummary(msgspec.Struct, kw_only=True):
 
 
 class AuctionPage(msgspec.Struct, kw_only=True):
-    """``total`` counts what fits, up to 1,000; ``more``: there is more than that."""
+    """``total`` counts the sessions that match, up to 1,000; ``more`` says that there are more than that."""
 
     total: int
     more: bool
@@ -109,7 +108,7 @@ class WithdrawalIn(msgspec.Struct, kw_only=True):
 
 
 def summary(state: AuctionState, participants: int, over: bool, now: datetime) -> dict[str, Any]:
-    """Of the public state."""
+    """Return the summary. ``state`` is the public state."""
     opened = state.opened
     return {
         "auction_id": opened.auction_id,
@@ -144,8 +143,9 @@ class AuctionsApi(Controller):
         q: Words = "",
         page: PageNumber = 1,
     ) -> AuctionPage:
-        """Running ones by the end that is nearest, then closed ones, the latest first. ``category`` is the beginning of a code, ``region``
-        ISO 3166-2 or a country, ``q`` words of the title or the buyer's name, or their beginnings."""
+        """List sessions: running ones by the nearest end, then closed ones, the latest first. ``category`` is the
+        beginning of a code, ``region`` an ISO 3166-2 code or a country. ``q`` has words of the title or the buyer's
+        name, or beginnings of words."""
         now = ground.clock()
         wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
         found = await listed(ground, wanted, now, page)
@@ -181,8 +181,8 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
-        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it. A position is left out
-        while what stands there cannot be read."""
+        """List every verdict, the latest first, 200 at a time. To read on, send the last position as ``before``. A
+        position is left out while its verdict cannot be read."""
         await existing(ground, auction_id)
         log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
         return [
@@ -211,13 +211,14 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         data: JSONBody[WithdrawalIn],
     ) -> None:
-        """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
+        """End the buyer's own session without a winner, as long as the policy allows it. The reason is published."""
         async with ground.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
 
 
 def with_lane(lane: Lane, boards: Boards, market_log: MarketLog, *routes: Any) -> Router:
-    """Each may take the process's ``lane``, ``boards`` and ``market_log`` as arguments, and place bids."""
+    """Return a router of these routes. Each of them may take the process's ``lane``, ``boards`` and ``market_log`` as
+    arguments, and place bids."""
     shared = {
         "lane": Provide(lambda: lane, sync_to_thread=False),
         "boards": Provide(lambda: boards, sync_to_thread=False),

@@ -1,4 +1,4 @@
-"""JSON of a session besides its bids: floors, receipts, who took part, the proof."""
+"""JSON of a session besides its bids: floors, receipts, participants, the proof."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +25,8 @@ from services.auctions.views import existing
 
 
 class AutobidIn(msgspec.Struct, kw_only=True):
-    """``floor`` is the lowest price at which the market may cut for you; ``on`` false keeps it and stops."""
+    """``floor`` is the lowest price at which the market may bid for the supplier. With ``on`` false the floor stays
+    stored, but is not used."""
 
     floor: Amount
     on: bool = True
@@ -43,7 +44,7 @@ class AuctionApi(Controller):
 
     @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> AutobidOut:
-        """One's own floor; nobody else sees it."""
+        """Return the caller's own floor. Nobody else sees it."""
         stored = await existing(ground, auction_id)
         autobid = stored.autobids.get(request.user.organisation_id)
         if autobid is None:
@@ -54,7 +55,8 @@ class AuctionApi(Controller):
     async def set_autobid(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId, data: JSONBody[AutobidIn]
     ) -> AutobidOut:
-        """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
+        """Let the market bid for the caller down to the floor, after a first bid by hand. The floor can be changed or
+        switched off at any time."""
         async with ground.database.transaction("auctions") as tx:
             autobid = await keyed.once(
                 tx, Autobid, lambda: handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
@@ -69,7 +71,8 @@ class AuctionApi(Controller):
         auction_id: PathId,
         position: PathNumber,
     ) -> Response[Receipt]:
-        """The signed receipt of one's own bid, by the number of its line in the log: a file that ``lonja verify receipt`` checks."""
+        """Return the signed receipt of the caller's own bid, by the number of its line in the log. ``lonja verify
+        receipt`` checks this file."""
         kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
         if kept is None or kept.verdict.bid.supplier_id != request.user.organisation_id:
             raise Missing("bid of yours in the log's line", str(position))
@@ -79,14 +82,14 @@ class AuctionApi(Controller):
 
     @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
     async def read_participants(self, ground: FromGround, auction_id: PathId) -> list[Bidder]:
-        """Who took part, for observers; refused until the session is closed."""
+        """Return who took part, for observers. It is refused until the session is closed."""
         return await bidders(ground.database.pool, await existing(ground, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
         self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: PathId
     ) -> Stream:
-        """The whole public log of a closed session with its proof, for ``lonja verify auction``; JSON lines."""
+        """Return the whole public log of a closed session with its proof, for ``lonja verify auction``, as JSON lines."""
         try:
             parts = await market_log.proof(ground.database.pool, clean(auction_id))
         except NotProvable:

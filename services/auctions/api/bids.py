@@ -1,4 +1,4 @@
-"""JSON of bids: placed in the lane, taken back."""
+"""JSON of bids: they are placed in the lane, and may be taken back."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -25,8 +25,9 @@ from services.auctions.receipts import Receipt
 
 
 class BidIn(msgspec.Struct, kw_only=True):
-    """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does. ``choices``
-    answer the criteria of an auction that has some: the index of the option, from 0, for each."""
+    """``amount`` is in the auction's currency, preferably written as a string. ``request_key`` means the same as the
+    header. ``choices`` answer the criteria of an auction that has some: the index of the chosen option, from 0, for
+    each criterion."""
 
     amount: Amount
     request_key: Id = ""
@@ -34,7 +35,7 @@ class BidIn(msgspec.Struct, kw_only=True):
 
 
 class Accepted(msgspec.Struct, kw_only=True):
-    """The bid leads. ``closes_at`` is the effective end after it."""
+    """The bid leads. ``closes_at`` is the effective end after the bid."""
 
     auction_id: str
     verdict: str
@@ -60,13 +61,13 @@ class BidsApi(Controller):
         request: MemberVisit,
         lane: NamedDependency[
             Lane
-        ],  # alone: two dependencies are resolved in a task group, which costs as much as the bid
+        ],  # alone: two dependencies would be resolved in a task group, which costs as much as the bid
         auction_id: PathId,
         data: JSONBody[BidIn],
         key: IdempotencyKey = "",
     ) -> Response[Accepted]:
-        """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
-        ``Idempotency-Key`` gets the same verdict, and a receipt of it that is signed anew."""
+        """Place a bid. The answer is 201 if the bid leads, or 422 with the broken rule if it was refused. Both are
+        stored. A repeat with the same ``Idempotency-Key`` gets the same verdict with a newly signed receipt."""
         arrived_at = lane.clock()
         bid = NewBid(
             auction_id=auction_id, amount=data.amount, request_key=key or data.request_key, choices=data.choices
@@ -81,13 +82,13 @@ class BidsApi(Controller):
     async def delete_last_bid(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId
     ) -> None:
-        """Take one's own last bid back, where the policy lets bidders, once and within its seconds."""
+        """Take back the caller's own last bid, if the policy allows it: once, and within its number of seconds."""
         async with ground.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.delete_last_bid(tx, auction_id, request.user))
 
 
 def on_blocked(request: Visit, _: LaneBlocked) -> Response[Any]:
-    """Bids of pages and of programs alike: 503 with the remedy."""
+    """Answer 503 with the remedy, for bids from pages and from programs alike."""
     blocked = HTTPException(
         status_code=503,
         detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"

@@ -1,4 +1,4 @@
-"""JSON of complaints about sessions: filed by a supplier, listed for moderators and decided by them."""
+"""JSON of complaints about sessions: suppliers file them, moderators list and decide them."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ from services.auctions.views import listed_complaints, the_complaint
 
 
 class ComplaintIn(msgspec.Struct, kw_only=True):
-    """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
+    """``evidence`` says where the problem can be seen: addresses, documents, lines of the log."""
 
     grounds: Reason
     evidence: Reason
@@ -29,7 +29,8 @@ class ComplaintOut(msgspec.Struct, kw_only=True):
 
 
 class ComplaintPage(msgspec.Struct, kw_only=True):
-    """50 at most. ``total`` counts all that there are, or is 1,000 where there is ``more`` than that."""
+    """At most 50 complaints. ``total`` counts all complaints; if there are more than 1,000, it is 1,000 and ``more`` is
+    true."""
 
     total: int
     more: bool
@@ -57,7 +58,8 @@ class ComplaintsApi(Controller):
         data: JSONBody[ComplaintIn],
         key: IdempotencyKey = "",
     ) -> ComplaintOut:
-        """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
+        """File a complaint about a session that is not closed. A moderator decides. The complainant's name is not
+        published."""
         async with ground.database.transaction("auctions") as tx:
             wanted = NewComplaint(auction_id=auction_id, grounds=data.grounds, evidence=data.evidence)
             complaint_id = await handlers.complain(tx, wanted, request.user, key or new_id())
@@ -65,14 +67,15 @@ class ComplaintsApi(Controller):
 
     @get("/complaints", opt=allow(MODERATOR))
     async def list_complaints(self, ground: FromGround, number: PageNumber = 1) -> ComplaintPage:
-        """Those to be decided first, complainants in turn; of each text 500 characters at most, the whole is at the complaint."""
+        """List complaints, undecided ones first; complainants take turns. Each text has at most 500 characters here;
+        read the complaint for the whole text."""
         found = await listed_complaints(ground, number)
         complaints = [each.complaint for each in found.rows]
         return ComplaintPage(total=found.total, more=found.more, page=number, complaints=complaints)
 
     @get("/complaints/{complaint_id:str}", opt=allow(MODERATOR), raises=[NotFound])
     async def read_complaint(self, ground: FromGround, complaint_id: PathId) -> Complaint:
-        """With all its texts."""
+        """Return one complaint with its whole texts."""
         return await the_complaint(ground, complaint_id)
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])

@@ -12,7 +12,7 @@ from services.auctions.store import market_log as log_store
 
 
 class CheckpointOut(msgspec.Struct, kw_only=True):
-    """What the market signs of its log now. ``size`` 0: nothing was closed yet, and nothing is signed."""
+    """The market's latest signature under its log. ``size`` 0 means that nothing was closed yet, and nothing is signed."""
 
     key: str
     size: int = 0
@@ -22,14 +22,14 @@ class CheckpointOut(msgspec.Struct, kw_only=True):
 
 
 class MarketLogApi(Controller):
-    """The market's Merkle log: whoever keeps its checkpoints and fetches its leaves sees that nothing signed was changed."""
+    """The market's Merkle log. With its checkpoints and its leaves anybody can check that nothing signed was changed."""
 
     path = "/api/log"
     tags = ["auctions"]
 
     @get(opt=PUBLIC)
     async def read_checkpoint(self, ground: FromGround) -> CheckpointOut:
-        """The latest checkpoint, and the market's public key (Ed25519, hexadecimal)."""
+        """Return the latest checkpoint, and the market's public key (Ed25519, hexadecimal)."""
         latest = await log_store.checkpoint(ground.database.pool)
         if latest is None:
             return CheckpointOut(key=ground.signer.key)
@@ -39,5 +39,5 @@ class MarketLogApi(Controller):
     async def read_leaves(
         self, ground: FromGround, after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0
     ) -> list[str]:
-        """1,000 leaves in order, from the one after number ``after``."""
+        """Return 1,000 leaves in order, beginning after number ``after``."""
         return await log_store.leaves(ground.database.pool, after=after, limit=1000)

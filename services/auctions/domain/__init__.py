@@ -1,17 +1,18 @@
-"""Mini-auctions: the pure part (docs/rules.md section 3). No I/O, no clock; whatever varies is an argument.
+"""Mini-auctions: the pure part (docs/rules.md section 3). It has no I/O and no clock; everything that varies is an
+argument.
 
 opening     may this auction be opened, and as what
-auction     the state, and how it follows from what happened
+auction     the state, and how it follows from the log
 bids        the verdict on each bid
-scoring     what bids are ranked on
+scoring     the value by which bids are ranked
 autobid     automatic cuts down to a floor
 rounds      sealed first bids and turns
-due         what the clock does: cuts, rounds, restart
+due         what becomes due: cuts, rounds, restart
 remedies    deletion, outage, withdrawal, cancellation
 closing     the result
-complaints  a supplier says what is wrong, a moderator decides
+complaints  a supplier files a complaint, a moderator decides
 chain       the log as a hash chain
 merkle      the market's log as a tree, from the hashes of its subtrees
-audit       the public log judged again
-picture     the descent of the price as a chart
+audit       the public log checked again by the rules
+picture     the fall of the price as a chart
 """

@@ -1,4 +1,4 @@
-"""The state of a mini-auction, and how it follows from the log of what happened."""
+"""The state of a mini-auction, and how it follows from the facts in the log."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from events.auctions import (
 from services.auctions.domain.scoring import score
 
 Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended | RoundBegan | TurnEnded | AuctionClosed
-"""What may stand in the log after the opening."""
+"""The facts that may be in the log after the opening."""
 
 
 class Bid(msgspec.Struct, frozen=True):
-    """What a supplier sent, and what was known of it when it was decided. This is what the service stores.
+    """What a supplier sent, and what was known about it when it was decided. This is what the service stores.
 
-    ``arrived_at`` is the service's clock when the request came in, of an ``automatic`` cut the instant it was due.
-    ``standing`` is the supplier's organisation state (active, pending, suspended, closed) as the decision saw it, stored so
-    that the log can be judged again. ``choices`` answer the auction's criteria where bids are scored.
+    ``arrived_at`` is the service's time when the request arrived; for an ``automatic`` cut it is the time at which it
+    was due. ``standing`` is the state of the supplier's organisation (active, pending, suspended, closed) at the
+    decision. It is stored so that the log can be checked again. ``choices`` answer the auction's criteria if bids are
+    scored.
     """
 
     bid_id: str
@@ -46,11 +47,12 @@ class Bid(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """Two bids of one auction with the same key are one bid, sent again."""
+        """Return the key. Two bids of one auction with the same key are one bid that was sent again."""
         return self.supplier_id, self.request_key
 
     def wants_the_same(self, other: Bid) -> bool:
-        """However the amount is written. What is no number equals only itself."""
+        """Return whether both bids have the same amount, however it is written, and the same choices. An amount that is
+        not finite equals only the same text."""
         amounts = self.amount, other.amount
         finite = all(amount.is_finite() for amount in amounts)
         equal = self.amount == other.amount if finite else str(self.amount) == str(other.amount)
@@ -58,7 +60,7 @@ class Bid(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One bid and its one verdict: a row of the service's log. The event is public; only the bid knows the supplier."""
+    """One bid and its one verdict: a row of the service's log. The event is public; only the bid names the supplier."""
 
     bid: Bid
     event: BidAccepted | BidRefused
@@ -69,7 +71,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True, array_like=True):
-    """An accepted bid, as much of it as later decisions need."""
+    """The part of an accepted bid that later decisions need."""
 
     amount: Decimal
     sequence: int
@@ -78,7 +80,8 @@ class Offered(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Participant(msgspec.Struct, frozen=True, array_like=True):
-    """``last`` is None after its only bid was deleted. ``before`` is what a deletion brings back; ``deleted``: that was used."""
+    """``last`` is None after its only bid was deleted. ``before`` is the bid that a deletion restores. ``deleted`` says
+    that the one deletion was used."""
 
     number: int
     last: Offered | None
@@ -87,7 +90,7 @@ class Participant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """The running round: turns of ``order`` (participant numbers), of which ``ended`` are over."""
+    """The running round: turns in the ``order`` of these participant numbers, of which ``ended`` are over."""
 
     number: int
     order: tuple[int, ...]
@@ -96,11 +99,12 @@ class Round(msgspec.Struct, frozen=True):
 
 
 class AuctionState(msgspec.Struct, frozen=True):
-    """``opened`` and ``rules`` never change; the rest is small and is what a row lock guards.
+    """``opened`` and ``rules`` never change. The rest is small, and the row lock guards it.
 
-    ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the leader's
-    amount, the initial price without one. ``closes_at`` is the effective end (of sealed first bids, until rounds begin).
-    ``shown`` are the participants as the public sees them where turns are sealed, else None.
+    ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the
+    leader's amount, or the initial price if there is no leader. ``closes_at`` is the effective end (until rounds begin:
+    the end of sealed first bids). ``shown`` are the participants as the public sees them if turns are sealed, otherwise
+    None.
     """
 
     opened: AuctionOpened
@@ -119,21 +123,23 @@ class AuctionState(msgspec.Struct, frozen=True):
 
     @property
     def floor(self) -> Decimal:
-        """At or below this price the session is over. Exact, not rounded."""
+        """Return the price at or below which the session is over. It is exact, not rounded."""
         return self.opened.initial_price * self.rules.floor_percent / 100
 
     @property
     def settles_at(self) -> datetime:
-        """From here on the auction may be closed: every bid that arrived before the end has been decided."""
+        """Return the time from which the auction may be closed: every bid that arrived before the end has been decided
+        by then."""
         return self.closes_at + timedelta(seconds=self.rules.settle_seconds)
 
     @property
     def sealed(self) -> bool:
-        """What is decided now is kept from the public until the turn ends."""
+        """Return whether present decisions are hidden from the public until the turn ends."""
         return bool(self.rules.pauses_seconds) and not self.closed
 
     def over(self, instant: datetime) -> bool:
-        """No bid arriving at this instant can be accepted. The end itself is over; a price at the floor always is."""
+        """Return whether no bid that arrives at this instant can be accepted. At the end itself the session is over;
+        with the price at the floor it is always over."""
         return self.closed or instant >= self.closes_at or self.price <= self.floor
 
     def number_of(self, supplier_id: str | None) -> int | None:
@@ -145,7 +151,7 @@ class AuctionState(msgspec.Struct, frozen=True):
         return known.last if known else None
 
     def public(self) -> AuctionState:
-        """As anybody may see it: in sealed turns, without what was bid since the last one ended."""
+        """Return the state as anybody may see it: in sealed turns, without the bids since the last turn ended."""
         if self.shown is None or self.closed:
             return self
         sequence = max((each.last.sequence for each in self.shown.values() if each.last), default=0)
@@ -153,16 +159,16 @@ class AuctionState(msgspec.Struct, frozen=True):
 
 
 def begin(opened: AuctionOpened, rules: OpeningRules | None = None) -> AuctionState:
-    """``rules`` for an opening published before openings carried theirs."""
+    """Return the state at the opening. ``rules`` is for an opening that was published before openings had their rules."""
     rules = opened.rules or rules
     if rules is None:
-        raise ValueError(f"nobody says by which rules auction {opened.auction_id} runs")
+        raise ValueError(f"the rules of auction {opened.auction_id} are missing")
     shown: Mapping[str, Participant] | None = {} if rules.pauses_seconds else None
     return AuctionState(opened, rules, price=opened.initial_price, closes_at=opened.closes_at, shown=shown)
 
 
 def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
-    """The state after the fact. Decides nothing: a refused bid changes nothing, whatever it was refused for."""
+    """Return the state after the fact. This decides nothing: a refused bid changes nothing, whatever the reason."""
     match fact:
         case Verdict():
             accepted = fact.accepted
@@ -184,7 +190,7 @@ def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
 
 
 def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: OpeningRules | None = None) -> AuctionState:
-    """The state from the stored log, in the order of decision."""
+    """Return the state that follows from the stored log, in the order of decision."""
     state = begin(opened, rules)
     for fact in log:
         state = apply(state, fact)
@@ -192,17 +198,17 @@ def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: OpeningR
 
 
 def ranking(state: AuctionState) -> list[tuple[str, Participant, Offered]]:
-    """Who has a bid that stands, the best first: by score, then the earlier one."""
+    """Return the suppliers that have a bid that stands, the best first: by score, then the earlier bid."""
     return sorted(_standing(state), key=lambda entry: _order(state, entry[2]))
 
 
 def worth(state: AuctionState, offered: Offered) -> Fraction:
-    """What a bid is ranked on; lower is better."""
+    """Return the value by which a bid is ranked. Lower is better."""
     return score(state.opened.scoring, offered.amount, offered.choices)
 
 
 def _order(state: AuctionState, offered: Offered) -> tuple[Fraction, int]:
-    """By which leader, winner and ranks are found: what it is worth, then the earlier bid."""
+    """Return the key that orders leader, winner and ranks: the value, then the earlier bid."""
     return worth(state, offered), offered.sequence
 
 
@@ -240,7 +246,7 @@ def _deleted(state: AuctionState, event: BidDeleted) -> AuctionState:
 
 def _extended(state: AuctionState, event: AuctionExtended) -> AuctionState:
     running = state.round
-    if running is not None:  # turns not yet taken move with the end
+    if running is not None:  # turns that are still to come move with the end
         running = replace(running, begins_at=running.begins_at + (event.closes_at - state.closes_at))
     return replace(
         state,
@@ -252,7 +258,7 @@ def _extended(state: AuctionState, event: AuctionExtended) -> AuctionState:
 
 
 def _led(state: AuctionState) -> AuctionState:
-    """The same with price and leader found anew."""
+    """Return the same state with price and leader computed again."""
     best = min(_standing(state), key=lambda entry: _order(state, entry[2]), default=(None, None, None))
     leader_id, _, offered = best
     return replace(state, leader_id=leader_id, price=offered.amount if offered else state.opened.initial_price)

@@ -1,4 +1,4 @@
-"""The public log judged again, with the rules that made it: who bid is not known there, only participants' numbers."""
+"""Check the public log again by its own rules. It names bidders only by participant numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STRANGER = "somebody without a number"
 
 
 class Unsound(Exception):
-    """The log does not follow from the rules, or is not the one that was signed. ``line`` counts from 0."""
+    """The log does not follow from the rules, or is not the log that was signed. ``line`` counts from 0."""
 
     code = "unsound"
 
@@ -42,7 +42,7 @@ class Unsound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found so far. ``ends`` are the effective ends one after the other, each with its reason."""
+    """What the audit found so far. ``ends`` are the effective ends in order, each with its reason."""
 
     state: AuctionState
     accepted: int = 0
@@ -53,9 +53,9 @@ class Audit:
 
 
 def begun(opened: AuctionOpened) -> Audit:
-    """Raises Unsound where the opening does not hold together."""
+    """Return the audit after the opening. Raise Unsound if the opening contradicts itself."""
     if opened.rules is None:
-        raise Unsound("the opening does not carry its rules", 0)
+        raise Unsound("the opening does not have its rules", 0)
     amounts = [line.amount for line in opened.lines if line.amount is not None]
     if sum(amounts) != opened.initial_price or not 0 < opened.step < opened.initial_price:
         raise Unsound("the initial price is not the sum of the lines, or the step does not fit it", 0)
@@ -63,7 +63,7 @@ def begun(opened: AuctionOpened) -> Audit:
 
 
 def follow(audit: Audit, fact: Event, line: int) -> Audit:
-    """The audit after one more fact, which must be what the rules make of the log so far. Raises Unsound."""
+    """Return the audit after one more fact, which must be what the rules make of the log so far. Raise Unsound."""
     state = audit.state
     if audit.result is not None:
         raise Unsound("something follows the close", line)
@@ -84,7 +84,7 @@ def follow(audit: Audit, fact: Event, line: int) -> Audit:
             _closes(state, fact, line)
             return replace(audit, state=apply(state, fact), result=fact)
         case _:
-            raise Unsound(f"a {type(fact).__name__} has no place in a log", line)
+            raise Unsound(f"a {type(fact).__name__} cannot be in a log", line)
     after = apply(state, fact)
     ends = audit.ends
     if after.closes_at != state.closes_at:
@@ -117,7 +117,8 @@ def _verdict(audit: Audit, fact: BidAccepted | BidRefused, line: int) -> Audit:
 
 
 def _alike(said: Refusal, expected: Refusal) -> bool:
-    """The same rule, and no number that contradicts it. Its words, and which numbers they name, may be better ones by now."""
+    """Return whether both refusals have the same rule and no contradicting numbers. A later release may word a refusal
+    differently and name other numbers."""
     numbers = {number.name: number.value for number in expected.numbers}
     return said.rule == expected.rule and all(numbers.get(each.name, each.value) == each.value for each in said.numbers)
 
@@ -130,7 +131,7 @@ def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:
         if restart(state, settled) is not None or (state.rules.pauses_seconds and rounds.advance(state, settled)):
             raise Unsound("it was closed before the session was over", line)
         expected = closed(state, "successful" if state.leader_id else "unsuccessful", state.closes_at)
-    # Who the winner is stands outside the log; which participant won is recomputed.
+    # The winner's identity is not in the log; the winning participant is recomputed.
     _same(fact, msgspec.structs.replace(expected, winner_id=fact.winner_id), line)
     if (fact.winner_id is None) != (fact.winner is None):
         raise Unsound("a winner has a number and a name, or neither", line)
@@ -138,7 +139,7 @@ def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:
 
 def _same(fact: Event, expected: Event | None, line: int) -> None:
     if fact != expected:
-        raise Unsound(f"the rules make this of it: {msgspec.json.encode(expected).decode()}", line)
+        raise Unsound(f"by the rules it must be: {msgspec.json.encode(expected).decode()}", line)
 
 
 def _name(participant: int) -> str:

@@ -1,8 +1,9 @@
-"""Autobid: after a bid of its own a supplier sets a floor, and the market cuts for it (docs/rules.md section 3).
+"""Autobid: after a first bid a supplier sets a floor, and the market bids for it (docs/rules.md section 3).
 
-The first cut is due with the rival's bid that took the lead; from then on one automatic cut a pace in each session, by
-whoever bid longest ago. A cut is one step, never below the floor, never against one's own lead, and dated when it was due, so that
-a late timer changes nothing. Floors are known to their owners alone.
+The first cut is due with the rival's bid that took the lead. After it there is one automatic cut at each interval in
+each session, for the supplier whose last bid is the oldest. A cut is one step, never below the floor, and never against
+the supplier's own lead. Its date is the time at which it was due, so a late timer changes nothing. Only its owner knows
+a floor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class NoAutobidHere(RuleBroken):
 
 
 class NoBidYet(RuleBroken):
-    """The first bid is placed by hand."""
+    """The first bid must be placed by hand."""
 
     code = "no-bid-yet"
 
@@ -34,7 +35,7 @@ class FloorNotBelowOwnBid(RuleBroken):
 
 
 class Autobid(msgspec.Struct, frozen=True, array_like=True):
-    """A supplier's floor, set or switched on at ``set_at``."""
+    """A supplier's floor. ``set_at`` is when it was set or switched on."""
 
     floor: Decimal
     set_at: datetime
@@ -43,7 +44,7 @@ class Autobid(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """``at`` is when it is due."""
+    """An automatic cut. ``at`` is when it is due."""
 
     supplier_id: str
     amount: Decimal
@@ -51,17 +52,17 @@ class Cut:
 
 
 def check(state: AuctionState, supplier_id: str, floor: Decimal, now: datetime) -> None:
-    """May this supplier have this floor now? Raises NoAutobidHere, NoBidYet, FloorNotBelowOwnBid."""
+    """Check whether this supplier may have this floor now. Raise NoAutobidHere, NoBidYet or FloorNotBelowOwnBid."""
     if not state.rules.autobid_seconds or state.over(now):
         why = "The session is over." if state.rules.autobid_seconds else "Sessions under this policy have no autobid."
         raise NoAutobidHere(why)
     own = state.last_of(supplier_id)
     if own is None:
-        raise NoBidYet("Place a first bid by hand; then a floor may be set.")
+        raise NoBidYet("Place a first bid by hand. After that you can set a floor.")
     decimals, exponent = minor_units(state.opened.currency), floor.as_tuple().exponent
     if not floor.is_finite() or not 0 < floor < own.amount or (isinstance(exponent, int) and -exponent > decimals):
         raise FloorNotBelowOwnBid(
-            f"A floor is an amount above zero and below your own bid of {own.amount:,f} {state.opened.currency},"
+            f"A floor must be above zero and below your own bid of {own.amount:,f} {state.opened.currency},"
             f" with at most {decimals} decimals.",
             field="floor",
             floor=floor,
@@ -72,13 +73,13 @@ def check(state: AuctionState, supplier_id: str, floor: Decimal, now: datetime) 
 
 
 def due_cut(state: AuctionState, autobids: Mapping[str, Autobid]) -> Cut | None:
-    """The next automatic cut and when it is due; None when nobody's floor allows one before the end."""
+    """Return the next automatic cut and when it is due, or None if nobody's floor allows one before the end."""
     pace = state.rules.autobid_seconds
     if not pace or state.closed or state.leader_id is None or state.price <= state.floor:
         return None
     amount = state.price - state.opened.step
     led = state.participants[state.leader_id].last
-    assert led is not None, "who leads has a bid"
+    assert led is not None, "the leader has a bid"
     earliest = max(
         instant
         for instant in (

@@ -1,12 +1,12 @@
-"""The verdict on each bid: accepted with a sequence number, or refused with the rule named.
+"""The verdict on each bid: accepted with a sequence number, or refused with the name of the rule.
 
-Order and time. The order of decision makes the sequence: the service decides bids in the order in which they arrived, and
-where two processes let a bid pass an earlier one, the one decided first is the first. Arrival is judged against one thing
-only: the effective end as it stands at the decision. So a bid that arrived before the end and is decided after it (the close
-waits the settle window for it) is as good as any, and no later fact ever changes a verdict.
+Order and time: the order of decision makes the sequence. The service decides bids in the order in which they arrived.
+If two processes decide bids in another order, the bid that is decided first is the first. The arrival is compared only
+with the effective end at the time of the decision. So a bid that arrived before the end and is decided after it counts
+in full (the close waits the settle window for it), and no later fact ever changes a verdict.
 
-Three things a policy varies: what a bid must undercut (the price, or one's own last), whether by whole steps, and whether
-everybody bids at any time or in turns (``rounds``).
+A policy varies three things: what a bid must undercut (the price, or the bidder's own last bid), whether by whole
+steps, and whether everybody bids at any time or in turns (``rounds``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.auctions.domain.rounds import timetable, turn_of
 from services.auctions.domain.scoring import complete, score
 
 BUYER = "buyer"
-"""The standing of a bid that the buyer itself sent: the public log names it so."""
+"""The standing of a bid that the buyer itself sent. The public log names it like this."""
 
 
 class AuctionNotOpenYet(RuleBroken):
@@ -47,7 +47,7 @@ class NotYourTurn(RuleBroken):
 
 
 class NoFirstBid(RuleBroken):
-    """Turns are for those who sent a sealed first bid."""
+    """Only bidders that sent a sealed first bid get turns."""
 
     code = "no-first-bid"
 
@@ -61,7 +61,7 @@ class AmountNotPositive(RuleBroken):
 
 
 class AmountTooFine(RuleBroken):
-    """More decimals than the currency's minor unit has."""
+    """The amount has more decimals than the currency's minor unit."""
 
     code = "amount-too-fine"
 
@@ -79,8 +79,8 @@ class CutNotWholeSteps(RuleBroken):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """``answers`` has one verdict for each bid asked about, in order, None where its key is another bid's; ``new`` those that must be
-    stored."""
+    """``answers`` has one verdict for each of the bids, in order; it is None if another bid has the same key. ``new``
+    are the verdicts that must be stored."""
 
     state: AuctionState
     answers: list[Verdict | None]
@@ -88,10 +88,11 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 def decide(state: AuctionState, bids: Iterable[Bid], known: Mapping[tuple[str, str], Verdict]) -> Decided:
-    """Decide a micro-batch of one auction's bids in the order given, each exactly once.
+    """Decide a micro-batch of one auction's bids in the given order, each exactly once.
 
-    ``known`` are the stored verdicts of this auction by ``Bid.key``, at least those whose keys occur in ``bids``. A bid sent
-    again is answered with its first verdict. Another bid under the same key, of another amount or other choices, gets none.
+    ``known`` are the stored verdicts of this auction by ``Bid.key``, at least those whose keys occur in ``bids``. A bid
+    that is sent again is answered with its first verdict. Another bid under the same key, with another amount or other
+    choices, gets none.
     """
     first = dict(known)
     answers: list[Verdict | None] = []
@@ -107,7 +108,7 @@ def decide(state: AuctionState, bids: Iterable[Bid], known: Mapping[tuple[str, s
 
 
 def place_bid(state: AuctionState, bid: Bid) -> Verdict:
-    """The verdict on a bid not seen before. Never raises: a refusal is a fact too."""
+    """Return the verdict on a new bid. This never raises: a refusal is a fact too."""
     number = state.number_of(bid.supplier_id)
     try:
         amount = _allowed(state, bid)
@@ -138,15 +139,16 @@ def place_bid(state: AuctionState, bid: Bid) -> Verdict:
 
 
 def next_bid(state: AuctionState) -> Decimal | None:
-    """The highest amount that would be accepted now from a rival of the leader; None when none would be."""
+    """Return the highest amount that would be accepted now from a rival of the leader, or None if no amount would."""
     return next(iter(ladder(state, 1)), None)
 
 
 def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> tuple[Decimal, ...]:
-    """The next amounts that would be accepted from the supplier, highest first: at most ``rungs``, fewer near zero, none at
-    the floor. Without a supplier: what would take the lead.
+    """Return the next amounts that would be accepted from the supplier, the highest first: at most ``rungs``, fewer
+    near zero, none at the floor. Without a supplier: the amounts that would take the lead.
 
-    The supplier's turn, standing and lead are not looked at."""
+    The supplier's turn, standing and lead are not checked.
+    """
     if state.closed or state.price <= state.floor:
         return ()
     step = state.opened.step
@@ -163,13 +165,15 @@ def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> t
 
 
 def _clear_of_the_price(state: AuctionState, amount: Decimal) -> bool:
-    """In continuous sessions a bid below the price is a step below it; one that improves on an own bid may stay above."""
+    """Return whether the amount keeps the required distance from the price. In continuous sessions a bid below the
+    price must be a step below it; a bid that improves on the bidder's own bid may stay above the price."""
     free = bool(state.rules.pauses_seconds) or state.leader_id is None or amount >= state.price
     return free or state.price - amount >= state.opened.step
 
 
 def _highest(state: AuctionState, supplier_id: str) -> Decimal:
-    """The highest amount the supplier may bid: a step below what it must undercut, or the initial price at first."""
+    """Return the highest amount that the supplier may bid: a step below what it must undercut, or the initial price for
+    a first bid."""
     step, initial = state.opened.step, state.opened.initial_price
     if state.rules.improve_on == "price":
         return state.price - step
@@ -178,8 +182,8 @@ def _highest(state: AuctionState, supplier_id: str) -> Decimal:
 
 
 def _own(state: AuctionState, supplier_id: str) -> Offered | None:
-    """What the supplier's next bid must undercut. In a turn, its bid before the turn: within it the last of several counts;
-    and sealed first bids are free to change."""
+    """Return the bid that the supplier's next bid must undercut, or None. In a turn it is the bid before the turn,
+    because only the last of several bids in a turn counts. Sealed first bids may change freely."""
     if state.shown is None:
         return state.last_of(supplier_id)
     shown = state.shown.get(supplier_id)
@@ -187,7 +191,8 @@ def _own(state: AuctionState, supplier_id: str) -> Offered | None:
 
 
 def _allowed(state: AuctionState, bid: Bid) -> Decimal:
-    """The amount, written to the minor unit. Raises the first rule the bid breaks, who and when before how much."""
+    """Return the amount, written to the minor unit. Raise the first rule that the bid breaks: identity and time are
+    checked before the amount."""
     opened, arrived_at = state.opened, bid.arrived_at
     if arrived_at < opened.opens_at:
         raise AuctionNotOpenYet(
@@ -205,7 +210,7 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
     if bid.supplier_id == opened.buyer_id or bid.standing == BUYER:
         raise BuyerCannotBid("The buyer cannot bid in its own session.", buyer=opened.buyer_id)
     if bid.standing != "active":
-        raise SupplierNotActive(f"Only an active supplier bids; this one is {bid.standing}.", standing=bid.standing)
+        raise SupplierNotActive(f"Only an active supplier can bid; this one is {bid.standing}.", standing=bid.standing)
     if state.rules.pauses_seconds:
         _in_turn(state, bid)
     elif state.rules.improve_on == "price" and bid.supplier_id == state.leader_id:
@@ -221,13 +226,14 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
 
 
 def _in_turn(state: AuctionState, bid: Bid) -> None:
-    """Before the rounds everybody may send a first bid; then it is one participant's turn, or a pause."""
+    """Check the turn. Before the rounds everybody may send a first bid; after that it is one participant's turn, or a
+    pause."""
     running = state.round
     if running is None:
         return
     number = state.number_of(bid.supplier_id)
     if number is None:
-        raise NoFirstBid("Only those who sent a first bid before the rounds began take turns.")
+        raise NoFirstBid("Only suppliers that sent a first bid before the rounds began get turns.")
     turn = turn_of(state)
     if turn is None or turn.number != number or not turn.begins_at <= bid.arrived_at < turn.ends_at:
         own = next(each for each in timetable(state)[0].turns if each.number == number)
@@ -242,10 +248,11 @@ def _in_turn(state: AuctionState, bid: Bid) -> None:
 
 
 def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
-    """The order of the checks keeps the arithmetic exact: what passes is finite, no longer than the price, no finer."""
+    """Check the amount and return it. The order of the checks keeps the arithmetic exact: an amount that passes is
+    finite and has no more digits than the price."""
     currency, amount = state.opened.currency, bid.amount
     if not amount.is_finite() or amount <= 0:
-        raise AmountNotPositive(f"A bid is an amount above zero, not {amount}.", field="amount", amount=amount)
+        raise AmountNotPositive(f"A bid must be above zero, not {amount}.", field="amount", amount=amount)
     if state.rules.improve_on == "price":
         _undercut(state, amount, state.price, "the price now")
     else:
@@ -254,7 +261,7 @@ def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
             _undercut(state, amount, own.amount, "your own last bid")
         elif amount > state.opened.initial_price:
             raise NotLower(
-                f"A first bid is at most the initial price, {_money(state.opened.initial_price, currency)}.",
+                f"A first bid must be at most the initial price, {_money(state.opened.initial_price, currency)}.",
                 field="amount",
                 amount=amount,
                 price=state.opened.initial_price,
@@ -309,7 +316,8 @@ def _fine(amount: Decimal, currency: str) -> None:
 
 
 def _end_after(state: AuctionState, amount: Decimal, arrived_at: datetime) -> datetime:
-    """The effective end once the bid is accepted: at the floor it is over with the bid; late, it moves; else it stays."""
+    """Return the effective end after the bid is accepted. At the floor the session ends with the bid; a late bid moves
+    the end; otherwise it stays."""
     if amount <= state.floor:
         return arrived_at
     if state.closes_at - arrived_at < timedelta(seconds=state.rules.extension_window_seconds):

@@ -1,16 +1,16 @@
-"""The log as a hash chain, and receipts for its lines: from the bytes alone anybody can follow them.
+"""The log as a hash chain, and receipts for its lines. Anybody can check them from the bytes alone.
 
-A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, where the event has exactly the bytes that went over
-Kafka. The hash of the first line (the opening) is ``sha256(line)``, of each next ``sha256(hash before it + line)``, hashes as
-32 bytes. The hash of the closing line is the auction's root.
+A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, in which the event has exactly its bytes
+on Kafka. The hash of the first line (the opening) is ``sha256(line)``; that of each next line is ``sha256(hash before
+it + line)``, with hashes as 32 bytes. The hash of the closing line is the auction's root.
 
-One signature covers all lines that a batch added: it is over the root of the Merkle tree of their leaves (:func:`leaf`), and
-each receipt has the path from its own to that root. Nodes are ``sha256(0x01 + left + right)`` and leaves
-``sha256(0x00 + leaf)``, as in RFC 9162.
+One signature covers all lines that a batch added. It is over the root of the Merkle tree of their leaves
+(:func:`leaf`), and each receipt has the path from its own leaf to that root. Nodes are ``sha256(0x01 + left + right)``
+and leaves ``sha256(0x00 + leaf)``, as in RFC 9162.
 
-The market has one Merkle log of all its auctions, made in the same way: a leaf is the auction's closing line, appended once. A
-checkpoint is the market's signature under the size and root of that log; whoever keeps checkpoints and fetches the leaves sees
-that none was changed or taken away.
+The market has one Merkle log of all its auctions, made in the same way: a leaf is the auction's closing line, appended
+once. A checkpoint is the market's signature under the size and root of that log. With the checkpoints and the leaves
+anybody can check that no leaf was changed or removed.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 GENESIS = b""
-"""What stands before the first line."""
+"""The hash before the first line."""
 Path = list[tuple[str, str]]
-"""From a leaf to the root: the side of the other node ("left" or "right") and its hash, hexadecimal."""
+"""A path from a leaf to the root: the side of the other node ("left" or "right") and its hash, in hexadecimal."""
 
 
 def line(event_type: str, data: bytes) -> bytes:
-    """``data`` is the event's JSON."""
+    """Return the line. ``data`` is the event's JSON."""
     return b'{"type":"' + event_type.encode() + b'","data":' + data + b"}"
 
 
 def link(head: bytes, line: bytes) -> bytes:
-    """The hash of a line that follows ``head``."""
+    """Return the hash of a line that follows ``head``."""
     return sha256(head + line).digest()
 
 
 def root(lines: Iterable[bytes], head: bytes = GENESIS) -> bytes:
-    """The hash of the last of some lines, from the first on; or from behind the one whose hash is ``head``."""
+    """Return the hash of the last of these lines. The first of them follows the line whose hash is ``head``."""
     for each in lines:
         head = link(head, each)
     return head
 
 
 def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[Path]]:
-    """The Merkle root of some leaves (at least one), and the path of each to it."""
+    """Return the Merkle root of the leaves (at least one), and the path of each leaf to it."""
     level = [sha256(b"\x00" + each).digest() for each in leaves]
     at = list(range(len(level)))
     paths: list[Path] = [[] for _ in level]
@@ -59,7 +59,7 @@ def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[Path]]:
 
 
 def climb(leaf: bytes, path: Path) -> bytes:
-    """The root that a path leads to from a leaf. ValueError for a side or a hash that is none."""
+    """Return the root to which a path leads from a leaf. Raise ValueError if a side or a hash is not valid."""
     node = sha256(b"\x00" + leaf).digest()
     for side, other in path:
         sibling = bytes.fromhex(other)
@@ -70,16 +70,17 @@ def climb(leaf: bytes, path: Path) -> bytes:
 
 
 def leaf(auction_id: str, position: int, hashed: bytes) -> bytes:
-    """A line in a tree: where it stands, and its hash. Positions count from 0, the opening."""
+    """Return a line as a leaf of a tree: its position and its hash. Positions count from 0, the opening."""
     return f"{auction_id} {position} {hashed.hex()}".encode()
 
 
 def checkpoint_text(size: int, root: bytes, signed_at: datetime) -> bytes:
-    """What a checkpoint's signature is over: the market's log of ``size`` leaves has this root. Instants as in RFC 3339, UTC."""
+    """Return the text that a checkpoint signs: the market's log of ``size`` leaves has this root. Instants are in RFC
+    3339, UTC."""
     instant = signed_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return f"lonja checkpoint 1\n{size}\n{root.hex()}\n{instant}".encode()
 
 
 def receipt_text(root: bytes) -> bytes:
-    """What a receipt's signature is over."""
+    """Return the text that a receipt signs."""
     return b"lonja receipt 1\n" + root.hex().encode()

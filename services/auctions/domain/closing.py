@@ -24,16 +24,17 @@ class NotOverYet(RuleBroken):
 
 
 class LogIncomplete(RuleBroken):
-    """The bids given are not those the state was built from, so no winner can be named."""
+    """The given bids are not those from which the state was built, so no winner can be named."""
 
     code = "log-incomplete"
 
 
 def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[list[BidDisclosed], AuctionClosed]:
-    """Each participant's standing bid, the best first, then the result; an auction without one is unsuccessful.
+    """Return each participant's bid that stands, the best first, and the result. An auction without one is
+    unsuccessful.
 
-    ``log`` needs only the standing accepted bids. The date of the close is the effective end, not ``now``. Raises
-    AlreadyClosed, NotOverYet (the settle window, and turns still to come, included) and LogIncomplete.
+    ``log`` needs only the accepted bids that stand. The date of the close is the effective end, not ``now``. Raise
+    AlreadyClosed, NotOverYet (also during the settle window and while turns are to come) and LogIncomplete.
     """
     if state.closed:
         raise AlreadyClosed(f"The session was closed at {state.closes_at:%H:%M:%S}.", closes_at=state.closes_at)
@@ -49,7 +50,7 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
 
 
 def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str = "") -> AuctionClosed:
-    """The result. Only a successful session has a winner; a withdrawn or cancelled one says why."""
+    """Return the result. Only a successful session has a winner; a withdrawn or cancelled one has a reason."""
     opened = state.opened
     won = outcome == "successful"
     return AuctionClosed(
@@ -77,7 +78,8 @@ def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str =
 
 
 def lowered(lines: tuple[Line, ...], total: Decimal, currency: str) -> tuple[Line, ...]:
-    """The lines with amounts in proportion to ``total``, sum exact, and the unit prices that follow from them."""
+    """Return the lines with amounts in proportion to ``total``, which sum up to it exactly, and with the unit prices
+    that follow from them."""
     before = {line.line_id: Money(line.amount, currency) for line in lines if line.amount is not None}
     after = lower_in_proportion(before, Money(total, currency))
     return tuple(_priced(line, after[line.line_id]) for line in lines)
@@ -89,7 +91,7 @@ def _priced(line: Line, amount: Money) -> Line:
 
 
 def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
-    """The standing bids, sorted by score and then by time. Deleted bids are left out."""
+    """Return the bids that stand, sorted by score and then by time. Deleted bids are left out."""
     opened = state.opened
     logged = {event.sequence: verdict for verdict in log if (event := verdict.accepted)}
     places = ranking(state)

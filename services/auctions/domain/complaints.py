@@ -1,4 +1,5 @@
-"""Complaints: a supplier says what is wrong with a session, a moderator decides, and may cancel it (docs/rules.md section 3)."""
+"""Complaints: a supplier files a complaint about a session; a moderator decides, and may cancel the session
+(docs/rules.md section 3)."""
 
 from __future__ import annotations
 
@@ -19,13 +20,13 @@ class GroundsMissing(RuleBroken):
 
 
 class TooLateToComplain(RuleBroken):
-    """After the close it is the contract that is disputed."""
+    """After the close, disputes are about the contract."""
 
     code = "too-late-to-complain"
 
 
 class ComplaintWaits(RuleBroken):
-    """One complaint of a supplier about a session is decided at a time."""
+    """A supplier may have only one undecided complaint about a session."""
 
     code = "complaint-waits"
 
@@ -39,7 +40,7 @@ class DecidedBefore(RuleBroken):
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
-    """``organisation_id`` complains; only the moderator and itself see who, and its evidence."""
+    """``organisation_id`` is the complainant. Only the moderator and the complainant see this name and the evidence."""
 
     complaint_id: str
     auction_id: str
@@ -55,12 +56,13 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
 def file(
     state: AuctionState, complaint: Complaint, *, rules: AuctionRules, earlier: int, waiting: int
 ) -> ComplaintFiled:
-    """``earlier`` is how many this supplier filed about this session before, ``waiting`` how many of them are not decided.
+    """Return the event of a new complaint. ``earlier`` is how many complaints this supplier filed about this session
+    before, ``waiting`` how many of them are undecided.
 
-    Raises TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
+    Raise TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
     """
     if state.closed:
-        raise TooLateToComplain("The session is closed: what is wrong now is a matter of its contract.")
+        raise TooLateToComplain("The session is closed. Complaints are now about its contract.")
     if waiting:
         raise ComplaintWaits(
             "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"
@@ -69,8 +71,8 @@ def file(
     least, most = rules.complaint_characters, rules.complaints_per_supplier
     if earlier >= most:
         raise TooManyComplaints(
-            f"You filed {earlier} complaints about this session, and {most} is the most. Once the session is closed, what is"
-            " wrong is a matter of its contract.",
+            f"You filed {earlier} complaints about this session, and {most} is the most. After the session is"
+            " closed, complaints are about its contract.",
             filed=earlier,
             most=most,
         )
@@ -78,7 +80,7 @@ def file(
         raise GroundsMissing(f"Say what is wrong, in at least {least} characters.", field="grounds", least=least)
     if len(complaint.evidence.strip()) < least:
         raise EvidenceMissing(
-            f"Say where it can be seen (addresses, documents, lines), in at least {least} characters.",
+            f"Say where this can be seen (addresses, documents, lines), in at least {least} characters.",
             field="evidence",
             least=least,
         )
@@ -100,9 +102,9 @@ def decide(
     *,
     rules: AuctionRules,
 ) -> tuple[ComplaintDecided, AuctionClosed | None]:
-    """The decision, and the cancellation that follows where it is upheld and the session still runs.
+    """Return the decision, and also the cancellation if the complaint is upheld and the session still runs.
 
-    Raises DecisionUnexplained, DecidedBefore.
+    Raise DecisionUnexplained or DecidedBefore.
     """
     if complaint.decision:
         raise DecidedBefore(f"It was {complaint.decision} already.", decision=complaint.decision)

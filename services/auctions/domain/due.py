@@ -1,4 +1,5 @@
-"""What the clock does in a session: automatic cuts, rounds and turns, the restart, the close. One function says when, one what."""
+"""What becomes due in a session: automatic cuts, rounds and turns, the restart, the close. One function says when, one
+says what."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ Step = Verdict | RoundBegan | TurnEnded | AuctionExtended
 
 
 def due_at(state: AuctionState, autobids: Mapping[str, Autobid]) -> datetime | None:
-    """When the clock has something to do next, the settle window included; None after the close."""
+    """Return when something becomes due next, with the settle window; None after the close."""
     if state.closed:
         return None
     if state.rules.pauses_seconds:
@@ -33,10 +34,11 @@ def advance(
     standings: Mapping[str, str],
     new_id: Callable[[], str],
 ) -> tuple[AuctionState, list[Step]]:
-    """Everything due by ``now`` but the close itself, in order, and the state after it.
+    """Return everything that is due by ``now`` except the close, in order, and the state after it.
 
-    ``standings`` are the autobidders' organisation states. A cut that is refused (a supplier suspended meanwhile) switches its
-    autobid off for the caller to store: it is the verdict's ``bid.automatic`` with no acceptance.
+    ``standings`` are the states of the organisations with autobids. If a cut is refused (its supplier was suspended
+    meanwhile), its autobid is switched off, and the caller must store that: such a verdict has ``bid.automatic`` and no
+    acceptance.
     """
     steps: list[Step] = []
     waiting = dict(autobids)
@@ -66,7 +68,8 @@ def _next(
         bid = Bid(
             bid_id=bid_id,
             supplier_id=cut.supplier_id,
-            request_key=f"automatic/{bid_id}",  # nobody's request had it: two that are refused at one price, and whoever guesses
+            # a key that no request had and nobody can guess, even if two cuts are refused at one price
+            request_key=f"automatic/{bid_id}",
             amount=cut.amount,
             arrived_at=cut.at,
             standing=standings.get(cut.supplier_id, "unknown"),
@@ -77,7 +80,8 @@ def _next(
 
 
 def restart(state: AuctionState, now: datetime) -> AuctionExtended | None:
-    """Once, when the session would close and the second is so far from the first (pregao)."""
+    """Return the restart, or None. A session restarts once, if it would close while the second bid is far enough from
+    the first (pregao)."""
     gap = state.rules.restart_gap_percent
     if gap is None or state.restarted or now < state.settles_at:
         return None

@@ -1,7 +1,9 @@
-"""The market's Merkle tree (RFC 9162) from the hashes of its complete subtrees: root and path cost as many hashes as it has levels.
+"""The market's Merkle tree (RFC 9162) from the hashes of its complete subtrees: a root or a path needs as many hashes
+as the tree has levels.
 
-A **place** is a level and a number: the subtree of the ``2**level`` leaves from leaf ``number * 2**level`` on, counted from 0. It never
-changes once it is complete. Kept are those from :data:`LEVEL` up; what is below is hashed again, from the leaves of a block.
+A **place** is a level and a number: the subtree of ``2**level`` leaves that begins at leaf ``number * 2**level``,
+counted from 0. It never changes once it is complete. Subtrees from :data:`LEVEL` up are stored; lower ones are computed
+again from the leaves of a block.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,29 +14,29 @@ from services.auctions.domain.chain import Path
 
 LEVEL = 8
 BLOCK = 1 << LEVEL
-"""Leaves of a subtree of that level."""
+"""How many leaves a subtree of that level has."""
 Place = tuple[int, int]
 Hashes = Mapping[Place, bytes]
 
 
 def peaks(size: int) -> list[Place]:
-    """The complete subtrees that a tree of ``size`` leaves consists of, from the left."""
+    """Return the complete subtrees of a tree of ``size`` leaves, from the left."""
     levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
     return [(level, (size >> level) - 1) for level in levels]
 
 
 def needed(size: int, leaf: int | None = None) -> set[Place]:
-    """What :func:`root`, or with a leaf :func:`path`, of a tree of ``size`` leaves is made of."""
+    """Return the places that :func:`root`, or with a leaf :func:`path`, needs for a tree of ``size`` leaves."""
     return {*peaks(size), *(() if leaf is None else _siblings(size, leaf))}
 
 
 def root(size: int, known: Hashes) -> bytes:
-    """Of the first ``size`` leaves, at least one."""
+    """Return the root of the first ``size`` leaves, at least one."""
     return _joined([known[place] for place in peaks(size)])
 
 
 def path(size: int, leaf: int, known: Hashes) -> Path:
-    """From a leaf, counted from 0, to the root of the first ``size``."""
+    """Return the path from a leaf, counted from 0, to the root of the first ``size`` leaves."""
     steps = [("right" if number & 1 else "left", known[level, number]) for level, number in _siblings(size, leaf)]
     before = [place for place in peaks(size) if _end(place) <= leaf]
     after = [place for place in peaks(size) if _end(place) - (1 << place[0]) > leaf]
@@ -45,7 +47,7 @@ def path(size: int, leaf: int, known: Hashes) -> Path:
 
 
 def subtrees(block: int, texts: Sequence[str]) -> dict[Place, bytes]:
-    """All complete ones of a block of leaves, which may have fewer than :data:`BLOCK`."""
+    """Return all complete subtrees of a block of leaves. The block may have fewer than :data:`BLOCK` leaves."""
     found: dict[Place, bytes] = {}
     level, first = 0, block << LEVEL
     hashes = [sha256(b"\x00" + text.encode()).digest() for text in texts]
@@ -57,7 +59,8 @@ def subtrees(block: int, texts: Sequence[str]) -> dict[Place, bytes]:
 
 
 def grown(blocks: int, texts: Sequence[str], known: Hashes) -> dict[Place, bytes]:
-    """What is kept more when whole blocks of leaves follow the first ``blocks``. ``known`` has the peaks of those."""
+    """Return the further hashes to store when whole blocks of leaves follow the first ``blocks``. ``known`` has the
+    peaks of the first blocks."""
     new: dict[Place, bytes] = {}
     for at in range(len(texts) // BLOCK):
         level, number = LEVEL, blocks + at
@@ -76,7 +79,7 @@ def peaks_of_blocks(blocks: int) -> list[Place]:
 
 
 def _siblings(size: int, leaf: int) -> list[Place]:
-    """Inside of the complete subtree that has the leaf, from below."""
+    """Return the siblings inside the complete subtree that has the leaf, from below."""
     top = next(level for level, number in peaks(size) if leaf < (number + 1) << level)
     return [(level, leaf >> level ^ 1) for level in range(top)]
 
@@ -87,7 +90,7 @@ def _end(place: Place) -> int:
 
 
 def _joined(hashes: Iterable[bytes]) -> bytes:
-    """Of neighbours, the left one of which is the larger."""
+    """Return the joined hash of neighbours, of which the left one is the larger."""
     return reduce(lambda right, left: _node(left, right), reversed(list(hashes)))
 
 

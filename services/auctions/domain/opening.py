@@ -1,6 +1,6 @@
-"""May this mini-auction be opened, and as what: lines, ceilings, the reference price, steps.
+"""Whether this mini-auction may be opened, and as what: lines, ceilings, the reference price, steps.
 
-Lengths and windows: :mod:`catalogue.durations`.
+See :mod:`catalogue.durations` for durations and hours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
-_ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
+_ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact; every ceiling is far below it
 
 
 class NotTheMarketsCurrency(RuleBroken):
@@ -45,7 +45,7 @@ class AboveReferencePrice(RuleBroken):
 
 
 class InitialPriceTooLow(RuleBroken):
-    """So low that no bid could follow."""
+    """The price is so low that no bid could follow."""
 
     code = "initial-price-too-low"
 
@@ -63,7 +63,7 @@ class StepNotOffered(RuleBroken):
 
 
 class NoLiveAuction(RuleBroken):
-    """The policy has none."""
+    """The policy has no live auctions."""
 
     code = "no-live-auction"
 
@@ -73,23 +73,23 @@ class ScoringNotOffered(RuleBroken):
 
 
 class EquivalentsNotAllowed(RuleBroken):
-    """The policy has none."""
+    """The policy allows no equivalents."""
 
     code = "equivalents-not-allowed"
 
 
-class TooFewPositions(RuleBroken):
-    """Equivalents need a session of so many."""
+class TooFewLines(RuleBroken):
+    """Equivalents need a session with more lines."""
 
-    code = "too-few-positions"
+    code = "too-few-lines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAuction:
     """A buyer, or a pool in its lead's name, asks for a mini-auction.
 
-    ``lines`` carry quantity and unit price (what one unit of the quantity costs); their amounts are computed here.
-    ``standing`` is the buyer's organisation state. ``opens_at`` None: at once.
+    ``lines`` have quantity and unit price (the price of one unit of the quantity); their amounts are computed here.
+    ``standing`` is the state of the buyer's organisation. ``opens_at`` None means at once.
     """
 
     auction_id: str
@@ -118,15 +118,16 @@ def open_auction(
     references: Mapping[str, Reference],
     now: datetime,
 ) -> AuctionOpened:
-    """The auction as opened. ``calendar`` is the buyer's; ``references`` are by line id, none where none is published.
+    """Return the opening. ``calendar`` is the buyer's. ``references`` are by line id, for lines that have a published
+    one.
 
-    Raises the first rule broken (a class of this module).
+    Raise the first rule that is broken (a class of this module).
     """
     if policy.auction.none_because:
         raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(
-            f"Only an active buyer opens a session; this one is {command.standing}.", standing=command.standing
+            f"Only an active buyer can open a session; this one is {command.standing}.", standing=command.standing
         )
     if not command.title.strip():
         raise TitleMissing("A session needs a title.", field="title")
@@ -179,7 +180,7 @@ def open_auction(
 
 
 def opening_rules(rules: AuctionRules, duration: Duration | None) -> OpeningRules:
-    """The numbers of the policy that the log is judged by, for a session of this length."""
+    """Return the policy's numbers by which the log is checked, for a session of this duration."""
     return OpeningRules(
         whole_steps=rules.whole_steps,
         improve_on=rules.improve_on,
@@ -199,7 +200,8 @@ def opening_rules(rules: AuctionRules, duration: Duration | None) -> OpeningRule
 
 
 def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Decimal:
-    """The step in money: rounded half-even once, at least one minor unit. Raises StepNotOffered, InitialPriceTooLow."""
+    """Return the step in money: rounded half-even once, at least one minor unit. Raise StepNotOffered or
+    InitialPriceTooLow."""
     if percent not in policy.auction.step_percents:
         offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
         raise StepNotOffered(
@@ -208,7 +210,8 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
     if step >= initial_price:
         raise InitialPriceTooLow(
-            f"All lines come to {initial_price} {policy.currency}: no bid a step of {step} {policy.currency} below that is above zero.",
+            f"The total of all lines is {initial_price} {policy.currency}. A bid one step of {step}"
+            f" {policy.currency} lower would not be above zero.",
             field="lines",
             initial_price=initial_price,
             step=step,
@@ -218,7 +221,7 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
 
 
 def _complete(line: Line, currency: str) -> Line:
-    """The line with its amount, rounded to the minor unit."""
+    """Return the line with its amount, rounded to the minor unit."""
     quantity, price = line.quantity, line.unit_price
     if not line.line_id or not line.description.strip() or line.category is None or quantity is None or price is None:
         raise LineNotComplete(
@@ -242,7 +245,7 @@ def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
     if not lines:
         raise NoLines
     if len({line.line_id for line in lines}) < len(lines):
-        raise LineNotComplete("Every line needs an id of its own.", field="lines")
+        raise LineNotComplete("Every line needs its own id.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]
     require_one_group((each.scheme, each.code) for each in categories)
 
@@ -256,7 +259,7 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
     ceiling = policy.auction.ceilings.get(kind)
     if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(
-            f"A session for {kind} goes up to {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
+            f"A session for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
             field="lines",
             initial_price=initial_price,
             ceiling=ceiling,
@@ -277,10 +280,10 @@ def _scored(scoring: Scoring, policy: Policy) -> None:
 def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
     rules = policy.auction.equivalents
     if rules is None:
-        raise EquivalentsNotAllowed("This market knows no equivalents.", field="equivalents")
+        raise EquivalentsNotAllowed("This market does not allow equivalents.", field="equivalents")
     if len(lines) < rules.min_lines:
-        raise TooFewPositions(
-            f"Equivalents need a session of at least {rules.min_lines} positions; this one has {len(lines)}.",
+        raise TooFewLines(
+            f"Equivalents need a session of at least {rules.min_lines} lines; this one has {len(lines)}.",
             field="equivalents",
             min_lines=rules.min_lines,
             lines=len(lines),
@@ -288,7 +291,8 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
 
 
 def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> tuple[str, ...]:
-    """The ids of the snapshots that bind, once each. Line by line, so that no dear line hides behind a cheap one."""
+    """Return the ids of the references that bind, each once. Every line is checked separately, so that a cheap line
+    does not make up for an expensive one."""
     binding: list[str] = []
     for line in lines:
         reference = references.get(line.line_id)
@@ -314,7 +318,8 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
 def _fits(
     command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Duration, datetime]:
-    """The length and the end of the session, if its length is offered for the kind, at this price and at this hour."""
+    """Return the duration and the end of the session, if this duration is offered for the kind, at this price and at
+    this hour."""
     offered = policy.auction.offered(command.kind)
     duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
     if duration is None:
@@ -330,9 +335,9 @@ def _fits(
 
 
 def check_open(number: int, rules: AuctionRules) -> None:
-    """May a buyer that has so many sessions announced or running open another? Raises TooManyOpen."""
+    """Raise TooManyOpen if a buyer with so many sessions announced or running may not open another."""
     if number >= rules.open_in_all:
         raise TooManyOpen(
-            f"A buyer has {rules.open_in_all} sessions announced or running at most. Open this one when others are closed.",
+            f"A buyer may have at most {rules.open_in_all} sessions announced or running. Open this one when others are closed.",
             most=rules.open_in_all,
         )

@@ -1,4 +1,5 @@
-"""The descent as a picture: the lowest bid over time as a staircase, with its axes and the same in a few rows, without script."""
+"""The fall of the price as a picture without scripts: the lowest bid over time as a staircase with axes, and the same
+in a few rows."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ from decimal import Decimal
 
 WIDTH, HEIGHT = 1000, 300
 EDGE = 8
-"""Room at the top and the bottom, so that no line is cut."""
+"""The space at the top and the bottom, so that no line is cut off."""
 MOST_TICKS = 5
 MARGIN = 12
-"""A twelfth of the time between the first bid and the last is shown before the one and after the other."""
+"""The picture shows a twelfth of the time between the first and the last bid before the first bid and after the last."""
 _MINUTE = timedelta(minutes=1)
 _DISTANCES = [timedelta(seconds=n) for n in (10, 20, 30)]
 _DISTANCES += [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400, 43_200)]
-"""Between two ticks of the time axis."""
+"""The possible distances between two ticks of the time axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Where it stands, in percent of the picture from the left or from the top."""
+    """``at`` is the position in percent of the picture, from the left or from the top."""
 
     at: float
     instant: datetime
@@ -35,10 +36,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """Coordinates for an SVG of ``WIDTH`` x ``HEIGHT``: ``line`` is the lowest bid so far, ``area`` what lies under it, ``bids`` a
-    path of dots, one a bid; ``end`` the height of the line's end in percent from the top and ``reach`` from the left. ``rows``
-    say in words what the line shows: (instant, lowest bid until then). ``clock`` is the strftime format that tells the ticks apart.
-    """
+    """Coordinates for an SVG of ``WIDTH`` x ``HEIGHT``. ``line`` is the lowest bid so far, ``area`` the area under it,
+    ``bids`` a path with one dot for each bid. ``end`` is the height of the line's end in percent from the top,
+    ``reach`` its position from the left. ``rows`` say in words what the line shows: (instant, lowest bid until then).
+    ``clock`` is the strftime format in which the ticks differ."""
 
     line: str
     area: str
@@ -52,8 +53,8 @@ class Descent:
 
 
 def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime) -> Descent:
-    """``bids`` are accepted ones that stand, (arrival, amount) in sequence. The picture reaches from just before the first to just
-    after the last of them, however long nobody bid."""
+    """Return the picture. ``bids`` are the accepted ones that stand, (arrival, amount) in sequence. The picture covers
+    the time from just before the first to just after the last of them, however long nobody bid."""
     prices = [initial, *(amount for _, amount in bids)]
     low, high = min(prices), max(prices)
     arrivals = [instant for instant, _ in bids] or [opens_at]
@@ -93,7 +94,7 @@ def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at
 
 
 def _ticks(begins: datetime, ends: datetime) -> list[datetime]:
-    """Round instants of UTC, at most ``MOST_TICKS`` between the two."""
+    """Return round instants of UTC, at most ``MOST_TICKS``, between the two."""
     distance = next((each for each in _DISTANCES if each * MOST_TICKS >= ends - begins), _DISTANCES[-1])
     zero = datetime(begins.year, 1, 1, tzinfo=UTC)
     first = zero + distance * -((zero - begins) // distance)
@@ -107,6 +108,6 @@ def _ticks(begins: datetime, ends: datetime) -> list[datetime]:
 def _rows(
     fallen: list[tuple[datetime, Decimal]], ticks: list[datetime], last: datetime
 ) -> list[tuple[datetime, Decimal]]:
-    """The lowest bid at the beginning, at each tick before the last bid, and at the last bid."""
+    """Return the lowest bid at the beginning, at each tick before the last bid, and at the last bid."""
     instants = [fallen[0][0], *(tick for tick in ticks if fallen[0][0] < tick < last), last]
     return [(instant, [amount for at, amount in fallen if at <= instant][-1]) for instant in dict.fromkeys(instants)]

@@ -1,4 +1,5 @@
-"""What sets a session right: a deleted bid, an outage made good, a withdrawal by the buyer, a cancellation by a moderator."""
+"""What corrects a session: the deletion of a bid, time for an outage, a withdrawal by the buyer, a cancellation by a
+moderator."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from services.auctions.domain.closing import AlreadyClosed, closed
 
 
 class DeletionNotOffered(RuleBroken):
-    """The policy has none."""
+    """The policy allows no deletion of bids."""
 
     code = "deletion-not-offered"
 
@@ -39,9 +40,10 @@ class OutsideWithdrawalHours(RuleBroken):
 
 
 def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDeleted:
-    """A bidder takes back its own last bid, once, within the policy's seconds. The end stays where the bid moved it.
+    """Return the event by which a bidder takes back its own last bid, once, within the policy's number of seconds. The
+    end stays where the bid moved it.
 
-    Raises DeletionNotOffered, TooLateToDelete, NothingToDelete, DeletedBefore.
+    Raise DeletionNotOffered, TooLateToDelete, NothingToDelete or DeletedBefore.
     """
     seconds = state.rules.delete_seconds
     known = state.participants.get(supplier_id)
@@ -52,7 +54,7 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
     if known is None or known.last is None:
         raise NothingToDelete("You have no bid that stands.")
     if known.deleted:
-        raise DeletedBefore("A bid may be deleted once a session, and you did.")
+        raise DeletedBefore("You can delete one bid in a session, and you have done so.")
     if now - known.last.arrived_at > timedelta(seconds=seconds):
         raise TooLateToDelete(
             f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%H:%M:%S} UTC.",
@@ -69,10 +71,10 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
 
 
 def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExtended | None:
-    """What the session gets back for an outage; None where the outage did not touch it.
+    """Return the extension that makes up for an outage, or None if the outage did not affect the session.
 
-    It is longer by more than what it lost. Where its end fell into the outage it goes on from ``until`` for the time it lost and
-    the policy's quarter of an hour. Told twice of one outage, it gets its time once.
+    The session gets more time than it lost. If its end fell into the outage, it goes on from ``until`` for the lost
+    time and the policy's quarter of an hour. If one outage is reported twice, the session gets its time once.
     """
     if state.resumed_at is not None:
         since = max(since, state.resumed_at)
@@ -92,11 +94,11 @@ def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExte
 def withdraw(
     state: AuctionState, reason: str, now: datetime, *, rules: Withdrawal, calendar: RegionCalendar
 ) -> AuctionClosed:
-    """The buyer ends the session without a winner. Raises AlreadyClosed, ReasonMissing, TooLateToWithdraw,
-    OutsideWithdrawalHours."""
+    """Return the event by which the buyer ends the session without a winner. Raise AlreadyClosed, ReasonMissing,
+    TooLateToWithdraw or OutsideWithdrawalHours."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("A withdrawal says why: bidders and the public read it.", field="reason")
+        raise ReasonMissing("Say why you withdraw the session. Bidders and the public can read it.", field="reason")
     latest = state.closes_at - timedelta(minutes=rules.minutes_before_end)
     if now > latest:
         raise TooLateToWithdraw(
@@ -109,7 +111,7 @@ def withdraw(
     local, window = calendar.local(now), rules.window
     if window and not (calendar.is_working_day(local.date()) and window.first <= local.time() <= window.last):
         raise OutsideWithdrawalHours(
-            f"A session is withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
+            f"A session may be withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
             f" there it is {local:%A %H:%M}.",
             window=f"{window.first:%H:%M}-{window.last:%H:%M}",
             now=local,
@@ -118,10 +120,11 @@ def withdraw(
 
 
 def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
-    """A moderator ends the session, a complaint being right. Raises AlreadyClosed, ReasonMissing."""
+    """Return the event by which a moderator ends the session, because a complaint was upheld. Raise AlreadyClosed or
+    ReasonMissing."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("A cancellation says why.", field="reason")
+        raise ReasonMissing("Say why you cancel the session.", field="reason")
     return closed(state, "cancelled", now, reason.strip())
 
 

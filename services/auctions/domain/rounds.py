@@ -1,7 +1,7 @@
-"""Rounds of turns: after sealed first bids everybody moves once a round, the worst first (Prozorro).
+"""Rounds of turns: after sealed first bids everybody may bid once in each round, the worst bid first (Prozorro).
 
-The timetable follows from when the first round begins and how many take part. What is bid in a turn is public when it ends; a
-turn begins when the one before has been ended in the log, so the log alone says whose turn it was.
+The timetable follows from the beginning of the first round and the number of bidders. Bids of a turn become public when
+it ends. A turn begins after the end of the former turn is in the log, so the log alone says whose turn it was.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from services.auctions.domain.auction import AuctionState, ranking
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """``number`` is the participant whose turn it is."""
+    """``number`` is the number of the participant whose turn it is."""
 
     number: int
     begins_at: datetime
@@ -23,7 +23,7 @@ class Turn:
 
 
 def turn_of(state: AuctionState) -> Turn | None:
-    """The turn that runs or comes next in this round; None between rounds and before them."""
+    """Return the turn that runs or comes next in this round; None between rounds and before them."""
     running = state.round
     if running is None or running.ended >= len(running.order):
         return None
@@ -33,7 +33,7 @@ def turn_of(state: AuctionState) -> Turn | None:
 
 
 def next_round(state: AuctionState) -> RoundBegan | None:
-    """The round to begin after what has ended; None after the last, and where fewer than two take part."""
+    """Return the next round; None after the last round, and if fewer than two take part."""
     pauses = state.rules.pauses_seconds
     done = state.round.number if state.round else 0
     order = tuple(participant.number for _, participant, _ in reversed(ranking(state)))
@@ -55,7 +55,8 @@ def next_round(state: AuctionState) -> RoundBegan | None:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A round of the timetable. ``turns`` are empty as long as its order is open, ``ends_at`` None as long as the number of bidders."""
+    """A round of the timetable. ``turns`` is empty while the order is unknown; ``ends_at`` is None while the number of
+    bidders is unknown."""
 
     number: int
     begins_at: datetime
@@ -64,7 +65,7 @@ class Planned:
 
 
 def timetable(state: AuctionState) -> tuple[Planned, ...]:
-    """The round that runs and those to come, as far as the public can know them."""
+    """Return the running round and those to come, as far as the public can know them."""
     pauses = state.rules.pauses_seconds
     running = state.round
     if running is None:
@@ -85,7 +86,7 @@ def timetable(state: AuctionState) -> tuple[Planned, ...]:
 
 
 def due_at(state: AuctionState) -> datetime:
-    """When the clock has the next thing to do in a session of rounds, the settle window included."""
+    """Return when something becomes due next in a session with rounds, with the settle window."""
     turn = turn_of(state)
     ends_at = turn.ends_at if turn else state.closes_at
     if turn is None and state.round is not None and state.round.number < len(state.rules.pauses_seconds):
@@ -94,7 +95,7 @@ def due_at(state: AuctionState) -> datetime:
 
 
 def advance(state: AuctionState, now: datetime) -> TurnEnded | RoundBegan | None:
-    """The next fact by the clock, once it is due; None when nothing is, or only the close is left."""
+    """Return the next fact that is due, or None if nothing is due or only the close is left."""
     if now < due_at(state):
         return None
     turn = turn_of(state)

@@ -1,8 +1,8 @@
-"""What bids are ranked on: the price, or the price with quality or life-cycle cost, in exact fractions.
+"""The value by which bids are ranked: the price, or the price with quality or life-cycle cost, in exact fractions.
 
-Prozorro's ways (its public auction code): with quality a bid's price is divided by ``1 + (sum of the chosen weights) / (1 - sum of
-the highest weights)``; with life-cycle cost the chosen options' costs are added. Ranking the scored value and not the price is
-the point: a dearer bid may win.
+These are Prozorro's methods (its public auction code). With quality, a bid's price is divided by ``1 + (sum of the
+chosen weights) / (1 - sum of the highest weights)``. With life-cycle cost, the costs of the chosen options are added.
+The scored value is ranked instead of the price, so a more expensive bid may win.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ class ScoringNotSound(RuleBroken):
 
 
 class ChoicesMissing(RuleBroken):
-    """A scored bid answers every criterion with one of its options."""
+    """A scored bid must choose one option for every criterion."""
 
     code = "choices-missing"
 
 
 def check(scoring: Scoring) -> None:
-    """Raises ScoringNotSound."""
+    """Raise ScoringNotSound if the scoring contradicts itself."""
     if (scoring.by == "price") == bool(scoring.criteria):
-        raise ScoringNotSound("Scoring by price has no criteria; any other has some.", field="scoring")
+        raise ScoringNotSound("Scoring by price has no criteria; any other scoring needs some.", field="scoring")
     for criterion in scoring.criteria:
         if not criterion.title.strip() or not criterion.options:
-            raise ScoringNotSound("Every criterion has a title and options.", field="scoring")
+            raise ScoringNotSound("Every criterion needs a title and options.", field="scoring")
         if any(not option.value.is_finite() or option.value < 0 for option in criterion.options):
             raise ScoringNotSound(
-                f"The options of {criterion.title!r} are worth 0 or more.", field="scoring", criterion=criterion.title
+                f"The options of {criterion.title!r} must be 0 or more.", field="scoring", criterion=criterion.title
             )
     if scoring.by == "quality" and _highest(scoring) >= 1:
         raise ScoringNotSound(
-            f"The highest weights must stay below 1 together; they make {_highest(scoring)}.",
+            f"The highest weights must be below 1 together; they are {_highest(scoring)}.",
             field="scoring",
             highest=_highest(scoring),
         )
 
 
 def complete(scoring: Scoring, choices: tuple[int, ...]) -> None:
-    """Raises ChoicesMissing unless there is one option for each criterion."""
+    """Raise ChoicesMissing unless there is one option for each criterion."""
     fits = len(choices) == len(scoring.criteria) and all(
         0 <= choice < len(criterion.options) for choice, criterion in zip(choices, scoring.criteria, strict=True)
     )
     if not fits:
         raise ChoicesMissing(
-            f"A bid here answers {len(scoring.criteria)} criteria with one of the options of each.",
+            f"A bid here must choose one option for each of {len(scoring.criteria)} criteria.",
             field="choices",
             criteria=len(scoring.criteria),
             answered=len(choices),
@@ -58,7 +58,8 @@ def complete(scoring: Scoring, choices: tuple[int, ...]) -> None:
 
 
 def score(scoring: Scoring, amount: Decimal, choices: tuple[int, ...]) -> Fraction:
-    """What a bid of this amount with these choices is ranked on, in the currency; lower is better. Exact."""
+    """Return the value by which a bid of this amount with these choices is ranked, in the currency. Lower is better. It
+    is exact."""
     if scoring.by == "price":
         return Fraction(amount)
     chosen = sum(

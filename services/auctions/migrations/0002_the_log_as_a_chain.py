@@ -1,6 +1,7 @@
-"""The log as a chain: lines, their hashes, other facts than bids; what is due; the pulse.
+"""The log as a chain: lines, their hashes, facts other than bids; due times; the pulse.
 
-Sessions from before have no chain of their own; those that ran go on, with their participants taken from the log.
+Sessions from before this migration have no chain of their own. Those that run go on, with their participants taken from
+the log.
 """
 
 import sqlalchemy as sa

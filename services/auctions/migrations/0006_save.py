@@ -1,6 +1,7 @@
-"""One call writes a batch: the states of auctions, and the lines and events that their logs gained.
+"""One call writes a batch: the states of auctions, and the new lines and events of their logs.
 
-A function never changes while a release that calls it may run: another set of columns is a new function beside this one.
+A function never changes while a release that calls it may run: another set of columns needs a new function beside this
+one.
 """
 
 from alembic import op

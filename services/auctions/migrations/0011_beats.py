@@ -1,6 +1,6 @@
-"""each sign that bids can be decided is a row of its own: nobody who keeps one locked keeps lanes from the next
+"""each sign that bids can be decided is a row of its own: a lock on one does not keep lanes from writing the next
 
-The row of ``pulse`` is still written, for lanes and clocks of the former release. It goes in a later one.
+The row of ``pulse`` is still written, for lanes and timers of the former release. A later release removes it.
 """
 
 import sqlalchemy as sa

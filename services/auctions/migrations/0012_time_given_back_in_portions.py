@@ -1,6 +1,8 @@
-"""sessions wait in ``blocked`` for the time of an outage, whose end is fixed, and get it back in portions, the soonest end first
+"""sessions wait in ``blocked`` for the time of an outage with a fixed end, and get it back in portions, the earliest
+end first
 
-A former release writes neither column: what it blocks lasts until it ends. Its clock leaves all of them alone.
+A former release writes neither column: its blocks last until it ends them. Its timer does not touch any blocked
+session.
 """
 
 from alembic import op

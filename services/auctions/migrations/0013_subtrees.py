@@ -1,7 +1,8 @@
-"""the market's log keeps the hashes of its complete subtrees: nobody reads it whole to sign it, or to prove a leaf
+"""the market's log stores the hashes of its complete subtrees, so that signing it or proving a leaf does not read it
+whole
 
-The worker fills them for the leaves that are there, in portions. A former release does not read them; the leaves that it appends are
-made up for.
+The worker makes them for the existing leaves, in portions. A former release does not read them; the subtrees of leaves
+that it appends are made later.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""how many sessions a buyer has open is counted from an index"""
+"""a buyer's open sessions are counted from an index"""
 
 from sqlalchemy import text
 

@@ -1,7 +1,7 @@
-"""HTML of mini-auctions: the list and the running session (``auction``; ``bidding`` is the form of a bid, ``fragments`` are the parts of
-the page, ``own`` what one organisation sees otherwise, ``live`` what is pushed), the opening (``compose``, with its form in ``draft``),
-what else one does there (``acts``), and what moderators decide (``complaints``).
-"""
+"""HTML of mini-auctions: the list and the running session (``auction``; ``bidding`` is the form of a bid, ``fragments``
+are the parts of the page, ``own`` the parts that differ for one organisation, ``live`` what is pushed), the opening
+(``compose``, with its form in ``draft``), the other acts in a session (``acts``), and what moderators decide
+(``complaints``)."""
 
 from services.auctions.pages.acts import ActPages
 from services.auctions.pages.auction import AuctionPages

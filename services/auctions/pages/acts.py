@@ -1,4 +1,4 @@
-"""What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints."""
+"""The other acts on an auction's page: floors, deletion, withdrawal, complaints."""
 
 from collections.abc import Container
 from typing import Any
@@ -41,7 +41,7 @@ from services.auctions.store import bids
 from services.auctions.views import existing
 
 RECEIPTS = 500
-"""On one page."""
+"""How many receipts are on one page."""
 
 
 class FloorForm(msgspec.Struct):

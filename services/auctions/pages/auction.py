@@ -1,4 +1,4 @@
-"""The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
+"""The list, and the page of one auction. The page is updated live by fragments over SSE, and complete without scripts."""
 
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -96,8 +96,8 @@ class AuctionPages(Controller):
         auction_id: PathId,
         since: Since = -1,
     ) -> Stream:
-        """Pushes what changed after the log's first ``since`` lines, or after those that a browser connecting again says it has seen:
-        rendered once for all watchers, but for each one's own position."""
+        """Push what changed after the log's first ``since`` lines, or after the lines that a reconnecting browser says
+        it has seen. It is rendered once for all watchers, except for each one's own position."""
         if await boards.get(clean(auction_id)) is None:
             raise Missing("auction", auction_id)
         last = whole(request.headers.get("last-event-id", ""))
@@ -150,7 +150,8 @@ class AuctionPages(Controller):
         boards: NamedDependency[Boards],
         auction_id: PathId,
     ) -> Response[Any]:
-        """What a bid of this ``amount`` and these choices would be ranked on, as words; it need not be complete."""
+        """Return in words the value by which a bid of this ``amount`` with these choices would be ranked. The form may
+        be incomplete."""
         board = await boards.get(clean(auction_id))
         if board is None:
             raise Missing("auction", auction_id)
@@ -172,8 +173,8 @@ async def shown(
     sure: Sure | None = None,
     filled: Filled = BLANK,
 ) -> Template:
-    """The page of an auction, after a form on it was sent with what became of it: the ``answer`` to a bid or what it is asked
-    (``sure``), else what is wrong with the fields ``amount`` and ``floor``, or with all of the form."""
+    """Show the page of an auction, with the outcome of a form: the ``answer`` to a bid, or the question before it
+    (``sure``), or the errors of the fields ``amount`` and ``floor``, or of the whole form."""
     board = await boards.get(clean(auction_id))
     if board is None:
         raise Missing("auction", auction_id)

@@ -1,4 +1,4 @@
-"""The form of a bid: what is read from it, what is asked before it is placed, and what is said of its verdict."""
+"""The form of a bid: how it is read, what is asked before the bid is placed, and how its verdict is shown."""
 
 import itertools
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from services.auctions.domain.scoring import ChoicesMissing, complete, score
 from services.auctions.lane import Answer
 
 MANY_STEPS = 10
-"""Cutting more than this at once is asked about once more: a bid cannot be taken back."""
+"""A bid that cuts more steps than this at once must be confirmed, because it cannot be taken back."""
 MOST_CHOICES = 50
 
 
 class BidForm(msgspec.Struct):
-    """``sure`` is yes once the bidder was asked about a large cut, no where it wants to look first."""
+    """``sure`` is yes after the bidder confirmed a large cut, or no if the bidder asks for the question first."""
 
     amount: Amount
     request_key: Id = ""
@@ -35,7 +35,8 @@ class BidForm(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """What a bidder is asked before its bid is placed. ``fields`` are those of the bid, ``cut`` what it is below ``from_``."""
+    """The question before a bid is placed. ``fields`` are those of the bid; ``cut`` is how far the bid is below
+    ``from_``."""
 
     fields: dict[str, str]
     amount: Decimal
@@ -47,22 +48,26 @@ class Sure:
 
 
 def choices_in(fields: Mapping[str, str]) -> tuple[int, ...]:
-    """The option chosen for each criterion, ``choice-0`` and so on; it ends where one is missing, and the verdict says so."""
+    """Return the option chosen for each criterion, ``choice-0`` and so on. The list ends where one is missing, and the
+    verdict then says so."""
     read = (whole(fields.get(f"choice-{n}", "")) for n in range(MOST_CHOICES))
     return tuple(itertools.takewhile(lambda number: number is not None and number < 1_000, read))  # type: ignore[arg-type]
 
 
 def key_of(form: BidForm, fields: dict[str, str]) -> str:
-    """A form is sent again with another amount before the page has a new key for it: that is another bid."""
+    """Return the request key. A form may be sent again with another amount before the page has a new key; this is then
+    another bid, so the key depends on the amount."""
     if not form.request_key:
         return ""
     return derive_id(form.request_key, f"{form.amount:f}", *map(str, choices_in(fields)))
 
 
 def to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mapping[str, str]) -> Sure | None:
-    """The question to ask before a bid that cuts many steps, or that its bidder wants to look at; None where there is none.
+    """Return the question to ask before a bid that cuts many steps, or if its bidder asks for it; None if there is no
+    question.
 
-    Bids that can still be changed freely, sealed first ones, are asked about on demand only."""
+    Sealed first bids can still be changed freely, so the question is only asked on demand.
+    """
     state, own = board.stored.state.public(), principal.organisation_id
     from_ = state.price
     if state.rules.improve_on == "own":
@@ -85,7 +90,8 @@ def to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mappin
 
 
 def scored_as(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
-    """The value that such a bid is ranked on, rounded for the eye; "" where the price alone counts or choices are missing."""
+    """Return the value by which such a bid is ranked, rounded for display. It is "" if only the price counts or choices
+    are missing."""
     opened = board.stored.opened
     if not opened.scoring.criteria:
         return ""
@@ -98,7 +104,8 @@ def scored_as(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
 
 
 def verdict_of(answer: Answer | None, board: Board) -> dict[str, Any]:
-    """What the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its receipt is for."""
+    """Return what the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its
+    receipt is for."""
     if answer is None:
         return {"verdict": None, "refused": "", "position": None}
     event, refused = answer.verdict.event, ""

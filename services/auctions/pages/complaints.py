@@ -1,4 +1,4 @@
-"""Complaints as a moderator reads and decides them: the list in brief, and each with all its texts."""
+"""Complaints for moderators: the list with short texts, and each complaint with its whole texts and its decision."""
 
 from typing import Any, Literal
 

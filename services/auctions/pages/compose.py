@@ -1,5 +1,6 @@
-"""Opening a mini-auction: from SKUs, an earlier session, an earlier contract or nothing. Lines come and go without losing input, what is
-known of prices stands beside, every error at its field, and before it opens one sees all of it once."""
+"""The page that opens a mini-auction: from SKUs, an earlier session, an earlier contract or nothing. Lines can be added
+and removed without losing input. Known prices are shown beside the lines, every error at its field, and the whole
+opening once before it is opened."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -68,8 +69,8 @@ class ComposePages(Controller):
         sku: Several = None,
         quantity: Several = None,
     ) -> Template:
-        """``again`` is a session to open once more, ``contract`` one of the buyer's own whose lines are wanted again; pairs of
-        ``sku`` and ``quantity`` are lines to begin with."""
+        """Show the form. ``again`` is a session to open once more, ``contract`` an own contract of the buyer whose
+        lines are wanted again. Pairs of ``sku`` and ``quantity`` are lines to begin with."""
         async with ground.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
             fields = _head(buyer, load(ground.config.policy))
@@ -89,7 +90,8 @@ class ComposePages(Controller):
                 known = await replicas.skus.get(db, [line.sku_id for line in signed.lines if line.sku_id])
                 fields |= draft.of_lines(signed.lines, known) | draft.of_place(signed.place) | _vat(signed.lines)
                 fields["title"] = signed.title
-                # What was paid is the price of last time, shown beside; where a reference binds, that is where one begins.
+                # The price that was paid is shown as the last price. If a reference price binds, the unit price begins
+                # with it.
                 beside = await handlers.priced(db, signed.lines, signed.place, load(ground.config.policy).currency)
                 fields |= {f"line-{n}-unit_price": "" for n, each in enumerate(beside) if each.reference}
             else:
@@ -98,7 +100,7 @@ class ComposePages(Controller):
 
     @get("/history")
     async def history(self, request: MemberVisit, ground: FromGround, q: Words = "") -> Template:
-        """The buyer's own sessions that are over, and its contracts: each is a beginning."""
+        """Show the buyer's own closed sessions and its contracts. Each can be the basis of a new session."""
         own, words = request.user.organisation_id, clean(q)[:200]
         now = ground.clock()
         async with ground.database.pool.acquire() as db:
@@ -171,14 +173,16 @@ def _of_the_initial_price(percent: Decimal) -> str:
 
 
 def _field_of(broken: RuleBroken, fields: Fields) -> str:
-    """Where the refusal stands: at the line it is about, at the time that was typed or else at the length."""
+    """Return the field at which the refusal is shown: at the line that it is about, or at the typed time, or else at
+    the duration."""
     if broken.field == "opens_at" and not fields.get("opens_at", "").strip():
         return "duration_minutes"
     return field_of(broken, draft.line_numbers(fields), "unit_price")
 
 
 async def _from_query(db: Any, skus: Sequence[str], quantities: Sequence[str]) -> Fields:
-    """Of the SKUs in the query those that are published, each once; a quantity may be left out. Without any, an empty line."""
+    """Return a line for each published SKU in the query, each SKU once; a quantity may be left out. If there is none,
+    return an empty line."""
     wanted: dict[str, str] = {}
     for sku_id, quantity in zip_longest(skus[:MOST_LINES], quantities[: len(skus)], fillvalue=""):
         wanted.setdefault(clean(sku_id), clean(quantity))
@@ -233,7 +237,7 @@ async def _form(
     calendar = calendar_of(buyer)
     opens_at = draft.opening_of(fields, buyer.time_zone) or now
     offered = durations(fields.get("kind", "goods"), total, policy=policy, calendar=calendar, opens_at=opens_at)
-    if "duration_minutes" not in errors:  # what is said to be missing is not shown as chosen
+    if "duration_minutes" not in errors:  # if the form says that a duration is missing, none is shown as chosen
         fields.setdefault(
             "duration_minutes", next((str(each.minutes) for each, broken in offered if broken is None), "")
         )
@@ -265,13 +269,13 @@ async def _form(
 
 
 def _instead(duration: Duration, broken: RuleBroken | None, calendar: RegionCalendar, now: datetime) -> datetime | None:
-    """When a length that the hour forbids could begin, on the buyer's clock."""
+    """Return when a duration that is not allowed at this hour could begin, on the buyer's clock, or None."""
     start = next_start(duration, now, calendar) if isinstance(broken, DurationOutsideWindow) else None
     return calendar.local(start) if start else None
 
 
 async def _review(request: MemberVisit, ground: Ground, fields: Fields, wanted: NewAuction, policy: Policy) -> Template:
-    """Everything as it would be opened. Raises RuleBroken."""
+    """Show everything as it would be opened. Raise RuleBroken."""
     now = ground.clock()
     async with ground.database.pool.acquire() as db:
         opened: AuctionOpened = await handlers.preview(db, wanted, request.user, policy, now)
@@ -336,7 +340,7 @@ def _head(buyer: OrganisationRegistered, policy: Policy) -> Fields:
 
 
 def _vat(lines: tuple[Line, ...]) -> Fields:
-    """As the first line has it; one form has one."""
+    """Return the VAT of the first line, because the form has one rate for all lines."""
     first = next(iter(lines), None)
     if first is None or first.vat_included is None:
         return {}

@@ -1,5 +1,5 @@
-"""The form of a session as it is written: fields with numbered lines and criteria that come and go, read strictly for the opening and
-leniently for what is shown meanwhile."""
+"""The form of a session while it is written: fields with numbered lines and criteria that can be added and removed. It
+is read strictly for the opening, and leniently for what is shown meanwhile."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ _ACTION = re.compile(r"([a-z]+(?:-[a-z]+)?)(?:-(\d{1,5}))?(?:-(\d{1,2}))?")
 MOST_LINES = 100
 MOST_CRITERIA = 20
 MOST_OPTIONS = 20
-"""Of a date and time field: a wall clock without a zone."""
+"""The most options of one criterion."""
 
 
 class LineForm(msgspec.Struct):
@@ -65,7 +65,7 @@ class PlaceForm(msgspec.Struct, kw_only=True):
 
 
 async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, str]]:
-    """The session asked for, or what is wrong at which field. ``zone`` is that of the buyer's clock."""
+    """Return the session that the form describes, or its errors by field. ``zone`` is the zone of the buyer's clock."""
     head, errors = read_form(fields, HeadForm)
     lines = []
     for number in line_numbers(fields):
@@ -101,7 +101,7 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
 
 
 async def _place(fields: Fields) -> tuple[Place, dict[str, str]]:
-    """By itself, so that what is wrong with it is told together with all else."""
+    """Read the place separately, so that its errors are shown together with all others."""
     form, errors = read_form(fields, PlaceForm)
     if form is None or not form.country:
         return Place(), errors
@@ -112,7 +112,8 @@ async def _place(fields: Fields) -> tuple[Place, dict[str, str]]:
 
 
 def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
-    """Weights are written in percent. Ranked by price, what was written about criteria is left aside."""
+    """Read the scoring. Weights are written in percent. If bids are ranked by price, the criteria in the form are
+    ignored."""
     by = fields.get("scoring", "") or "price"
     if by == "price":
         return Scoring(), {}
@@ -136,12 +137,12 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
 
 
 def opening_of(fields: Fields, zone: str) -> datetime | None:
-    """When it is to open; None where that is left open, cannot be read or is too far away to be meant."""
+    """Return when the session is to open, or None if that is empty, cannot be read, or is too far away to be meant."""
     return read_instant(fields, "opens_at", zone)[0]
 
 
 def sketch(fields: Fields) -> NewAuction:
-    """What can be read of a form that is not finished: what is missing counts as nothing."""
+    """Return what can be read of an unfinished form. Missing values count as nothing."""
     return NewAuction(
         title=fields.get("title", ""),
         lines=tuple(
@@ -163,7 +164,7 @@ def sketch(fields: Fields) -> NewAuction:
 
 
 def number_in(text: str) -> Decimal:
-    """0 where the text is no number that a session could hold."""
+    """Return the number, or 0 if the text is not a number that a session could have."""
     form, _ = read_form({"title": "-", "value": text}, OptionForm)
     return form.value if form is not None else Decimal(0)
 
@@ -172,11 +173,12 @@ def _below(fields: Fields, prefix: str) -> Fields:
     return {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}
 
 
-# What comes and goes
+# Adding and removing
 
 
 def edited(fields: Fields, action: str) -> Fields:
-    """The fields after a button that adds or removes something, such as ``remove-option-0-2``; after any other as they were."""
+    """Return the fields after a button that adds or removes something, such as ``remove-option-0-2``. Any other button
+    changes nothing."""
     said = _ACTION.fullmatch(action)
     if said is None:
         return fields
@@ -232,7 +234,7 @@ def blank_line(number: int) -> Fields:
 
 
 def blank_criterion(number: int) -> Fields:
-    """With two options, for one alone tells no bids apart."""
+    """Return a criterion with two options, because one option alone cannot distinguish bids."""
     return {f"criterion-{number}-title": "", **_blank_option(number, 0), **_blank_option(number, 1)}
 
 
@@ -240,11 +242,12 @@ def _blank_option(criterion: int, number: int) -> Fields:
     return {f"criterion-{criterion}-option-{number}-{name}": "" for name in ("title", "value")}
 
 
-# Filled in from what is known
+# Filled in from known data
 
 
 def of_lines(lines: Iterable[Line], buyable: Iterable[str]) -> Fields:
-    """A line whose SKU is not in the catalogue any more goes on as a text with its category and unit."""
+    """Return lines as form fields. A line whose SKU is no longer in the catalogue becomes a text with its category and
+    unit."""
     buyable = set(buyable)
     fields: Fields = {}
     for number, line in enumerate(list(lines)[:MOST_LINES]):

@@ -1,4 +1,4 @@
-"""The parts of a session's page, rendered once for all who see the same."""
+"""The parts of a session's page, rendered once for all readers that see the same."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,11 +21,11 @@ from services.auctions.pages.bidding import scored_as
 from services.auctions.pages.own import Own, own_of
 
 SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
-"""What is put into fragments when they are pushed."""
+"""Marks that are replaced when fragments are pushed."""
 
 
 def fragment(request: Visit, name: str, board: Board, ground: Ground) -> Fragment:
-    """Rendered once for all; only the server's clock is to be put in anew."""
+    """Return the fragment, rendered once for all. Only the server's time is inserted again each time."""
     key = (name, spoken())
     found = board.fragments.get(key)
     if found is None:
@@ -35,7 +35,7 @@ def fragment(request: Visit, name: str, board: Board, ground: Ground) -> Fragmen
 
 
 def own_part(request: Visit, board: Board, ground: Ground) -> bytes:
-    """As it is pushed to who asks, but for the key of a next bid."""
+    """Return the reader's own part as it is pushed, without the key of the next bid."""
     principal: Principal | None = request.scope.get("user")
     reader = (principal.roles, principal.organisation_id) if principal else ((), "")
     part = board.own_parts.get((spoken(), reader))
@@ -46,7 +46,7 @@ def own_part(request: Visit, board: Board, ground: Ground) -> bytes:
 
 
 def _alike(request: Visit, board: Board, ground: Ground, own: Own) -> bytes:
-    """An own part for all whose parts differ in numbers alone, rendered once."""
+    """Return the own part for all readers whose parts differ only in numbers, rendered once."""
     principal: Principal | None = request.scope.get("user")
     buys = principal is not None and principal.organisation_id == board.stored.opened.buyer_id
     key = (spoken(), principal.roles if principal else None, buys, own)

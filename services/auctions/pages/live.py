@@ -1,4 +1,4 @@
-"""What is pushed to those who watch a session."""
+"""What is pushed to the watchers of a session."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,21 +15,21 @@ from services.auctions.pages.fragments import REQUEST_KEY, SERVER_NOW, fragment,
 SHARED = ("price", "log", "said")
 """The fragments that are the same for all."""
 RETRY = 1000
-"""Milliseconds after which a browser that was cut off comes back."""
+"""The milliseconds after which a disconnected browser connects again."""
 STAMP = timedelta(milliseconds=10)
-"""How old the server's time may be in what is pushed."""
+"""How old the server's time in a push may be."""
 
 
 async def push(request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int) -> AsyncIterator[bytes]:
-    """Of each board the fragments that this watcher does not have already, in one piece, which ends with the server's time and how
-    much of the log has been seen: who is cut off before that asks for the whole piece again. While a turn is sealed that is
-    nothing for anybody but who bid. A beat says the time alone."""
+    """Yield for each board the fragments that this watcher does not have yet, in one piece. The piece ends with the
+    server's time and how much of the log has been seen: a watcher that is disconnected before that asks for the whole
+    piece again. While a turn is sealed only its bidders get fragments. A beat has only the time."""
     before: Board | None = None
     shown: bytes | None = None
     async for board in boards.watch(auction_id):
         news, beat = board.lines > since, before is None or board is before
         own = own_part(request, board, ground)
-        # the page came with what is no news, but for what its reader bid in a sealed turn
+        # the page itself came with the rest, except for what its reader bid in a sealed turn
         changed = own != shown and (news or board.stored.state.sealed)
         stamp = _stamped(request, board, before, ground, news)
         if changed:
@@ -42,7 +42,8 @@ async def push(request: Visit, ground: Ground, boards: Boards, auction_id: str, 
 
 
 def _stamped(request: Visit, board: Board, before: Board | None, ground: Ground, news: bool) -> Stamp:
-    """What all get who had the same board ``before``, the time in it: put together once for those who get it at the same time."""
+    """Return what all watchers get that had the same board ``before``, with the time. It is made once for all that get
+    it at the same time."""
     key, now = (before.version if before else None, news, spoken()), ground.clock()
     stamp = board.stamps.get(key)
     if stamp is None or abs(now - stamp.at) > STAMP:
@@ -54,7 +55,7 @@ def _stamped(request: Visit, board: Board, before: Board | None, ground: Ground,
 
 
 def _changed(request: Visit, board: Board, before: Board | None, ground: Ground) -> bytes:
-    """The fragments for all that are others than they were ``before``."""
+    """Return the fragments for all that differ from those ``before``."""
     fragments = {name: fragment(request, name, board, ground) for name in SHARED}
     return b"".join(
         now.message

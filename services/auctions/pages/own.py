@@ -1,4 +1,4 @@
-"""What of a session's page one organisation sees otherwise than the others."""
+"""The parts of a session's page that differ for one organisation."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -14,13 +14,14 @@ from services.auctions.domain.rounds import Turn, timetable
 
 RUNGS = 4
 NUMBERS = {"participant": "@participant@", "place": "@place@", "last_bid": "@last-bid@"}
-"""What stands for an organisation's own numbers in a part that is rendered for several."""
+"""Marks for an organisation's own numbers in a part that is rendered for several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """``participant``, ``place`` and ``last_bid`` are shown as they are, "" where there is none; whatever else differs gives the
-    page another shape. Nothing else in a template's context may depend on whose page it is, but for roles and who buys."""
+    """``participant``, ``place`` and ``last_bid`` are shown as they are, or "" if there is none. Everything else that
+    differs gives the page another shape. Apart from roles and the buyer, nothing else in a template's context may
+    depend on the reader."""
 
     participant: str
     place: str
@@ -38,19 +39,19 @@ class Own:
 
     @property
     def alike(self) -> "Own":
-        """The same for all whose parts differ in numbers alone."""
+        """Return the value that is the same for all readers whose parts differ only in numbers."""
         marks: dict[str, Any] = {name: mark if getattr(self, name) else "" for name, mark in NUMBERS.items()}
         return replace(self, **marks)
 
     def put_into(self, part: bytes) -> bytes:
-        """One's numbers into what was rendered for all who are alike."""
+        """Return the part with the reader's own numbers in place of the marks."""
         for name, mark in NUMBERS.items():
             part = part.replace(mark.encode(), getattr(self, name).encode())
         return part
 
 
 def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
-    """``organisation_id`` is "" for who is not logged in."""
+    """Return what differs for this organisation. ``organisation_id`` is "" for a visitor."""
     stored = board.stored
     state, currency = stored.state.public(), stored.opened.currency
     over = state.over(now)
@@ -72,7 +73,8 @@ def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
 
 
 def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
-    """Where bids improve on one's own and may stay behind: what takes the lead, for those who do not have it."""
+    """Return the amount that takes the lead, for a bidder that does not have it, if bids need only improve on the
+    bidder's own bid."""
     behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
     return next_bid(state) if behind else None
 

@@ -1,7 +1,8 @@
-"""Auctions: stored once at the opening, then only their small state is rewritten, under the row lock.
+"""Auctions: stored once at the opening; after that only their small state is written, under the row lock.
 
-A hot path, written by hand and not with :mod:`infra.states`: bids of many auctions are decided and written at once, by one call of the
-database on a connection of the lane's own, which is why ``lock_versions``, ``lock_free`` and ``save`` take the connection.
+This is a hot path, written by hand and not with :mod:`infra.states`. Bids of many auctions are decided and written at
+once, by one call of the database on the lane's own connection, so ``lock_versions``, ``lock_free`` and ``save`` take
+the connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,8 +30,8 @@ from services.auctions.store import bids, facts
 
 
 class _Saved(NamedTuple):
-    """The columns that change, as the type ``auctions.saved_state`` has them; ``participants``, ``course``, ``autobids`` and ``result`` are
-    JSON."""
+    """The columns that change, as in the type ``auctions.saved_state``. ``participants``, ``course``, ``autobids`` and
+    ``result`` are JSON."""
 
     auction_id: str
     price: Decimal
@@ -57,7 +58,7 @@ WITHOUT_LINES = """jsonb_set(opened, '{lines}', '[]')::text"""
 
 
 class Course(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The parts of an :class:`AuctionState` that few sessions have, by the names that they have there."""
+    """The parts of an :class:`AuctionState` that few sessions have, under their names there."""
 
     shown: dict[str, Participant] | None = None
     round: Round | None = None
@@ -67,9 +68,9 @@ class Course(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StoredAuction(msgspec.Struct, frozen=True, kw_only=True):
-    """An auction as it stands at a version. ``lines`` counts those of its log, ``head`` is the hash of the last.
+    """An auction at a version. ``lines`` counts the lines of its log; ``head`` is the hash of the last line.
 
-    ``autobids`` are by supplier, for the supplier's eyes only.
+    ``autobids`` are by supplier, and only that supplier may see its own.
     """
 
     state: AuctionState
@@ -97,7 +98,8 @@ class Unchanged(msgspec.Struct, frozen=True):
 
 
 async def insert(tx: Transaction, state: AuctionState, policy: Policy) -> bool:
-    """False if there is one of that id already: the same opening, come again. The log begins with :func:`save`."""
+    """Insert the auction. Return False if there is one with that id already: the same opening arrived again. The log
+    begins with :func:`save`."""
     opened = state.opened
     values = {
         "buyer_id": opened.buyer_id,
@@ -121,7 +123,8 @@ async def insert(tx: Transaction, state: AuctionState, policy: Policy) -> bool:
 
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:
-    """Of one buyer: announced or running. Another opening of this buyer waits until the transaction ends."""
+    """Return how many sessions of one buyer are announced or running. Another opening by this buyer waits until the
+    transaction ends."""
     await tx.lock_name(f"lonja/opening/{buyer_id}")
     db = await tx.raw()
     found: int = await db.fetchval(
@@ -131,7 +134,8 @@ async def count_open(tx: Transaction, buyer_id: str) -> int:
 
 
 async def lock_versions(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
-    """Lock the rows, always in the order of their ids, so that two processes cannot deadlock."""
+    """Lock the rows and return their versions. Rows are always locked in the order of their ids, so that two processes
+    cannot deadlock."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id for update",
         list(auction_ids),
@@ -140,7 +144,8 @@ async def lock_versions(db: asyncpg.Connection, auction_ids: Sequence[str]) -> d
 
 
 async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
-    """As :func:`lock_versions`, without waiting: the versions of those that nobody else has locked, and which are locked."""
+    """Like :func:`lock_versions`, without waiting. Return the versions of the auctions that nobody else locks, and the
+    ids of those that are locked."""
     rows = await db.fetch(
         "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked",
@@ -155,7 +160,7 @@ async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple
 
 
 async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, StoredAuction]:
-    """Not ``whole``: without the lines of what is bought, which are most of a large session."""
+    """Return the auctions by id. Without ``whole`` the purchase lines, which are most of a large session, are left out."""
     columns = _STATE if whole else _STATE.replace("opened::text", WITHOUT_LINES)
     rows = await db.fetch(
         f"select {columns} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)
@@ -182,8 +187,9 @@ async def save(
     announcements: Sequence[str] = (),
     only_if: Unchanged | None = None,
 ) -> None:
-    """Write the states back, with the lines that their logs gained (``verdicts`` and ``other``), their events, and what live pages
-    are told. One trip: on the hot path each waits for whatever else the process does. Raises Outdated."""
+    """Write the states, with the new lines of their logs (``verdicts`` and ``other``), their events, and the
+    announcements for live pages, in one trip: on the hot path each trip waits for everything else that the process
+    does. Raise Outdated."""
     known = only_if or Unchanged({}, {})
     saved = await db.fetchval(
         "select auctions.save($1, $2, $3, $4, $5, $6, $7)",
@@ -216,7 +222,7 @@ def _saved(stored: StoredAuction) -> _Saved:
 
 
 async def lock(tx: Transaction, auction_id: str) -> StoredAuction | None:
-    """Held until the transaction ends: bids on it wait."""
+    """Return the auction, locked until the transaction ends: bids on it wait."""
     db = await tx.raw()
     rows = await db.fetch(f"select {_STATE} from auctions.auctions where auction_id = $1 for update", auction_id)
     return read_one("auction", auction_id, _stored, rows[0]) if rows else None
@@ -225,8 +231,8 @@ async def lock(tx: Transaction, auction_id: str) -> StoredAuction | None:
 async def lock_due(
     tx: Transaction, now: datetime, limit: int, but: Sequence[str] = ()
 ) -> list[StoredAuction | Unreadable[str]]:
-    """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
-    when a lane has given their time back."""
+    """Return and lock the auctions that are due for the timer. Auctions that somebody locks now are skipped until the
+    next tick, and blocked ones until a lane has given their time back."""
     db = await tx.raw()
     rows = await db.fetch(
         f"select {_STATE} from auctions.auctions a where result is null and due_at <= $1"
@@ -246,7 +252,7 @@ def _course(state: AuctionState) -> str:
 
 @lru_cache(64)
 def _policy(text: str) -> Policy:
-    """Few are in force at a time: thousands of auctions in memory share one."""
+    """Decode a policy. Few policies are in force at a time, so thousands of auctions in memory share one."""
     return msgspec.json.decode(text, type=Policy)
 
 

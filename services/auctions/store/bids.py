@@ -22,7 +22,7 @@ _BID = (
 
 
 class StoredVerdict(msgspec.Struct, frozen=True):
-    """A verdict as it stands in the log: its line's number, the hash before it, and the event's bytes."""
+    """A verdict as it is in the log: the number of its line, the hash before it, and the event's bytes."""
 
     verdict: Verdict
     line: int
@@ -32,7 +32,7 @@ class StoredVerdict(msgspec.Struct, frozen=True):
 
 
 async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, StoredVerdict], dict[str, str]]:
-    """The verdicts that these requests got before, and the states of the organisations that sent them, where known."""
+    """Return the earlier verdicts on these requests, and the known states of the organisations that sent them."""
     rows = await db.fetch(
         "select o.organisation_id, o.state, b.* from unnest($1::text[], $2::text[], $3::text[]) k (auction, supplier, key)"
         " left join auctions.organisations o on o.organisation_id = k.supplier"
@@ -45,7 +45,7 @@ async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[
 
 
 def row(kept: StoredVerdict) -> tuple[object, ...]:
-    """As the type ``auctions.saved_bid`` has it."""
+    """Return the row as in the type ``auctions.saved_bid``."""
     bid, accepted = kept.verdict.bid, kept.verdict.accepted
     return (
         bid.bid_id,
@@ -67,7 +67,7 @@ def row(kept: StoredVerdict) -> tuple[object, ...]:
 
 
 async def publish_withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
-    """What was kept from the public, in the order of the log; from now on it is public."""
+    """Publish the verdicts that were hidden from the public, and return them in the order of the log."""
     rows = await db.fetch(
         f"update auctions.bids set withheld = false where auction_id = any($1::text[]) and withheld returning {_BID}",
         list(auction_ids),
@@ -81,7 +81,7 @@ async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> StoredV
 
 
 async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[int]]) -> dict[str, list[Verdict]]:
-    """By auction the accepted bids of these numbers."""
+    """Return the accepted bids with these numbers, by auction."""
     wanted = [(auction_id, number) for auction_id, numbers in sequences.items() for number in numbers]
     found: dict[str, list[Verdict]] = {auction_id: [] for auction_id in sequences}
     if wanted:
@@ -96,7 +96,7 @@ async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[in
 
 
 async def public_log(db: asyncpg.Connection, auction_id: str, *, limit: int, before: int | None = None) -> list[Logged]:
-    """The latest first: what anybody may read. ``before`` a line pages on."""
+    """Return the log, the latest first, as anybody may read it. With ``before``, only earlier lines are returned."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and not withheld"
         " and ($2::int is null or line < $2)"
@@ -109,7 +109,7 @@ async def public_log(db: asyncpg.Connection, auction_id: str, *, limit: int, bef
 
 
 async def own_log(db: asyncpg.Connection, auction_id: str, supplier_id: str, *, limit: int) -> list[Logged]:
-    """Of one supplier's bids, the latest first: what only it may read while turns are sealed."""
+    """Return one supplier's bids, the latest first. While turns are sealed only that supplier may read them."""
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and supplier_id = $2"
         " order by line desc limit $3",
@@ -121,7 +121,8 @@ async def own_log(db: asyncpg.Connection, auction_id: str, supplier_id: str, *, 
 
 
 async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, points: int) -> list[BidAccepted]:
-    """Accepted bids up to number ``last`` in sequence for a picture, thinned to about ``points``; the last is always there."""
+    """Return accepted bids up to number ``last`` in sequence for a picture, thinned to about ``points``. The last is
+    always included."""
     every = max(1, last // points)
     rows = await db.fetch(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and sequence = any($2::int[]) and not withheld"
@@ -133,7 +134,7 @@ async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, poin
 
 
 async def first_withheld(db: asyncpg.Connection, auction_id: str) -> int | None:
-    """The line from which on the log is kept from the public."""
+    """Return the first line of the log that is hidden from the public, or None."""
     found: int | None = await db.fetchval(
         "select min(line) from auctions.bids where auction_id = $1 and withheld", auction_id
     )
@@ -141,7 +142,7 @@ async def first_withheld(db: asyncpg.Connection, auction_id: str) -> int | None:
 
 
 async def last_extension(db: asyncpg.Connection, auction_id: str) -> BidAccepted | None:
-    """The bid that moved the end to where it is."""
+    """Return the bid that last moved the end, or None."""
     row = await db.fetchrow(
         "select line, sequence, verdict from auctions.bids where auction_id = $1 and extended and not withheld"
         " order by sequence desc limit 1",
@@ -156,7 +157,7 @@ def _log(auction_id: str, rows: Sequence[asyncpg.Record]) -> list[Logged]:
 
 
 def _read(row: asyncpg.Record) -> StoredVerdict:
-    """To decide by. Raises UnreadableRow."""
+    """Read a verdict to decide by. Raise UnreadableRow."""
     return read_one("bid", row["bid_id"], _kept, row)
 
 

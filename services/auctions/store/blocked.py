@@ -1,7 +1,8 @@
-"""Sessions that wait for lost time: their rows were locked by somebody, deciding them failed, or an outage of the market is over and
-they have not got its time back yet.
+"""Sessions that wait for lost time: somebody locked their rows, or deciding them failed, or an outage of the market is
+over and they have not got its time back yet.
 
-The clock leaves them alone until a lane has given their time back. The rows stand apart from the auctions, which may be locked.
+The timer does not touch them until a lane has given their time back. The rows are separate from the auctions, which may
+be locked.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,26 +12,28 @@ from typing import NamedTuple
 import asyncpg
 
 ONE_AFTER_THE_OTHER = "hashtextextended('lonja/lost-time', 0)"
-"""The advisory lock of whoever gives time back in portions, and of whoever finds a new outage."""
+"""The advisory lock for giving time back in portions and for recording a new outage."""
 
 
 class Lost(NamedTuple):
-    """Nobody could bid on a session ``since``; up to ``until``, or where that is None up to now."""
+    """Nobody could bid on a session from ``since`` to ``until``, or until now if that is None."""
 
     since: datetime
     until: datetime | None
 
 
 class Waiting(NamedTuple):
-    """``locked``: sessions that cannot be decided. ``resuming``: those that can, and have not got the time of an outage back yet."""
+    """``locked``: how many sessions cannot be decided. ``resuming``: how many can, but have not got the time of an
+    outage back yet."""
 
     locked: int
     resuming: int
 
 
 async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: datetime) -> None:
-    """By auction: since when bids cannot be decided. A block that stands keeps its beginning. Nobody ends it before ``until``, except
-    with a decision on that auction. Waits for nobody but another who blocks the same auction now."""
+    """Record by auction since when bids cannot be decided. An existing block keeps its beginning. Nobody ends a block
+    before ``until``, except by a decision on that auction. This waits only for another process that blocks the same
+    auction now."""
     if since:
         await db.execute(
             "with free as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by 1"
@@ -48,8 +51,9 @@ async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: da
 
 
 async def lose(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
-    """After an outage between the two: all sessions that ran then, and whose policy takes so long a silence for an outage, wait for
-    that time. One that waits already gets both and what lay between. One statement, however many they are."""
+    """Record an outage. All sessions that ran then, and whose policy counts so long a time as an outage, wait for that
+    time. A session that waits already gets both times and the time between them. It is one statement for all sessions.
+    """
     await db.execute(f"select pg_advisory_xact_lock({ONE_AFTER_THE_OTHER})")
     await db.execute(
         "with touched as materialized (select auction_id, closes_at from auctions.auctions"
@@ -69,7 +73,8 @@ async def lose(db: asyncpg.Connection, since: datetime, until: datetime) -> None
 
 
 async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
-    """Auctions whose block may end, those that end soonest first. None where another does that just now: one at a time."""
+    """Return the auctions whose block may end, the earliest end first. Return none if another process does this now,
+    because only one may."""
     if not await db.fetchval(f"select pg_try_advisory_xact_lock({ONE_AFTER_THE_OTHER})"):
         return []
     rows = await db.fetch(
@@ -81,7 +86,7 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[st
 
 
 async def put_off(db: asyncpg.Connection, auction_ids: Collection[str], until: datetime) -> int:
-    """Their blocks stay, at least until then; what is lost stays the same. How many those are."""
+    """Keep these blocks at least until then; the lost time does not change. Return how many blocks there were."""
     if not auction_ids:
         return 0
     done = await db.execute(
@@ -102,8 +107,8 @@ async def count(db: asyncpg.Connection) -> Waiting:
 
 
 async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, Lost]:
-    """End the blocks of these auctions, whose rows the caller has locked. Returns the time that each lost. If the row of a block is itself
-    locked, the block stays until that lock ends."""
+    """End the blocks of these auctions, whose rows the caller has locked. Return the time that each lost. If the row of
+    a block is itself locked, the block stays until that lock ends."""
     rows = await db.fetch(
         "with ended as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked)"
@@ -115,7 +120,7 @@ async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[
 
 
 async def resuming(db: asyncpg.Connection, auction_ids: Collection[str]) -> set[str]:
-    """Of these, those that have not got the time of an outage back yet."""
+    """Return which of these auctions have not got the time of an outage back yet."""
     rows = await db.fetch(
         "select auction_id from auctions.blocked where auction_id = any($1::text[]) and lost_until is not null",
         list(auction_ids),

@@ -1,4 +1,4 @@
-"""Complaints and what was decided."""
+"""Complaints and their decisions."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ PARTS = {
     "decision = ''": "row_number() over (partition by organisation_id order by filed_at, complaint_id), filed_at, complaint_id",
     "decision <> ''": "decided_at desc, complaint_id",
 }
-"""Of a list, with their order."""
+"""The two parts of the list, with their orders."""
 SHOWN = 500
-"""Characters of each text in a list."""
+"""How many characters of each text a list has."""
 _BRIEF = ", ".join(
     f"case when length({name}) > {SHOWN} then left({name}, {SHOWN}) || '…' else {name} end as {name}"
     if name in ("grounds", "evidence", "reason")
@@ -29,14 +29,14 @@ _BRIEF = ", ".join(
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """A complaint whose long texts are cut, with its session's title."""
+    """A complaint with shortened texts, and the title of its session."""
 
     complaint: Complaint
     title: str
 
 
 class StoredComplaint(msgspec.Struct, frozen=True, kw_only=True):
-    """A complaint as it stands at a version; 0: not stored yet."""
+    """A complaint and its version. Version 0 means that it is not stored yet."""
 
     complaint: Complaint
     version: int = 0
@@ -51,12 +51,12 @@ get, lock = _complaints.get, _complaints.lock
 
 
 async def save(tx: Transaction, kept: StoredComplaint) -> None:
-    """``kept`` is of the version that was read. Raises Outdated."""
+    """Save the complaint. ``kept.version`` is the version that was read. Raise Outdated."""
     await _complaints.save(tx, {**msgspec.structs.asdict(kept.complaint), "version": kept.version})
 
 
 async def of_supplier(db: asyncpg.Connection, auction_id: str, organisation_id: str) -> tuple[int, int]:
-    """How many complaints this supplier filed about this session, and how many of them are not decided."""
+    """Return how many complaints this supplier filed about this session, and how many of them are undecided."""
     row = await db.fetchrow(
         "select count(*) as filed, count(*) filter (where decision = '') as waiting from auctions.complaints"
         " where auction_id = $1 and organisation_id = $2",
@@ -67,9 +67,10 @@ async def of_supplier(db: asyncpg.Connection, auction_id: str, organisation_id: 
 
 
 async def listing(db: asyncpg.Connection, *, limit: int, offset: int) -> Listed[Brief]:
-    """One page: those to be decided first, then those that are decided, the latest first.
+    """Return one page: undecided complaints first, then decided ones, the latest first.
 
-    Complainants take turns, each with its oldest complaint first, so that many complaints of one do not delay those of others.
+    Complainants take turns, each with its oldest complaint first, so that many complaints of one do not delay those of
+    others.
     """
     ids: list[str] = []
     passed, most = 0, reach(limit, offset)

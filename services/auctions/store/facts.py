@@ -24,7 +24,7 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def row(fact: Fact) -> tuple[object, ...]:
-    """As the type ``auctions.saved_fact`` has it."""
+    """Return the row as in the type ``auctions.saved_fact``."""
     return fact.auction_id, fact.line, fact.type, fact.data, fact.previous
 
 
@@ -36,9 +36,10 @@ _LOG = (
 
 
 async def length(db: Reader, auction_id: str) -> int:
-    """How many lines the auction's log has as the chain has it, to the close; 0 where it has none from the opening on.
+    """Return the number of lines of the auction's chained log up to the close, or 0 if it is not complete from
+    the opening on.
 
-    What follows the close are refusals of bids that came too late: each has its receipt, none is part of the session.
+    After the close only refusals of late bids follow. Each has its receipt, but none is part of the session.
     """
     closed = await db.fetchval(
         "select line from auctions.facts where auction_id = $1 and type = $2", auction_id, AuctionClosed.TYPE
@@ -51,7 +52,7 @@ async def length(db: Reader, auction_id: str) -> int:
 
 
 async def lines(db: Reader, auction_id: str, number: int) -> AsyncIterator[list[bytes]]:
-    """The first ``number`` lines of it, page by page."""
+    """Yield the first ``number`` lines of the log, page by page."""
     for begin in range(0, number, PAGE):
         end = min(begin + PAGE, number)
         rows = await db.fetch(
@@ -61,7 +62,7 @@ async def lines(db: Reader, auction_id: str, number: int) -> AsyncIterator[list[
 
 
 async def deleted(db: asyncpg.Connection, auction_id: str) -> frozenset[int]:
-    """The sequence numbers of bids that their bidders took back, for people."""
+    """Return the sequence numbers of bids that their bidders took back, to be shown to people."""
     rows = await db.fetch(
         "select line, data from auctions.facts where auction_id = $1 and type = $2", auction_id, BidDeleted.TYPE
     )

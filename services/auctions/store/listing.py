@@ -1,4 +1,5 @@
-"""Lists of auctions: of each what one line shows, without the lines of its opening and without who bids."""
+"""Lists of auctions. Each row has what one line of a list shows, without the lines of its opening and without the
+bidders."""
 
 from datetime import datetime
 from functools import partial
@@ -18,7 +19,8 @@ from services.auctions.store.auctions import Course
 from services.auctions.store.rows import WORDS
 
 PARTS = {"result is null": "closes_at, auction_id", "result is not null": "closes_at desc, auction_id"}
-"""Of a list, with their order: running ones by the end that is nearest, then closed ones, the latest first."""
+"""The two parts of the list, with their orders: running sessions by the nearest end, then closed ones, the latest
+first."""
 _SHOWN = (
     "auction_id, case when jsonb_typeof(opened) = 'object' then opened - '{lines,policy_text}'::text[] || '{\"lines\": []}'"
     " else '{}' end::text as opened, jsonb_array_length(jsonb_path_query_array(opened, '$.lines[*]')) as lines,"
@@ -29,8 +31,8 @@ _SHOWN = (
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is open, closed or "" for both; ``category`` a code's beginning; ``region`` ISO 3166-2 or a country; ``q`` words of
-    the title and the buyer's name, or their beginnings."""
+    """``status`` is open, closed or "" for both. ``category`` is the beginning of a code, ``region`` an ISO 3166-2 code
+    or a country. ``q`` has words of the title and the buyer's name, or beginnings of words."""
 
     status: str = ""
     category: str = ""
@@ -40,8 +42,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is as the public may know it, but that its opening is without lines, of which there are ``lines``, and that nobody is
-    among its participants. ``outcome`` and ``closed_at`` are None before the close, ``over``: no bid is accepted any more."""
+    """``state`` is the public state, but its opening has no lines (``lines`` is their number) and its participants are
+    left out. ``outcome`` and ``closed_at`` are None before the close. ``over`` says that no more bids are accepted."""
 
     state: AuctionState
     lines: int
@@ -56,7 +58,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit: int, offset: int) -> Listed[Summary]:
-    """One page. What it reads is bounded by how many sessions run, and by ``limit`` and ``offset``."""
+    """Return one page. The number of rows read is bounded by the number of running sessions, and by ``limit`` and
+    ``offset``."""
     ids: list[str] = []
     passed, most = 0, reach(limit, offset)
     async with db.transaction(readonly=True):

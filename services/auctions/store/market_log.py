@@ -12,7 +12,8 @@ from services.auctions.domain import chain, merkle
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The market's signature under the root of its log's first ``size`` leaves. Root, key and signature are hexadecimal."""
+    """The market's signature under the root of its log's first ``size`` leaves. Root, key and signature are
+    hexadecimal."""
 
     size: int
     root: str
@@ -22,9 +23,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 async def lock_missing(tx: Transaction, limit: int) -> list[tuple[str, int, bytes]]:
-    """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time.
+    """Return (auction id, number of lines, root) of closed auctions that the log does not have yet. Only one process
+    does this at a time.
 
-    The root is the closing line's: an auction's head moves on with every bid that comes too late.
+    The root is that of the closing line, because an auction's head moves on with every bid that arrives too late.
     """
     await tx.lock_name("lonja/market-log")
     db = await tx.raw()
@@ -46,13 +48,13 @@ async def lock_missing(tx: Transaction, limit: int) -> list[tuple[str, int, byte
 
 
 async def leaves(db: asyncpg.Connection, *, after: int = 0, limit: int | None = None) -> list[str]:
-    """Texts in order, from the one after ``after``."""
+    """Return the texts of the leaves in order, beginning after number ``after``."""
     rows = await db.fetch("select text from auctions.leaves where leaf > $1 order by leaf limit $2", after, limit)
     return [row["text"] for row in rows]
 
 
 async def append(tx: Transaction, first: int, new: Sequence[tuple[str, str]]) -> None:
-    """``new`` are (auction id, text) of the leaves from number ``first`` on."""
+    """Append leaves. ``new`` are (auction id, text) of the leaves from number ``first`` on."""
     db = await tx.raw()
     numbers = list(range(first, first + len(new)))
     ids, texts = (list(column) for column in zip(*new, strict=True))
@@ -83,7 +85,7 @@ async def sign(tx: Transaction, signed: Checkpoint) -> None:
 
 
 async def blocks(db: asyncpg.Connection) -> int:
-    """How many whole blocks of leaves have their subtree: the first ones, without a gap."""
+    """Return how many whole blocks of leaves have their subtree: the first ones, without a gap."""
     last: int | None = await db.fetchval(
         "select number from auctions.subtrees where level = $1 order by number desc limit 1", merkle.LEVEL
     )
@@ -91,7 +93,7 @@ async def blocks(db: asyncpg.Connection) -> int:
 
 
 async def subtrees(db: asyncpg.Connection, places: Collection[merkle.Place]) -> dict[merkle.Place, bytes]:
-    """The hashes of those that are there."""
+    """Return the hashes that are stored of these places."""
     rows = await db.fetch(
         "select level, number, hash from auctions.subtrees where (level, number) in"
         " (select * from unnest($1::smallint[], $2::bigint[]))",
@@ -112,7 +114,7 @@ async def put_subtrees(tx: Transaction, new: merkle.Hashes) -> None:
 
 
 async def checkpoint(db: asyncpg.Connection, *, holding: int = 0) -> Checkpoint | None:
-    """The first that has leaf number ``holding``; the latest where that is 0."""
+    """Return the first checkpoint that has leaf number ``holding``, or the latest if that is 0."""
     row = await db.fetchrow(
         "select size, root, signed_at, key, signature from auctions.checkpoints where size >= $1"
         f" order by size {'asc' if holding else 'desc'} limit 1",

@@ -1,4 +1,4 @@
-"""Contracts of before, and what a SKU cost in the last of them."""
+"""Earlier contracts, and what a SKU cost in the last of them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -15,12 +15,12 @@ from infra.reading import listed, read_one
 from services.auctions.store.rows import WORDS_OF_TITLE
 
 PAST = "auctions.past_contracts"
-"""What a row of them is called where it cannot be read."""
+"""The name of a row that cannot be read."""
 _SHOWN = "contract_id, body::text as body"
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
-    """``line`` is that of the contract; ``unit_price`` what one of its units cost."""
+    """``line`` is the line of the contract; ``unit_price`` is what one of its units cost."""
 
     contract: ContractConcluded
     line: Line
@@ -28,7 +28,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def put(tx: Transaction, contract: ContractConcluded) -> None:
-    """Told again, the later word holds."""
+    """Store the contract. If it is announced again, the later event replaces the earlier."""
     await drop(tx, contract.contract_id)
     db = await tx.raw()
     await db.execute(
@@ -57,14 +57,14 @@ async def drop(tx: Transaction, contract_id: str) -> None:
 
 
 async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | None:
-    """Raises UnreadableRow."""
+    """Return the contract, or None. Raise UnreadableRow."""
     row = await db.fetchrow(f"select {_SHOWN} from auctions.past_contracts where contract_id = $1", contract_id)
     return read_one(PAST, contract_id, _contract, row) if row else None
 
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
-    """The newest of them whose titles have all the words, or longer ones that begin with them. What is read is bounded by ``limit``
-    and by how many titles fit, and not by how many contracts the buyer has."""
+    """Return the newest contracts whose titles have all the words, or longer words that begin with them. The number of
+    rows read is bounded by ``limit`` and by how many titles match, not by how many contracts the buyer has."""
     values: list[object] = [buyer_id, limit]
     fits = "buyer_id = $1"
     if words.strip():
@@ -84,7 +84,7 @@ def _contract(row: asyncpg.Record) -> ContractConcluded:
 
 
 async def last_paid(db: asyncpg.Connection, sku_ids: Iterable[str], currency: str, buyer_id: str) -> dict[str, Paid]:
-    """By SKU: what the buyer paid last; where it never bought the SKU, what whoever bought it last did."""
+    """Return by SKU what the buyer paid last. If the buyer never bought it, return what its last buyer paid."""
     rows = await db.fetch(
         "select wanted.sku_id, contract_id, last.line_id, past.body::text as body from unnest($1::text[]) as wanted (sku_id)"
         " cross join lateral (("
@@ -109,7 +109,8 @@ def _paid(row: asyncpg.Record) -> tuple[str, Paid | None]:
 
 
 def price_of(line: Line) -> Decimal | None:
-    """Of one unit: as the line says, else from its amount; None where it says neither, or nothing above zero."""
+    """Return the price of one unit: the line's unit price, or else from its amount. Return None if the line has
+    neither, or nothing above zero."""
     if line.unit_price is not None:
         return line.unit_price if line.unit_price > 0 else None
     if line.amount is not None and line.quantity and line.amount > 0:

@@ -1,7 +1,7 @@
-"""The heartbeats of the lanes (beats), which say that bids can be decided: one row each; the newest counts.
+"""The heartbeats of the lanes (beats), which say that bids can be decided. Each is a row; the newest counts.
 
-A lock on one row does not keep a lane from writing the next. A former release reads and writes the one row of ``pulse``; that row is also
-written if it is not locked, and read together with the beats.
+A lock on one row does not prevent a lane from writing the next. A former release reads and writes the one row of
+``pulse``; that row is also written if it is not locked, and read together with the beats.
 """
 
 from contextlib import suppress
@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 import asyncpg
 
 AHEAD = timedelta(minutes=1)
-"""A beat further in the future than this was written by a clock that was ahead and is right again. A smaller lead is over in a minute."""
+"""A beat that is further in the future than this was written by a clock that was ahead and is right again. A smaller
+lead is over in a minute."""
 KEPT = 1000
-"""The number of beats that are kept. Older ones are deleted."""
+"""How many beats are kept. Older ones are deleted."""
 NEWEST = "select beat_at from auctions.beats order by number desc limit 1"
 
 
 async def check_tables(db: asyncpg.Connection) -> None:
-    """Raises LockNotAvailableError if a table that decisions need is locked."""
+    """Raise LockNotAvailableError if a table that decisions need is locked."""
     await db.execute(
         "lock table auctions.auctions, auctions.bids, auctions.facts, auctions.outbox in row exclusive mode;"
         " lock table auctions.organisations in access share mode"
@@ -25,12 +26,13 @@ async def check_tables(db: asyncpg.Connection) -> None:
 
 
 async def beat(db: asyncpg.Connection, now: datetime, *, alone: bool) -> datetime | None:
-    """Bids can be decided now. Returns when somebody said so last, None at the very first. Never goes back, unless the last beat was
-    made by a clock that was ahead: nobody knows then when it was. With ``alone`` nobody else beats so before the end of the
-    transaction: of several lanes that were away, one finds how long that was, and the others find its beat."""
+    """Record that bids can be decided now. Return when this was last recorded, or None at the very first beat. The time
+    never goes back, unless the last beat was made by a clock that was ahead: then nobody knows its real time. With
+    ``alone``, no other call with ``alone`` beats before the end of the transaction: of several lanes that were away,
+    one finds how long that was, and the others find its beat."""
     if alone:
         await db.execute("select pg_advisory_xact_lock(hashtext('auctions.pulse'))")
-        with suppress(asyncpg.LockNotAvailableError):  # a person has it: lanes of a former release do not beat either
+        with suppress(asyncpg.LockNotAvailableError):  # a person locks it: lanes of a former release do not beat either
             async with db.transaction():
                 await db.execute("select from auctions.pulse for update")
     row = await db.fetchrow(
@@ -59,7 +61,7 @@ async def _tell_the_former_release(db: asyncpg.Connection, at: datetime) -> None
         " update auctions.pulse p set beat_at = $1 from free where p.one = free.one",
         at,
     )
-    await db.execute(  # where there is one, an insert would wait for whoever updates it just now
+    await db.execute(  # if the row exists, an insert would wait for a transaction that updates it now
         "insert into auctions.pulse (one, beat_at) select true, $1::timestamptz where not exists (select from auctions.pulse)"
         " on conflict (one) do nothing",
         at,

@@ -1,4 +1,4 @@
-"""What other services told."""
+"""Replicas of what other services announced."""
 
 from services.auctions.store.rows import Row
 from services.market.replicas import Organisations, ReferencePrices, Skus

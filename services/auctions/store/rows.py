@@ -26,23 +26,24 @@ from infra.listing import OF_WORDS
 
 
 class Row(SQLModel, registry=schema_of("auctions")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""
 
 
 INSTANT = DateTime(timezone=True)
 OVER = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
-"""What lists are searched by."""
+"""The words by which lists are searched."""
 WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
-"""What past contracts are searched by."""
+"""The words by which past contracts are searched."""
 
 
 class AuctionRow(Row, table=True):
-    """``opened`` (the event) and ``policy`` never change; price to ``result`` are the state, ``version`` counts its writes.
+    """``opened`` (the event) and ``policy`` never change. The columns from price to ``result`` are the state;
+    ``version`` counts its writes.
 
-    ``due_at`` is when the clock has something to do next: a cut, a turn, the close. ``course`` is the state that few sessions
-    have, ``autobids`` what only their owners may see, ``lines`` and ``head`` the length of the log and the hash of its last line,
-    ``leaf`` its place in the market's log once it is closed.
+    ``due_at`` is when something becomes due next: a cut, a turn, the close. ``course`` is the part of the state that
+    few sessions have. Only their owners may see ``autobids``. ``lines`` and ``head`` are the length of the log and the
+    hash of its last line. ``leaf`` is its place in the market's log once it is closed.
     """
 
     __tablename__ = "auctions"
@@ -86,9 +87,10 @@ class AuctionRow(Row, table=True):
 
 
 class BidRow(Row, table=True):
-    """A bid and its verdict; ``verdict`` is the public event as JSON, ``sequence`` is null where it was refused.
+    """A bid and its verdict. ``verdict`` is the public event as JSON; ``sequence`` is null if the bid was refused.
 
-    ``line`` is its place in the auction's log and ``previous`` the hash of the line before. ``withheld``: its turn still runs.
+    ``line`` is its place in the auction's log and ``previous`` the hash of the line before. ``withheld`` says that its
+    turn still runs.
     """
 
     __tablename__ = "bids"
@@ -119,7 +121,8 @@ class BidRow(Row, table=True):
 
 
 class FactRow(Row, table=True):
-    """A line of an auction's log that is no bid: the opening, turns, extensions, the close. ``data`` is the public event."""
+    """A line of an auction's log that is no bid: the opening, turns, extensions, the close. ``data`` is the public
+    event."""
 
     __tablename__ = "facts"
 
@@ -151,7 +154,7 @@ class ComplaintRow(Row, table=True):
 
 
 class LeafRow(Row, table=True):
-    """The market's log, append only: ``leaf`` counts from 1 without a gap, ``text`` is what is hashed."""
+    """The market's log, append only. ``leaf`` counts from 1 without a gap; ``text`` is the hashed text."""
 
     __tablename__ = "leaves"
 
@@ -161,8 +164,8 @@ class LeafRow(Row, table=True):
 
 
 class SubtreeRow(Row, table=True):
-    """The hash of a complete subtree of the market's log (:mod:`services.auctions.domain.merkle`). Made from the leaves: never the
-    only copy of anything."""
+    """The hash of a complete subtree of the market's log (:mod:`services.auctions.domain.merkle`). It can always be
+    made again from the leaves."""
 
     __tablename__ = "subtrees"
 
@@ -184,7 +187,7 @@ class CheckpointRow(Row, table=True):
 
 
 class BeatRow(Row, table=True):
-    """A sign that bids could be decided then. The newest counts, which is the one with the highest number."""
+    """A sign that bids could be decided at that time. The row with the highest number counts."""
 
     __tablename__ = "beats"
 
@@ -193,7 +196,7 @@ class BeatRow(Row, table=True):
 
 
 class PulseRow(Row, table=True):
-    """The one row that says to a former release when bids could last be decided."""
+    """The one row that tells a former release when bids could last be decided."""
 
     __tablename__ = "pulse"
 
@@ -202,8 +205,9 @@ class PulseRow(Row, table=True):
 
 
 class BlockedRow(Row, table=True):
-    """A session on which no bid can be decided, though on others they can; or, with ``lost_until``, one that can be decided and waits
-    for the time of an outage that ended then, in the order of ``closes_at``. No foreign key: the auction's row may be locked."""
+    """A session on which no bid can be decided, while bids on others can; or, with ``lost_until``, a session that can
+    be decided and waits for the time of an outage that ended then, in the order of ``closes_at``. There is no foreign
+    key, because the auction's row may be locked."""
 
     __tablename__ = "blocked"
     __table_args__ = (Index("ix_blocked_soonest", text("closes_at nulls first"), "auction_id"),)
@@ -216,7 +220,8 @@ class BlockedRow(Row, table=True):
 
 
 class PastContractRow(Row, table=True):
-    """A contract that lines can be taken from, or a price: concluded here, or imported with a SKU. ``body`` is its event."""
+    """A contract from which lines or a price can be taken: concluded here, or imported with a SKU. ``body`` is its
+    event."""
 
     __tablename__ = "past_contracts"
     __table_args__ = (
@@ -231,7 +236,7 @@ class PastContractRow(Row, table=True):
 
 
 class LastPriceRow(Row, table=True):
-    """A line of a past contract that says what a SKU cost, to find the last one by SKU, and by buyer."""
+    """A line of a past contract with the price of a SKU, to find the last price by SKU, and by buyer."""
 
     __tablename__ = "last_prices"
     __table_args__ = (

@@ -13,5 +13,5 @@ class RecordApi(Controller):
 
     @get("/{organisation_id:str}/record", opt=PUBLIC, raises=[NotFound])
     async def read_record(self, request: Visit, ground: FromGround, organisation_id: PathId) -> RecordView:
-        """What became of an organisation's contracts in this market, and its suspensions: public."""
+        """Return what became of an organisation's contracts in this market, and its suspensions. Everybody may read it."""
         return await record_of(ground, organisation_id, request.scope.get("user"))

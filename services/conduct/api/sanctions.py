@@ -1,4 +1,4 @@
-"""JSON of suspensions: one's own with their appeals, and the moderators' queue."""
+"""JSON of suspensions: the reader's own with their appeals, and the moderators' queue."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -20,7 +20,7 @@ class AppealIn(msgspec.Struct, kw_only=True):
 
 
 class DecisionIn(msgspec.Struct, kw_only=True):
-    """``upheld``: the suspension stands. ``lifted``: it ends at once."""
+    """``upheld``: the suspension stays. ``lifted``: it ends at once."""
 
     decision: Decision
     explanation: Reason
@@ -34,7 +34,7 @@ class SanctionsApi(Controller):
     async def list_sanctions(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
     ) -> list[SanctionView]:
-        """Of one's own organisation, 20 at a time: the latest first."""
+        """Return a page of the suspensions of the reader's own organisation, 20 at a time, the latest first."""
         return await as_seen(
             ground, (await own_sanctions(ground, request.user.organisation_id, number)).rows, request.user
         )
@@ -43,7 +43,8 @@ class SanctionsApi(Controller):
     async def appeal(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, sanction_id: PathId, data: JSONBody[AppealIn]
     ) -> SanctionView:
-        """Once for each suspension; the same reasons again are answered with the appeal as it stands."""
+        """File the one appeal that a suspension may have. If the same reasons are sent again, the answer is the appeal
+        as it is now."""
         async with ground.database.transaction("conduct") as tx:
             await keyed.do(tx, lambda: handlers.appeal(tx, clean(sanction_id), clean(data.reasons), request.user))
         return await _view(ground, sanction_id, request)
@@ -52,7 +53,8 @@ class SanctionsApi(Controller):
     async def list_appeals(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
     ) -> list[SanctionView]:
-        """Those that wait for a decision, 20 at a time: earliest deadline first."""
+        """Return a page of the suspensions whose appeals wait for a decision, 20 at a time, the earliest deadline
+        first."""
         return await as_seen(ground, (await appealed(ground, number)).rows, request.user)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])

@@ -1,5 +1,5 @@
-"""How organisations keep what they sign or were awarded (docs/rules.md section 4).
+"""How organisations keep the contracts that they signed or were awarded (docs/rules.md section 4).
 
-``sanctions`` decides what breaches lead to, ``record`` which facts about a contract are public, ``performance`` which facts about its
-execution.
+``sanctions`` decides what breaches lead to. ``record`` decides which facts about a contract are public, and
+``performance`` which facts about its execution.
 """

@@ -1,5 +1,6 @@
-"""How the two sides carried a contract out, as facts that their public records count: the facts that each event adds and removes. Each
-fact counts once, however often its event was read; a fact that a dispute set aside does not count any more."""
+"""How both sides carried a contract out, as facts that their public records count. This module decides which facts each
+event adds and removes. Each fact counts once, however often its event was read. A fact that a dispute set aside no
+longer counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ KINDS: dict[Party, tuple[Kind, ...]] = {
     ),
     "buyer": ("closed", "answers-on-time", "answers-late", "payments-on-time", "payments-late", *_DISPUTES),
 }
-"""What is counted on each side, in the order shown."""
+"""The kinds of facts that are counted on each side, in the order in which they are shown."""
 OUTCOMES: dict[str, Kind] = {
     "accepted": "deliveries-accepted",
     "partly": "deliveries-partly",
@@ -67,7 +68,7 @@ LATE: dict[Kind, Kind] = {
     "answers-on-time": "answers-late",
     "payments-on-time": "payments-late",
 }
-"""What is late once is not in time as well."""
+"""The late kind for each kind that is in time. What was late once is never counted as in time."""
 _SIDES: dict[str, tuple[Party, Kind, Kind]] = {
     "order": ("supplier", "orders-on-time", "orders-late"),
     "delivery": ("buyer", "answers-on-time", "answers-late"),
@@ -78,7 +79,8 @@ _OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performed:
-    """``number`` is that of the order, delivery, invoice or dispute within the contract; 0 for the contract itself."""
+    """A fact. ``number`` is the number of the order, delivery, invoice or dispute in the contract, or 0 for the
+    contract itself."""
 
     side: Party
     kind: Kind
@@ -90,7 +92,8 @@ Status = Literal["reported", "assessed", "withdrawn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """A delivery on an order. ``late``: it was told of after the order's end; ``accepted`` is what was accepted of it."""
+    """A delivery on an order. ``late``: it was reported after the end of the order. ``accepted``: what the buyer
+    accepted of it."""
 
     number: int
     order: int
@@ -101,14 +104,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What counts no more, then what counts from now on; of that what has a :data:`LATE` stands back where this counts."""
+    """``gone`` facts no longer count; then ``come`` facts count from now on. A fact in ``come`` whose :data:`LATE` fact
+    counts is left out."""
 
     gone: tuple[Performed, ...] = ()
     come: tuple[Performed, ...] = ()
 
 
 def delivery_in(event: Event) -> int | None:
-    """The number of the delivery that an event may change."""
+    """Return the number of the delivery that the event may change, or None."""
     match event:
         case DeliveryAssessed():
             return event.delivery
@@ -118,7 +122,8 @@ def delivery_in(event: Event) -> int | None:
 
 
 def after(event: Event, delivery: Delivered) -> Delivered:
-    """The delivery as the event leaves it. An answer that a dispute set aside is as if it had not been given."""
+    """Return the delivery after the event. If a dispute sets an answer aside, the delivery is as if the answer had not
+    been given."""
     match event:
         case DeliveryAssessed():
             return replace(delivery, status="assessed", accepted=event.lines)
@@ -130,7 +135,7 @@ def after(event: Event, delivery: Delivered) -> Delivered:
 
 
 def met(ordered: Iterable[LineQuantity], deliveries: Iterable[Delivered]) -> bool:
-    """Whether all that was ordered is accepted, and nothing waits for an answer."""
+    """Return whether everything that was ordered is accepted and no delivery waits for an answer."""
     left = {line.line_id: line.quantity for line in ordered}
     for delivery in deliveries:
         if delivery.status == "reported":
@@ -141,8 +146,9 @@ def met(ordered: Iterable[LineQuantity], deliveries: Iterable[Delivered]) -> boo
 
 
 def change_of(event: Event, changed: Delivered | None = None, order_met: bool = False) -> Change:
-    """``changed`` is the delivery that the event changed, as it is :func:`after`, and ``order_met`` whether its order is :func:`met`
-    since then; None where it changed none, or one that is not known."""
+    """Return the facts that the event adds and removes. ``changed`` is the delivery :func:`after` the event, or None if
+    the event changed no delivery or an unknown one. ``order_met`` says whether the order of that delivery is now
+    :func:`met`."""
     change = _change(event, changed)
     if changed is None:
         return change
@@ -176,8 +182,9 @@ def _change(event: Event, changed: Delivered | None) -> Change:
 
 
 def _set_aside(event: DisputeEnded, changed: Delivered | None) -> tuple[Performed, ...]:
-    """A payment that is disputed counts again where InvoiceSettled follows. A delivery whose answer was set aside, and that was told of
-    in time, did not make its order late."""
+    """Return the facts that no longer count when a dispute sets something aside. A disputed payment counts again if
+    InvoiceSettled follows. A delivery that was reported in time and whose answer was set aside did not make its order
+    late."""
     if event.about == "invoice":
         return (_one("buyer", "payments-on-time", event.number),)
     if changed is None:
@@ -190,7 +197,8 @@ def _set_aside(event: DisputeEnded, changed: Delivered | None) -> tuple[Performe
 
 
 def _outcome(event: DisputeEnded) -> tuple[Performed, ...]:
-    """A moderator's word that is what a side asked for at the opening is won by it."""
+    """Return who won and who lost the dispute. The side that opened it wins if the moderator decides what that side
+    asked for at the opening."""
     opener = cast(Party, event.opened_by)
     if event.how == "agreed":
         return (_one("supplier", "disputes-agreed", event.dispute), _one("buyer", "disputes-agreed", event.dispute))

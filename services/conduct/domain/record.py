@@ -1,7 +1,8 @@
-"""The public record of an organisation: what became of its contracts, as facts that are each counted once (docs/rules.md section 4).
+"""The public record of an organisation: what became of its contracts, as facts that each count once (docs/rules.md
+section 4).
 
-Only what happened after a process closed is in it, and only about who was asked to sign: whoever bid and lost stays unnamed.
-Contracts of other markets, known from imports, are not counted.
+The record contains only what happened after a process closed, and only about organisations that were asked to sign. A
+bidder that lost is not named. Contracts of other markets, known from imports, are not counted.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ KINDS: dict[Party, tuple[Kind, ...]] = {
     "supplier": ("concluded", "terminated", "evaded"),
     "buyer": ("concluded", "terminated", "refused"),
 }
-"""What is counted on each side, in the order shown."""
+"""The kinds of facts that are counted on each side, in the order in which they are shown."""
 BREACHES: dict[Party, Kind] = {"supplier": "evaded", "buyer": "refused"}
 
 
@@ -32,12 +33,13 @@ class Fact:
 
 
 def concluded(event: ContractConcluded) -> tuple[Fact, ...]:
-    """Nothing of an imported one."""
+    """Return the facts of a conclusion. An imported contract has none."""
     return () if event.source is not None else _both(event, "concluded", event.signed_at)
 
 
 def ended(event: ContractEnded, at: datetime) -> tuple[Fact, ...]:
-    """One that ended unsigned counts where it is told of as a breach."""
+    """Return the facts of an end after the conclusion. A contract that ended unsigned counts only when it is announced
+    as a breach."""
     return _both(event, "terminated", at) if event.reason == "cancelled" else ()
 
 

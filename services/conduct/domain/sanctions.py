@@ -1,8 +1,10 @@
-"""Sanctions: who evades contracts it won, or refuses them without ground, is suspended, longer each time (docs/rules.md section 4).
+"""Sanctions: an organisation that evades contracts it won, or refuses them without a ground, is suspended, longer each
+time (docs/rules.md section 4).
 
-A breach is one contract that ended so, as contracts tells of it. Breaches are counted by the rules of the deal that ended, each for
-one sanction only: what a sanction counted is used up. An appeal is filed once; where it is granted the suspension ends, and the next
-one is not longer for it. Working days of an appeal are those of where the organisation sits, for it concerns no single buyer.
+A breach is one contract that ended in this way, as contracts announces it. Breaches are counted by the rules of the
+deal that ended. Each breach counts for one sanction only. An organisation may file one appeal against a sanction. If
+the appeal is granted, the suspension ends, and the next one is not longer because of it. The working days of an appeal
+are those of the organisation's seat, because a sanction concerns no single buyer.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,7 +36,7 @@ class AppealUnexplained(RuleBroken):
 
 
 class AppealedAlready(RuleBroken):
-    """There is one appeal against a sanction."""
+    """An organisation may file one appeal against a sanction."""
 
     code = "appealed-already"
 
@@ -45,7 +47,8 @@ class NotAppealed(RuleBroken):
 
 @dataclass(frozen=True, slots=True)
 class Accused:
-    """An organisation on one side of its contracts: its breaches as a buyer and those as a supplier are counted apart."""
+    """An organisation on one side of its contracts. Its breaches as a buyer and its breaches as a supplier are counted
+    separately."""
 
     organisation_id: str
     side: Party
@@ -53,8 +56,8 @@ class Accused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """A contract that the organisation evaded or refused ``at`` a time, under the policy of its deal. ``known_at`` is later where
-    that was decided in a dispute; a sanction never begins before."""
+    """A contract that the organisation evaded or refused ``at`` a time, under the policy of its deal. If a dispute
+    decided this, ``known_at`` is the later time of that decision. A sanction never begins before ``known_at``."""
 
     contract_id: str
     at: datetime
@@ -64,7 +67,8 @@ class Breach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sanction:
-    """``sanctioned`` is what was decided first; ``appealed`` and ``decided`` are None until there are any."""
+    """``sanctioned`` is the first decision. ``appealed`` and ``decided`` are None until there is an appeal and a
+    decision about it."""
 
     sanctioned: OrganisationSanctioned
     policy: Policy
@@ -90,13 +94,14 @@ class Sanction:
         return self.appealed is None and now < self.sanctioned.appeal_until
 
     def overdue(self, now: datetime) -> bool:
-        """The moderator's time to decide is over."""
+        """Return whether the moderator's time to decide is over."""
         return self.appealed is not None and self.decided is None and now >= self.appealed.due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """As much of a sanction as the next one is judged by: of an organisation with many none is read whole."""
+    """The part of a sanction that the judgement of the next one needs. It avoids reading whole sanctions for an
+    organisation that has many."""
 
     contract_ids: tuple[str, ...]
     lifted: bool
@@ -110,10 +115,10 @@ def judge(
     *,
     derive_id: Callable[..., str],
 ) -> tuple[Sanction, ...]:
-    """The sanctions still to be spoken; ``breaches`` that an earlier one counted change nothing. Depends on which breaches there are,
-    not on how often or in which order they were told.
+    """Return the sanctions that are still to be imposed. ``breaches`` that an earlier sanction counted change nothing.
+    The result depends on which breaches there are, not on how often or in which order they were announced.
 
-    A sanction bears the id of the breach that brought it, so speaking it twice changes nothing.
+    A sanction has the id of the breach that led to it, so imposing it twice changes nothing.
     """
     before = tuple(earlier)
     counted = {contract_id for sanction in before for contract_id in sanction.contract_ids}
@@ -149,14 +154,14 @@ def judge(
 
 
 def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tuple[SanctionAppealed, ...]:
-    """Nothing where it repeats the appeal. Raises a RuleBroken of this module."""
+    """Return the events of an appeal, none if it repeats the same appeal. Raise a RuleBroken of this module."""
     sanctioned, reasons = sanction.sanctioned, reasons.strip()
     if actor.organisation_id != sanctioned.organisation_id:
         raise NotTheSanctioned("Only the organisation that was suspended appeals.", field="organisation_id")
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
             return ()
-        raise AppealedAlready("An appeal against this suspension was filed already; there is one.")
+        raise AppealedAlready("An appeal against this suspension was filed already, and only one is possible.")
     if now >= sanctioned.appeal_until:
         raise AppealOverdue(
             f"An appeal was possible until {sanctioned.appeal_until}; it is {now}.",
@@ -164,9 +169,9 @@ def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tup
             now=now,
         )
     if not reasons:
-        raise AppealUnexplained("An appeal says why.", field="reasons")
+        raise AppealUnexplained("Say why you appeal.", field="reasons")
     rules = sanction.policy.sanctions
-    assert rules is not None, "a sanction is spoken by a policy that has them"
+    assert rules is not None, "a sanction is imposed under a policy that has sanctions"
     return (
         SanctionAppealed(
             sanction_id=sanctioned.sanction_id,
@@ -181,8 +186,9 @@ def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tup
 def decide_appeal(
     sanction: Sanction, decision: Decision, explanation: str, now: datetime
 ) -> tuple[SanctionAppealDecided, ...]:
-    """Also after the deadline: an organisation does not lose its appeal by the market's delay. Nothing where it repeats the
-    decision. Raises a RuleBroken of this module, DecidedOtherwise, DoneOtherwise where the explanation was another one."""
+    """Return the events of the decision, none if it repeats the same decision. A moderator may decide after the
+    deadline too: an organisation does not lose its appeal because the market is late. Raise a RuleBroken of this
+    module, DecidedOtherwise, or DoneOtherwise if the explanation is different."""
     if sanction.appealed is None:
         raise NotAppealed("Nobody appealed against this suspension.", field="sanction_id")
     if sanction.decided is not None:
@@ -193,7 +199,7 @@ def decide_appeal(
             f"The appeal was {sanction.decided.decision} already.", field="decision", decision=sanction.decided.decision
         )
     if not explanation.strip():
-        raise DecisionUnexplained("A decision says why.", field="explanation")
+        raise DecisionUnexplained("Say why you decide so.", field="explanation")
     return (
         SanctionAppealDecided(
             sanction_id=sanction.sanctioned.sanction_id,
@@ -206,7 +212,7 @@ def decide_appeal(
 
 
 def apply(sanction: Sanction, event: Event) -> Sanction:
-    """The sanction after the event; TypeError for an event that no sanction has."""
+    """Return the sanction after the event. Raise TypeError for an event that no sanction has."""
     if isinstance(event, SanctionAppealed):
         return replace(sanction, appealed=event)
     if isinstance(event, SanctionAppealDecided):

@@ -1,7 +1,7 @@
 """first tables, with what contracts knows of organisations, contracts, orders and deliveries so far
 
-What is told while this runs comes by the events. Conduct reads them from a day before on: so much of what was told may not be in these
-rows yet. Where there is nothing to take over it reads them from their beginning.
+Events that arrive while this runs may be missing in the copied rows. Conduct therefore reads the events again from one
+day earlier. If there is nothing to copy, it reads them from the beginning.
 """
 
 import sqlalchemy as sa
@@ -148,6 +148,6 @@ def upgrade() -> None:
 
 
 def _all(parts: str) -> str:
-    """Each of those of all contracts that are carried out."""
+    """Return the SQL that lists each element of ``parts`` in all contracts that are carried out."""
     found = f"case jsonb_typeof(state->'{parts}') when 'array' then state->'{parts}' else '[]' end"
     return f"fulfilment.executions, jsonb_array_elements({found}) as each"

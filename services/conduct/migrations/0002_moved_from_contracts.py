@@ -1,8 +1,9 @@
 """breaches, sanctions and the public record move from contracts to conduct
 
-The rows are not copied. The former release goes on reading and writing them by views of the old names, with the rights of the views'
-owner: its role has none on the tables any more. All four are locked first, in the order in which the former release writes them, so that
-nobody and this wait for each other. A release after this one drops the views, in this history.
+The rows are not copied. The former release goes on reading and writing them through views with the old names. The views
+have the rights of their owner, because the role of the former release no longer has rights on the tables. All four
+tables are locked first, in the order in which the former release writes them, to avoid a deadlock. A later release
+drops the views in this history.
 """
 
 from infra.moved_tables import move_tables

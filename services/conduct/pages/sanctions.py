@@ -1,4 +1,4 @@
-"""Pages of suspensions: why one's own organisation is suspended and its appeal, and the moderators' queue."""
+"""Pages of suspensions: why the reader's organisation is suspended, its appeal, and the moderators' queue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
@@ -55,7 +55,7 @@ class SanctionPages(Controller):
     async def appeal(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
-        """``page`` is that of the list on which the form stands."""
+        """Handle the form of an appeal. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
             async with ground.database.transaction("conduct") as tx:
@@ -80,7 +80,7 @@ class SanctionPages(Controller):
     async def decide(
         self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
-        """``page`` is that of the list on which the form stands."""
+        """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
             decision = cast(Decision, values["decision"])

@@ -1,5 +1,5 @@
-"""Rows of conduct: breaches and the sanctions they brought, facts of the public record and what is performed, and replicas of
-organisations, contracts, and of their orders, deliveries and disputes what a record needs."""
+"""Rows of conduct: breaches and the sanctions that followed, facts of the public record and of the execution, and
+replicas of organisations, contracts, and what a record needs of their orders, deliveries and disputes."""
 
 from services.conduct.store.performed import PerformedRow
 from services.conduct.store.record import FactRow

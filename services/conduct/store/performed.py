@@ -1,4 +1,4 @@
-"""What counts of how contracts were carried out."""
+"""The facts that count about how contracts were carried out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _ITS = "case of.side when 'buyer' then c.buyer_id else c.supplier_id end"
 
 
 class PerformedRow(Row, table=True):
-    """What counts of one contract in the public record of one of its sides."""
+    """A fact about one contract that counts in the public record of one of its sides."""
 
     __tablename__ = "performed"
     __table_args__ = (
@@ -32,7 +32,7 @@ class PerformedRow(Row, table=True):
 
 
 async def save(tx: Transaction, contract_id: str, change: Change) -> None:
-    """Once or again. Nothing counts of a contract that is not known here."""
+    """Save the change; doing so again changes nothing. If the contract is not known here, nothing counts."""
     db = await tx.raw()
     if change.gone:
         await db.execute(
@@ -56,7 +56,7 @@ async def save(tx: Transaction, contract_id: str, change: Change) -> None:
 
 
 async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
-    """By side and kind, as far as :func:`services.conduct.store.record.counted` counts."""
+    """Return the number of facts by side and kind, counted as :func:`services.conduct.store.record.counted` counts."""
     return await counted(db, "performed", organisation_id, KINDS)
 
 

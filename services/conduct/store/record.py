@@ -1,4 +1,4 @@
-"""What counts in an organisation's public record."""
+"""The facts that count in an organisation's public record."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class FactRow(Row, table=True):
 
 
 async def add(tx: Transaction, facts: Sequence[Fact]) -> None:
-    """Each counts once. Those of contracts that are none of this market are left out."""
+    """Add the facts. Each counts once. Facts about contracts that are not of this market are left out."""
     if not facts:
         return
     rows = [(fact.contract_id, fact.organisation_id, fact.kind, fact.side, fact.at) for fact in facts]
@@ -51,8 +51,8 @@ async def add(tx: Transaction, facts: Sequence[Fact]) -> None:
 async def counted(
     db: Reader, table: str, organisation_id: str, kinds: Mapping[Party, Sequence[K]]
 ) -> Counter[tuple[Party, K]]:
-    """How many rows of each side and kind an organisation has; COUNTED + 1 where there are more than COUNTED: a record is
-    public, and of somebody with a hundred thousand contracts nobody waits for more."""
+    """Return how many rows of each side and kind an organisation has, or COUNTED + 1 if there are more than COUNTED. A
+    record is public: nobody should wait until a hundred thousand contracts are counted."""
     asked = [(side, kind) for side, each in kinds.items() for kind in each]
     rows = await db.fetch(
         "select side, kind, (select count(*) from (select from"
@@ -65,12 +65,12 @@ async def counted(
 
 
 async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
-    """How many facts there are of each side and kind, as far as :func:`counted` counts."""
+    """Return how many facts there are of each side and kind, counted as :func:`counted` counts."""
     return await counted(db, "facts", organisation_id, KINDS)
 
 
 async def latest(db: Reader, organisation_id: str, each: int) -> list[Fact]:
-    """The latest first, ``each`` at most of a side and kind."""
+    """Return the latest facts first, at most ``each`` of one side and kind."""
     asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
     rows = await db.fetch(
         "select few.* from unnest($2::text[], $3::text[]) as asked (side, kind) cross join lateral ("

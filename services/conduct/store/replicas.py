@@ -1,4 +1,4 @@
-"""What other services told: kept as small as conduct needs it."""
+"""Replicas of what other services announced, reduced to what conduct needs."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -29,8 +29,8 @@ organisations = Organisations(Row.metadata)
 
 
 class ContractRow(Row, table=True):
-    """``state`` is running, concluded or ended, since ``over_at`` where it is one of the latter. One that was cancelled after its
-    conclusion stays concluded."""
+    """``state`` is running, concluded or ended. If the contract is concluded or ended, ``over_at`` is the time of that.
+    A contract that was cancelled after its conclusion stays concluded."""
 
     __tablename__ = "contracts"
 
@@ -49,7 +49,7 @@ class ContractRow(Row, table=True):
 
 
 class OrderRow(Row, table=True):
-    """What was ordered."""
+    """The lines that were ordered."""
 
     __tablename__ = "orders"
 
@@ -73,7 +73,8 @@ class DeliveryRow(Row, table=True):
 
 
 class DisputeRow(Row, table=True):
-    """A dispute about a delivery, and whether that was ``assessed`` when it was opened: then it is about the answer."""
+    """A dispute about a delivery. ``assessed`` says whether the delivery was assessed when the dispute was opened: then
+    the dispute is about the answer."""
 
     __tablename__ = "disputes"
 
@@ -83,8 +84,8 @@ class DisputeRow(Row, table=True):
 
 
 class Mention(msgspec.Struct, frozen=True, kw_only=True):
-    """A contract as a record names it. ``origin`` and ``process_id`` are where it came from, which is public from the start;
-    ``over_at`` is when it was concluded, or ended."""
+    """A contract as a record mentions it. ``origin`` and ``process_id`` say where it came from, which is public from
+    the start. ``over_at`` is the time of its conclusion or end."""
 
     contract_id: str
     process_id: str
@@ -132,7 +133,7 @@ async def end_unsigned(tx: Transaction, contract_id: str, at: datetime) -> None:
 
 
 async def mentions(db: Reader, contract_ids: Collection[str]) -> dict[str, Mention]:
-    """By contract id, those that are concluded or ended, as far as this was told here."""
+    """Return the concluded and ended contracts by id, as far as they are announced here."""
     rows = await db.fetch(
         f"select {_TOLD}, state, over_at from conduct.contracts where contract_id = any($1::text[]) and over_at is not null",
         list(contract_ids),
@@ -175,7 +176,7 @@ async def change_delivery(tx: Transaction, contract_id: str, changed: Delivered)
 
 
 async def order(db: Reader, contract_id: str, number: int) -> tuple[tuple[LineQuantity, ...], list[Delivered]] | None:
-    """What was ordered, and all deliveries on it."""
+    """Return the ordered lines and all deliveries on the order, or None if the order is unknown."""
     lines = await db.fetchval(
         "select lines::text from conduct.orders where contract_id = $1 and number = $2", contract_id, number
     )

@@ -1,4 +1,4 @@
-"""Breaches, and the sanctions they brought."""
+"""Breaches, and the sanctions that followed from them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from services.conduct.store.rows import Row
 
 
 class BreachRow(Row, table=True):
-    """``state`` is the domain's breach, with the policy that its deal ran under."""
+    """``state`` is the domain's breach, with the policy of its deal."""
 
     __tablename__ = "breaches"
     __table_args__ = (Index(None, "organisation_id", "side"),)
@@ -32,7 +32,7 @@ class BreachRow(Row, table=True):
 
 
 class SanctionRow(Row, table=True):
-    """``state`` is the domain's sanction; ``decide_by`` is set while an appeal waits for its decision."""
+    """``state`` is the domain's sanction. ``decide_by`` is set while an appeal waits for a decision."""
 
     __tablename__ = "sanctions"
     __table_args__ = (Index("ix_sanctions_appealed", "decide_by", postgresql_where=text("decide_by is not null")),)
@@ -45,7 +45,8 @@ class SanctionRow(Row, table=True):
 
 
 async def hold(tx: Transaction, organisation_id: str) -> None:
-    """Whoever else judges this organisation waits until this transaction ends: the former release as well, which says contracts."""
+    """Make every other judge of this organisation wait until this transaction ends. The key of the lock begins with
+    "contracts", so that the former release waits as well."""
     await tx.lock_name(f"contracts/sanctions/{organisation_id}")
 
 
@@ -61,7 +62,7 @@ async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:
 
 
 async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> list[Breach]:
-    """Those that no earlier sanction counted, to decide by. Raises UnreadableRow."""
+    """Return the breaches that no earlier sanction counted, to decide by. Raise UnreadableRow."""
     rows = await db.fetch(
         "select contract_id, state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",
@@ -73,7 +74,7 @@ async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> l
 
 
 class StoredSanction(msgspec.Struct, frozen=True, kw_only=True):
-    """A sanction as it stands at a version; 0: not stored yet."""
+    """A sanction and its version. Version 0 means that it is not stored yet."""
 
     sanction: Sanction
     version: int = 0
@@ -88,7 +89,7 @@ get, lock = _sanctions.get, _sanctions.lock
 
 
 async def save(tx: Transaction, kept: StoredSanction) -> None:
-    """``kept`` is of the version that was read. Raises Outdated."""
+    """Save the sanction. ``kept.version`` is the version that was read. Raise Outdated."""
     told, appealed = kept.sanction.sanctioned, kept.sanction.appealed
     values = {
         "sanction_id": told.sanction_id,
@@ -102,7 +103,7 @@ async def save(tx: Transaction, kept: StoredSanction) -> None:
 
 
 async def of_organisation(db: Reader, organisation_id: str, *, limit: int, offset: int = 0) -> Listed[Sanction]:
-    """For people: one page of those on both sides, the latest first."""
+    """Return one page of the organisation's sanctions on both sides, the latest first, to be shown to people."""
     spoken = "select sanction_id, state::text from conduct.sanctions where organisation_id = $1"
     rows = await db.fetch(
         f"{spoken} order by since desc, sanction_id limit $2 offset $3", organisation_id, limit, offset
@@ -112,7 +113,8 @@ async def of_organisation(db: Reader, organisation_id: str, *, limit: int, offse
 
 
 async def earlier(db: Reader, accused: Accused) -> list[Spoken]:
-    """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
+    """Return all sanctions on this side, to decide by. Raise UnreadableRow if one cannot be read, because the next
+    sanction would be wrong without it."""
     rows = await db.fetch(
         "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"
         " from conduct.sanctions where organisation_id = $1",
@@ -128,7 +130,7 @@ def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:
 
 
 async def appealed(db: Reader, *, limit: int, offset: int) -> Listed[Sanction]:
-    """One page of those whose appeal waits for a decision, earliest deadline first."""
+    """Return one page of the sanctions whose appeals wait for a decision, the earliest deadline first."""
     waiting = "select sanction_id, state::text from conduct.sanctions where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)
     most = reach(limit, offset)

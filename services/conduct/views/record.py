@@ -21,12 +21,13 @@ from services.conduct.store import record, replicas, sanctions
 from services.conduct.store.replicas import Mention
 
 PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
-"""Where everybody can read about the process that a contract came from. Before a purchase is signed, only its parties can read about
-it."""
+"""The address under which everybody can read about the process that a contract came from. Before a purchase is signed,
+only its parties can read about it."""
 
 
 class Mentioned(msgspec.Struct, kw_only=True):
-    """A contract in the record. ``link`` leads to the contract if the reader may see it, else to the process it came from, or is ""."""
+    """A contract in the record. ``link`` leads to the contract if the reader may see it, otherwise to the process from
+    which it came; it is "" if there is neither."""
 
     contract_id: str
     title: str
@@ -39,7 +40,8 @@ class Mentioned(msgspec.Struct, kw_only=True):
 
 
 class Suspended(msgspec.Struct, kw_only=True):
-    """``level`` 1 is the first time. ``state`` is in-force, past or lifted; ``appeal`` none, waiting, upheld or lifted."""
+    """``level`` 1 is the first suspension. ``state`` is in-force, past or lifted. ``appeal`` is none, waiting, upheld
+    or lifted."""
 
     sanction_id: str
     side: Party
@@ -52,9 +54,10 @@ class Suspended(msgspec.Struct, kw_only=True):
 
 
 class SideRecord(msgspec.Struct, kw_only=True):
-    """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first.
-    ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
-    and payments on time or late, disputes by their end. Counts stop at 1,000; ``more`` lists the kinds that have more."""
+    """``counts`` and ``contracts`` are by kind: concluded, terminated, and evaded or refused. The latest contracts come
+    first. ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their
+    acceptance, answers and payments on time or late, disputes by their end. Counts stop at 1,000; ``more`` lists the
+    kinds that have more."""
 
     side: Party
     counts: dict[Kind, int]
@@ -64,7 +67,7 @@ class SideRecord(msgspec.Struct, kw_only=True):
 
 
 class RecordView(msgspec.Struct, kw_only=True):
-    """``sides`` are those on which the organisation acts; ``sanctions`` are its latest suspensions."""
+    """``sides`` are the sides on which the organisation acts. ``sanctions`` are its latest suspensions."""
 
     organisation_id: str
     name: str
@@ -73,7 +76,7 @@ class RecordView(msgspec.Struct, kw_only=True):
 
 
 def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | None) -> Mentioned:
-    """The contract as the record of ``side`` shows it."""
+    """Return the contract as the record of ``side`` shows it."""
     insider = reader is not None and (
         reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
     )
@@ -95,7 +98,8 @@ def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | Non
 
 
 async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
-    """At most ``shown`` contracts per kind and ``shown`` suspensions, latest first; counts include all. Raises Missing."""
+    """Return the record with at most ``shown`` contracts per kind and ``shown`` suspensions, the latest first. The
+    counts include all of them. Raise Missing."""
     organisation_id, now = clean(organisation_id), ground.clock()
     async with ground.database.pool.acquire() as db:
         organisation = await replicas.organisations.get(db, organisation_id)

@@ -14,12 +14,12 @@ from services.conduct.store import replicas, sanctions
 from services.conduct.views.record import Mentioned, mentioned
 
 QUEUE = 20
-"""Suspensions, and appeals, on one page: each has long texts."""
+"""How many suspensions or appeals are on one page, since each has long texts."""
 
 
 class SanctionView(msgspec.Struct, kw_only=True):
-    """To its organisation and to moderators. ``state`` is in-force, past or lifted. ``appeal_until`` is the last moment to
-    appeal; once there is an appeal it is decided by ``decide_by``, and ``overdue`` where it was not."""
+    """A suspension as its organisation and moderators see it. ``state`` is in-force, past or lifted. ``appeal_until``
+    is the last moment to appeal. An appeal must be decided by ``decide_by``; ``overdue`` says that it was not."""
 
     sanction_id: str
     organisation_id: str
@@ -41,14 +41,14 @@ class SanctionView(msgspec.Struct, kw_only=True):
 
 
 async def own_sanctions(ground: Ground, organisation_id: str, number: int) -> Listed[Sanction]:
-    """A page of those of one organisation."""
+    """Return a page of one organisation's suspensions."""
     return await sanctions.of_organisation(
         ground.database.pool, organisation_id, limit=QUEUE, offset=QUEUE * (number - 1)
     )
 
 
 async def appealed(ground: Ground, number: int) -> Listed[Sanction]:
-    """A page of those whose appeal waits for a decision."""
+    """Return a page of the suspensions whose appeals wait for a decision."""
     return await sanctions.appealed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
 
 

@@ -1,4 +1,4 @@
-"""JSON API of contracts. Concluded contracts are public; unsigned ones are their two parties'."""
+"""JSON API of contracts. Concluded contracts are public; only its two parties see an unsigned one."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -31,8 +31,9 @@ PER_PAGE = 50
 
 
 class ContractPage(msgspec.Struct, kw_only=True):
-    """``total`` counts what fits, up to 1,000; ``more``: there is more than that. ``next`` asked for as ``after`` brings the contracts
-    that follow, whatever was added meanwhile; "" where there are none."""
+    """``total`` counts the contracts that match, up to 1,000; ``more`` says that there are more than that. Send
+    ``next`` as ``after`` to get the contracts that follow, even if contracts were added meanwhile; it is "" if none
+    follow."""
 
     total: int
     more: bool = False
@@ -42,13 +43,14 @@ class ContractPage(msgspec.Struct, kw_only=True):
 
 
 class StepIn(Brought, frozen=True, kw_only=True):
-    """supplier-offer, buyer-draft or supplier-signature, with what that brings."""
+    """``step`` is supplier-offer, buyer-draft or supplier-signature; the other fields are what this step brings."""
 
     step: Code
 
 
 class RefusalIn(msgspec.Struct, kw_only=True):
-    """``ground`` is a code of ``choices.grounds``, "" for none of them; ``evidence`` says where a justified one can be seen."""
+    """``ground`` is a code of ``choices.grounds``, or "" if none of them applies. ``evidence`` says where a justified
+    ground can be seen."""
 
     explanation: Clause
     ground: Code = ""
@@ -71,10 +73,13 @@ class ContractsApi(Controller):
         number: PageNumber = 1,
         after: After = "",
     ) -> ContractPage:
-        """A party's own contracts, or with ``mine=false`` the concluded ones of others too; to visitors the concluded ones.
+        """List contracts: a party's own, or with ``mine=false`` also the concluded ones of others; for visitors only
+        concluded ones.
 
-        ``process`` is an auction, pool or purchase; ``state`` running, concluded or ended; ``q`` words of the title and of both names,
-        or their beginnings. ``after`` is the ``next`` of the page before, and counts for more than ``page``."""
+        ``process`` is an auction, pool or purchase. ``state`` is running, concluded or ended. ``q`` has words, or
+        beginnings of words, of the title and of both names. ``after`` is the ``next`` of the page before; if it is
+        given, ``page`` does not count.
+        """
         wanted = wanted_by(request.scope.get("user"), mine=mine, state=wanted_state, process=process, q=q)
         async with ground.database.pool.acquire() as db:
             found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
@@ -94,7 +99,7 @@ class ContractsApi(Controller):
         contract_id: PathId,
         data: JSONBody[StepIn],
     ) -> ContractView:
-        """Sign, or send the draft. A step taken already is answered with the contract as it stands."""
+        """Sign, or send the draft. If the step was taken before, the answer is the contract as it is now."""
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(
                 tx,
@@ -129,7 +134,7 @@ class ContractsApi(Controller):
     async def activate_next(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId
     ) -> ContractPage:
-        """Ask the next bidder, after the supplier of this contract left. Answers with every contract of the deal."""
+        """Ask the next bidder, after the supplier of this contract left. The answer has every contract of the deal."""
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.activate_next(tx, clean(contract_id), request.user))
         before = (await visible(ground, contract_id, request.user)).drafted

@@ -1,4 +1,4 @@
-"""JSON of refusals whose ground is disputed: filed by the other side, decided by a moderator."""
+"""JSON of refusals whose ground is disputed: the other side files the dispute, a moderator decides it."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -29,14 +29,15 @@ class RefusalsApi(Controller):
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def list_disputed(self, ground: FromGround, number: PageNumber = 1) -> list[DisputedRefusal]:
-        """Refusals whose ground is disputed and that wait for a decision, 20 at a time: earliest deadline first."""
+        """List refusals whose ground is disputed and that wait for a decision, 20 at a time, the earliest deadline
+        first."""
         return list((await undecided(ground, number)).rows)
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def dispute(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId, data: JSONBody[DisputeIn]
     ) -> ContractView:
-        """The ground on which the other side refused does not hold. Once for each contract."""
+        """Claim that the ground on which the other side refused does not hold. A contract has one such dispute."""
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.dispute(tx, clean(contract_id), clean(data.reasons), request.user))
         return await shown(ground, contract_id, request.user)
@@ -45,7 +46,7 @@ class RefusalsApi(Controller):
     async def decide(
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId, data: JSONBody[VerdictIn]
     ) -> ContractView:
-        """A refusal that was not justified counts as the breach that it was."""
+        """Decide whether the refusal was justified. If it was not, it counts as a breach."""
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.decide(tx, clean(contract_id), data.decision, clean(data.explanation)))
         return await shown(ground, contract_id, request.user)

@@ -18,14 +18,15 @@ from services.contracts.views import ContractView, shown
 
 
 class ExtensionIn(msgspec.Struct, kw_only=True):
-    """The running step, which is one's own."""
+    """``step`` is the running step, which must be the reader's own."""
 
     step: Code
 
 
 class PointIn(msgspec.Struct, kw_only=True):
-    """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date. Its number is its
-    place in the list, whatever the answer it was taken from says."""
+    """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date.
+    The number of a point is its place in the list, even if the point is copied from an answer that gives it another
+    number."""
 
     AS_ANSWERED: ClassVar = Answered(Point)
 
@@ -46,7 +47,7 @@ class PointAnswerIn(msgspec.Struct, kw_only=True):
 
 
 class ObjectionAnswerIn(msgspec.Struct, kw_only=True):
-    """``number`` is the protocol's; every point of it has an answer."""
+    """``number`` is the number of the protocol. Every point of the protocol needs an answer."""
 
     number: int
     answers: Annotated[list[PointAnswerIn], Meta(max_length=50)]
@@ -65,7 +66,8 @@ class SigningApi(Controller):
         contract_id: PathId,
         data: JSONBody[ExtensionIn],
     ) -> ContractView:
-        """More time for one's own step. A step extended already is answered with the contract as it stands."""
+        """Take more time for the reader's own step. If the step was extended before, the answer is the contract as it
+        is now."""
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.extend(tx, clean(contract_id), clean(data.step), request.user))
         return await shown(ground, contract_id, request.user)
@@ -79,7 +81,8 @@ class SigningApi(Controller):
         contract_id: PathId,
         data: JSONBody[ObjectionIn],
     ) -> ContractView:
-        """A protocol of disagreement in place of a signature. The same points again are answered with the contract as it stands."""
+        """File a protocol of disagreement instead of signing. If the same points are sent again, the answer is the
+        contract as it is now."""
         wanted = clean_all(data)
         points = tuple(
             Point(number=number, code=each.code, wanted=each.wanted, reason=each.reason, line_id=each.line_id)
@@ -98,7 +101,7 @@ class SigningApi(Controller):
         contract_id: PathId,
         data: JSONBody[ObjectionAnswerIn],
     ) -> ContractView:
-        """Points that are accepted make a new version of the draft; the supplier signs or refuses after it."""
+        """Answer a protocol. Accepted points make a new version of the draft; the supplier then signs or refuses."""
         answers = tuple(
             PointAnswer(number=each.number, accepted=each.accepted, reason=clean(each.reason)) for each in data.answers
         )

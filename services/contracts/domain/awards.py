@@ -1,5 +1,5 @@
-"""Where deals come from: a mini-auction that was won, a quote that was chosen, a pool that was shared out, a purchase that was
-accepted."""
+"""Where deals come from: a mini-auction that was won, a quote that was chosen, a pool that was allocated, a purchase
+that was accepted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,8 @@ from services.contracts.domain.signing import Award
 def of_auction(
     opened: AuctionOpened, closed: AuctionClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Deal, Award] | None:
-    """None where nobody won, and for a pool's auction: the pool shares the result out first."""
+    """Return the deal and its award, or None if nobody won. It is also None for a pool's auction, because the pool
+    divides the result among its members first."""
     if closed.pool_id is not None:
         return None
     return _won(
@@ -38,7 +39,7 @@ def of_auction(
 def of_quote(
     closed: QuoteRequestClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Deal, Award] | None:
-    """None where the buyer chose nobody."""
+    """Return the deal and its award, or None if the buyer chose nobody."""
     return _won(
         closed,
         winner_name,
@@ -52,7 +53,7 @@ def of_quote(
 
 
 def _won(closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_origin: Any) -> tuple[Deal, Award] | None:
-    """``of_origin`` is what the two events do not say alike of their deal."""
+    """Return the deal and its award. ``of_origin`` has the fields of the deal that the two events name differently."""
     if closed.winner_id is None or closed.amount is None:
         return None
     deal = Deal(
@@ -71,7 +72,7 @@ def _won(closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_orig
 def of_pool(
     allocated: PoolAllocated, *, winner_name: str, policy: Policy, calendars: Mapping[str, RegionCalendar]
 ) -> tuple[tuple[Deal, Award], ...]:
-    """One deal for each member, who is its buyer. ``calendars`` are by member; each signs by its own."""
+    """Return one deal for each member, who is its buyer. ``calendars`` are by member, and each member signs by its own."""
     return tuple(
         (
             Deal(
@@ -116,7 +117,7 @@ def of_purchase(accepted: PurchaseAccepted, *, policy: Policy, calendar: RegionC
 
 
 def _kind_of(category: Category | None) -> str:
-    """What an offer of that category sells, by its CPV division; "" where that cannot be told."""
+    """Return what an offer of that category sells, by its CPV division, or "" if that is unknown."""
     if category is None or category.scheme != "CPV":
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Which ends of a contract are a breach, and whose. What breaches lead to is for conduct to judge."""
+"""Which ends of a contract are a breach, and by whom. Conduct judges what a breach leads to."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from services.contracts.domain.deals import Party
 
 
 def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
-    """The side in breach and its organisation, or None where nobody is. A refusal on a justified ground is a breach only once
-    a dispute decided so."""
+    """Return the side in breach and its organisation, or None if nobody is in breach. A refusal on a justified ground
+    is a breach only after a dispute decided so."""
     if isinstance(event, RefusalDisputeDecided):
         breach, by_buyer = event.decision == "unjustified", event.refused_by == "buyer"
     else:
@@ -23,7 +23,8 @@ def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str]
 def told(
     event: ContractEnded | RefusalDisputeDecided, breached: tuple[Party, str], policy: Policy, ended_at: datetime
 ) -> ContractBreached:
-    """A refusal whose ground did not hold counts from when it was refused, and is known since the decision."""
+    """Return the event of the breach. A refusal whose ground did not hold counts from the time of the refusal; it is
+    known since the decision."""
     side, organisation_id = breached
     return ContractBreached(
         process_id=event.process_id,

@@ -1,4 +1,4 @@
-"""The cascade: who is asked when a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
+"""The cascade: who is asked if a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,15 @@ from services.contracts.domain.deciding import Deciding, RankedBid
 
 
 class RankingIncomplete(RuleBroken):
-    """The disclosed bids have not all arrived: events of the pool's and of the auction's topic have no common order."""
+    """The disclosed bids have not all arrived. The events of the pools' topic and of the auctions' topic have no common
+    order."""
 
     code = "ranking-incomplete"
 
 
 def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
-    """The bidder that the cascade asks next, or would ask if the running contract ended now; None if nobody is left."""
+    """Return the bidder that the cascade asks next, or would ask if the running contract ended now; None if nobody is
+    left."""
     contract = latest(deal)
     if deal.origin == "purchase":
         return None
@@ -36,14 +38,16 @@ def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
 
 
 def awaits_activation(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
-    """The bidder that the buyer may bring in now: the supplier before it ended its contract, and the cascade waits for the buyer."""
+    """Return the bidder that the buyer may ask now, because the supplier before it ended its contract and the cascade
+    waits for the buyer; otherwise None."""
     if deal.contract is None or deal.contract.ended_by != "supplier":
         return None
     return next_bid(deal, ranking)
 
 
 def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
-    """The lines at that total: amounts in proportion to those they have, exact in sum, unit prices derived from them."""
+    """Return the lines priced for this total. Their amounts keep their proportions and sum up exactly; unit prices are
+    derived from them."""
     if total.amount == 0:
         shares = {line.line_id: total for line in lines}
     else:
@@ -59,9 +63,10 @@ def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
 
 
 def offer_to(deal: Deal, bid: RankedBid, deciding: Deciding) -> tuple[Event, ...]:
-    """Offer the deal to this bidder; the former award is lost. The new amount is the deal's, times this bid over the first one, rounded to
-    the minor unit. For an auction or a quote that equals the bid exactly. In a pool each member's deal is rounded alone, so the members'
-    amounts may differ from the bid by some minor units in sum."""
+    """Offer the deal to this bidder; the former award is lost. The new amount is the deal's amount, multiplied by this
+    bid and divided by the first one, rounded to the minor unit. For an auction or a quote it equals the bid exactly. In
+    a pool each member's deal is rounded separately, so the sum of the members' amounts may differ from the bid by some
+    minor units."""
     lowest = min(deciding.ranking, key=lambda each: each.rank)
     total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
     priced_bid = replace(bid, amount=total.amount, lines=bid.lines or priced(deal.lines, total))

@@ -1,5 +1,5 @@
-"""What a side may do with a running contract now, and which rule forbids the rest: for pages and programs to offer, never to
-decide by."""
+"""What a side may do with a running contract now, and which rule forbids the rest. Pages and programs offer choices by
+it; no decision is made by it."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,10 +15,12 @@ from services.contracts.domain.turns import extended_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """``grounds`` to refuse on. ``extends_until`` is the new end if the side took more time for its step, None where that is not
-    its own or ``no_extension`` says why not; ``objects`` whether it may object now, ``no_objection`` why not. ``draft`` is what a
-    draft says that the buyer writes nothing into; a security is of ``security_due`` (0: none) and valid until
-    ``security_valid_from`` at least; an equivalent stands for ``equivalents_percent`` of a line at most (None: there are none)."""
+    """``grounds`` are those on which the side may refuse. ``extends_until`` is the new end if the side took more time
+    for its step; it is None if the step is not its own, or if ``no_extension`` says why it may not. ``objects`` says
+    whether the side may object now, ``no_objection`` why it may not. ``draft`` has the terms that hold if the buyer
+    writes nothing. A security must be of at least ``security_due`` (0: none) and valid until at least
+    ``security_valid_from``. An equivalent may replace at most ``equivalents_percent`` of a line (None: there are none).
+    """
 
     grounds: tuple[RefusalGround, ...]
     extends_until: datetime | None
@@ -33,7 +35,7 @@ class Choices:
 
 
 def choices(deal: Deal, party: Party, now: datetime) -> Choices | None:
-    """None where the latest contract does not run any more."""
+    """Return the choices, or None if the latest contract is no longer running."""
     contract = latest(deal)
     if contract.step is None or contract.due_at is None or now >= contract.due_at:
         return None

@@ -1,12 +1,12 @@
 """A deal: the purchase of one buyer in one process, offered to one supplier after another until one signs.
 
-docs/rules.md section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
-draft's terms and signs once the buyer has answered; each step ends after some working days, and each side may take more time
-once. If the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
-price, with new deadlines. From a rank of the policy on it does so only if the buyer asks for it, and then a refusal has no penalty. A
-pool has one deal for each member (section 5). A direct purchase is a deal without a cascade, whose supplier has already agreed.
-After a quick quote, whose winner the buyer chose, every further supplier is asked only if the buyer wants it. A buyer who does
-not sign ends the deal.
+See docs/rules.md section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or
+objects to the draft's terms and signs once the buyer has answered. Each step ends after some working days, and each
+side may take more time once. If the supplier refuses or lets a step lapse, the cascade offers the same lines to the
+next-lowest bidder at its own price, with new deadlines. From a rank of the policy on it does so only if the buyer asks
+for it, and then a refusal has no penalty. A pool has one deal for each member (section 5). A direct purchase is a deal
+without a cascade, whose supplier has already agreed. After a quick quote, whose winner the buyer chose, every further
+supplier is asked only if the buyer wants it. A buyer that does not sign ends the deal.
 """
 
 from dataclasses import dataclass, replace
@@ -98,9 +98,10 @@ class Contract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """Identified by process and buyer. ``lines`` hold the amounts by which a new total is divided among the lines (initial prices of an
-    auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest;
-    ``next_rank`` is set while the cascade waits for the buyer. ``kind`` is goods, works or services, "" if it is not known."""
+    """A process and a buyer identify the deal. ``lines`` hold the amounts by which a new total is divided among the
+    lines (initial prices of an auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at``
+    and ``contract`` are the latest. ``next_rank`` is set while the cascade waits for the buyer. ``kind`` is goods,
+    works or services, or "" if it is not known."""
 
     process_id: str
     origin: str
@@ -123,7 +124,7 @@ class Deal:
 
 
 def apply(deal: Deal, event: Event) -> Deal:
-    """The deal after the event; TypeError for an event that no deal has."""
+    """Return the deal after the event. Raise TypeError for an event that no deal has."""
     match event:
         case AwardMade():
             return deal if event.cancelled else replace(deal, awarded_at=event.awarded_at)
@@ -190,7 +191,8 @@ def _stepped(contract: Contract, event: ContractStepTaken) -> Contract:
 
 
 def offer(deal: Deal, bid: RankedBid, deciding: Deciding) -> tuple[AwardMade, ContractDrafted]:
-    """The deal goes to this bidder for the amount and the lines of its bid, on a fresh clock."""
+    """Return the events that offer the deal to this bidder, for the amount and the lines of its bid, with new
+    deadlines."""
     step, rank, now = FLOWS[deal.origin][0], str(bid.rank), deciding.now
     draft = ContractDrafted(
         process_id=deal.process_id,
@@ -219,7 +221,7 @@ def offer(deal: Deal, bid: RankedBid, deciding: Deciding) -> tuple[AwardMade, Co
 
 
 def lost(deal: Deal) -> AwardMade:
-    """The latest award, cancelled: its supplier left, and another is asked."""
+    """Return the event that cancels the latest award, because its supplier left and another is asked."""
     assert deal.awarded_at is not None, "there is no contract without an award"
     return structs.replace(_award(deal, latest(deal), deal.awarded_at), cancelled=True)
 
@@ -271,7 +273,7 @@ def concluded(deal: Deal, contract: Contract, now: datetime) -> ContractConclude
 
 
 def security_due(deal: Deal, amount: Decimal) -> Decimal:
-    """The least performance security for a contract of this amount, 0 for none."""
+    """Return the least performance security for a contract of this amount, or 0 for none."""
     rules = deal.policy.contract.security
     return rules.due(deal.kind, amount) if rules is not None else Decimal(0)
 
@@ -282,7 +284,7 @@ def due(deal: Deal, step: str, now: datetime, awarded_at: datetime) -> datetime:
 
 
 def step_days(deal: Deal, step: str) -> int:
-    """Working days that the policy gives a step."""
+    """Return the working days that the policy gives a step."""
     rules = deal.policy.contract
     return {
         SUPPLIER_OFFER: rules.supplier_offer_days,
@@ -293,7 +295,7 @@ def step_days(deal: Deal, step: str) -> int:
 
 
 def total_end(deal: Deal) -> datetime:
-    """When every step of the latest award is over."""
+    """Return the time at which every step of the latest award is over."""
     assert deal.awarded_at is not None, "there is no contract without an award"
     return deal.policy.due(deal.awarded_at, deal.policy.contract.total_days, deal.calendar)
 

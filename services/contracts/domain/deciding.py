@@ -8,7 +8,7 @@ from decimal import Decimal
 from events.values import Line
 
 DeriveId = Callable[..., str]
-"""The same parts (texts) always give the same id, so an event that comes twice makes the same contract."""
+"""Make an id. The same parts (texts) always give the same id, so an event that arrives twice makes the same contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

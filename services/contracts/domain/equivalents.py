@@ -1,6 +1,8 @@
-"""Equivalents: what the winner of a session that allows them may deliver instead of a part of a position (docs/rules.md section 3).
+"""Equivalents: what the winner may deliver instead of a part of a line, if the session allows it (docs/rules.md section
+3).
 
-The supplier names them with its offer, the buyer takes or refuses each with its draft; refused, the original is due.
+The supplier names them with its offer, and the buyer accepts or refuses each with its draft. If one is refused, the
+original is due.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ from services.contracts.domain.deals import Contract, Deal
 
 
 class AuctionWithoutEquivalents(RuleBroken):
-    """The session was not opened for equivalents."""
+    """The session does not allow equivalents."""
 
     code = "auction-without-equivalents"
 
@@ -55,7 +57,7 @@ class EquivalentIsOriginal(RuleBroken):
 
 
 class EquivalentNotNamed(RuleBroken):
-    """The buyer refuses what the supplier never named."""
+    """The buyer refuses an equivalent that the supplier never named."""
 
     code = "equivalent-not-named"
 
@@ -66,7 +68,7 @@ class EquivalentRefusalUnexplained(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What the catalogue says of a SKU that is named as an equivalent."""
+    """What the catalogue says about a SKU that is named as an equivalent."""
 
     sku_id: str
     name: str
@@ -77,7 +79,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """``quantity`` is in the line's unit. Without a ``card`` the description says what it is."""
+    """``quantity`` is in the line's unit. Without a ``card`` the description says what the equivalent is."""
 
     line_id: str
     quantity: Decimal
@@ -86,10 +88,11 @@ class Proposal:
 
 
 def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tuple[Equivalent, ...]:
-    """What the supplier named, if the rules allow it. Raises a RuleBroken of this module; its field names the line."""
+    """Return the equivalents that the supplier named, if the rules allow them. Raise a RuleBroken of this module; its
+    field names the line."""
     rules = deal.policy.auction.equivalents
     if proposals and (rules is None or not deal.equivalents_allowed):
-        raise AuctionWithoutEquivalents("The session was not opened for equivalents.", field="equivalents")
+        raise AuctionWithoutEquivalents("This session does not allow equivalents.", field="equivalents")
     lines = {line.line_id: line for line in contract.lines}
     found: dict[str, Equivalent] = {}
     for proposal in proposals:
@@ -100,13 +103,15 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
             )
         if line.line_id in found:
             raise EquivalentTwice(
-                f"A second equivalent for {line.description}.", field=_field(line), description=line.description
+                f"There is already an equivalent for {line.description}.",
+                field=_field(line),
+                description=line.description,
             )
         assert rules is not None, "without rules nothing may be proposed"
         most = (line.quantity or Decimal(0)) * rules.max_percent / 100
         if not proposal.quantity.is_finite() or not 0 < proposal.quantity <= most:
             raise EquivalentTooMuch(
-                f"An equivalent stands for up to {written_out(rules.max_percent)} % of a position: {digits(most)} of"
+                f"An equivalent may replace up to {written_out(rules.max_percent)} % of a line: {digits(most)} of"
                 f" {line.description}, not {proposal.quantity}.",
                 field=_field(line),
                 quantity=proposal.quantity,
@@ -153,21 +158,21 @@ def _fitting(deal: Deal, line: Line, proposal: Proposal) -> Equivalent:
 
 
 def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent, ...]:
-    """The equivalents as the buyer's draft takes them; ``refused`` has the reason by line. Raises EquivalentNotNamed,
+    """Return the equivalents with the buyer's answers. ``refused`` has the reason by line. Raise EquivalentNotNamed or
     EquivalentRefusalUnexplained."""
     known = {each.line_id for each in contract.equivalents}
     for line_id, reason in refused.items():
         if line_id not in known:
             raise EquivalentNotNamed(
-                f"For the line {line_id!r} no equivalent was named.", field="refused_equivalents", line=line_id
+                f"No equivalent was named for the line {line_id!r}.", field="refused_equivalents", line=line_id
             )
         if not reason.strip():
-            raise EquivalentRefusalUnexplained("Say why it is not taken.", field=f"refused-{line_id}", line=line_id)
+            raise EquivalentRefusalUnexplained("Say why you refuse it.", field=f"refused-{line_id}", line=line_id)
     return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)
 
 
 def repeats(contract: Contract, proposals: tuple[Proposal, ...]) -> bool:
-    """Whether the supplier's offer named the same."""
+    """Return whether the supplier's offer named the same equivalents."""
     named = {(each.line_id, each.quantity, each.description, each.sku_id) for each in contract.equivalents}
     again = {
         (
@@ -182,7 +187,7 @@ def repeats(contract: Contract, proposals: tuple[Proposal, ...]) -> bool:
 
 
 def refused_alike(contract: Contract, refused: Mapping[str, str]) -> bool:
-    """Whether the buyer's draft refused the same, for the same reasons."""
+    """Return whether the buyer's draft refused the same equivalents for the same reasons."""
     before = {each.line_id: each.refused for each in contract.equivalents if each.refused}
     return before == {line_id: reason.strip() for line_id, reason in refused.items()}
 

@@ -1,4 +1,4 @@
-"""What a concluded contract tells whoever carries it out."""
+"""What a concluded contract tells the service that carries it out."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -9,8 +9,8 @@ from events.contracts import ContractConcluded, ExecutionDue
 
 
 def told(concluded: ContractConcluded, policy: Policy, calendar: RegionCalendar) -> ExecutionDue:
-    """Of a contract of this market. Its term ends with the day that the draft names for delivery, else after the policy's days from the
-    signature."""
+    """Return the event for a concluded contract of this market. Its term ends with the day that the draft names for
+    delivery, or else after the policy's number of days from the signature."""
     assert concluded.source is None and concluded.currency and concluded.amount is not None, (
         "imports are not carried out here"
     )
@@ -39,5 +39,5 @@ def told(concluded: ContractConcluded, policy: Policy, calendar: RegionCalendar)
 
 
 def _end_of(day: date, calendar: RegionCalendar) -> datetime:
-    """Midnight after the day, on the buyer's clock."""
+    """Return the midnight after the day, on the buyer's clock."""
     return datetime.combine(day + timedelta(days=1), time(0), ZoneInfo(calendar.zone)).astimezone(UTC)

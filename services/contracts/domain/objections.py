@@ -1,7 +1,8 @@
-"""A protocol of disagreement: what the supplier wants the draft to say else, and the buyer's answer (docs/rules.md section 4).
+"""A protocol of disagreement: how the supplier wants to change the draft, and the buyer's answer (docs/rules.md section
+4).
 
-It is filed in place of a signature. An accepted point makes a new version of the draft; then the supplier signs or refuses, on a
-fresh clock within the whole time.
+The supplier files it instead of signing. An accepted point makes a new version of the draft. The supplier then signs or
+refuses, with a new deadline within the whole time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ COMPETED: Mapping[str, str] = {"price": "The price", "quantity": "The quantity",
 
 
 class CompetedNotChangeable(RuleBroken):
-    """Price, quantity and item were fixed by the competition and cannot change."""
+    """The competition fixed price, quantity and item, so they cannot change."""
 
     code = "competed-not-changeable"
 
@@ -32,7 +33,7 @@ class TermNotChangeable(RuleBroken):
 
 
 class PointIncomplete(RuleBroken):
-    """A point says what is wanted instead, and why."""
+    """A point must say what is wanted instead, and why."""
 
     code = "point-incomplete"
 
@@ -70,7 +71,7 @@ class AnswerIncomplete(RuleBroken):
 
 
 class AnswerUnexplained(RuleBroken):
-    """A point that is not taken says why."""
+    """The answer must say why a point is not accepted."""
 
     code = "answer-unexplained"
 
@@ -81,7 +82,7 @@ class ObjectionAnsweredOtherwise(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileObjection:
-    """Points are numbered in their order, whatever numbers they bring."""
+    """Points are numbered by their order, whatever numbers they have."""
 
     contract_id: str
     actor: Actor
@@ -97,7 +98,8 @@ class AnswerObjection:
 
 
 def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFiled, ...]:
-    """Nothing where it repeats the last protocol. Raises a RuleBroken of this module, of terms or of turns."""
+    """Return the event of the protocol, none if it repeats the last one. Raise a RuleBroken of this module, of terms or
+    of turns."""
     contract = current(deal, command.contract_id)
     require_side(SUPPLIER_SIGNATURE, party_of(deal, contract, command.actor.organisation_id))
     points = tuple(_numbered(point, number) for number, point in enumerate(command.points, start=1))
@@ -107,13 +109,13 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
     require_step(contract, SUPPLIER_SIGNATURE)
     require_allowed(deal, contract, now)
     if not points:
-        raise ObjectionEmpty("A protocol names at least one point.", field="points")
+        raise ObjectionEmpty("A protocol needs at least one point.", field="points")
     seen: set[tuple[str, str]] = set()
     for point in points:
         _require_point(deal, contract, point, now)
         if (point.code, point.line_id) in seen:
             raise PointTwice(
-                f"Point {point.number} speaks of the same as one before.",
+                f"Point {point.number} is about the same as an earlier point.",
                 field=f"wanted-{point.number}",
                 point=point.number,
             )
@@ -132,7 +134,7 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
 
 
 def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
-    """Raises ObjectionsUsedUp, ObjectionTooLate."""
+    """Raise ObjectionsUsedUp or ObjectionTooLate if the supplier may not object."""
     allowed = deal.policy.contract.objections_per_contract
     if contract.objections >= allowed:
         raise ObjectionsUsedUp(
@@ -145,8 +147,7 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
     end = total_end(deal)
     if deal.policy.due(now, days, deal.calendar) > end:
         raise ObjectionTooLate(
-            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, do not fit any"
-            " more.",
+            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, no longer fit.",
             total_end=end,
             now=now,
             days=days,
@@ -154,14 +155,15 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
 
 
 def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[ObjectionAnswered, ...]:
-    """Nothing where it repeats the answer given. Raises a RuleBroken of this module or of turns."""
+    """Return the event of the answer, none if it repeats the given answer. Raise a RuleBroken of this module or of
+    turns."""
     contract = current(deal, command.contract_id)
     require_side(BUYER_ANSWER, party_of(deal, contract, command.actor.organisation_id))
     answers = tuple(sorted((_plain(each) for each in command.answers), key=lambda each: each.number))
     if command.number == contract.objections and contract.answers:
         if answers == contract.answers:
             return ()
-        raise ObjectionAnsweredOtherwise("This protocol was answered already, otherwise.", number=command.number)
+        raise ObjectionAnsweredOtherwise("This protocol already has another answer.", number=command.number)
     if command.number != contract.objections or not contract.points:
         raise NothingToAnswer(f"There is no protocol {command.number} that waits for an answer.", number=command.number)
     require_running(contract, now)
@@ -208,14 +210,14 @@ def _require_point(deal: Deal, contract: Contract, point: Point, now: datetime) 
     may = ", ".join(TERMS[code].lower() for code in allowed)
     if point.code in COMPETED:
         raise CompetedNotChangeable(
-            f"{COMPETED[point.code]} was competed and stays: a protocol changes only {may}.",
+            f"{COMPETED[point.code]} was fixed by the competition: a protocol can change only {may}.",
             field=f"code-{point.number}",
             term=point.code,
             changeable=may,
         )
     if point.code not in allowed:
         raise TermNotChangeable(
-            f"A protocol changes only {may}, not {point.code!r}.",
+            f"A protocol can change only {may}, not {point.code!r}.",
             field=f"code-{point.number}",
             term=point.code,
             changeable=may,

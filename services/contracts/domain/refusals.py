@@ -1,7 +1,8 @@
-"""Refusals on a closed list of grounds, and what the other side may say against one (docs/rules.md section 4).
+"""Refusals on a closed list of grounds, and the other side's dispute about one (docs/rules.md section 4).
 
-A justified ground with its evidence makes a refusal no breach. The other side may dispute that it holds; a moderator decides, and
-where the ground is not upheld the refusal counts as the breach that it was. What the cascade did meanwhile stands.
+A refusal on a justified ground with evidence is no breach. The other side may dispute that the ground holds, and a
+moderator decides. If the ground is not upheld, the refusal counts as a breach. What the cascade did meanwhile stays as
+it is.
 """
 
 from dataclasses import dataclass, replace
@@ -24,13 +25,13 @@ class RefusalUnexplained(RuleBroken):
 
 
 class GroundNotListed(RuleBroken):
-    """Not on the policy's list, or the other side's."""
+    """The ground is not on the policy's list, or only the other side may use it."""
 
     code = "ground-not-listed"
 
 
 class RefusalNotDisputable(RuleBroken):
-    """Nothing hangs on its ground: it was not justified to begin with, or no penalty was due."""
+    """A dispute would change nothing: the ground was not a justified one, or no penalty was due."""
 
     code = "refusal-not-disputable"
 
@@ -61,7 +62,8 @@ class VerdictUnexplained(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen."""
+    """``ground`` is a code of the policy's list, or "" for none of them. ``evidence`` says where the ground can be
+    seen."""
 
     contract_id: str
     organisation_id: str
@@ -83,31 +85,32 @@ class Refusal:
 
     @property
     def other(self) -> tuple[Party, str]:
-        """Who may dispute it: the side, and its organisation."""
+        """Return the side that may dispute it, and its organisation."""
         return ("buyer", self.ended.buyer_id) if self.ended.by == "supplier" else ("supplier", self.ended.supplier_id)
 
     def may_be_disputed(self, now: datetime) -> bool:
         return self.disputed is None and self.ended.dispute_until is not None and now < self.ended.dispute_until
 
     def overdue(self, now: datetime) -> bool:
-        """The moderator's time to decide is over."""
+        """Return whether the moderator's time to decide is over."""
         return self.disputed is not None and self.decided is None and now >= self.disputed.due_at
 
 
 def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None:
-    """The ground on the list; None where none is named. Raises GroundNotListed, RefusalUnexplained, EvidenceMissing."""
+    """Return the named ground on the list, or None if none is named. Raise GroundNotListed, RefusalUnexplained or
+    EvidenceMissing."""
     code = command.ground
     listed = {ground.code: ground for ground in deal.policy.contract.grounds_of(party)}
     if code and code not in listed:
         raise GroundNotListed(
-            f"A {party} refuses on {', '.join(listed) or 'no ground'}, or on none; there is no {code!r}.",
+            f"A {party} may refuse on {', '.join(listed) or 'no ground'}, or without a ground. There is no ground {code!r}.",
             field="ground",
             party=party,
             ground=code,
             grounds=", ".join(listed) or "no ground",
         )
     if not command.explanation.strip():
-        raise RefusalUnexplained("A refusal says why.", field="explanation")
+        raise RefusalUnexplained("Say why you refuse.", field="explanation")
     ground = listed.get(code)
     if ground is not None and ground.justified and not command.evidence.strip():
         raise EvidenceMissing(
@@ -117,24 +120,24 @@ def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None
 
 
 def refusal_of(deal: Deal, ended: ContractEnded, now: datetime) -> Refusal | None:
-    """None where there is nothing to dispute."""
+    """Return the refusal, or None if there is nothing to dispute."""
     if ended.dispute_until is None:
         return None
     return Refusal(ended=ended, at=now, policy=deal.policy, calendar=deal.calendar)
 
 
 def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tuple[RefusalDisputed, ...]:
-    """Nothing where it repeats the dispute. Raises a RuleBroken of this module."""
+    """Return the event of the dispute, none if it repeats the same dispute. Raise a RuleBroken of this module."""
     side, other = refusal.other
     ended, reasons = refusal.ended, reasons.strip()
     if actor.organisation_id != other:
         raise NotTheOtherSide(
-            f"Only the {side} of the contract disputes its refusal.", field="organisation_id", party=side
+            f"Only the {side} of the contract may dispute the refusal.", field="organisation_id", party=side
         )
     if refusal.disputed is not None:
         if refusal.disputed.reasons == reasons:
             return ()
-        raise DisputedAlready("This refusal was disputed already; once is all.")
+        raise DisputedAlready("This refusal was disputed already, and only one dispute is possible.")
     if not refusal.may_be_disputed(now):
         raise DisputeOverdue(
             f"The ground could be disputed until {ended.dispute_until}; it is {now}.",
@@ -157,8 +160,9 @@ def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tupl
 
 
 def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) -> tuple[RefusalDisputeDecided, ...]:
-    """Also after the deadline: no side loses its case by the market's delay. Nothing where it repeats the decision.
-    Raises a RuleBroken of this module, DecidedOtherwise, DoneOtherwise where the explanation was another one."""
+    """Return the event of the decision, none if it repeats the same decision. A moderator may decide after the deadline
+    too: no side loses its case because the market is late. Raise a RuleBroken of this module, DecidedOtherwise, or
+    DoneOtherwise if the explanation is different."""
     if refusal.disputed is None:
         raise NotDisputed("Nobody disputed this refusal.", field="contract_id")
     if refusal.decided is not None:
@@ -171,7 +175,7 @@ def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) 
             decision=refusal.decided.decision,
         )
     if not explanation.strip():
-        raise VerdictUnexplained("A decision says why.", field="explanation")
+        raise VerdictUnexplained("Say why you decide so.", field="explanation")
     ended = refusal.ended
     return (
         RefusalDisputeDecided(
@@ -189,7 +193,7 @@ def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) 
 
 
 def apply(refusal: Refusal, event: Event) -> Refusal:
-    """The refusal after the event; TypeError for an event that no refusal has."""
+    """Return the refusal after the event. Raise TypeError for an event that no refusal has."""
     if isinstance(event, RefusalDisputed):
         return replace(refusal, disputed=event)
     if isinstance(event, RefusalDisputeDecided):

@@ -1,4 +1,4 @@
-"""Performance security: what a supplier of works or services puts up before it signs (docs/rules.md section 4)."""
+"""Performance security: what a supplier of works or services must provide before it signs (docs/rules.md section 4)."""
 
 from datetime import date, timedelta
 from typing import get_args
@@ -23,7 +23,7 @@ class SecurityKindUnknown(RuleBroken):
 
 
 class SecurityUnnamed(RuleBroken):
-    """Without its number nobody can look the security up."""
+    """Without its number nobody can look up the security."""
 
     code = "security-unnamed"
 
@@ -37,7 +37,7 @@ class SecurityTooShort(RuleBroken):
 
 
 def valid_from(deal: Deal, contract: Contract) -> date | None:
-    """The earliest day until which a security is valid; None where the draft names no end of performance."""
+    """Return the earliest day until which a security must be valid, or None if the draft names no end of performance."""
     rules, end = deal.policy.contract.security, performed_by(contract.terms)
     return end + timedelta(days=rules.valid_days) if rules is not None and end is not None else None
 
@@ -50,7 +50,8 @@ def told(contract: Contract) -> str:
 
 
 def checked(deal: Deal, contract: Contract, named: Security | None) -> Security | None:
-    """What the supplier named, if it is enough; None where none is due. Raises a RuleBroken of this module."""
+    """Return the security that the supplier named, if it is enough; None if none is due. Raise a RuleBroken of this
+    module."""
     due = security_due(deal, contract.amount)
     if due == 0:
         if named is not None:
@@ -65,7 +66,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
         )
     if named.kind not in get_args(SecurityKind):
         raise SecurityKindUnknown(
-            f"A security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
+            f"The kind of a security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
             field="security-kind",
             kinds=", ".join(get_args(SecurityKind)),
             kind=named.kind,
@@ -83,7 +84,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
     least = valid_from(deal, contract)
     if least is not None and named.valid_until < least:
         raise SecurityTooShort(
-            f"It is valid until {least} at least, not {named.valid_until}.",
+            f"It must be valid until at least {least}, not {named.valid_until}.",
             field="security-valid-until",
             valid_until=named.valid_until,
             least=least,

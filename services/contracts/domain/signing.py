@@ -1,4 +1,5 @@
-"""Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (docs/rules.md section 4)."""
+"""Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (docs/rules.md
+section 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ from services.contracts.domain.turns import (
 
 
 class NobodyToActivate(RuleBroken):
-    """The buyer may bring in the next bidder only where the supplier left and the cascade waits for the buyer."""
+    """The buyer may ask the next bidder only after the supplier left and while the cascade waits for the buyer."""
 
     code = "nobody-to-activate"
 
@@ -58,8 +59,9 @@ class Award:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeStep:
-    """Besides the signature: ``equivalents`` go with the supplier's offer; ``terms``, and ``refused`` equivalents with the reason by
-    line, with the buyer's draft; ``security`` with the supplier's signature."""
+    """What a step brings besides the signature. ``equivalents`` belong to the supplier's offer. ``terms`` belong to the
+    buyer's draft, and so do the ``refused`` equivalents with the reason by line. ``security`` belongs to the supplier's
+    signature."""
 
     contract_id: str
     step: str
@@ -72,7 +74,7 @@ class TakeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extend:
-    """More time for one's own running step."""
+    """A side takes more time for its own running step."""
 
     contract_id: str
     step: str
@@ -81,7 +83,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lapse:
-    """The timer's word that a step may be over."""
+    """A timer's command: a step may be over."""
 
     contract_id: str
 
@@ -98,8 +100,8 @@ Command = Award | TakeStep | FileObjection | AnswerObjection | Extend | Refuse |
 
 
 def decide(deal: Deal, command: Command, deciding: Deciding) -> tuple[Event, ...]:
-    """What happens; nothing where the command repeats what was done already. Raises a RuleBroken of this module, or of the one
-    that the command is about; DoneOtherwise where the step or refusal was done with other content."""
+    """Return the events, none if the command repeats what was done already. Raise a RuleBroken of this module or of the
+    module that the command is about; DoneOtherwise if the step or refusal was done with other content."""
     match command:
         case Award():
             return _award(deal, command, deciding)
@@ -137,7 +139,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.actor.organisation_id)
     if command.step not in flow:
-        raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
+        raise StepOutOfOrder(f"{command.step!r} is not a step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
     if command.step in contract.taken:
         _require_repeat(deal, contract, command, now)
@@ -175,7 +177,7 @@ def _require_repeat(deal: Deal, contract: Contract, command: TakeStep, now: date
 
 
 def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> dict[str, Any]:
-    """What the step says besides that it was taken."""
+    """Return the fields of the step's event that come with the step."""
     if command.step == SUPPLIER_OFFER:
         return {"equivalents": equivalents.named(deal, contract, command.equivalents)}
     if command.step == BUYER_DRAFT:
@@ -213,7 +215,7 @@ def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.organisation_id)
     ended = contract.ended
-    if contract.ended_by == party and ended is None:  # kept by a former release, without its words
+    if contract.ended_by == party and ended is None:  # a former release stored it without the event
         return ()
     if contract.ended_by == party and ended is not None and ended.reason == "refused":
         words = (command.ground, command.explanation.strip(), command.evidence.strip())
@@ -235,13 +237,13 @@ def _lapse(deal: Deal, command: Lapse, deciding: Deciding) -> tuple[Event, ...]:
 
 def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Event, ...]:
     if command.organisation_id != deal.buyer_id:
-        raise NotTheBuyer("Only the buyer brings in the next bidder.", field="organisation_id")
+        raise NotTheBuyer("Only the buyer may ask the next bidder.", field="organisation_id")
     if command.contract_id != latest(deal).contract_id:
         return ()
     bid = awaits_activation(deal, deciding.ranking)
     if bid is None:
         raise NobodyToActivate(
-            "There is no bidder to bring in: either the contract has not ended by its supplier, or no one is left.",
+            "There is no bidder to ask: either the supplier has not ended the contract, or no bidder is left.",
             rank=latest(deal).rank,
             bids=len(deciding.ranking),
         )
@@ -249,8 +251,8 @@ def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Ev
 
 
 def _end(deal: Deal, party: Party, deciding: Deciding, refusal: Refuse | None = None) -> tuple[Event, ...]:
-    """The party ends the latest contract: by its refusal, or because it did not take its step in time. Raises what
-    :func:`refusals.ground_of` does."""
+    """Return the events by which the party ends the latest contract: by its refusal, or because it did not take its
+    step in time. Raise what :func:`refusals.ground_of` raises."""
     contract, rules = latest(deal), deal.policy.contract
     ground = ground_of(deal, party, refusal) if refusal else None
     punishable = party == "buyer" or contract.rank < rules.no_penalty_from_rank

@@ -1,6 +1,7 @@
-"""What a draft says besides its lines: terms the buyer writes and a protocol of disagreement may change (docs/rules.md section 4).
+"""What a draft says besides its lines: terms that the buyer writes and a protocol of disagreement may change
+(docs/rules.md section 4).
 
-Price, quantity and item are no terms: they were fixed by the competition, and nobody changes them afterwards.
+Price, quantity and item are no terms. The competition fixed them, and nobody changes them afterwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,25 +29,25 @@ class TermOfNoLine(RuleBroken):
 
 
 class DeliveryDateInvalid(RuleBroken):
-    """It is no date, or is past already."""
+    """It is not a date, or it is in the past."""
 
     code = "delivery-date-invalid"
 
 
 class DeliveryTooLate(RuleBroken):
-    """A contract of a direct purchase is short."""
+    """A contract of a direct purchase has a short term."""
 
     code = "delivery-too-late"
 
 
 def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: datetime) -> tuple[Term, ...]:
-    """The terms of the buyer's draft: those written, and when and where all is delivered if that was not. Raises a RuleBroken
-    of this module."""
+    """Return the terms of the buyer's draft: those that the buyer wrote, and by default when and where everything is
+    delivered. Raise a RuleBroken of this module."""
     found: dict[tuple[str, str], Term] = {}
     for term in (each for each in written if each.text.strip()):
         require_fits(deal, contract, term, now, field=term.code)
         if (term.code, term.line_id) in found:
-            raise TermTwice(f"{TERMS[term.code]} is said twice.", field=term.code, term=term.code)
+            raise TermTwice(f"{TERMS[term.code]} occurs twice.", field=term.code, term=term.code)
         found[term.code, term.line_id] = Term(code=term.code, text=term.text.strip(), line_id=term.line_id)
     for term in defaults(deal, now):
         found.setdefault((term.code, ""), term)
@@ -55,8 +56,9 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
 
 
 def repeats(deal: Deal, contract: Contract, written: Sequence[Term], now: datetime) -> bool:
-    """Whether the buyer's draft said the same. A place that is left out is the default one. A time that is left out is the one of the
-    first draft, if that left it out as well: the default moves with the day, and a repeat may come later."""
+    """Return whether the buyer's draft had the same terms. If the place is left out, the default place is meant. If the
+    time is left out, the time of the first draft is meant, provided that the first draft left it out too: the default
+    time changes every day, and a repeat may come later."""
     first = {(term.code, term.line_id): term.text for term in contract.drafted or contract.terms}
     again = [((term.code, term.line_id), term.text.strip()) for term in written if term.text.strip()]
     time = (DELIVERY_TIME, "")
@@ -68,7 +70,7 @@ def repeats(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
 
 
 def left_out(deal: Deal, written: Sequence[Term], now: datetime) -> tuple[str, ...]:
-    """The codes of the terms that hold by default, since the buyer did not write them."""
+    """Return the codes of the terms that hold by default because the buyer did not write them."""
     wrote = {term.code for term in written if term.text.strip() and not term.line_id}
     return tuple(term.code for term in defaults(deal, now) if term.code not in wrote)
 
@@ -78,7 +80,7 @@ def told(contract: Contract) -> str:
 
 
 def defaults(deal: Deal, now: datetime) -> tuple[Term, ...]:
-    """What a draft says where the buyer does not write it."""
+    """Return the terms that hold if the buyer does not write them."""
     days = deal.policy.contract.performance_days
     if deal.origin == "purchase":
         days = min(days, deal.policy.purchase.contract_days)
@@ -90,7 +92,7 @@ def defaults(deal: Deal, now: datetime) -> tuple[Term, ...]:
 
 
 def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, field: str) -> None:
-    """Raises TermUnknown, TermOfNoLine, DeliveryDateInvalid, DeliveryTooLate."""
+    """Raise TermUnknown, TermOfNoLine, DeliveryDateInvalid or DeliveryTooLate if the term does not fit."""
     if term.code not in TERMS:
         raise TermUnknown(
             f"A draft has the terms {', '.join(TERMS)}, not {term.code!r}.",
@@ -106,7 +108,7 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     day = _date(term.text)
     if day is None or day < today:
         raise DeliveryDateInvalid(
-            f"The end of performance is a date from {today} on, such as {today}, not {term.text!r}.",
+            f"The end of performance must be a date from {today} on, such as {today}, not {term.text!r}.",
             field=field,
             today=today,
             text=term.text,
@@ -114,7 +116,7 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     latest_day = _day(deal, now, deal.policy.purchase.contract_days)
     if deal.origin == "purchase" and day > latest_day:
         raise DeliveryTooLate(
-            f"A direct purchase is delivered within {deal.policy.purchase.contract_days} working days: by {latest_day}.",
+            f"A direct purchase must be delivered within {deal.policy.purchase.contract_days} working days: by {latest_day}.",
             field=field,
             day=day,
             latest=latest_day,
@@ -122,13 +124,13 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
 
 
 def performed_by(terms: Iterable[Term]) -> date | None:
-    """The last day of performance; None where no term says so."""
+    """Return the last day of performance, or None if no term says so."""
     days = (_date(term.text) for term in terms if term.code == DELIVERY_TIME)
     return max((day for day in days if day is not None), default=None)
 
 
 def changed(terms: Sequence[Term], changes: Sequence[Term]) -> tuple[Term, ...]:
-    """The terms with those changed or added, in their place."""
+    """Return the terms with the changes: a changed term keeps its place, a new one is added at the end."""
     new = {(term.code, term.line_id): term for term in changes}
     return (*(new.pop((term.code, term.line_id), term) for term in terms), *new.values())
 

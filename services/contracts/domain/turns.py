@@ -1,4 +1,5 @@
-"""Whose turn it is: what every act of a side asks first, and the end of every step in working days (docs/rules.md section 4)."""
+"""Whose turn it is: what is checked before every act of a side, and the end of every step in working days
+(docs/rules.md section 4)."""
 
 from datetime import datetime
 
@@ -31,19 +32,19 @@ class StepOverdue(RuleBroken):
 
 
 class ContractOver(RuleBroken):
-    """It is concluded, has ended, or another supplier was asked since."""
+    """The contract is concluded, has ended, or another supplier was asked since."""
 
     code = "contract-over"
 
 
 class ExtensionUsedUp(RuleBroken):
-    """A side extends so often a contract, and no more."""
+    """A side may extend steps of a contract only a limited number of times."""
 
     code = "extension-used-up"
 
 
 class ExtensionBeyondTotal(RuleBroken):
-    """What is still to come after the step would not fit into the whole time any more."""
+    """The steps after this one would no longer fit into the whole time."""
 
     code = "extension-beyond-total"
 
@@ -54,13 +55,13 @@ AFTER = {
     SUPPLIER_SIGNATURE: (),
     BUYER_ANSWER: (SUPPLIER_SIGNATURE,),
 }
-"""What follows at least: an extension leaves it its full time."""
+"""The steps that must still follow. An extension leaves them their full time."""
 
 
 def current(deal: Deal, contract_id: str) -> Contract:
     contract = latest(deal)
     if contract.contract_id != contract_id:
-        raise ContractOver("This contract has ended and the next bidder was asked.", state="ended", rank=contract.rank)
+        raise ContractOver("This contract has ended, and the next bidder was asked.", state="ended", rank=contract.rank)
     return contract
 
 
@@ -76,7 +77,7 @@ def party_of(deal: Deal, contract: Contract, organisation_id: str) -> Party:
 
 def require_side(step: str, party: Party) -> None:
     if step not in PARTIES:
-        raise StepOutOfOrder(f"{step!r} is no step of this contract.", field="step", step=step)
+        raise StepOutOfOrder(f"{step!r} is not a step of this contract.", field="step", step=step)
     if PARTIES[step] != party:
         raise StepOfOtherParty(
             f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", step=step, whose=PARTIES[step], party=party
@@ -98,18 +99,22 @@ def require_running(contract: Contract, now: datetime) -> None:
 def require_step(contract: Contract, step: str) -> None:
     if contract.step != step:
         raise StepOutOfOrder(
-            f"The step {step} is not due now, but {contract.step}.", field="step", step=step, due=contract.step
+            f"The step {step} is not due now; the present step is {contract.step}.",
+            field="step",
+            step=step,
+            due=contract.step,
         )
 
 
 def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
-    """The new end of the running step, if this side may still extend it. Raises ExtensionUsedUp, ExtensionBeyondTotal."""
+    """Return the new end of the running step, if this side may still extend it. Raise ExtensionUsedUp or
+    ExtensionBeyondTotal."""
     assert contract.step is not None and contract.due_at is not None, "only a running step is extended"
     rules = deal.policy.contract
     used = contract.extensions.count(party)
     if used >= rules.extensions_per_side:
         raise ExtensionUsedUp(
-            f"A side extends {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
+            f"A side may extend {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
             party=party,
             used=used,
             allowed=rules.extensions_per_side,
@@ -121,8 +126,8 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
         wanted = min(wanted, end)
     if wanted <= contract.due_at or deal.policy.due(wanted, following, deal.calendar) > end:
         raise ExtensionBeyondTotal(
-            f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this one the rest"
-            " would not fit.",
+            f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this"
+            " step the others would not fit.",
             due_at=contract.due_at,
             wanted=wanted,
             total_end=end,

@@ -41,12 +41,12 @@ from services.contracts.store.listing import Summary
 from services.market.replicas import calendar_of
 
 AT_ONCE = 100
-"""How many deals of a process are written in one statement: each has its lines and its policy."""
+"""How many deals of a process are written in one statement, since each has its lines and its policy."""
 
 
 class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
-    """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words. Named again as an answer tells it, it comes
-    without the buyer's refusal."""
+    """An equivalent as a supplier names it: a SKU of the catalogue, or a description. If it is copied from an answer,
+    the buyer's refusal is left out."""
 
     AS_ANSWERED: ClassVar = Answered(Equivalent)
 
@@ -57,7 +57,8 @@ class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WrittenTerm(msgspec.Struct, frozen=True, kw_only=True):
-    """A term as a buyer writes it; ``code`` as in :data:`catalogue.policy.TERMS`, ``line_id`` "" for the whole contract."""
+    """A term as a buyer writes it. ``code`` is one of :data:`catalogue.policy.TERMS`; ``line_id`` is "" for the whole
+    contract."""
 
     code: Code
     text: Clause
@@ -74,8 +75,8 @@ class NamedSecurity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step brings besides a signature: the supplier's equivalents with its offer, the terms and the equivalents that
-    are refused (the reason by line) with the buyer's draft, a performance security with the supplier's signature."""
+    """What a step brings besides a signature: the supplier's equivalents with its offer; the terms and the refused
+    equivalents (the reason by line) with the buyer's draft; a performance security with the supplier's signature."""
 
     equivalents: Few[NamedEquivalent] = ()
     terms: Lines[WrittenTerm] = ()
@@ -87,7 +88,8 @@ NOTHING = Brought()
 
 
 def may_see(contract: Contract | Summary, principal: Principal | None) -> bool:
-    """Concluded contracts are everybody's; until then only the two parties see them, and who watches over the market."""
+    """Return whether this reader may see the contract. Everybody sees a concluded one. Until then only its two parties
+    see it, and those who supervise the market."""
     if contract.state == "concluded":
         return True
     return principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
@@ -99,7 +101,8 @@ def may_see(contract: Contract | Summary, principal: Principal | None) -> bool:
 async def take_step(
     tx: Transaction, contract_id: str, step: str, principal: Principal, brought: Brought = NOTHING
 ) -> None:
-    """Harmless when repeated, as all of these are. Raises Missing, RoleMissing and what :mod:`domain.signing` names."""
+    """Take a step. Like all acts here, repeating it changes nothing. Raise Missing, RoleMissing and what
+    :mod:`domain.signing` raises."""
     command = TakeStep(
         contract_id=contract_id,
         step=step,
@@ -113,7 +116,8 @@ async def take_step(
 
 
 async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tuple[Proposal, ...]:
-    """With what the catalogue says of those that name a SKU. Raises EquivalentUndescribed for one that it does not have."""
+    """Return the proposals, with the catalogue's data if they name a SKU. Raise EquivalentUndescribed for an unknown
+    SKU."""
     wanted = [each.sku_id for each in named if each.sku_id]
     found = await replicas.skus.get(await tx.raw(), wanted) if wanted else {}
     for each in named:
@@ -199,7 +203,7 @@ def require_role(principal: Principal, role: str) -> None:
 
 
 async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, member_name: str = "") -> None:
-    """Decide about a deal that is locked (or new), and keep what happened."""
+    """Decide about a deal that is locked (or new), and store what happened."""
     db = await tx.raw()
     ranking = await replicas.ranking(db, kept.auction_id)
     happened = signing.decide(kept.deal, command, Deciding(now=tx.now, derive_id=derive_id, ranking=ranking))
@@ -216,8 +220,8 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
 
 
 async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, Award]) -> None:
-    """The deals of one process. Those that are there already stay as they are: the process was told of twice. However many there
-    are, a portion of them costs as many statements as one."""
+    """Write the deals of one process. Deals that exist already stay as they are, because the event arrived twice. A
+    portion of deals needs as many statements as one deal."""
     db = await tx.raw()
     for start in range(0, len(awarded), AT_ONCE):
         portion = awarded[start : start + AT_ONCE]
@@ -239,7 +243,7 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
             await tx.flush()
 
 
-# What other services said
+# Reactions to what other services announced
 
 reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
 reactions.on(AuctionOpened)(replicas.put_auction)
@@ -252,14 +256,14 @@ reactions.on(ExecutionOver)(replicas.put_over)
 
 @reactions.on(BidDisclosed)
 async def put_bid(tx: Transaction, bid: BidDisclosed) -> None:
-    """Bids of imported tenders lead to no contract here."""
+    """Store the bid. Bids of imported tenders lead to no contract here."""
     if bid.source is None and bid.rank is not None and bid.amount is not None:
         await replicas.put_bid(tx, bid)
 
 
 @reactions.on(AuctionClosed)
 async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
-    """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
+    """Offer the contract to the winner. After a pool's auction, PoolAllocated says what each member gets."""
     db = await tx.raw()
     await replicas.close_auction(tx, closed.auction_id)
     if closed.winner_id is None or closed.pool_id is not None:
@@ -280,7 +284,7 @@ async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
 
 @reactions.on(QuoteRequestClosed)
 async def award_quote(tx: Transaction, closed: QuoteRequestClosed) -> None:
-    """Who was chosen is offered the contract."""
+    """Offer the contract to the supplier that the buyer chose."""
     if closed.winner_id is None:
         return
     db = await tx.raw()
@@ -296,11 +300,11 @@ async def award_quote(tx: Transaction, closed: QuoteRequestClosed) -> None:
 
 @reactions.on(PoolAllocated)
 async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
-    """One contract for each member."""
+    """Award one contract to each member."""
     db = await tx.raw()
     policy = await replicas.pool_policy(db, allocated.pool_id)
     if policy is None:
-        raise LookupError(f"pool {allocated.pool_id} was shared out and never opened")
+        raise LookupError(f"pool {allocated.pool_id} was allocated and never opened")
     known = await replicas.organisations.get_all(db, [part.member_id for part in allocated.allocations])
     awarded = awards.of_pool(
         allocated,
@@ -315,7 +319,7 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
 
 @reactions.on(PurchaseAccepted)
 async def award_purchase(tx: Transaction, accepted: PurchaseAccepted) -> None:
-    """The buyer drafts the contract at once: the supplier has said yes already."""
+    """Let the buyer draft the contract at once, because the supplier has already accepted."""
     deal = awards.of_purchase(
         accepted,
         policy=of_process(accepted.policy_text, accepted.policy),
@@ -325,7 +329,7 @@ async def award_purchase(tx: Transaction, accepted: PurchaseAccepted) -> None:
 
 
 async def _name(db: asyncpg.Connection, organisation_id: str) -> str:
-    """The id, where accounts has not told of it yet."""
+    """Return the name, or the id if accounts has not announced the organisation yet."""
     found = await replicas.organisations.get(db, organisation_id)
     return found.name if found else organisation_id
 
@@ -335,5 +339,5 @@ async def _calendar(db: asyncpg.Connection, buyer_id: str, place: Place) -> Regi
 
 
 def _calendar_of(buyer: OrganisationRegistered | None, place: Place) -> RegionCalendar:
-    """The buyer's; where it is not known yet, that of the place of delivery."""
+    """Return the buyer's calendar, or that of the place of delivery if the buyer is not known yet."""
     return calendar_of(buyer) if buyer else RegionCalendar.of_place("UTC", place.region or place.country)

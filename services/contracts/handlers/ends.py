@@ -1,6 +1,7 @@
-"""What follows from the conclusion or the end of a contract: it is to be carried out, or somebody broke it.
+"""What follows from the conclusion or the end of a contract: fulfilment carries it out, or somebody broke it.
 
-The service reads its own topic: what the former release told of counts as well, once, by whichever of both hears it.
+The service reads its own topic, so that the former release's events count too. Each event counts once, whichever
+release handles it.
 """
 
 from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
@@ -15,7 +16,8 @@ reactions = Reactions()
 
 @reactions.on(ContractConcluded)
 async def tell_execution(tx: Transaction, event: ContractConcluded) -> None:
-    """Imports, of no deal here, come by the ten thousand. A deal has one contract that was concluded, its latest."""
+    """Announce the execution of a concluded contract. Imports belong to no deal here and come in tens of thousands, so
+    they are skipped first. A deal has one concluded contract, its latest."""
     if event.source is not None:
         return
     kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)
@@ -25,7 +27,8 @@ async def tell_execution(tx: Transaction, event: ContractConcluded) -> None:
 
 @reactions.with_envelope(ContractEnded, RefusalDisputeDecided)
 async def tell_breach(tx: Transaction, event: ContractEnded | RefusalDisputeDecided, envelope: Envelope) -> None:
-    """A contract of no deal of this market was imported: nobody is suspended for it."""
+    """Announce the breach, if there is one. A contract without a deal of this market was imported, and nobody is
+    suspended for it."""
     if (breached := breaches.breach_of(event)) is None:
         return
     kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)

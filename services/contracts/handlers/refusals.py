@@ -15,8 +15,8 @@ from services.contracts.store.refusals import StoredRefusal
 
 
 async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises Missing, also for others' contracts, RoleMissing and what :func:`domain.refusals.dispute`
-    names."""
+    """Dispute a refusal; repeating it changes nothing. Raise Missing, also for other parties' contracts, RoleMissing
+    and what :func:`domain.refusals.dispute` raises."""
     kept = await _lock(tx, contract_id)
     refusal = kept.refusal
     if principal.organisation_id not in (refusal.ended.buyer_id, refusal.ended.supplier_id):
@@ -28,7 +28,7 @@ async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Pr
 
 
 async def decide(tx: Transaction, contract_id: str, verdict: Verdict, explanation: str) -> None:
-    """Raises Missing and what :func:`domain.refusals.decide` names."""
+    """Decide the dispute. Raise Missing and what :func:`domain.refusals.decide` raises."""
     kept = await _lock(tx, contract_id)
     await _record(tx, kept, refusals.decide(kept.refusal, verdict, explanation, tx.now))
 

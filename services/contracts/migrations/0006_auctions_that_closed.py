@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("closed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         schema="contracts",
     )
-    # bids are only disclosed at the close
+    # bids are disclosed only at the close
     op.execute(
         "update contracts.auctions a set closed = true"
         " where exists (select from contracts.bids b where b.auction_id = a.auction_id)"

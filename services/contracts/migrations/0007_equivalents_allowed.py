@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 STORED = (("contracts", "drafted"), ("deals", "state"))
-"""Tables with their columns that say whether the supplier may name equivalents."""
+"""The tables and their columns that say whether the supplier may name equivalents."""
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""what is due of a contract that is carried out is read without its state"""
+"""the duties of a contract that is carried out are read without its state"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""which contracts are closed or terminated is listed from a replica"""
+"""lists read from a replica which contracts are closed or terminated"""
 
 import sqlalchemy as sa
 from alembic import op

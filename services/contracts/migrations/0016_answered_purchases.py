@@ -1,4 +1,4 @@
-"""a request that was answered stays answered, whatever is told when"""
+"""a request that was answered stays answered, in whatever order its events arrive"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Pages of contracts: what waits for you, and one contract with its signatures."""
+"""Pages of contracts: what waits for the reader, and one contract with its signatures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -50,7 +50,7 @@ from services.contracts.views import (
 
 PER_PAGE = 20
 AT_MOST = 50
-"""Contracts that wait for a signature are listed at once."""
+"""How many contracts that wait for a signature are listed at once."""
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -67,28 +67,31 @@ BUTTONS = {
 }
 MEANINGS = {
     SUPPLIER_OFFER: "You confirm the lines and prices on this page. The buyer then sends you the draft of the contract.",
-    BUYER_DRAFT: "You offer the contract as it stands on this page with the terms you write, signed by you, for the supplier to sign.",
-    BUYER_ANSWER: "The supplier objects to the draft. Every point you take makes a new version of it; then the supplier signs or refuses.",
+    BUYER_DRAFT: "You sign the contract as it is on this page, with the terms that you write, and send it to the supplier to sign.",
+    BUYER_ANSWER: (
+        "The supplier objects to the draft. Every point that you accept makes a new version of the draft; then the supplier signs or"
+        " refuses."
+    ),
     SUPPLIER_SIGNATURE: "Your signature concludes the contract. It binds both sides, and everybody can read it from then on.",
 }
 _EVASION = (
-    "the contract goes to the next bidder, if there is one, and unless the buyer brought this supplier in it counts as an evasion;"
-    " several evasions suspend a supplier."
+    "the contract goes to the next bidder, if there is one. It counts as an evasion, unless the buyer brought this supplier in."
+    " A supplier with several evasions is suspended."
 )
-_BUYER = "the process ends without a contract, and it counts as the buyer's refusal without a ground, which suspends a buyer."
+_BUYER = "the process ends without a contract. It counts as the buyer's refusal without a ground, for which a buyer is suspended."
 CONSEQUENCES = {
     SUPPLIER_OFFER: _EVASION,
     BUYER_DRAFT: _BUYER,
     BUYER_ANSWER: _BUYER,
     SUPPLIER_SIGNATURE: _EVASION,
 }
-"""What happens where a step is not taken in time."""
+"""What happens if a step is not taken in time."""
 Part = Annotated[int | None, QueryParameter(ge=0, le=100_000)]
 SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
-    """Errors of the fields that say more than a text of a contract may, or what cannot be shown."""
+    """Return the errors of fields whose text is too long for a contract or cannot be shown."""
     return misfits(values, Clause)
 
 
@@ -125,7 +128,8 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
 
 
 def _told(other: Summary, shown: Contract, principal: Principal | None) -> bool:
-    """Who was awarded before is told; who came after, to those who may see that contract."""
+    """Return whether the page mentions the other contract. Earlier awards are always mentioned, later ones only to
+    readers that may see that contract."""
     return other.rank < shown.drafted.rank or may_see(other, principal)
 
 
@@ -187,8 +191,8 @@ class ContractPages(Controller):
     async def show(
         self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
     ) -> Template | Redirect:
-        """``page`` and ``part`` are of its history and its orders, which have a page of their own now. Letters of both releases lead there
-        by a part."""
+        """Show the contract. ``page`` and ``part`` belong to its history and its orders, which have their own page;
+        letters of both releases still link to this address with ``part``, and are redirected."""
         if part is not None or number > 1:
             found = await visible(ground, contract_id, request.scope.get("user"))
             query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})

@@ -1,4 +1,4 @@
-"""Pages of disputed refusals: the other side's word, and the moderators' queue."""
+"""Pages of disputed refusals: the other side's dispute, and the moderators' queue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
@@ -75,7 +75,7 @@ class RefusalPages(Controller):
     async def decide(
         self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
-        """``page`` is that of the list on which the form stands."""
+        """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
             decision = cast(Verdict, values["decision"])

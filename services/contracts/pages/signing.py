@@ -1,4 +1,4 @@
-"""Pages on which the sides sign, object, take more time, refuse, or bring in the next bidder."""
+"""Pages on which the sides sign, object, take more time, refuse, or ask the next bidder."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
@@ -59,7 +59,7 @@ class EquivalentForm(msgspec.Struct, kw_only=True):
 
 
 class SecurityForm(msgspec.Struct, kw_only=True):
-    """What is missing in words the rule asks for, since it knows whether a security is due at all."""
+    """Empty texts are allowed here. The rule asks for them, because it knows whether a security is due at all."""
 
     kind: Code = ""
     reference: Clause = ""
@@ -68,11 +68,12 @@ class SecurityForm(msgspec.Struct, kw_only=True):
 
 
 _EQUIVALENT = {"quantity": "equivalent-", "sku_id": "sku-", "description": "stand-in-"}
-"""Part → how its field of a line begins."""
+"""The beginning of the form field for each part of a line's equivalent."""
 
 
 def brought(step: str, values: Mapping[str, str]) -> tuple[Brought, dict[str, str]]:
-    """What the form of a step brings, and what is wrong with it, by field. Raises OutOfBounds for what no page of ours sends."""
+    """Return what the form of a step brings, and its errors by field. Raise OutOfBounds for values that no page of ours
+    sends."""
     fields: dict[str, Any] = {}
     errors: dict[str, str] = {}
     if step == SUPPLIER_OFFER:
@@ -107,7 +108,7 @@ def _security(part: str) -> str:
 
 
 def points_of(values: Mapping[str, str]) -> tuple[Point, ...]:
-    """The rows of a protocol in which anything is written."""
+    """Return the rows of a protocol in which something is written."""
     rows = [
         number
         for number in range(1, MOST_ROWS + 1)
@@ -150,7 +151,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user, with_it),
-            gettext("Signed. Both sides see it now."),
+            gettext("Your signature is recorded. Both sides can see it."),
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -162,7 +163,7 @@ class SigningPages(Controller):
             contract_id,
             {},
             lambda tx: handlers.extend(tx, clean(contract_id), step, request.user),
-            gettext("You have more time. Both sides see it now."),
+            gettext("You have more time. Both sides can see this."),
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
@@ -220,7 +221,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.answer_objection(tx, clean(contract_id), number, answers, request.user),
-            gettext("Answered. The supplier signs or refuses now."),
+            gettext("Your answer is sent. The supplier now signs or refuses."),
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -229,7 +230,7 @@ class SigningPages(Controller):
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
+            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box to confirm.")}
             return await _unread(
                 ground,
                 request,
@@ -269,7 +270,7 @@ class SigningPages(Controller):
         act: Callable[[Transaction], Awaitable[None]],
         done: str,
     ) -> Template | Redirect:
-        """Do it and go back to the contract, or show there which rule forbids it, beside its field."""
+        """Carry out the act and go back to the contract, or show there which rule forbids it, beside its field."""
         try:
             async with ground.database.transaction("contracts") as tx:
                 await act(tx)
@@ -308,18 +309,19 @@ async def _unread(
     filled: Filled,
     act: Callable[[Transaction], Awaitable[None]],
 ) -> Template:
-    """What is wrong with the fields of a form, or, where the contract went on and it is gone, what forbids to ``act``."""
+    """Return the errors of a form's fields. If the form is gone because the contract went on, return the rule that
+    forbids to ``act``."""
     instead = await refusal_of_state(ground.database, "contracts", act)
     return await contract_page(ground, request, contract_id, msgspec.structs.replace(filled, instead=instead))
 
 
 def _places(values: Mapping[str, str]) -> set[str]:
-    """Where an error can stand in the form that was filled in so."""
+    """Return the names at which an error can be shown in the form that was filled in with these values."""
     return values.keys() - {"step", "number"} | {"answers", "equivalents"}
 
 
 def _written(points: tuple[Point, ...]) -> dict[str, str]:
-    """The points as the form's fields, without the rows that were empty."""
+    """Return the points as the form's fields, without the empty rows."""
     return {
         f"{name}-{point.number}": text
         for point in points

@@ -1,4 +1,5 @@
-"""Contracts as they are shown (see :mod:`listing` for lists of them): written from the events of their deals, never decided upon."""
+"""Contracts as they are shown (see :mod:`listing` for lists of them). They are written from the events of their deals,
+and no decision is based on them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -36,8 +37,9 @@ class StepTaken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is running, concluded or ended, since ``over_at`` where it is one of the latter. ``waits_for`` is the
-    organisation whose turn it is; after the supplier left it is the buyer, if the bidder of ``next_rank`` could be asked."""
+    """``state`` is running, concluded or ended. If the contract is concluded or ended, ``over_at`` is the time of that.
+    ``waits_for`` is the organisation whose turn it is. After the supplier left it is the buyer, if the bidder of
+    ``next_rank`` could be asked."""
 
     drafted: ContractDrafted
     state: str
@@ -65,7 +67,7 @@ async def get(db: Reader, contract_id: str) -> Contract | None:
 
 
 async def write(tx: Transaction, events: Sequence[Event], member_name: str) -> None:
-    """What happened, into the rows. ``member_name`` is whoever took a step."""
+    """Write what happened into the rows. ``member_name`` is the member that took a step."""
     db, now = await tx.raw(), tx.now
     for event in events:
         match event:
@@ -106,7 +108,7 @@ async def write(tx: Transaction, events: Sequence[Event], member_name: str) -> N
 
 
 async def put_drafted(tx: Transaction, drafted: Sequence[ContractDrafted]) -> None:
-    """At least one, of deals in which nobody else's turn it is."""
+    """Write at least one drafted contract. No contract of these deals may wait for anybody."""
     rows = [
         (
             event.contract_id,
@@ -133,7 +135,7 @@ async def put_drafted(tx: Transaction, drafted: Sequence[ContractDrafted]) -> No
 
 
 async def _end_turn(db: asyncpg.Connection, process_id: str, buyer_id: str) -> None:
-    """Whoever's turn it was in a deal, it no longer is: another contract begins."""
+    """End the turn in the deal, because another contract begins."""
     await db.execute(
         "update contracts.contracts set waits_for = '', next_rank = null"
         " where process_id = $1 and buyer_id = $2 and waits_for <> ''",
@@ -149,7 +151,7 @@ async def _step(
     due_at: datetime | None,
     taken: Sequence[StepTaken] = (),
 ) -> None:
-    """``step`` is the running one from now on."""
+    """Set the running ``step``."""
     await db.execute(
         "update contracts.contracts set step = $2, due_at = $3, steps = steps || $4::text::jsonb,"
         " waits_for = case $5::text when 'buyer' then buyer_id when 'supplier' then supplier_id else '' end"
@@ -163,7 +165,7 @@ async def _step(
 
 
 async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, now: datetime, member_name: str) -> None:
-    """Under the lock of its deal, like every writing."""
+    """Add the event to the paper of the contract. Like every write, it needs the lock of the deal."""
     told = await db.fetchval("select paper::text from contracts.contracts where contract_id = $1", contract_id)
     paper = read_json("contract", contract_id, told, Paper)
     await db.execute(

@@ -1,4 +1,4 @@
-"""Deals: loaded under lock, rewritten with their version."""
+"""Deals: read under a lock, written with their version."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,8 @@ from services.contracts.store.rows import DealRow
 
 
 class StoredDeal(msgspec.Struct, frozen=True, kw_only=True):
-    """A deal as it stands at a version; 0: not stored yet. ``auction_id`` is where its ranking comes from."""
+    """A deal and its version. Version 0 means that it is not stored yet. ``auction_id`` says where its ranking comes
+    from."""
 
     deal: Deal
     auction_id: str | None
@@ -30,7 +31,7 @@ get, lock, lock_due = _deals.get, _deals.lock, _deals.lock_due
 
 
 async def buyers_of(db: Reader, process_id: str, among: Sequence[str]) -> set[str]:
-    """Those of these buyers that have a deal of the process."""
+    """Return which of these buyers have a deal of the process."""
     rows = await db.fetch(
         "select buyer_id from contracts.deals where process_id = $1 and buyer_id = any($2::text[])", process_id, among
     )
@@ -38,12 +39,12 @@ async def buyers_of(db: Reader, process_id: str, among: Sequence[str]) -> set[st
 
 
 def key_of(kept: StoredDeal) -> str:
-    """What ``but`` of :func:`lock_due` leaves out."""
+    """Return the key by which ``but`` of :func:`lock_due` leaves out a deal."""
     return f"{kept.deal.process_id}/{kept.deal.buyer_id}"
 
 
 async def save(tx: Transaction, *kept: StoredDeal) -> None:
-    """Each is of the version that was read. Raises Outdated."""
+    """Save the deals. Their versions are those that were read. Raise Outdated."""
     await _deals.save(tx, *map(_values, kept))
 
 

@@ -1,7 +1,7 @@
-"""Lists of contracts: of each what one line shows, without its lines and its paper.
+"""Lists of contracts. Each row has what one line of a list shows, without the lines and the paper of the contract.
 
-A list is put together from parts that are each in its order in an index: what one side has in one state. So a page costs as much
-where a buyer has a hundred thousand contracts as where it has ten.
+A list is combined from parts that an index has in the order of the list: what one side has in one state. So a page
+costs the same for a buyer with a hundred thousand contracts as for one with ten.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from services.contracts.store.rows import AT, WORDS
 
 STATES = ("running", "concluded", "ended")
 CURSOR = r"^([0-9]{1,17}-[!-~]{1,400})?$"
-"""The end of a page, as in ``Found.next``, or nothing."""
+"""The end of a page, as in ``Found.next``, or an empty text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = (
     "contract_id, (case when jsonb_typeof(drafted) = 'object' then drafted - '{lines,place}'::text[] else '{}' end)::text as drafted,"
@@ -30,9 +30,9 @@ _SHOWN = (
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """``viewer_id`` sees its own ones and those concluded, ``all`` everything; ``mine`` keeps the viewer's own.
-    ``state`` is running, concluded, ended or "" for all; ``process_id`` also takes a pool's id; ``q`` words of the title and of both
-    sides' names, or their beginnings."""
+    """``viewer_id`` sees its own contracts and the concluded ones, ``all`` shows everything, and ``mine`` keeps only
+    the viewer's own. ``state`` is running, concluded, ended or "" for all. ``process_id`` may also be a pool's id.
+    ``q`` has words, or beginnings of words, of the title and of both sides' names."""
 
     viewer_id: str = ""
     all: bool = False
@@ -43,8 +43,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """``state``, ``waits_for`` and ``next_rank`` as in :class:`services.contracts.store.contracts.Contract`; ``ended`` says why, ""
-    where it did not end; ``at`` is what lists are sorted by: when it was concluded, or ended, or drafted."""
+    """``state``, ``waits_for`` and ``next_rank`` are as in :class:`services.contracts.store.contracts.Contract`.
+    ``ended`` is the reason of the end, or "" if it did not end. Lists are sorted by ``at``: when it was concluded, or
+    ended, or drafted."""
 
     contract_id: str
     process_id: str
@@ -74,18 +75,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(Listed[Summary], frozen=True):
-    """``next`` is where the list goes on, "" at its end: what is added or concluded meanwhile is on no page after it, and pushes nothing
-    from one page to another."""
+    """``next`` is where the list continues, or "" at its end. Contracts that are added or concluded meanwhile are on no
+    later page, and they move no other contract to another page."""
 
     next: str = ""
 
 
 async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: int = 0, after: str = "") -> Found:
-    """One page, the latest first: after so many rows, or ``after`` the end of a page (its ``next``). What it reads is bounded by
-    ``limit`` and ``offset``."""
+    """Return one page, the latest first: after ``offset`` rows, or after the end of another page (``after`` is its
+    ``next``). The number of rows read is bounded by ``limit`` and ``offset``."""
     values: list[object] = []
     parts = list(_parts(wanted, values))
-    if not parts:  # a visitor asks for those that are not concluded
+    if not parts:  # a visitor asks for contracts that are not concluded
         return Found([], 0, False, 0)
     whole = " union all ".join(f"select from contracts.contracts where {part}" for part in parts)
     counted = list(values)
@@ -109,7 +110,7 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: 
             *values,
         )
         if not after and len(ids) <= limit and (ids or not offset):
-            total = offset + len(ids)  # the last page says how many there are, of the same instant
+            total = offset + len(ids)  # the last page gives the total at the same instant
         else:
             total = await count(db, whole, *counted, most=most)
         rows = await some(db, [row["contract_id"] for row in ids[:limit]])
@@ -122,7 +123,7 @@ def _end_of(last: asyncpg.Record) -> str:
 
 
 def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
-    """Conditions of which every row that fits has exactly one; what they ask for goes to ``values``."""
+    """Yield conditions of which every matching row meets exactly one. Their parameters are added to ``values``."""
 
     def add(condition: str, value: object) -> str:
         values.append(value)
@@ -145,7 +146,7 @@ def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
 
 
 async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
-    """Those that this release can read, in the order given."""
+    """Return the contracts that this release can read, in the given order."""
     found = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where contract_id = any($1::text[])", list(contract_ids)
     )
@@ -154,7 +155,7 @@ async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
 
 
 async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
-    """Those where it is this organisation's turn: ``limit`` of them, earliest deadline first."""
+    """Return ``limit`` contracts where it is this organisation's turn, the earliest deadline first."""
     turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
     rows = await db.fetch(
         f"select {_SHOWN} from {turn} order by due_at, drafted_at, contract_id limit $2", organisation_id, limit
@@ -163,7 +164,7 @@ async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed
 
 
 async def of_deal(db: Reader, process_id: str, buyer_id: str) -> list[Summary]:
-    """Everybody asked so far, by rank."""
+    """Return the contract of everybody asked so far, by rank."""
     rows = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",
         process_id,

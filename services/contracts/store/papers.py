@@ -1,4 +1,4 @@
-"""The paper of a contract: drafts, protocols and extensions as pages and API tell them, folded from the events."""
+"""The paper of a contract: drafts, protocols and extensions as pages and the API show them, collected from the events."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from events.contracts import (
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """``changed`` is what it says else than the version before."""
+    """``changed`` has the terms that differ from the version before."""
 
     version: int
     at: datetime
@@ -29,7 +29,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Objection(msgspec.Struct, frozen=True, kw_only=True):
-    """``answers`` are empty, and what follows None, while the buyer has not answered."""
+    """While the buyer has not answered, ``answers`` is empty and the fields after it are None."""
 
     number: int
     version: int
@@ -51,7 +51,7 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
-    """``equivalents`` are all that were named, those refused with the buyer's reason."""
+    """``equivalents`` are all that were named; the refused ones have the buyer's reason."""
 
     drafts: tuple[Draft, ...] = ()
     objections: tuple[Objection, ...] = ()
@@ -73,7 +73,7 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def written(paper: Paper, event: Event, at: datetime, member_name: str) -> Paper:
-    """The paper after the event; itself where it says nothing of it."""
+    """Return the paper after the event. It is unchanged if the event says nothing about it."""
     match event:
         case ContractStepTaken(step="supplier-offer"):
             return structs.replace(paper, equivalents=event.equivalents)
@@ -109,7 +109,8 @@ def written(paper: Paper, event: Event, at: datetime, member_name: str) -> Paper
 
 
 def as_published(paper: Paper) -> Paper:
-    """What everybody may read of a concluded contract: the signed draft without requisites, and the equivalents taken."""
+    """Return what everybody may read of a concluded contract: the signed draft without requisites, and the accepted
+    equivalents."""
     drafts = tuple(
         Draft(
             version=draft.version, at=draft.at, terms=tuple(term for term in draft.terms if term.code != "requisites")

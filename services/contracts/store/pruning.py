@@ -1,13 +1,14 @@
-"""What of the rows of contracts is of no use any more after a time."""
+"""Rows of contracts that are deleted after a time."""
 
 from datetime import timedelta
 
 from infra.service import Prune
 
 REQUESTS = timedelta(days=30)
-"""Since the time to answer a request was over: it is listed nowhere then."""
+"""The time after the end of a request's time to answer. It is in no list then."""
 ANSWERED = timedelta(days=90)
-"""Since it was told that a request waits no more. Longer than a supplier ever has to answer: told late that it waits, it is over."""
+"""The time after the event that a request no longer waits. It is longer than any supplier has to answer, so a late
+event that the request waits comes after its end."""
 
 PRUNES = (
     Prune("purchase_requests", "due_at < now() - $3::interval", lambda keep: REQUESTS),

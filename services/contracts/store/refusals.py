@@ -18,7 +18,7 @@ from services.contracts.store.rows import Row
 
 
 class RefusalRow(Row, table=True):
-    """``state`` is the domain's refusal; ``decide_by`` is set while a dispute waits for its decision."""
+    """``state`` is the domain's refusal. ``decide_by`` is set while a dispute waits for a decision."""
 
     __tablename__ = "refusals"
     __table_args__ = (Index("ix_refusals_disputed", "decide_by", postgresql_where=text("decide_by is not null")),)
@@ -29,7 +29,7 @@ class RefusalRow(Row, table=True):
 
 
 class StoredRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal as it stands at a version; 0: not stored yet."""
+    """A refusal and its version. Version 0 means that it is not stored yet."""
 
     refusal: Refusal
     version: int = 0
@@ -44,7 +44,7 @@ get, lock = _refusals.get, _refusals.lock
 
 
 async def save(tx: Transaction, kept: StoredRefusal) -> None:
-    """``kept`` is of the version that was read. Raises Outdated."""
+    """Save the refusal. ``kept.version`` is the version that was read. Raise Outdated."""
     disputed = kept.refusal.disputed
     values = {
         "contract_id": kept.refusal.ended.contract_id,
@@ -56,7 +56,7 @@ async def save(tx: Transaction, kept: StoredRefusal) -> None:
 
 
 async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
-    """One page of those whose dispute waits for a decision, earliest deadline first."""
+    """Return one page of the refusals whose dispute waits for a decision, the earliest deadline first."""
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)
     found = listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))

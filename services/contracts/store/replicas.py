@@ -1,4 +1,4 @@
-"""What other services told: kept as small as contracts needs it."""
+"""Replicas of what other services announced, reduced to what contracts needs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,11 +26,12 @@ skus = Skus(Row.metadata)
 
 
 _UNANSWERED = "(select true from contracts.purchases_answered a where a.process_id = {}) is null"
-"""Looked up for each row, and never read as a whole, however many were answered."""
+"""A condition that looks up each row, so the table is never read as a whole."""
 
 
 async def put_request(tx: Transaction, event: PurchaseWaits) -> None:
-    """One of which it was told already that it waits no more is left out: so it does not matter which was told first."""
+    """Store a request. It is left out if the event that it no longer waits arrived first, so the order of the two
+    events does not matter."""
     await (await tx.raw()).execute(
         "insert into contracts.purchase_requests (process_id, buyer_id, supplier_id, due_at, body)"
         f" select $1, $2, $3, $4, $5::text::jsonb where {_UNANSWERED.format('$1')} on conflict (process_id) do nothing",
@@ -53,8 +54,9 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
 async def requests_of(
     db: Reader, side: Literal["buyer", "supplier"], organisation_id: str, *, now: datetime, limit: int
 ) -> Listed[PurchaseWaits]:
-    """Those of an organisation on this side whose time is not over: ``limit`` of them, earliest deadline first. Two processes may tell
-    at once that one waits, and that it does not: so the latter is asked for here, too."""
+    """Return ``limit`` of an organisation's requests on this side whose time is not over, the earliest deadline first.
+    Two processes may handle at once that a request waits and that it does not, so answered requests are left out here
+    as well."""
     waiting = (
         f"contracts.purchase_requests r where {side}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
     )
@@ -81,7 +83,7 @@ async def put_over(tx: Transaction, event: ExecutionOver) -> None:
 
 
 async def carried_out(db: Reader, contract_ids: Sequence[str]) -> dict[str, str]:
-    """closed or terminated, by contract, of those that are over."""
+    """Return "closed" or "terminated" by contract id, for the contracts that are over."""
     rows = await db.fetch(
         "select contract_id, status from contracts.carried_out where contract_id = any($1::text[])", list(contract_ids)
     )
@@ -117,7 +119,8 @@ async def put_bid(tx: Transaction, event: BidDisclosed) -> None:
 
 
 async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
-    """Beside the bids, for the ranking of whom the buyer may ask if its choice does not sign; its lines have prices of their own."""
+    """Store the quote beside the bids. The ranking needs it if the supplier that the buyer chose does not sign. Its
+    lines have their own prices."""
     await (await tx.raw()).execute(
         "insert into contracts.bids (auction_id, supplier_id, rank, amount, lines) values ($1, $2, $3, $4, $5::text::jsonb)"
         " on conflict (auction_id, supplier_id) do nothing",
@@ -130,8 +133,9 @@ async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
 
 
 async def ranking(db: Reader, auction_id: str | None) -> tuple[RankedBid, ...]:
-    """Every bidder by rank, with its name and whether it is active now; empty where there was no auction, and until it closed:
-    bids arrive one by one before the close, and for a pool's members after its allocation."""
+    """Return every bidder by rank, with its name and whether it is active now. The ranking is empty if there was no
+    auction, and until the auction closed: bids arrive one by one before the close, and those of a pool's auction after
+    the allocation."""
     rows = await db.fetch(
         "select rank, b.supplier_id, coalesce(body->>'name', b.supplier_id) as supplier_name, amount,"
         " coalesce(state, 'active') = 'active' as active, lines::text as lines from contracts.bids b"

@@ -13,12 +13,12 @@ from infra.listing import OF_WORDS
 
 
 class Row(SQLModel, registry=schema_of("contracts")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""
 
 
 INSTANT = DateTime(timezone=True)
 AT = "coalesce(over_at, drafted_at)"
-"""What contracts are listed by."""
+"""The time by which contracts are listed."""
 WORDS = (
     "to_tsvector('simple', coalesce(drafted->>'title', '') || ' ' || coalesce(drafted->>'buyer_name', '')"
     " || ' ' || coalesce(drafted->>'supplier_name', ''))"
@@ -27,7 +27,8 @@ LATEST = (text(f"{AT} desc"), "contract_id")
 
 
 class DealRow(Row, table=True):
-    """``state`` is the domain's deal. ``due_at`` is the end of the running step; ``auction_id`` has the ranking, if any."""
+    """``state`` is the domain's deal. ``due_at`` is the end of the running step. ``auction_id`` says where the ranking
+    comes from, if there is one."""
 
     __tablename__ = "deals"
     __table_args__ = (Index("ix_deals_due", "due_at", postgresql_where=text("due_at is not null")),)
@@ -41,9 +42,9 @@ class DealRow(Row, table=True):
 
 
 class ContractRow(Row, table=True):
-    """What was drafted, and what became of it. ``waits_for`` is the organisation whose turn it is, "" when it is nobody's;
-    ``drafted`` and ``ended`` are the events, ``steps`` those taken, with who took them and when; ``paper`` is what the drafts
-    say, with protocols and extensions."""
+    """What was drafted, and what became of it. ``waits_for`` is the organisation whose turn it is, or "". ``drafted``
+    and ``ended`` are the events. ``steps`` are the steps taken, with the member and the time. ``paper`` has the drafts,
+    protocols and extensions."""
 
     __tablename__ = "contracts"
     __table_args__ = (
@@ -99,7 +100,8 @@ class PurchaseRequestRow(Row, table=True):
 
 
 class PurchaseAnsweredRow(Row, table=True):
-    """A request for a direct purchase that waits no more. It stays for some time: what is told late of the request changes nothing."""
+    """A request for a direct purchase that no longer waits. The row stays for some time, so that late events about the
+    request change nothing."""
 
     __tablename__ = "purchases_answered"
 
@@ -117,8 +119,8 @@ class CarriedOutRow(Row, table=True):
 
 
 class AuctionRow(Row, table=True):
-    """``body`` is the opening: initial lines, which give each line its share of another bidder's price. Once it is ``closed``
-    every bid is disclosed."""
+    """``body`` is the opening. Its initial lines determine each line's share of another bidder's price. Once the
+    auction is ``closed``, every bid is disclosed."""
 
     __tablename__ = "auctions"
 
@@ -128,8 +130,8 @@ class AuctionRow(Row, table=True):
 
 
 class BidRow(Row, table=True):
-    """The last bid of each bidder, disclosed after the close; ``lines`` are those of a quote, which prices each by itself.
-    ``auction_id`` is the auction or the quote request."""
+    """The last bid of each bidder, disclosed after the close. ``lines`` are those of a quote, in which each line has
+    its own price. ``auction_id`` is the auction or the quote request."""
 
     __tablename__ = "bids"
 

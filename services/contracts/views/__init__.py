@@ -1,4 +1,4 @@
-"""Who sees what of a contract: concluded ones are public, unsigned ones are their two parties'."""
+"""Who sees what of a contract: concluded ones are public, and only its two parties see an unsigned one."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -24,12 +24,12 @@ from services.contracts.store.listing import Filter, Summary
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 QUEUE = 20
-"""Refusals on one page: each has long texts."""
+"""How many refusals are on one page, since each has long texts."""
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 
 
 class ContractSummary(msgspec.Struct, kw_only=True):
-    """``waits_for`` is the organisation whose turn it is; the ``step`` is to be taken by ``due_at``."""
+    """``waits_for`` is the organisation whose turn it is. It must take ``step`` by ``due_at``."""
 
     contract_id: str
     process_id: str
@@ -53,7 +53,7 @@ class ContractSummary(msgspec.Struct, kw_only=True):
 
 
 class Step(msgspec.Struct, kw_only=True):
-    """``taken_at`` is None while it is ahead; ``member`` is named to the parties only."""
+    """``taken_at`` is None while the step is still to come. Only the parties see the ``member``."""
 
     step: str
     party: str
@@ -62,8 +62,9 @@ class Step(msgspec.Struct, kw_only=True):
 
 
 class DisputeView(msgspec.Struct, kw_only=True):
-    """The ground of a refusal, disputed by the other side. ``may_dispute`` is the reader's organisation's right to do so now, until
-    ``dispute_until``; ``decide_by`` is set once it did, ``decision`` justified or unjustified once a moderator decided."""
+    """A dispute about the ground of a refusal. ``may_dispute`` says whether the reader's organisation may open it now,
+    until ``dispute_until``. ``decide_by`` is set once it is open. ``decision`` is justified or unjustified once a
+    moderator decided."""
 
     may_dispute: bool
     dispute_until: datetime | None
@@ -76,8 +77,9 @@ class DisputeView(msgspec.Struct, kw_only=True):
 
 
 class Ending(msgspec.Struct, kw_only=True):
-    """``reason`` is lapsed or refused, ``by`` buyer or supplier; ``next_rank`` is who could be asked if the buyer wants.
-    ``ground`` is the code of a ground on the policy's list, "" for none; ``dispute`` is None where there is nothing to dispute."""
+    """``reason`` is lapsed or refused; ``by`` is buyer or supplier. ``next_rank`` is the bidder that the buyer could
+    ask next. ``ground`` is the code of a ground on the policy's list, or "" for none. ``dispute`` is None if there is
+    nothing to dispute."""
 
     reason: str
     by: str
@@ -93,9 +95,9 @@ class Ending(msgspec.Struct, kw_only=True):
 
 
 class ContractView(ContractSummary, kw_only=True):
-    """``drafts``, ``objections`` and ``extensions`` in their order. The two sides and who watches over the market read all of it, of
-    a concluded contract everybody reads the last draft without requisites. ``choices`` are those of the reader's side, None where
-    it has none."""
+    """``drafts``, ``objections`` and ``extensions`` are in their order. The two sides, and those who supervise the
+    market, read all of them. Of a concluded contract everybody else reads the last draft without requisites.
+    ``choices`` are those of the reader's side, or None if the reader has no side."""
 
     kind: str
     place: Place
@@ -114,14 +116,14 @@ class ContractView(ContractSummary, kw_only=True):
 
 
 def is_party(principal: Principal | None) -> bool:
-    """Somebody of an organisation that signs contracts."""
+    """Return whether this is a member of an organisation that signs contracts."""
     return principal is not None and principal.may(*PARTY_ROLES)
 
 
 def wanted_by(
     principal: Principal | None, *, mine: bool | None = None, state: str = "", process: str = "", q: str = ""
 ) -> Filter:
-    """What a visitor, a party or an observer may list. ``mine`` is what a party asks for unless it says otherwise."""
+    """Return what a visitor, a party or an observer may list. ``mine`` holds for a party unless it says otherwise."""
     return Filter(
         viewer_id=principal.organisation_id if principal else "",
         all=principal is not None and principal.may(*SEES_ALL),
@@ -133,7 +135,7 @@ def wanted_by(
 
 
 async def visible(ground: Ground, contract_id: str, principal: Principal | None) -> Contract:
-    """Raises Missing, also for one that is not for these eyes."""
+    """Return the contract. Raise Missing, also if this reader may not see it."""
     found = await contracts.get(ground.database.pool, clean(contract_id))
     if found is None or not may_see(found, principal):
         raise Missing("contract", contract_id)
@@ -164,12 +166,12 @@ def is_insider(contract: Contract, principal: Principal | None) -> bool:
 
 
 def paper_for(contract: Contract, principal: Principal | None) -> Paper:
-    """As much of the paper as this reader may read."""
+    """Return the part of the paper that this reader may read."""
     return contract.paper if is_insider(contract, principal) else as_published(contract.paper)
 
 
 def side_of(contract: Contract, principal: Principal | None) -> Party | None:
-    """As whom the reader may act here; None for neither."""
+    """Return the side for which the reader may act here, or None."""
     if principal is None:
         return None
     if principal.organisation_id == contract.drafted.buyer_id and principal.may(BUYER_OFFICER):
@@ -180,7 +182,7 @@ def side_of(contract: Contract, principal: Principal | None) -> Party | None:
 
 
 def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
-    """Those taken and those ahead."""
+    """Return the steps that were taken and those to come."""
     insider = is_insider(contract, principal)
     taken = {each.step: each for each in contract.steps}
     return [
@@ -264,5 +266,5 @@ async def view(ground: Ground, contract: Contract, principal: Principal | None) 
 
 
 async def shown(ground: Ground, contract_id: str, principal: Principal | None) -> ContractView:
-    """As this reader sees it. Raises Missing."""
+    """Return the contract as this reader sees it. Raise Missing."""
     return await view(ground, await visible(ground, contract_id, principal), principal)

@@ -13,7 +13,7 @@ from services.contracts.views import QUEUE
 
 
 class DisputedRefusal(msgspec.Struct, kw_only=True):
-    """What a moderator decides: was the refusal justified? ``refused_by`` is buyer or supplier."""
+    """What a moderator decides: whether the refusal was justified. ``refused_by`` is buyer or supplier."""
 
     contract_id: str
     title: str
@@ -32,7 +32,7 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
 
 
 async def undecided(ground: Ground, number: int) -> Listed[DisputedRefusal]:
-    """A page of those that wait for a decision, earliest deadline first."""
+    """Return a page of the refusals that wait for a decision, the earliest deadline first."""
     found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
     ids = [each.ended.contract_id for each in found.rows]
     known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}

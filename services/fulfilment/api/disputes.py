@@ -1,4 +1,4 @@
-"""JSON of disputes: one with all that was said, what its sides and the moderator do, and the moderators' list."""
+"""JSON of disputes: one dispute with all its statements, what its sides and the moderator do, and the moderators' list."""
 
 import msgspec
 from litestar import Controller, get, post
@@ -18,7 +18,8 @@ from services.fulfilment.views.execution import ExecutionView, view
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
-    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
+    """``number`` is the number of the delivery or invoice. ``asks`` says whether the last word on it should stand or be
+    set aside."""
 
     about: About
     number: Count
@@ -27,7 +28,7 @@ class DisputeIn(msgspec.Struct, kw_only=True):
 
 
 class DisputeAnswerIn(msgspec.Struct, kw_only=True):
-    """Where both sides ask the same, the dispute ends so."""
+    """If both sides now ask for the same outcome, the dispute ends with it."""
 
     asks: Outcome
     words: Reason
@@ -54,7 +55,8 @@ class DisputesApi(Controller):
     async def read_dispute(
         self, request: Visit, ground: FromGround, contract_id: PathId, number: PathNumber
     ) -> Dispute:
-        """All that was said in it; the words are for the two sides and whoever watches over the market."""
+        """Return one dispute with all its statements. Their words are only for the two sides and those who supervise
+        the market."""
         return (await the_dispute(ground, contract_id, number, request.scope.get("user")))[1]
 
     @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
@@ -83,5 +85,6 @@ class DisputesApi(Controller):
     async def list_disputes(
         self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
     ) -> list[OpenDisputeView]:
-        """Summaries of open disputes, of 20 contracts at a time and five of each: earliest deadline first."""
+        """List summaries of open disputes, 20 contracts at a time and at most five disputes of each, the earliest
+        deadline first."""
         return open_disputes((await disputed(ground, number)).rows, ground.clock())

@@ -1,4 +1,4 @@
-"""JSON of contracts that are carried out: how one stands, and what each side does next."""
+"""JSON of contracts that are carried out: their state, and what each side may do."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -36,15 +36,16 @@ from services.market.places import delivered_to
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]
-"""By line id."""
+"""Quantities by line id."""
 
 
 BeforeNumber = Annotated[int, QueryParameter(name="before", ge=0, le=10**9)]
-"""0: the newest."""
+"""0 means the newest."""
 
 
 class OrderIn(msgspec.Struct, kw_only=True):
-    """``days`` are working days until it is delivered, to the contract's place unless a region (ISO 3166-2) or locality is given."""
+    """``days`` are working days until the delivery. It goes to the contract's place, unless a region (ISO 3166-2) or a
+    locality is given."""
 
     lines: Quantities
     days: Days
@@ -53,7 +54,7 @@ class OrderIn(msgspec.Struct, kw_only=True):
 
 
 class DeliveryIn(msgspec.Struct, kw_only=True):
-    """``delivered_on`` is today, where the buyer is, unless it says otherwise."""
+    """Without ``delivered_on`` the delivery was made today, in the buyer's time zone."""
 
     order: Count
     lines: Quantities
@@ -62,14 +63,14 @@ class DeliveryIn(msgspec.Struct, kw_only=True):
 
 
 class AssessmentIn(msgspec.Struct, kw_only=True):
-    """``lines`` are what is accepted; the rest needs reasons."""
+    """``lines`` are the accepted quantities. ``reasons`` are required if they are not everything."""
 
     lines: Quantities
     reasons: Reason = ""
 
 
 class InvoiceIn(msgspec.Struct, kw_only=True):
-    """For all that was accepted of these deliveries; ``reference`` is the supplier's own number."""
+    """An invoice for everything that was accepted of these deliveries. ``reference`` is the supplier's own number."""
 
     deliveries: Few[Count]
     reference: Id
@@ -81,7 +82,7 @@ class WithdrawalIn(msgspec.Struct, kw_only=True):
 
 
 class EndingIn(msgspec.Struct, kw_only=True):
-    """A closure is by agreement; a termination too, or on a breach of the other side that is there now."""
+    """A closure needs agreement. A termination needs agreement, or a breach of the other side that exists now."""
 
     kind: Kind
     reasons: Reason
@@ -95,7 +96,7 @@ class EndingAnswerIn(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a member does about one contract; the answer is how it stands then."""
+    """What a member does about one contract. The answer is the state of the contract after the act."""
 
     ground: Ground
     contract_id: str
@@ -127,14 +128,15 @@ class ExecutionApi(Controller):
 
     @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
     async def read_execution(self, request: Visit, ground: FromGround, contract_id: PathId) -> ExecutionView:
-        """How far a concluded contract is carried out: public."""
+        """Return how far a concluded contract is carried out. Everybody may read it."""
         return await view(ground, contract_id, request.scope.get("user"))
 
     @get("/{contract_id:str}/execution/orders", opt=PUBLIC, raises=[NotFound])
     async def list_orders(
         self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
     ) -> tuple[Order, ...]:
-        """The newest fifty with numbers below ``before``: public, as all of these lists."""
+        """Return the newest fifty orders with numbers below ``before``. Everybody may read this list and the following
+        ones."""
         return of_page((await readable(ground, contract_id, request.scope.get("user"))).orders, before)
 
     @get("/{contract_id:str}/execution/deliveries", opt=PUBLIC, raises=[NotFound])
@@ -182,7 +184,7 @@ class ExecutionApi(Controller):
     async def assess_delivery(
         self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[AssessmentIn]
     ) -> ExecutionView:
-        """Accepted in full, in part, or refused where ``lines`` is empty."""
+        """Accept a delivery in full or in part. If ``lines`` is empty, the delivery is refused."""
         command = AssessDelivery(
             organisation_id=act.organisation_id,
             delivery=number,
@@ -198,18 +200,19 @@ class ExecutionApi(Controller):
 
     @post("/{contract_id:str}/invoices/{number:int}/payment", opt=PARTIES, raises=[NotFound])
     async def pay_invoice(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
-        """The buyer says that it paid."""
+        """State that the buyer paid the invoice."""
         return await act(PayInvoice(**act.by, invoice=number))
 
     @post("/{contract_id:str}/invoices/{number:int}/receipt", opt=PARTIES, raises=[NotFound])
     async def confirm_receipt(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
-        """The supplier says that the money came. The last one closes a contract of which all was accepted."""
+        """Confirm that the supplier received the money. If everything is accepted, the last confirmation closes the
+        contract."""
         command = ConfirmReceipt(organisation_id=act.organisation_id, invoice=number)
         return await act(command)
 
     @post("/{contract_id:str}/withdrawals", opt=PARTIES, raises=[NotFound])
     async def withdraw(self, act: NamedDependency[Act], data: JSONBody[WithdrawalIn]) -> ExecutionView:
-        """What nobody answered yet is taken back by its author."""
+        """Withdraw an own order, delivery or invoice that nobody has answered yet."""
         command = Withdraw(organisation_id=act.organisation_id, about=data.about, number=data.number)
         return await act(command)
 
@@ -220,7 +223,7 @@ class ExecutionApi(Controller):
 
     @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
     async def answer_ending(self, act: NamedDependency[Act], data: JSONBody[EndingAnswerIn]) -> ExecutionView:
-        """A yes ends the contract at once."""
+        """Answer a proposal to end the contract. Agreement ends it at once."""
         command = AnswerEnding(organisation_id=act.organisation_id, agrees=data.agrees, words=clean(data.words))
         return await act(command)
 

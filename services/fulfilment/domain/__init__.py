@@ -1,8 +1,10 @@
-"""Carrying a contract out: ordered at once or in parts, delivered, accepted, invoiced, paid, until it closes (docs/rules.md section 4).
+"""Carrying a contract out: ordered at once or in parts, delivered, accepted, invoiced and paid, until it closes
+(docs/rules.md section 4).
 
-Each part is numbered from 1 within its contract. ``state`` says how a contract stands, ``bounds`` how much the sides may make of it,
-``requirements`` what every decision asks of its command,
-``orders``, ``invoices``, ``disputes`` and ``endings`` what the sides may do, ``duties`` what is due and what the clock brings about.
+Orders, deliveries, invoices and disputes are numbered from 1 within their contract. ``state`` is the state of a
+contract, ``bounds`` says how much each side may do, ``requirements`` has the checks that all decisions share.
+``orders``, ``invoices``, ``disputes`` and ``endings`` say what the sides may do, ``duties`` what is due and what
+follows from the passing of time.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +47,7 @@ from services.fulfilment.domain.state import NONE, Delivery, Dispute, Ending, Ex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw:
-    """Its author takes back what nobody answered yet: an order, a delivery or an invoice."""
+    """The author withdraws an order, a delivery or an invoice that nobody has answered yet."""
 
     organisation_id: str
     about: str
@@ -54,7 +56,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """The timer's word that a deadline may have passed."""
+    """A timer's command: a deadline may have passed."""
 
 
 Command = (
@@ -95,8 +97,8 @@ _DECISIONS: dict[type, Callable[..., tuple[Event, ...]]] = {
 
 
 def begin(due: ExecutionDue) -> Execution:
-    """By the policy of its process, whatever became of the file since. Each line has its share of the amount. Raises UnknownPolicy,
-    PolicyNotValid, UnknownTimeZone."""
+    """Begin the execution, with the policy stored with its process, even if the policy's file has changed. Each line
+    has its share of the amount. Raise UnknownPolicy, PolicyNotValid or UnknownTimeZone."""
     amount = Money(due.amount, due.currency)
     weights = {line.line_id: line.amount or NONE for line in due.lines}
     shares = split(amount, weights) if any(weights.values()) else dict.fromkeys(weights, Money(NONE, amount.currency))
@@ -118,8 +120,9 @@ def begin(due: ExecutionDue) -> Execution:
 
 
 def decide(execution: Execution, command: Command, now: datetime) -> tuple[Event, ...]:
-    """What happens: what the clock brought about until now, then what was asked for, then the closure of what is carried out.
-    Nothing where the command repeats what was done already. Raises a RuleBroken of this package."""
+    """Return the events: first what follows from the time that passed, then what the command asks for, then the closure
+    if everything is carried out. There are none for the command if it repeats what was done already. Raise a RuleBroken
+    of this package."""
     happened = duties.passed(execution, now)
     for event in happened:
         execution = apply(execution, event)
@@ -140,7 +143,7 @@ def _asked(execution: Execution, command: Command, now: datetime) -> tuple[Event
 
 
 def apply(execution: Execution, event: Event) -> Execution:
-    """The execution after the event; TypeError for an event that none has."""
+    """Return the execution after the event. Raise TypeError for an event that no execution has."""
     match event:
         case OrderPlaced():
             order = Order(
@@ -288,7 +291,7 @@ def _disputed(execution: Execution, event: DisputeOpened | DisputeAnswered | Dis
                 assessed_at=None,
                 due_at=event.resume_by,
             )
-            # A delivery told in time was in time if it should not have been refused.
+            # A delivery that was reported in time counts as in time again, because it should not have been refused.
             if not delivery.late:
                 execution = _with_order(execution, delivery.order, overdue_at=None)
         case ("submitted", "stands") | ("paid", "set-aside"):

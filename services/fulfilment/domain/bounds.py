@@ -1,9 +1,10 @@
-"""How much the two sides may make of one contract. Each side can add without asking the other, so each has a most: above three years of
-weekly orders (156) that are delivered every working day (about 750). Every act decides on all that there is, and writes it, so what a
-contract has is what each further act on it costs.
+"""How much each side may do in one contract. Each side can add orders or deliveries without asking the other, so each
+has limits. They are above three years of weekly orders (156) that are delivered every working day (about 750). Every
+act reads and writes the whole state, so its cost grows with the contract.
 
-What brings a contract to its end is never refused here: acceptance, payment, the moderator's decision, a statement that agrees, a
-proposal to end it. Invoices have no bound of their own: each holds an accepted delivery, and few are taken back.
+Acts that bring a contract closer to its end are never refused here: acceptance, payment, the moderator's decision, a
+statement that agrees, a proposal to end the contract. Invoices need no limit of their own, because each contains an
+accepted delivery and few are withdrawn.
 """
 
 from collections.abc import Iterable
@@ -15,25 +16,26 @@ from services.fulfilment.domain.state import OTHER, Dispute, Ending, Execution, 
 MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
 MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
 MOST_TAKEN_BACK = 50
-"""By one side: orders, deliveries, invoices, proposals to end the contract."""
+"""How many acts one side may withdraw: orders, deliveries, invoices and proposals to end the contract."""
 MOST_DISPUTES = 100
-"""Opened by one side."""
+"""How many disputes one side may open."""
 MOST_STATEMENTS, MOST_STATEMENTS_OF_ALL = 20, 250
-"""Of one side, its opening too: in one dispute, and in all disputes of a contract."""
+"""How many statements one side may make, including the opening: in one dispute, and in all disputes of a contract."""
 MOST_REFUSED_ENDINGS = 50
-"""Proposals to end the contract that one side says no to."""
+"""How many proposals to end the contract one side may refuse."""
 LETTERS_OF_REASONS, LETTERS_THEN = 400_000, 300
-"""Of the buyer's reasons why something is not accepted: in all, and in each that comes after so many."""
+"""How many letters the buyer's reasons for not accepting something may have in all. After that, each reason may have
+only the second number."""
 
 
 class TooManyOrders(RuleBroken):
-    """All that is left can always be ordered at once."""
+    """It is always possible to order everything that is left at once."""
 
     code = "too-many-orders"
 
 
 class TooManyDeliveries(RuleBroken):
-    """The first delivery on an order is always heard."""
+    """The first delivery on an order is always possible."""
 
     code = "too-many-deliveries"
 
@@ -47,13 +49,13 @@ class TooManyDisputes(RuleBroken):
 
 
 class TooManyStatements(RuleBroken):
-    """The first answer of a side, and one that agrees with the other side, are always heard."""
+    """A side's first answer is always possible, and so is a statement that agrees with the other side."""
 
     code = "too-many-statements"
 
 
 class TooManyRefusals(RuleBroken):
-    """A proposal that nobody answers lapses by itself, and a breach that is mended ends nothing."""
+    """A proposal that nobody answers lapses, and a breach that was corrected ends nothing."""
 
     code = "too-many-refused-endings"
 
@@ -63,13 +65,13 @@ class ReasonsTooLong(RuleBroken):
 
 
 def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None:
-    """Raises TooManyOrders."""
+    """Raise TooManyOrders if the contract cannot have this order."""
     orders, held = len(execution.orders), _lines(order.lines for order in execution.orders)
     within = orders < MOST_ORDERS and held + len(lines) <= MOST_ORDERED_LINES
     if not within and total([lines]) != unordered(execution):
         raise TooManyOrders(
-            f"This contract has {orders} orders with {held} lines; {MOST_ORDERS} with {MOST_ORDERED_LINES} are the most."
-            " Order all that is left at once, or agree with the supplier to close the contract.",
+            f"This contract has {orders} orders with {held} lines; {MOST_ORDERS} with {MOST_ORDERED_LINES} are"
+            " the most. Order everything that is left at once, or agree with the supplier to close the contract.",
             field="lines",
             orders=orders,
             lines=held,
@@ -79,13 +81,13 @@ def require_order(execution: Execution, lines: tuple[LineQuantity, ...]) -> None
 
 
 def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity, ...]) -> None:
-    """Raises TooManyDeliveries."""
+    """Raise TooManyDeliveries if the contract cannot have this delivery."""
     deliveries, held = len(execution.deliveries), _lines(each.lines for each in execution.deliveries)
     within = deliveries < MOST_DELIVERIES and held + len(lines) <= MOST_DELIVERED_LINES
     if not within and order in execution.deliveries_of:
         raise TooManyDeliveries(
             f"This contract has {deliveries} deliveries with {held} lines; {MOST_DELIVERIES} with {MOST_DELIVERED_LINES} are"
-            " the most. Tell of a delivery on an order that has none yet, or agree with the buyer to close the contract.",
+            " the most. Report a delivery on an order that has none yet, or agree with the buyer to close the contract.",
             field="order",
             deliveries=deliveries,
             lines=held,
@@ -95,12 +97,12 @@ def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity
 
 
 def require_taking_back(execution: Execution, party: Party) -> None:
-    """Raises TooMuchTakenBack."""
+    """Raise TooMuchTakenBack if this side may not withdraw anything more."""
     acts = taken_back(execution, party)
     if acts >= MOST_TAKEN_BACK:
         raise TooMuchTakenBack(
-            f"You took back {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What stands now waits for the other"
-            " side's answer.",
+            f"You withdrew {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What you sent now waits"
+            " for the other side's answer.",
             field="number",
             acts=acts,
             most=MOST_TAKEN_BACK,
@@ -108,7 +110,7 @@ def require_taking_back(execution: Execution, party: Party) -> None:
 
 
 def taken_back(execution: Execution, party: Party) -> int:
-    """How many acts the side took back itself; what a dispute set aside is none of them."""
+    """Return how many acts the side withdrew itself, without those that a dispute set aside."""
     proposals = execution.endings_withdrawn.get(party, 0)
     if party == "buyer":
         return proposals + sum(order.withdrawn for order in execution.orders)
@@ -121,12 +123,12 @@ def taken_back(execution: Execution, party: Party) -> int:
 
 
 def require_dispute(execution: Execution, party: Party) -> None:
-    """Raises TooManyDisputes."""
+    """Raise TooManyDisputes if this side may not open another dispute."""
     opened = sum(each.by == party for each in execution.disputes)
     if opened >= MOST_DISPUTES:
         raise TooManyDisputes(
-            f"You opened {opened} disputes on this contract; {MOST_DISPUTES} are the most. Settle what is open with the other"
-            " side, or propose to end the contract.",
+            f"You opened {opened} disputes on this contract; {MOST_DISPUTES} are the most. Settle the open"
+            " disputes with the other side, or propose to end the contract.",
             field="reasons",
             disputes=opened,
             most=MOST_DISPUTES,
@@ -134,7 +136,7 @@ def require_dispute(execution: Execution, party: Party) -> None:
 
 
 def require_statement(execution: Execution, dispute: Dispute, party: Party, asks: str) -> None:
-    """Raises TooManyStatements."""
+    """Raise TooManyStatements if this side may not make another statement."""
     said = _statements([dispute], party)
     if not said or dispute.asks(OTHER[party]) == asks:
         return
@@ -142,8 +144,8 @@ def require_statement(execution: Execution, dispute: Dispute, party: Party, asks
     if said >= MOST_STATEMENTS or said_in_all >= MOST_STATEMENTS_OF_ALL:
         raise TooManyStatements(
             f"You made {said} statements in this dispute and {said_in_all} in all disputes of this contract; {MOST_STATEMENTS} and"
-            f" {MOST_STATEMENTS_OF_ALL} are the most. Ask for what the other side asks, and the dispute ends; else a moderator"
-            " decides it.",
+            f" {MOST_STATEMENTS_OF_ALL} are the most. Ask for the same outcome as the other side, and the dispute"
+            " ends; otherwise a moderator decides it.",
             field="words",
             said=said,
             most=MOST_STATEMENTS,
@@ -153,13 +155,13 @@ def require_statement(execution: Execution, dispute: Dispute, party: Party, asks
 
 
 def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
-    """Raises TooManyRefusals."""
+    """Raise TooManyRefusals if this side may not refuse another proposal."""
     refused = execution.endings_refused.get(party, 0)
     if refused >= MOST_REFUSED_ENDINGS:
         raise TooManyRefusals(
-            f"You said no {refused} times to ending this contract; {MOST_REFUSED_ENDINGS} are the most. Agree, or leave the"
-            f" proposal unanswered: its time is over {ending.due_at:%Y-%m-%d %H:%M} UTC, and by then one by agreement lapses and"
-            " one on a breach counts only if that is not mended.",
+            f"You refused {refused} times to end this contract; {MOST_REFUSED_ENDINGS} are the most. Agree, or leave the"
+            f" proposal unanswered: its time is over {ending.due_at:%Y-%m-%d %H:%M} UTC. Then a proposal by"
+            " agreement lapses, and one for a breach counts only if the breach is not corrected.",
             field="words",
             refused=refused,
             most=MOST_REFUSED_ENDINGS,
@@ -168,12 +170,12 @@ def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
 
 
 def require_reasons_within(execution: Execution, reasons: str) -> None:
-    """Raises ReasonsTooLong, never for a few words."""
+    """Raise ReasonsTooLong. A few words are always possible."""
     letters = sum(len(each.reasons) for each in execution.deliveries)
     if len(reasons) > LETTERS_THEN and letters + len(reasons) > LETTERS_OF_REASONS:
         raise ReasonsTooLong(
-            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have {LETTERS_THEN}."
-            f" Say it shorter: this has {len(reasons)}.",
+            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have"
+            f" {LETTERS_THEN}. Make this one shorter: it has {len(reasons)}.",
             field="reasons",
             letters=letters,
             most=LETTERS_OF_REASONS,

@@ -1,8 +1,10 @@
-"""Disputes about the last word on a delivery or invoice: ended by agreement, or by a moderator once both were heard.
+"""Disputes about the last word on a delivery or invoice. They end by agreement, or a moderator decides after both sides
+were heard.
 
-Where that word ``stands``, an unanswered delivery counts as accepted in full and a payment as received; an answer, and an invoice
-to be paid, hold and cannot be disputed again. Where it is ``set-aside`` it is as if it had not been said: a delivery or invoice that
-waited is gone, an answered one waits again, with fresh time.
+The word is the last statement: that goods were delivered, answered, invoiced or paid. If it ``stands``, an unanswered
+delivery counts as accepted in full and a payment as received; an answer, and an invoice to be paid, hold and cannot be
+disputed again. If it is ``set-aside``, it is as if it had not been said: a delivery or invoice that waited for an
+answer is removed, an answered one waits again, with a new deadline.
 """
 
 from dataclasses import dataclass
@@ -37,23 +39,23 @@ WORDS: dict[tuple[str, str], Party] = {
     ("invoice", "submitted"): "supplier",
     ("invoice", "paid"): "buyer",
 }
-"""What can be disputed, and whose word it is."""
+"""The statements that can be disputed, and the side that made each."""
 
 
 class NotDisputable(RuleBroken):
-    """It was taken back, invoiced or settled, so nothing of it is open."""
+    """It was withdrawn, invoiced or settled, so there is nothing left to dispute."""
 
     code = "not-disputable"
 
 
 class DisputedBefore(RuleBroken):
-    """A dispute found that this word stands."""
+    """An earlier dispute decided that this word stands."""
 
     code = "disputed-before"
 
 
 class OwnWordStillRuns(RuleBroken):
-    """Who waits for an answer disputes its own word only when the time for the answer is over."""
+    """A side that waits for an answer may dispute its own word only after the time for the answer is over."""
 
     code = "own-word-still-runs"
 
@@ -63,7 +65,7 @@ class DisputeOver(RuleBroken):
 
 
 class OtherSideUnheard(RuleBroken):
-    """A moderator decides when both sides have spoken, or one let its time pass."""
+    """A moderator may decide only after both sides made a statement, or one let its time pass."""
 
     code = "other-side-unheard"
 
@@ -85,7 +87,7 @@ class AnswerDispute(Actor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideDispute:
-    """A moderator's word."""
+    """A moderator decides the dispute."""
 
     dispute: int
     outcome: Outcome
@@ -94,7 +96,7 @@ class DecideDispute:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How a dispute ends; ``how`` is agreed, or decided with the moderator's explanation."""
+    """How a dispute ends. ``how`` is agreed, or decided with the moderator's explanation."""
 
     outcome: Outcome
     how: str
@@ -102,7 +104,8 @@ class Resolution:
 
 
 def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> tuple[Event, ...]:
-    """Also after the contract was terminated: what was delivered before is settled."""
+    """Open a dispute. It is possible after the termination of the contract too, because what was delivered before must
+    be settled."""
     by = party_of(execution, command.organisation_id)
     matter = Matter(command.about, command.number)
     about, number = matter
@@ -112,19 +115,22 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(
-            f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
+            f"The {about} {number} is {state}: there is nothing left to dispute.",
+            about=about,
+            number=number,
+            state=state,
         )
     earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):
         raise DisputedBefore(
-            f"A dispute found already that this word on the {about} {number} stands.",
+            f"An earlier dispute decided that this statement about {about} {number} stands.",
             about=about,
             number=number,
             state=word,
         )
     if whose == by and word != "assessed" and now < due_at:
         raise OwnWordStillRuns(
-            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that there is no dispute.",
+            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that you cannot open a dispute.",
             party=OTHER[by],
             due_at=due_at,
             now=now,
@@ -152,8 +158,8 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
 
 
 def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) -> bool:
-    """Whether the side could open a dispute about the delivery or invoice now."""
-    assert matter.about != "order", "an order is no word that the other side answers"
+    """Return whether the side could open a dispute about the delivery or invoice now."""
+    assert matter.about != "order", "an order cannot be disputed"
     command = OpenDispute(
         organisation_id=execution.buyer_id if by == "buyer" else execution.supplier_id,
         member_id="",
@@ -169,7 +175,7 @@ def may_dispute(execution: Execution, matter: Matter, by: Party, now: datetime) 
 
 
 def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) -> tuple[Event, ...]:
-    """Either side; where both ask for the same now, it ends so."""
+    """Add a statement of either side. If both sides now ask for the same outcome, the dispute ends with it."""
     by = party_of(execution, command.organisation_id)
     dispute = _the_open(execution, command.dispute)
     words = require_reasons(command.words, "Say something to the other side.", field="words")
@@ -193,7 +199,8 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
 
 
 def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) -> tuple[Event, ...]:
-    """Also after its time: nobody loses by the market's delay."""
+    """Decide the dispute. A moderator may decide after the deadline too, because no side loses its case when the market
+    is late."""
     if 1 <= command.dispute <= len(execution.disputes):
         before = execution.disputes[command.dispute - 1]
         if (before.how, before.outcome) == ("decided", command.outcome):
@@ -207,7 +214,7 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
             answer_by=dispute.answer_by,
             now=now,
         )
-    explanation = require_reasons(command.explanation, "A decision says why.", field="explanation")
+    explanation = require_reasons(command.explanation, "Say why you decide so.", field="explanation")
     return _end(execution, dispute, Resolution(command.outcome, "decided", explanation), now)
 
 
@@ -242,7 +249,7 @@ def _end(execution: Execution, dispute: Dispute, resolution: Resolution, now: da
 
 
 def _last_word(execution: Execution, matter: Matter) -> tuple[str, datetime]:
-    """The status, and until when the other side may answer it."""
+    """Return the status of the delivery or invoice, and the time until which the other side may answer it."""
     if matter.about == "delivery":
         delivery = the_delivery(execution, matter.number)
         return delivery.status, delivery.due_at

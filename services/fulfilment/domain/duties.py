@@ -1,4 +1,4 @@
-"""What is due from whom and until when, and what the clock alone brings about."""
+"""What is due, from whom and until when, and what follows from the passing of time alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from services.fulfilment.domain.state import (
 )
 
 MOST_OF_A_SIDE = 50
-"""Things for one side to do that an agenda has."""
+"""How many duties of one side an agenda has at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """``what`` is order, rest (nothing can be ordered any more: agree to close), deliver, assess, invoice, pay, confirm,
-    answer-dispute or answer-ending; ``number`` is that of the order, delivery, invoice or dispute, 0 where there is none.
-    ``due_at`` None: no day is set."""
+    """``what`` is order, rest (nothing can be ordered any more: agree to close), deliver, assess, invoice, pay,
+    confirm, answer-dispute or answer-ending. ``number`` is the number of the order, delivery, invoice or dispute, or 0
+    if there is none. ``due_at`` is None if no day is set."""
 
     party: Party
     what: str
@@ -40,7 +40,7 @@ class Duty:
 
 
 def duties(execution: Execution, now: datetime) -> tuple[Duty, ...]:
-    """What is due soonest first."""
+    """Return the duties, the earliest deadline first."""
     return tuple(sorted(_duties(execution, now), key=lambda duty: (duty.due_at is None, duty.due_at or now)))
 
 
@@ -75,7 +75,8 @@ def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A duty as an agenda keeps it; ``place`` is the number of the order or invoice that it stands with on pages, 0 for none."""
+    """A duty as an agenda stores it. ``place`` is the number of the order or invoice beside which pages show it, or 0
+    for none."""
 
     party: Party
     what: str
@@ -86,8 +87,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agenda:
-    """What is due of a contract as long as nothing happens to it: until its term is over and then, of each side the most urgent.
-    ``things`` are its orders, or its invoices where those are more."""
+    """What is due in a contract as long as nothing happens to it: until the end of its term and after that, the most
+    urgent duties of each side. ``things`` is the number of its orders, or of its invoices if there are more of them."""
 
     term_until: datetime
     things: int
@@ -95,18 +96,18 @@ class Agenda:
     after: tuple[Entry, ...]
 
     def duties(self, now: datetime) -> tuple[Duty, ...]:
-        """Of both sides, what is due soonest first."""
+        """Return the duties of both sides, the earliest deadline first."""
         entries = self.before if now < self.term_until else self.after
         found = (Duty(party=each.party, what=each.what, number=each.number, due_at=each.due_at) for each in entries)
         return tuple(sorted(found, key=lambda duty: (duty.due_at is None, duty.due_at or now)))
 
     def of(self, party: Party, now: datetime) -> tuple[Entry, ...]:
-        """What is due soonest first."""
+        """Return the duties of one side, the earliest deadline first."""
         return tuple(each for each in (self.before if now < self.term_until else self.after) if each.party == party)
 
 
 def agenda(execution: Execution, most: int = MOST_OF_A_SIDE) -> Agenda:
-    """It says of every moment what :func:`duties` says, but of each side ``most`` at most."""
+    """Return the agenda. At every moment it has the same duties as :func:`duties`, but at most ``most`` of each side."""
     return Agenda(
         term_until=execution.term_until,
         things=max(len(execution.orders), len(execution.invoices)),
@@ -136,7 +137,8 @@ def _entries(execution: Execution, now: datetime, most: int) -> tuple[Entry, ...
 
 
 def passed(execution: Execution, now: datetime) -> tuple[Event, ...]:
-    """What the clock brought about since it was last asked; each deadline once, however late anybody asks."""
+    """Return the events that follow from the time that passed. Each deadline has one event, however late this is
+    called."""
     found: list[Event] = []
     silence = execution.policy.execution.silence_accepts
     for delivery in _unanswered(execution):
@@ -157,7 +159,7 @@ def passed(execution: Execution, now: datetime) -> tuple[Event, ...]:
 
 
 def next_at(execution: Execution) -> datetime | None:
-    """When the clock has to be asked next."""
+    """Return the time at which :func:`passed` must be called next, or None."""
     moments = [delivery.due_at for delivery in _unanswered(execution)]
     moments += [
         invoice.due_at
@@ -177,7 +179,7 @@ def next_at(execution: Execution) -> datetime | None:
 
 
 def _unanswered(execution: Execution) -> list[Delivery]:
-    """Deliveries whose deadline the clock still has to look at."""
+    """Return the deliveries whose deadline may still pass."""
     return [
         delivery
         for delivery in execution.deliveries

@@ -1,4 +1,5 @@
-"""How a contract ends: by itself when all is accepted and paid, by both sides, or by one on a breach that the other does not mend."""
+"""How a contract ends: automatically when everything is accepted and paid, by agreement of both sides, or by one side
+because of a breach that the other does not correct."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,17 +38,18 @@ GROUNDS: dict[Party, tuple[EndingGround, ...]] = {
     "buyer": ("agreement", "delivery-overdue"),
     "supplier": ("agreement", "acceptance-overdue", "payment-overdue"),
 }
-"""By who proposes: with the other side's consent, or on its breach as the clock found it."""
+"""The grounds by the side that proposes: agreement of the other side, or a breach of the other side that a deadline
+showed."""
 
 
 class GroundNotGiven(RuleBroken):
-    """The other side is not in breach so, or was never the one who could be."""
+    """The other side is not in such a breach, or the ground is not for this side."""
 
     code = "ground-not-given"
 
 
 class EndingProposedAlready(RuleBroken):
-    """One proposal at a time."""
+    """There may be one proposal at a time."""
 
     code = "ending-proposed-already"
 
@@ -57,7 +59,7 @@ class NothingProposed(RuleBroken):
 
 
 class WorkUnfinished(RuleBroken):
-    """A contract closes when what was delivered is answered, invoiced, paid and undisputed."""
+    """A contract closes only after everything that was delivered is answered, invoiced, paid and undisputed."""
 
     code = "work-unfinished"
 
@@ -82,7 +84,7 @@ class WithdrawEnding:
 
 
 def given(execution: Execution, ground: str) -> bool:
-    """Whether the breach is there now; what is disputed is no breach yet."""
+    """Return whether the ground exists now. While something is disputed it is no breach."""
     match ground:
         case "delivery-overdue":
             return any(order.overdue_at and outstanding(execution, order) for order in execution.standing_orders)
@@ -94,12 +96,12 @@ def given(execution: Execution, ground: str) -> bool:
 
 
 def grounds(execution: Execution, party: Party) -> tuple[EndingGround, ...]:
-    """On which the side may propose to terminate now."""
+    """Return the grounds on which the side may propose a termination now."""
     return tuple(ground for ground in GROUNDS[party] if given(execution, ground))
 
 
 def unfinished(execution: Execution) -> tuple[str, ...]:
-    """What keeps the contract from being closed, in words."""
+    """Return in words what still prevents the closure of the contract."""
     waiting = {
         "a delivery waits for the buyer's answer": any(each.status == "reported" for each in execution.deliveries),
         "accepted goods are not invoiced": bool(invoiceable(execution)),
@@ -128,7 +130,7 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
     possible = grounds(execution, by) if command.kind == "termination" else ("agreement",)
     if command.ground not in possible:
         raise GroundNotGiven(
-            f"Nothing of the {OTHER[by]} is overdue in this way now, so {command.ground} is no ground.",
+            f"The {OTHER[by]} is not in this breach now, so {command.ground} is not a ground.",
             field="ground",
             party=OTHER[by],
             ground=command.ground,
@@ -153,11 +155,12 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
 
 
 def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[Event, ...]:
-    """A yes ends the contract. A no ends the proposal; against a breach it is heard, and what counts is whether that is mended."""
+    """Answer the proposal. Agreement ends the contract. A refusal ends a proposal by agreement; against a ground of
+    breach it is only recorded, and the contract ends unless the breach is corrected."""
     by = party_of(execution, command.organisation_id)
     ending = _standing(execution)
     if ending.by == by:
-        raise ActOfOtherParty(f"You proposed it: this is for the {OTHER[by]} to answer.", party=OTHER[by])
+        raise ActOfOtherParty(f"You made this proposal: only the {OTHER[by]} can answer it.", party=OTHER[by])
     if not command.agrees:
         words = require_reasons(command.words, "Say why not.", field="words")
         if words == ending.objection:
@@ -180,13 +183,16 @@ def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tu
     by = party_of(execution, command.organisation_id)
     ending = _standing(execution)
     if ending.by != by:
-        raise ActOfOtherParty(f"The {ending.by} proposed it, and may take it back.", party=ending.by)
+        raise ActOfOtherParty(
+            f"The {ending.by} made this proposal, and only the {ending.by} can withdraw it.", party=ending.by
+        )
     bounds.require_taking_back(execution, by)
     return (_answered(execution, by, "withdrawn", "", now),)
 
 
 def lapsed(execution: Execution, now: datetime) -> tuple[Event, ...]:
-    """At the end of its time: what was asked for by consent is void, and so is a breach that was mended; another ends it."""
+    """Return the events at the end of the proposal's time. A proposal by agreement lapses, and so does one whose breach
+    was corrected; a breach that was not corrected ends the contract."""
     ending = execution.ending
     if ending is None or now < ending.due_at:
         return ()
@@ -196,7 +202,7 @@ def lapsed(execution: Execution, now: datetime) -> tuple[Event, ...]:
 
 
 def fulfilled(execution: Execution) -> bool:
-    """All that was contracted is accepted and paid."""
+    """Return whether everything in the contract is accepted and paid."""
     return (
         execution.status == "running"
         and all(balance.invoiced == balance.contracted for balance in balances(execution))
@@ -221,7 +227,8 @@ def closed(execution: Execution, how: str, reasons: str, now: datetime) -> Contr
 
 
 def _terminated(execution: Execution, ending: Ending, now: datetime) -> tuple[Event, ...]:
-    """ContractEnded is for all who only ask whether the contract counts."""
+    """Return the events of the termination. ContractEnded is for readers that only ask whether the contract still
+    counts."""
     return (
         ContractTerminated(
             process_id=execution.process_id,
@@ -264,5 +271,5 @@ def _answered(execution: Execution, by: Party, said: str, words: str, now: datet
 
 def _standing(execution: Execution) -> Ending:
     if execution.ending is None:
-        raise NothingProposed("Nobody proposes to end this contract now.")
+        raise NothingProposed("There is no proposal to end this contract.")
     return execution.ending

@@ -1,4 +1,4 @@
-"""Invoices for what was accepted, to the cent of the contract's amount, and their payment."""
+"""Invoices for what was accepted, which sum up exactly to the contract's amount, and their payment."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ from services.fulfilment.domain.state import (
 
 
 class NothingToInvoice(RuleBroken):
-    """Of the deliveries named nothing was accepted, or none was named."""
+    """Nothing was accepted of the named deliveries, or none was named."""
 
     code = "nothing-to-invoice"
 
@@ -40,7 +40,8 @@ class InvoicedAlready(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitInvoice(Actor):
-    """For all that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the invoice."""
+    """An invoice for everything that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the
+    invoice."""
 
     deliveries: tuple[int, ...]
     reference: str
@@ -48,21 +49,22 @@ class SubmitInvoice(Actor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayInvoice(Actor):
-    """The buyer says that it paid."""
+    """The buyer states that it paid."""
 
     invoice: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmReceipt:
-    """The supplier has the money, whether the buyer said so or not."""
+    """The supplier confirms that it has the money, whether or not the buyer stated that it paid."""
 
     organisation_id: str
     invoice: int
 
 
 def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) -> tuple[Event, ...]:
-    """Also after the contract was terminated: what was accepted is paid."""
+    """Submit an invoice. It is possible after the termination of the contract too, because what was accepted must be
+    paid."""
     require_party(execution, command.organisation_id, "supplier")
     numbers = tuple(sorted(set(command.deliveries)))
     for number in numbers:
@@ -74,10 +76,10 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
                 invoice=earlier.number,
             )
         if not delivery.accepted:
-            raise NothingToInvoice(f"Of delivery {number} nothing is accepted.", field="deliveries", delivery=number)
+            raise NothingToInvoice(f"Nothing is accepted of delivery {number}.", field="deliveries", delivery=number)
         require_undisputed(execution, Matter("delivery", number))
     if not numbers:
-        raise NothingToInvoice("An invoice names the deliveries it is for.", field="deliveries")
+        raise NothingToInvoice("Name the deliveries that the invoice is for.", field="deliveries")
     reference = require_reasons(command.reference, "Give the invoice's number.", field="reference")
     lines = priced(execution, numbers)
     return (
@@ -100,10 +102,11 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
 
 
 def priced(execution: Execution, deliveries: tuple[int, ...]) -> tuple[InvoicedLine, ...]:
-    """What was accepted of them, at the contract's prices.
+    """Return what was accepted of the deliveries, at the contract's prices.
 
-    Each line's invoices together come to its share for the quantity invoiced so far, so the last one closes the contract's amount
-    to the cent. Where an invoice was taken back the others may be a cent above that share: then nothing is due for so little.
+    All invoices of a line together amount to the line's share for the quantity invoiced so far, so the last invoice
+    completes the contract's amount exactly. If an invoice was withdrawn, the others may exceed that share by a cent:
+    then the amount of a very small quantity is 0.
     """
     quantity = total(execution.deliveries[number - 1].accepted for number in deliveries)
     return tuple(
@@ -187,4 +190,4 @@ def the_invoice(execution: Execution, number: int) -> Invoice:
 
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
-        raise TakenBack(f"The invoice {invoice.number} was taken back.", about="invoice", number=invoice.number)
+        raise TakenBack(f"The invoice {invoice.number} was withdrawn.", about="invoice", number=invoice.number)

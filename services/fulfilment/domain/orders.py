@@ -41,7 +41,7 @@ class MoreThanContracted(RuleBroken):
 
 
 class MoreThanOrdered(RuleBroken):
-    """A delivery holds no more than was ordered and has not come yet."""
+    """A delivery may contain no more than was ordered and is still outstanding."""
 
     code = "more-than-ordered"
 
@@ -51,32 +51,32 @@ class MoreThanDelivered(RuleBroken):
 
 
 class DueAfterTerm(RuleBroken):
-    """An order falls due within the contract's term."""
+    """An order must fall due within the contract's term."""
 
     code = "due-after-term"
 
 
 class DueTooSoon(RuleBroken):
-    """A delivery has a working day at least."""
+    """A delivery must have at least one working day."""
 
     code = "due-too-soon"
 
 
 class DeliveryDateWrong(RuleBroken):
-    """Goods come after they were ordered, and are told of after they came."""
+    """Goods are delivered after they were ordered, and reported after they were delivered."""
 
     code = "delivery-date-wrong"
 
 
 class DeliveredOn(RuleBroken):
-    """An order on which something was delivered stays."""
+    """An order on which something was delivered cannot be withdrawn."""
 
     code = "delivered-on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder(Actor):
-    """``days`` are working days until all of it is delivered; ``place`` None: the contract's."""
+    """``days`` are working days until everything is delivered. ``place`` None means the contract's place."""
 
     lines: Mapping[str, Decimal]
     days: int
@@ -85,7 +85,7 @@ class PlaceOrder(Actor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDelivery(Actor):
-    """``delivered_on`` None: today."""
+    """``delivered_on`` None means today."""
 
     order: int
     lines: Mapping[str, Decimal]
@@ -95,7 +95,7 @@ class ReportDelivery(Actor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What is accepted of a delivery, and why not the rest. ``by`` is buyer, dispute or silence."""
+    """What is accepted of a delivery, and why the rest is not. ``by`` is buyer, dispute or silence."""
 
     by: str
     accepted: tuple[LineQuantity, ...]
@@ -104,7 +104,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessDelivery:
-    """``lines`` are what is accepted; the ``reasons`` say why the rest is not."""
+    """``lines`` are the accepted quantities. ``reasons`` say why the rest is not accepted."""
 
     organisation_id: str
     delivery: int
@@ -117,7 +117,7 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
     require_running(execution)
     lines = quantities(execution, command.lines)
     if not lines:
-        raise NoQuantity("An order is for something: give a quantity for a line at least.", field="lines")
+        raise NoQuantity("Give a quantity for at least one line of the order.", field="lines")
     left = unordered(execution)
     for line in lines:
         rest = left.get(line.line_id, NONE)
@@ -130,10 +130,10 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
             )
     bounds.require_order(execution, lines)
     if command.days < 1:
-        raise DueTooSoon("An order leaves a working day at least.", field="days", days=command.days)
+        raise DueTooSoon("An order must leave at least one working day.", field="days", days=command.days)
     if command.days > _most_days(execution) or (due_at := execution.due(now, command.days)) > execution.term_until:
         raise DueAfterTerm(
-            f"The contract's term ends {execution.term_until:%Y-%m-%d %H:%M} UTC: an order falls due before.",
+            f"The contract's term ends {execution.term_until:%Y-%m-%d %H:%M} UTC: an order must fall due before that.",
             field="days",
             days=command.days,
             term_until=execution.term_until,
@@ -155,13 +155,14 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
 
 
 def _most_days(execution: Execution) -> int:
-    """So that nobody makes the calendar count to a million: a term has no more working days than days, or than a rehearsal's."""
+    """Return an upper bound of an order's working days, so that nobody makes the calendar count to a million. A term
+    has no more working days than days, or than the shorter working days of a rehearsal."""
     minutes = execution.policy.working_day_minutes or 24 * 60
     return int((execution.term_until - execution.signed_at).total_seconds() // 60 // minutes) + 1
 
 
 def longest_order(execution: Execution, now: datetime) -> int:
-    """Working days that an order placed now may have; 0: the term is over."""
+    """Return the most working days that an order placed now may have, or 0 if the term is over."""
     some = range(1, _most_days(execution) + 1)
     return bisect_right(some, execution.term_until, key=lambda days: execution.due(now, days))
 
@@ -172,7 +173,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
     order = standing_order(execution, command.order)
     lines = quantities(execution, command.lines)
     if not lines:
-        raise NoQuantity("A delivery holds something: give a quantity for a line at least.", field="lines")
+        raise NoQuantity("Give a quantity for at least one line of the delivery.", field="lines")
     left = outstanding(execution, order)
     for line in lines:
         rest = left.get(line.line_id, NONE)
@@ -189,7 +190,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
     delivered_on = command.delivered_on or last
     if not first <= delivered_on <= last:
         raise DeliveryDateWrong(
-            f"Goods ordered on {first} came between then and today, {last}, not on {delivered_on}.",
+            f"The day of delivery must be between the order on {first} and today, {last}; it cannot be {delivered_on}.",
             field="delivered_on",
             delivered_on=delivered_on,
             ordered_on=first,
@@ -215,7 +216,8 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
 
 
 def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime) -> tuple[Event, ...]:
-    """Also after the deadline, and after the contract was terminated: what came is answered for."""
+    """Answer a delivery. It is possible after the deadline and after the termination of the contract too, because what
+    was delivered needs an answer."""
     require_party(execution, command.organisation_id, "buyer")
     delivery = the_delivery(execution, command.delivery)
     accepted = quantities(execution, command.lines)
@@ -235,7 +237,7 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
     if delivery.status == "assessed" and (delivery.accepted, delivery.reasons) == (accepted, reasons):
         return ()
     if delivery.status == "withdrawn":
-        raise TakenBack(f"Delivery {delivery.number} was taken back.", about="delivery", number=delivery.number)
+        raise TakenBack(f"Delivery {delivery.number} was withdrawn.", about="delivery", number=delivery.number)
     if delivery.status != "reported":
         state = "accepted in part" if delivery.outcome == "partly" else delivery.outcome or delivery.status
         raise AnsweredAlready(
@@ -278,7 +280,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
         return ()
     require_running(execution)
     if any(each.order == number and each.status != "withdrawn" for each in execution.deliveries):
-        raise DeliveredOn(f"Something was delivered on order {number}: it cannot be taken back.", order=number)
+        raise DeliveredOn(f"Something was delivered on order {number}: it cannot be withdrawn.", order=number)
     bounds.require_taking_back(execution, "buyer")
     return (withdrawn(execution, Matter("order", number), "buyer", now),)
 
@@ -320,7 +322,7 @@ def the_order(execution: Execution, number: int) -> Order:
 def standing_order(execution: Execution, number: int) -> Order:
     order = the_order(execution, number)
     if order.withdrawn:
-        raise TakenBack(f"The order {number} was taken back.", field="order", about="order", number=number)
+        raise TakenBack(f"The order {number} was withdrawn.", field="order", about="order", number=number)
     return order
 
 

@@ -1,4 +1,5 @@
-"""What every decision about an execution asks of its command: whose act it is, and whether its quantities and words can be."""
+"""The checks that all decisions about an execution share: whose act it is, and whether its quantities and words are
+possible."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,7 +18,7 @@ class ActOfOtherParty(RuleBroken):
 
 
 class ContractNotRunning(RuleBroken):
-    """It is closed or terminated: nothing new is ordered or delivered."""
+    """The contract is closed or terminated, so nothing new is ordered or delivered."""
 
     code = "contract-not-running"
 
@@ -35,7 +36,7 @@ class QuantityAbsurd(RuleBroken):
 
 
 class Disputed(RuleBroken):
-    """What is disputed waits for the end of the dispute."""
+    """A disputed delivery or invoice must wait for the end of the dispute."""
 
     code = "disputed"
 
@@ -45,7 +46,7 @@ class ReasonsMissing(RuleBroken):
 
 
 def party_of(execution: Execution, organisation_id: str) -> Party:
-    """Raises NotAParty."""
+    """Return the side of the organisation. Raise NotAParty."""
     if organisation_id == execution.buyer_id:
         return "buyer"
     if organisation_id == execution.supplier_id:
@@ -56,9 +57,9 @@ def party_of(execution: Execution, organisation_id: str) -> Party:
 
 
 def require_party(execution: Execution, organisation_id: str, party: Party) -> None:
-    """Raises NotAParty, ActOfOtherParty."""
+    """Raise NotAParty or ActOfOtherParty unless the organisation is this side."""
     if party_of(execution, organisation_id) != party:
-        raise ActOfOtherParty(f"This is for the {party} to do.", party=party)
+        raise ActOfOtherParty(f"Only the {party} can do this.", party=party)
 
 
 def require_running(execution: Execution) -> None:
@@ -69,7 +70,7 @@ def require_running(execution: Execution) -> None:
 def require_undisputed(execution: Execution, matter: Matter) -> None:
     if (dispute := disputed(execution, matter)) is not None:
         raise Disputed(
-            f"The {matter.about} {matter.number} is disputed: that ends first.",
+            f"The {matter.about} {matter.number} is disputed: the dispute must end first.",
             about=matter.about,
             number=matter.number,
             dispute=dispute.number,
@@ -77,15 +78,16 @@ def require_undisputed(execution: Execution, matter: Matter) -> None:
 
 
 def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
-    """The words without blanks around them."""
+    """Return the words without the blanks around them. Raise ReasonsMissing if there are none."""
     if not words.strip():
         raise ReasonsMissing(sentence, field=field)
     return words.strip()
 
 
 def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
-    """Those above zero, in the order of the contract's lines; nothing is lost, for what is not possible is refused. The field of
-    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityAbsurd, QuantityTooFine."""
+    """Return the quantities above zero, in the order of the contract's lines. Every impossible value is refused, so no
+    input is lost. The field of a line is ``quantity-`` and its id. Raise LineNotInContract, QuantityNotPositive,
+    QuantityAbsurd or QuantityTooFine."""
     known = {line.line_id for line in execution.lines}
     for line_id, quantity in wanted.items():
         field = f"quantity-{line_id}"
@@ -93,12 +95,14 @@ def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[Lin
             raise LineNotInContract(f"The contract has no line {line_id!r}.", field=field, line=line_id)
         if not quantity.is_finite() or quantity < 0:
             raise QuantityNotPositive(
-                f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
+                f"A quantity must not be below zero, as {quantity} is.", field=field, quantity=quantity
             )
         if quantity >= _ABSURD:
-            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity, below=_ABSURD)
+            raise QuantityAbsurd(
+                f"A quantity must be below {_ABSURD:,f}.", field=field, quantity=quantity, below=_ABSURD
+            )
         if quantity != quantity.quantize(_FINEST):
-            raise QuantityTooFine("A quantity has six decimals at most.", field=field, quantity=quantity)
+            raise QuantityTooFine("A quantity may have at most six decimals.", field=field, quantity=quantity)
     return tuple(
         LineQuantity(line_id=line.line_id, quantity=wanted[line.line_id])
         for line in execution.lines

@@ -1,4 +1,5 @@
-"""A concluded contract while it is carried out: what was ordered, delivered, accepted, invoiced and paid, and what is disputed."""
+"""A concluded contract while it is carried out: what was ordered, delivered, accepted, invoiced and paid, and what is
+disputed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,13 +18,14 @@ from events.values import Line, Place
 Party = Literal["buyer", "supplier"]
 About = Literal["delivery", "invoice"]
 Outcome = Literal["stands", "set-aside"]
-"""Of a dispute: the disputed word holds, or it is as if it had not been said."""
+"""The outcome of a dispute: the disputed word stands, or it is as if it had not been said."""
 OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 NONE = Decimal(0)
 
 
 class Matter(NamedTuple):
-    """An order, a delivery or an invoice of a contract: what an act, a duty or a dispute is about. Each kind is numbered from 1."""
+    """An order, a delivery or an invoice of a contract: the thing that an act, a duty or a dispute is about. Each kind
+    is numbered from 1."""
 
     about: Literal["order", "delivery", "invoice"]
     number: int
@@ -36,26 +38,26 @@ class NothingOfThatNumber(RuleBroken):
 
 
 class NoQuantity(RuleBroken):
-    """At least one line has a quantity above zero."""
+    """At least one line must have a quantity above zero."""
 
     code = "no-quantity"
 
 
 class AnsweredAlready(RuleBroken):
-    """It was answered, and the answer was another one."""
+    """It was answered before, and that answer was different."""
 
     code = "answered-already"
 
 
 class TakenBack(RuleBroken):
-    """Who said it took it back: nobody can act on it."""
+    """The side that stated it withdrew it, so nobody can act on it."""
 
     code = "taken-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """``overdue_at`` is the deadline at which something of it was missing, None while none was."""
+    """``overdue_at`` is the deadline at which a part of the order was missing, or None."""
 
     number: int
     lines: tuple[LineQuantity, ...]
@@ -68,8 +70,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """``accepted`` and ``outcome`` (accepted, partly, refused) are set while it is assessed, ``assessed_by`` buyer, dispute or silence;
-    ``due_at`` is the buyer's deadline, ``overdue`` that it passed."""
+    """While the delivery is assessed, ``accepted`` and ``outcome`` (accepted, partly, refused) are set, and
+    ``assessed_by`` is buyer, dispute or silence. ``due_at`` is the buyer's deadline; ``overdue`` says that it passed.
+    """
 
     number: int
     order: int
@@ -90,7 +93,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
-    """``due_at`` is the buyer's deadline to pay, after that the supplier's to confirm; ``overdue`` that the buyer's passed."""
+    """``due_at`` is the buyer's deadline to pay, and after the payment the supplier's deadline to confirm. ``overdue``
+    says that the buyer's deadline passed."""
 
     number: int
     reference: str
@@ -106,7 +110,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """``by`` is a side of the dispute."""
+    """A statement in a dispute. ``by`` is a side of the dispute."""
 
     by: Party
     words: str
@@ -116,8 +120,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """About the ``word`` (the status) that a delivery or invoice had at the opening. ``said`` begins with the opening;
-    ``outcome`` is "" while it is open."""
+    """A dispute about the ``word`` (the status) that a delivery or invoice had at the opening. ``said`` begins with the
+    opening. ``outcome`` is "" while the dispute is open."""
 
     number: int
     about: About
@@ -148,13 +152,14 @@ class Dispute:
         return not self.outcome
 
     def asks(self, party: Party) -> Outcome | None:
-        """What the side would settle for now; None while it has said nothing."""
+        """Return the outcome that the side asks for now, or None while it has made no statement."""
         return next((said.asks for said in reversed(self.said) if said.by == party), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """A proposal to end the contract, not answered with a yes yet. ``objection`` is the other side's, "" for none."""
+    """A proposal to end the contract that the other side has not agreed to yet. ``objection`` is what the other side
+    said against it, or ""."""
 
     kind: Literal["closure", "termination"]
     ground: str
@@ -167,9 +172,10 @@ class Ending:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """``lines`` are the contract's, each with its quantity and its share of the amount; nothing is ordered after
-    ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers. ``endings_withdrawn`` and
-    ``endings_refused`` count what each side did with proposals to end the contract: its own, and those of the other."""
+    """``lines`` are the contract's, each with its quantity and its share of the amount. Nothing is ordered after
+    ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers. ``endings_withdrawn``
+    counts the proposals to end the contract that each side withdrew, ``endings_refused`` those of the other side that
+    it refused."""
 
     process_id: str
     contract_id: str
@@ -206,11 +212,12 @@ class Execution:
     def standing_invoices(self) -> tuple[Invoice, ...]:
         return tuple(invoice for invoice in self.invoices if invoice.status != "withdrawn")
 
-    # Worked out once, for a contract may have thousands of each, and every one asks for its own.
+    # These values are computed once, because a contract may have thousands of deliveries and every order looks for its
+    # own.
 
     @cached_property
     def deliveries_of(self) -> Mapping[int, list[Delivery]]:
-        """By order."""
+        """Return the deliveries by order."""
         found: dict[int, list[Delivery]] = {}
         for delivery in self.deliveries:
             found.setdefault(delivery.order, []).append(delivery)
@@ -218,12 +225,12 @@ class Execution:
 
     @cached_property
     def invoice_of(self) -> Mapping[int, Invoice]:
-        """By delivery that is invoiced."""
+        """Return the invoice by the number of each invoiced delivery."""
         return {number: invoice for invoice in self.standing_invoices for number in invoice.deliveries}
 
     @cached_property
     def open_disputes(self) -> Mapping[Matter, Dispute]:
-        """By what is disputed."""
+        """Return the open dispute by what is disputed."""
         return {each.matter: each for each in self.disputes if each.open}
 
     @cached_property
@@ -232,22 +239,22 @@ class Execution:
 
     @cached_property
     def sums(self) -> "tuple[Balance, ...]":
-        """What :func:`balances` says."""
+        """Return the value of :func:`balances`."""
         return _balances(self)
 
     @cached_property
     def outstanding_of(self) -> "Mapping[int, dict[str, Decimal]]":
-        """What :func:`outstanding` says of each order."""
+        """Return the value of :func:`outstanding` by order."""
         return {order.number: _outstanding(self, order) for order in self.orders}
 
     @cached_property
     def invoiceable(self) -> tuple[Delivery, ...]:
-        """What :func:`invoiceable` says."""
+        """Return the value of :func:`invoiceable`."""
         return _invoiceable(self)
 
     @cached_property
     def without_words(self) -> "Execution":
-        """As everybody may read it."""
+        """Return the execution as everybody may read it."""
         ending = self.ending
         return replace(
             self,
@@ -263,7 +270,8 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One line in sums. ``delivered`` is what waits for acceptance or was accepted; ``amount`` is what was invoiced."""
+    """The sums of one line. ``delivered`` is what waits for acceptance or was accepted. ``amount`` is what was
+    invoiced."""
 
     line: Line
     contracted: Decimal
@@ -275,12 +283,12 @@ class Balance:
 
 
 def whole(line: Line) -> Decimal:
-    """The contracted quantity; what is bought as one has none written."""
+    """Return the contracted quantity. A line that is bought as a whole has none, and counts as 1."""
     return Decimal(1) if line.quantity is None else line.quantity
 
 
 def balances(execution: Execution) -> tuple[Balance, ...]:
-    """In the order of the contract's lines."""
+    """Return the balances in the order of the contract's lines."""
     return execution.sums
 
 
@@ -308,12 +316,12 @@ def _balances(execution: Execution) -> tuple[Balance, ...]:
 
 
 def unordered(execution: Execution) -> dict[str, Decimal]:
-    """By line, what the contract still has to be ordered of; without lines that have nothing."""
+    """Return by line what can still be ordered, without lines that have nothing left."""
     return {b.line.line_id: b.contracted - b.ordered for b in balances(execution) if b.contracted > b.ordered}
 
 
 def outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
-    """By line, what of the order is still to be delivered; what was refused is so again."""
+    """Return by line what is still to be delivered of the order. Refused goods are to be delivered again."""
     return execution.outstanding_of[order.number]
 
 
@@ -328,7 +336,7 @@ def _outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
 
 
 def invoiceable(execution: Execution) -> tuple[Delivery, ...]:
-    """Something of them was accepted, nothing invoiced, nothing is disputed."""
+    """Return the deliveries of which something was accepted, nothing invoiced and nothing disputed."""
     return execution.invoiceable
 
 
@@ -343,18 +351,19 @@ def _invoiceable(execution: Execution) -> tuple[Delivery, ...]:
 
 
 def disputed(execution: Execution, matter: Matter) -> Dispute | None:
-    """The open dispute about it."""
+    """Return the open dispute about the matter, or None."""
     return execution.open_disputes.get(matter)
 
 
 def share(execution: Execution, line: Line, quantity: Decimal) -> Decimal:
-    """Of the line's amount, what this much of its quantity comes to: to the minor unit, and all of it for all."""
+    """Return this quantity's part of the line's amount, rounded to the minor unit. The whole quantity has the whole
+    amount."""
     whole_amount = Money(line.amount or NONE, execution.currency)
     return split(whole_amount, {"part": quantity, "rest": whole(line) - quantity})["part"].amount
 
 
 def total(parts: Iterable[Iterable[LineQuantity | InvoicedLine]]) -> dict[str, Decimal]:
-    """Sums by line; without lines that have nothing."""
+    """Return the sums by line, without lines that have nothing."""
     sums: dict[str, Decimal] = {}
     for lines in parts:
         for line in lines:

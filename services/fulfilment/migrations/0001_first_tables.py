@@ -1,7 +1,7 @@
-"""first tables, with how contracts names those that were concluded so far
+"""first tables, with the names of the contracts concluded so far
 
-What is told while this runs comes by the events. Fulfilment reads them from a day before on: so much of what was told may not be in these
-rows yet. Where there is nothing to take over it reads them from their beginning.
+Events that arrive while this runs may be missing in the copied rows. Fulfilment therefore reads the events again from
+one day earlier. If there is nothing to copy, it reads them from the beginning.
 """
 
 import sqlalchemy as sa

@@ -1,9 +1,11 @@
 """executions and their history move from contracts to fulfilment
 
-The rows are not copied. The former release goes on reading and writing them by views of the old names, with the rights of the views'
-owner: its role has none on the tables any more. It asks whether a row was written since by the row's system columns, which a view has
-where it names them. Both tables are locked first, in the order in which the former release writes them. The answers to requests that
-either release gave under a key are given by both. A release after this one drops the views and the triggers, in this history.
+The rows are not copied. The former release goes on reading and writing them through views with the old names. The views
+have the rights of their owner, because the role of the former release no longer has rights on the tables. The former
+release compares the system columns of a row to see whether it was written since; a view has them if it names them. Both
+tables are locked first, in the order in which the former release writes them, to avoid a deadlock. An answer that one
+release gave under a request key is also given by the other. A later release drops the views and the triggers in this
+history.
 """
 
 from alembic import op

@@ -1,7 +1,8 @@
-"""A contract that is carried out, with the forms by which that is done, what is due of all of them, and disputes.
+"""A contract that is carried out, with the forms for it, the duties in all contracts, and disputes.
 
-The page is of its own, beside that of the contract: each is of one service, works without script, and is where a form that was refused
-is shown again."""
+This page is separate from the page of the contract. Each page belongs to one service, works without scripts, and shows
+a form again that was refused.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -68,7 +69,7 @@ PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 class NotUnderstood(Exception):
-    """What is wrong with a form, by field, and something that would fit each of these."""
+    """The errors of a form, by field, and values that would fit each field."""
 
     def __init__(self, errors: Fields, fitting: Fields) -> None:
         super().__init__(errors)
@@ -97,7 +98,7 @@ class _NumberForm(msgspec.Struct, kw_only=True):
 
 
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
-    """The fields, and with ``lines`` the quantities beside them. Raises NotUnderstood with all that is wrong."""
+    """Read the fields, and with ``lines`` also the quantities. Raise NotUnderstood with all errors."""
     form, errors = read_form(fields, shape)
     fitting = fitting_texts(errors, shape)
     quantities: dict[str, Decimal] = {}
@@ -131,7 +132,8 @@ def _delivery(fields: Fields, execution: Execution, by: Fields) -> Command:
 
 
 def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """Two buttons of the form say all of it or nothing; the third what is written in the fields."""
+    """Read the answer to a delivery. Two buttons of the form accept everything or nothing; the third takes the
+    quantities in the fields."""
     form, lines = _form(fields, _NumberForm, execution)
     if not 1 <= form.number <= len(execution.deliveries):
         raise Missing("delivery", fields["number"])
@@ -183,7 +185,7 @@ def _dispute_answer(fields: Fields, execution: Execution, by: Fields) -> Command
 
 
 def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """The choice is of both: a closure, or a termination on a ground."""
+    """Read a proposal to end the contract. One choice says both the kind of ending and its ground."""
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(EndingGround):
@@ -204,31 +206,31 @@ def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Comm
 
 
 ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
-    "order": (_order, "Ordered. The supplier sees it now."),
-    "delivery": (_delivery, "Told. The buyer accepts or refuses it."),
-    "assessment": (_assessment, "Answered. The supplier sees it now."),
+    "order": (_order, "Your order is sent to the supplier."),
+    "delivery": (_delivery, "The delivery is reported. The buyer accepts or refuses it."),
+    "assessment": (_assessment, "Your answer is sent to the supplier."),
     "invoice": (_invoice, "The invoice is sent."),
-    "payment": (_payment, "Paid. The supplier confirms that the money came."),
+    "payment": (_payment, "Your payment is recorded. The supplier confirms that it received the money."),
     "receipt": (_receipt, "Confirmed: the invoice is settled."),
-    "withdrawal": (_withdrawal, "Taken back."),
+    "withdrawal": (_withdrawal, "It is withdrawn."),
     "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
-    "dispute-answer": (_dispute_answer, "Said. The other side sees it now."),
-    "ending": (_ending, "Proposed. The other side is asked."),
-    "ending-answer": (_ending_answer, "Answered."),
-    "ending-withdrawal": (_ending_withdrawal, "Taken back."),
+    "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
+    "ending": (_ending, "Your proposal is sent to the other side."),
+    "ending-answer": (_ending_answer, "Your answer is recorded."),
+    "ending-withdrawal": (_ending_withdrawal, "It is withdrawn."),
 }
-"""By the last part of the address: how a form is read, and what is said when it was taken."""
+"""The function that reads a form, and the message after the act, by the last part of the address."""
 
 
 HIDDEN = {"form", "request_key", "about", "number", "order"}
 GROUPS = {"deliveries", "wish", "asks", "outcome"}
-"""Errors of choices, of which nothing may be sent."""
+"""Names of choices. The form may be sent without them, so their errors need a place."""
 
 
 async def _forbidden(
     ground: Ground, contract_id: str, read: Callable[[Fields], Command], fields: Fields, principal: Principal
 ) -> str:
-    """Which rule forbids the act of a form by now, whatever is wrong with its fields."""
+    """Return the rule that now forbids the act of a form, whatever the errors of its fields are, or ""."""
     fields = fields | {name: WORDS for name in ("reasons", "words") if not fields.get(name, "").strip()}
     for _ in range(len(fields) + 1):
         try:
@@ -250,7 +252,8 @@ async def _forbidden(
 async def execution_page(
     ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
 ) -> Template:
-    """``acted`` is a form that was refused; for what is ``asked`` see :mod:`parts`. Raises Missing."""
+    """Show a contract that is carried out. ``acted`` is a form that was refused; for ``asked`` see :mod:`parts`. Raise
+    Missing."""
     work = await section(ground, contract_id, request.scope.get("user"), acted, asked)
     leafed(request, asked.history, work["last"])
     for name, last in work["pages"].items():
@@ -269,7 +272,7 @@ async def execution_page(
 async def dispute_page(
     ground: Ground, request: Visit, contract_id: str, number: int, acted: Acted = NOTHING
 ) -> Template:
-    """All that was said in one dispute. ``acted`` is a form of it that was refused."""
+    """Show all statements in one dispute. ``acted`` is a form of this page that was refused."""
     principal = request.scope.get("user")
     execution, dispute = await the_dispute(ground, contract_id, number, principal)
     return page(
@@ -301,13 +304,14 @@ class ExecutionPages(Controller):
         disputes: PartPage = 1,
         at: Short = "",
     ) -> Template:
-        """``page`` is of the history. ``at`` names a form, whose page is shown."""
+        """Show a contract that is carried out. ``page`` is the page of the history. ``at`` names a form, whose page is
+        shown."""
         asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
         return await execution_page(ground, request, clean(contract_id), asked=asked)
 
     @get("/due", opt=MEMBERS)
     async def due(self, ground: FromGround, request: MemberVisit) -> Template:
-        """The page of all contracts shows it as well."""
+        """Show the duties. The page of all contracts includes this list."""
         return page(request, "fulfilment/due.html", due=await due_of(ground, request.user))
 
     @post("/{contract_id:str}/execution/{action:str}", opt=allow(*handlers.ACTS))
@@ -327,7 +331,7 @@ class ExecutionPages(Controller):
                 await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
         except NotUnderstood as wrong:
             errors = wrong.errors
-        except KeyReused:  # the form may not be on the page any more
+        except KeyReused:  # the page may no longer have this form
             raise
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
@@ -360,7 +364,10 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}/disputes/{number}", gettext("Decided. Both sides see it now."))
+            return redirect(
+                f"/contracts/{contract_id}/disputes/{number}",
+                gettext("Your decision is recorded. Both sides can see it."),
+            )
         if "" not in errors:
             tried = DecideDispute(dispute=number, outcome=get_args(Outcome)[0], explanation=WORDS)
             instead = await refusal_of_state(

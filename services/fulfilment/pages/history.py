@@ -27,16 +27,16 @@ GROUNDS = {
     "acceptance-overdue": "the answer to a delivery is overdue",
     "payment-overdue": "a payment is overdue",
 }
-"""The ground of an ending, in words."""
+"""The grounds of an ending, in words."""
 OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "refused"}
 SIDES = {"buyer": "The buyer", "supplier": "The supplier"}
 BY = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}
-HOW = {"agreed": "by agreement", "decided": "by a moderator's word"}
+HOW = {"agreed": "by agreement", "decided": "by a moderator's decision"}
 WHAT = {"stands": "stands", "set-aside": "is set aside"}
 
 
 def told(event: Event) -> str:
-    """A line of the history; "" if another line tells this event."""
+    """Return a line of the history, or "" if another line describes this event."""
     match event:
         case OrderPlaced():
             return gettext("The buyer placed order %(number)s", number=event.order)
@@ -69,13 +69,13 @@ def told(event: Event) -> str:
             return gettext("The buyer paid invoice %(number)s", number=event.invoice)
         case InvoiceSettled():
             if event.by == "supplier":
-                return gettext("The supplier has the money of invoice %(number)s", number=event.invoice)
+                return gettext("The supplier received the money for invoice %(number)s", number=event.invoice)
             return gettext("The dispute ended: invoice %(number)s is paid", number=event.invoice)
         case ExecutionWithdrawn():
             thing = thing_of(event.about, event.number)
             if event.by == "dispute":
                 return gettext("Set aside by a dispute: %(thing)s", thing=thing)
-            return gettext("%(side)s took back: %(thing)s", side=side(event.by), thing=thing)
+            return gettext("%(side)s withdrew %(thing)s", side=side(event.by), thing=thing)
         case ExecutionOverdue():
             return _overdue(event)
         case DisputeOpened():
@@ -89,7 +89,7 @@ def told(event: Event) -> str:
             return gettext("%(side)s answered dispute %(number)s", side=side(event.by), number=event.dispute)
         case DisputeEnded():
             return gettext(
-                "Dispute %(number)s ended %(how)s. %(thing)s: what was said %(outcome)s",
+                "Dispute %(number)s ended %(how)s. %(thing)s: the statement %(outcome)s",
                 number=event.dispute,
                 how=pgettext("history", HOW[event.how]),
                 thing=thing_of(event.about, event.number).capitalize(),
@@ -108,13 +108,13 @@ def told(event: Event) -> str:
             return {
                 "agreed": gettext("%(side)s agreed", side=side(event.by)),
                 "objected": gettext("%(side)s objected", side=side(event.by)),
-                "withdrawn": gettext("The proposal was taken back"),
+                "withdrawn": gettext("The proposal was withdrawn"),
                 "lapsed": gettext("The proposal lapsed"),
             }[event.answer]
         case ContractClosed():
             if event.how == "fulfilled":
-                return gettext("The contract was closed: all was accepted and paid")
-            return gettext("The contract was closed: both sides are content")
+                return gettext("The contract was closed: everything was accepted and paid")
+            return gettext("The contract was closed: both sides agreed")
         case ContractTerminated():
             ground = pgettext("contract", GROUNDS[event.ground])
             return gettext("The contract was terminated, %(ground)s", ground=ground)
@@ -122,12 +122,12 @@ def told(event: Event) -> str:
 
 
 def side(by: str) -> str:
-    """Buyer or supplier, at the head of a sentence."""
+    """Return the buyer or the supplier, as the beginning of a sentence."""
     return pgettext("side", SIDES[by]) if by else ""
 
 
 def thing_of(about: str, number: int) -> str:
-    """An order, a delivery or an invoice by its number, within a sentence."""
+    """Return an order, a delivery or an invoice with its number, for the middle of a sentence."""
     return {
         "order": gettext("order %(number)s", number=number),
         "delivery": gettext("delivery %(number)s", number=number),

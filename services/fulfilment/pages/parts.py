@@ -1,5 +1,6 @@
-"""The pages of a contract that is carried out: its orders with their deliveries, its invoices and its disputes have pages of their own, so
-that what a reader loads stays short however long the contract ran. Each counts from 1, the newest."""
+"""The pages of a contract that is carried out. Its orders with their deliveries, its invoices and its disputes have
+their own pages, so that a loaded page stays short however long the contract runs. Pages are counted from 1, the newest.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,15 +13,15 @@ from infra.web import whole
 from services.fulfilment.domain.state import Delivery, Dispute, Execution, Invoice, Order
 
 CARDS = 20
-"""Orders and deliveries, invoices, or disputes, of one page."""
+"""How many orders and deliveries, invoices, or disputes are on one page."""
 LINES = 100
-"""Of all of these on a page. One that has more stands alone."""
+"""How many lines they may have on one page. One with more lines has a page alone."""
 DUE_AT_ONCE = 50
-"""Things to do that are listed at once, the most urgent."""
+"""How many duties are listed at once, the most urgent first."""
 DUE_TO_OTHERS = 10
-"""Of these, for whoever has to do none of them."""
+"""How many duties are listed for a reader that has none of them."""
 READY_AT_ONCE = 100
-"""Accepted deliveries that the form of an invoice offers."""
+"""How many accepted deliveries the form of an invoice offers."""
 _PLACES: tuple[tuple[re.Pattern[str], str, Callable[[Any, int | None], bool]], ...] = (
     (
         re.compile(r"(?:deliver|withdraw-order)-(\d{1,9})"),
@@ -39,12 +40,12 @@ _PLACES: tuple[tuple[re.Pattern[str], str, Callable[[Any, int | None], bool]], .
     ),
     (re.compile(r"answer-(\d{1,9})"), "disputes", lambda dispute, number: dispute.number == number),
 )
-"""A form by its id: of which part it is, and whether something of that has it."""
+"""For the id of a form: the part that it belongs to, and whether an item of that part has it."""
 T = TypeVar("T")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page of each; ``at`` is the id of a form that is wanted, on whichever page it stands."""
+    """The page that is asked for in each part. ``at`` is the id of a wanted form, on any page."""
 
     history: int = 1
     orders: int = 1
@@ -57,7 +58,8 @@ NEWEST = Asked()
 
 
 class Piece(NamedTuple):
-    """An order with those of its deliveries that stand on one page; ``first`` has the order's own facts, ``last`` its forms."""
+    """An order with its deliveries on one page. The page with ``first`` has the order's own facts, the page with
+    ``last`` its forms."""
 
     order: Order
     deliveries: tuple[Delivery, ...]
@@ -66,14 +68,15 @@ class Piece(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """All that there is; of each one page at least. Within a page the oldest is first."""
+    """All pages; each part has at least one. Within a page the oldest item is first."""
 
     orders: list[list[Piece]]
     invoices: list[list[Invoice]]
     disputes: list[list[Dispute]]
 
     def with_form(self, asked: Asked) -> Asked:
-        """What is asked for, with the page on which the form ``at`` stands; unchanged for a form of no page or of every one."""
+        """Return what is asked for, with the page that has the form ``at``. It is unchanged for a form that no page or
+        every page has."""
         for form, name, holds in _PLACES:
             if found := form.fullmatch(asked.at):
                 number = whole(found[1])
@@ -92,14 +95,14 @@ def pages_of(execution: Execution) -> Pages:
 
 
 def _cards(execution: Execution) -> list[tuple[Order, Order | Delivery]]:
-    """Each order, and after it each of its deliveries."""
+    """Return each order, followed by its deliveries."""
     return [
         (order, card) for order in execution.orders for card in (order, *execution.deliveries_of.get(order.number, ()))
     ]
 
 
 def _leaves(cards: Sequence[T], lines_of: Callable[[T], int]) -> list[list[T]]:
-    """The newest page is full where there are several."""
+    """Divide the cards into pages. If there are several pages, the newest is full."""
     pages: list[list[T]] = [[]]
     lines = 0
     for card in reversed(cards):

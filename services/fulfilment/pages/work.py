@@ -1,4 +1,5 @@
-"""What the page of a contract that is carried out shows: what is due, its lines in sums, the forms of each side, its history."""
+"""What the page of a contract that is carried out shows: the duties, the sums of its lines, the forms of each side, its
+history."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -40,39 +41,42 @@ from services.fulfilment.store.executions import Happened, Waiting
 from services.fulfilment.views.execution import insider, readable, summary
 
 AT_MOST = 50
-"""Contracts whose duties are listed at once."""
+"""How many contracts have their duties listed at once."""
 OF_HISTORY = 50
-"""Lines of the history on one page."""
+"""How many lines of the history are on one page."""
 USUAL_DAYS = 5
-"""Working days that the form of an order begins with, where the term has so many."""
+"""The number of working days in a new order form, if the term has so many."""
 DUE = {
-    "order": ("Order what the contract still has", "order"),
+    "order": ("Order what is left in the contract", "order"),
     "rest": ("The term is over: agree to close the contract with less", "end"),
     "deliver": ("Deliver order {}", "deliver-{}"),
     "assess": ("Accept or refuse delivery {}", "assess-{}"),
     "invoice": ("Invoice what was accepted", "invoice"),
     "pay": ("Pay invoice {}", "pay-{}"),
-    "confirm": ("Confirm that the money for invoice {} came", "confirm-{}"),
+    "confirm": ("Confirm that you received the money for invoice {}", "confirm-{}"),
     "answer-dispute": ("Answer dispute {}", "answer-{}"),
     "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
 }
-"""Words of a duty, and the form that does it."""
+"""The words of a duty, and the form for it."""
 ASKED = {
     ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
-    ("delivery", "assessed"): ("This delivery stands as the buyer answered it", "This delivery is answered anew"),
+    ("delivery", "assessed"): (
+        "This delivery stands as the buyer answered it",
+        "The buyer answers this delivery again",
+    ),
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
     ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }
-"""By what is disputed: what it comes to where its word stands, and where it is set aside."""
+"""The outcome if a word stands, and the outcome if it is set aside, by what is disputed."""
 
 
 class Acted(Filled, frozen=True, kw_only=True):
-    """The form that was sent and refused: ``form`` says which one of the page it is."""
+    """A form that was sent and refused. ``form`` says which form of the page it is."""
 
     form: str = ""
 
     def on_page(self) -> dict[str, str]:
-        """What is wrong, by the field on the page, where each form has its own."""
+        """Return the errors by the field on the page, on which each form has its own fields."""
         return {f"{self.form}-{name}" if name else "": said for name, said in self.errors.items()}
 
 
@@ -94,8 +98,9 @@ async def section(
     acted: Acted = NOTHING,
     asked: parts.Asked = parts.NEWEST,
 ) -> dict[str, Any]:
-    """What ``fulfilment/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act. Of each part it is the
-    page that is ``asked`` for, or the last; a form that was refused is shown on whichever page it stands."""
+    """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
+    reader may act. Each part shows the page that is ``asked`` for, or the last; a refused form is shown on its own
+    page."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
     pages = parts.pages_of(execution)
     asked = pages.with_form(msgspec.structs.replace(asked, at=acted.form or asked.at))
@@ -160,7 +165,8 @@ async def section(
 
 
 def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | None, str, str]:
-    """When, what and who; nothing is said of what another line tells. A newer release may have written what no word here is for."""
+    """Return when, what and who. The text is "" if another line describes the event. A newer release may have written
+    an event that this one has no words for."""
     if isinstance(each, Unreadable):
         return None, gettext("This line cannot be read just now."), ""
     try:
@@ -171,7 +177,7 @@ def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | No
 
 
 def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:
-    """What the forms of a page need to know of their reader, and of the one that was refused."""
+    """Return what the forms of a page need to know about their reader, and about the form that was refused."""
     return {
         "party": party_of(execution, principal),
         "decides": principal is not None and principal.may(MODERATOR),
@@ -181,12 +187,12 @@ def forms(execution: Execution, principal: Principal | None, acted: Acted) -> di
 
 
 def _leaf(shown: Mapping[str, int], part: str, number: int) -> str:
-    """The query of the page with another page of one part: the others stay where they are."""
+    """Return the query of the page with another page of one part; the other parts keep their pages."""
     return urlencode({name: page for name, page in {**shown, part: number}.items() if page > 1 or name == part})
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for the reader's organisation to do on a contract, at the ``form`` of its page; ``partner`` is the other side."""
+    """A duty of the reader's organisation in a contract, at the ``form`` of its page. ``partner`` is the other side."""
 
     contract_id: str
     title: str
@@ -198,7 +204,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def due_of(ground: Ground, principal: Principal) -> list[Due]:
-    """What waits for this member on contracts that are carried out, the most urgent first."""
+    """Return what waits for this member in contracts that are carried out, the most urgent first."""
     pool, now = ground.database.pool, ground.clock()
     found = await executions.waiting_for(pool, principal.organisation_id, AT_MOST)
     told = await replicas.named(pool, [each.contract_id for each in found])
@@ -225,7 +231,7 @@ async def due_of(ground: Ground, principal: Principal) -> list[Due]:
 
 
 def due_words(what: str, number: int) -> tuple[str, str]:
-    """(what it says, the form's id)"""
+    """Return the words of the duty and the form's id."""
     words, form = DUE[what]
     return pgettext("contract", words).format(number), form.format(number)
 

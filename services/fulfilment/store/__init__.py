@@ -1,4 +1,4 @@
-"""Rows of fulfilment: executions, rewritten with their version, with their history, and how pages name their contracts."""
+"""Rows of fulfilment: executions, written with their version, with their history, and the names of their contracts."""
 
 from services.fulfilment.store.executions import ExecutionRow, HappenedRow
 from services.fulfilment.store.replicas import ContractRow

@@ -1,4 +1,4 @@
-"""What is decoded of an execution, once for each version: see :mod:`infra.decoded`."""
+"""Executions are decoded once for each version: see :mod:`infra.decoded`."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from services.fulfilment.domain.state import Execution
 
 
 class StoredExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution as it stands at a version; 0: not stored yet. ``due`` is its agenda, where it was worked out."""
+    """An execution and its version. Version 0 means that it is not stored yet. ``due`` is its agenda, if it was
+    computed."""
 
     execution: Execution
     version: int = 0
@@ -22,7 +23,7 @@ class StoredExecution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode(state: str, row: Any) -> StoredExecution:
-    """With what every page of it shows."""
+    """Decode the state, with what every page of it shows."""
     return _decode(state, row["version"])
 
 

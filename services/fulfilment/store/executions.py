@@ -1,4 +1,4 @@
-"""Contracts that are carried out: loaded under lock, rewritten with their version, with their history."""
+"""Contracts that are carried out: read under a lock, written with their version, with their history."""
 
 import asyncio
 from collections.abc import Sequence
@@ -118,7 +118,8 @@ get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
 async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
-    """Contracts on which the organisation has a duty, earliest deadline first. A state is read only if no valid agenda is stored."""
+    """Return contracts in which the organisation has a duty, the earliest deadline first. A state is read only if no
+    valid agenda is stored."""
     waits = " union ".join(
         f"(select contract_id, due_at from fulfilment.executions where {side}_id = $1 and {side}_waits"
         " order by due_at, contract_id limit $2)"
@@ -136,8 +137,8 @@ async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[Wait
 
 
 async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
-    """One page of those with an open dispute, earliest deadline first: in brief, without orders, deliveries, invoices and
-    lines."""
+    """Return one page of the executions with an open dispute, the earliest deadline first, without orders, deliveries,
+    invoices and lines."""
     rows = await db.fetch(
         f"select contract_id, version, {_BRIEF} as state from (select contract_id, version, disputed_at, {_DISPUTES} as state"
         " from fulfilment.executions where disputed_at is not null order by disputed_at, contract_id limit $1 offset $2) as few"
@@ -154,8 +155,8 @@ async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Execution]:
 async def save(
     tx: Transaction, kept: StoredExecution, execution: Execution, happened: Sequence[tuple[Event, str]] = ()
 ) -> None:
-    """Store the execution in place of ``kept``; add what happened and who did it ("": the timer) to the history. Raises Outdated if
-    the stored version is no longer that of ``kept``."""
+    """Store the execution in place of ``kept``, and add to the history what happened and who did it ("": the timer).
+    Raise Outdated if the stored version is no longer that of ``kept``."""
     due = agenda(execution)
     values = {
         "contract_id": execution.contract_id,
@@ -195,7 +196,7 @@ async def _encoded(execution: Execution) -> str:
 
 
 async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
-    """The newest first."""
+    """Return the history, the newest entry first."""
     rows = await db.fetch(
         "select position, at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
         " order by position desc limit $2 offset $3",
@@ -207,13 +208,13 @@ async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) 
 
 
 def _happened(row: asyncpg.Record) -> Happened:
-    """Also of a type that only a newer release has, KeyError is raised."""
+    """Read an entry. Raise KeyError for a type that only a newer release has."""
     event = msgspec.json.decode(row["body"], type=registry()[row["type"]])
     return Happened(at=row["at"], member_name=row["member_name"], event=event)
 
 
 async def happened(db: Reader, contract_id: str, most: int) -> int:
-    """The number of entries in the history, or ``most`` + 1 if there are more than ``most``."""
+    """Return the number of entries in the history, or ``most`` + 1 if there are more than ``most``."""
     return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 
 

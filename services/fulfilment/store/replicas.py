@@ -1,4 +1,4 @@
-"""What contracts told: how pages name the contract that is carried out."""
+"""The names of the contracts that are carried out, as contracts announced them."""
 
 from collections.abc import Collection, Sequence
 
@@ -14,7 +14,7 @@ _COLUMNS = "contract_id, title, buyer_name, supplier_name"
 
 
 class ContractRow(Row, table=True):
-    """One that was concluded in this market."""
+    """A contract that was concluded in this market."""
 
     __tablename__ = "contracts"
 
@@ -32,7 +32,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
-    """Contracts of other markets are carried out elsewhere."""
+    """Store the contracts. Contracts of other markets are carried out elsewhere and left out."""
     rows = [
         (event.contract_id, event.title, event.buyer_name, event.supplier_name)
         for event in events
@@ -47,7 +47,7 @@ async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 
 async def named(db: Reader, contract_ids: Collection[str]) -> dict[str, Named]:
-    """By contract id, as far as this was told here."""
+    """Return the contracts by id, as far as they are announced here."""
     rows = await db.fetch(
         f"select {_COLUMNS} from fulfilment.contracts where contract_id = any($1::text[])", list(contract_ids)
     )

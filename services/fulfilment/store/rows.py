@@ -6,4 +6,4 @@ from infra.database import schema_of
 
 
 class Row(SQLModel, registry=schema_of("fulfilment")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""

@@ -1,4 +1,4 @@
-"""Disputes about contracts that are carried out: one with all that was said, and the moderators' list."""
+"""Disputes about contracts that are carried out: one dispute with all its statements, and the moderators' list."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,9 +16,9 @@ from services.fulfilment.store import executions
 from services.fulfilment.views.execution import DisputeSummary, readable, summary
 
 QUEUE = 20
-"""Contracts with a dispute on one page: each has long texts."""
+"""How many contracts with a dispute are on one page, since each has long texts."""
 OF_ONE = 5
-"""Open disputes of one contract in the list of all."""
+"""How many open disputes of one contract the list has."""
 
 
 class OpenDisputeView(msgspec.Struct, kw_only=True):
@@ -30,7 +30,7 @@ class OpenDisputeView(msgspec.Struct, kw_only=True):
 async def the_dispute(
     ground: Ground, contract_id: str, number: int, principal: Principal | None
 ) -> tuple[Execution, Dispute]:
-    """As the reader may see them. Raises Missing."""
+    """Return the execution and its dispute as the reader may see them. Raise Missing."""
     execution = await readable(ground, contract_id, principal)
     if not 1 <= number <= len(execution.disputes):
         raise Missing("dispute", str(number))
@@ -38,12 +38,13 @@ async def the_dispute(
 
 
 async def disputed(ground: Ground, number: int) -> Listed[Execution]:
-    """A page of the contracts with an open dispute."""
+    """Return a page of the contracts with an open dispute."""
     return await executions.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
 
 
 def open_disputes(found: Sequence[Execution], now: datetime) -> list[OpenDisputeView]:
-    """Of each contract those that are to be decided first: many of one do not hide those of others."""
+    """Return the disputes of each contract that must be decided first, so that many of one contract do not hide those
+    of others."""
     open_ones = [
         OpenDisputeView(contract_id=each.contract_id, dispute=summary(dispute), overdue=now >= dispute.decide_by)
         for each in found

@@ -1,4 +1,5 @@
-"""How a contract is carried out, as its reader may see it: the words of the sides are for them and for whoever watches over the market."""
+"""How a contract is carried out, as its reader may see it. The words of the sides are only for them and for those who
+supervise the market."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,17 +32,17 @@ from services.fulfilment.store.decoded import StoredExecution
 from services.fulfilment.store.replicas import Named
 
 SHORT = 300
-"""Letters of a text in a summary."""
+"""How many letters of a text a summary has."""
 OF_PAGE = 50
-"""Orders, deliveries, invoices or disputes in one answer."""
+"""How many orders, deliveries, invoices or disputes one answer has."""
 KINDS = ("orders", "deliveries", "invoices", "disputes")
 T = TypeVar("T")
 
 
 class DisputeSummary(msgspec.Struct, kw_only=True):
-    """A dispute without what was said in it: that is :class:`Dispute`'s. ``asked`` is what its opener wanted,
-    ``buyer_asks`` and ``supplier_asks`` what each side would settle for now, None while it has said nothing. ``words`` are how the
-    opening begins."""
+    """A dispute without its statements, which are in :class:`Dispute`. ``asked`` is what its opener wanted.
+    ``buyer_asks`` and ``supplier_asks`` are the outcomes that each side asks for now, or None while it has made no
+    statement. ``words`` are the beginning of the opening."""
 
     number: int
     about: About
@@ -75,11 +76,12 @@ def summary(dispute: Dispute) -> DisputeSummary:
 
 
 class ExecutionView(msgspec.Struct, kw_only=True):
-    """``status`` is running, closed or terminated; ``how`` fulfilled, agreement or the ground. ``paid`` is what was settled of
-    ``amount``. ``due`` says what is for whom to do, the most urgent first, fifty things of a side at most. Of orders, deliveries, invoices
-    and disputes the newest fifty are here, in the order of their numbers; ``totals`` says how many there are of each, and ``more`` of
-    which there are earlier ones, to be read at ``…/execution/KIND?before=NUMBER``. Words of the sides (delivery notes, invoice numbers,
-    reasons) are for the two of them and whoever watches over the market; to others they are ""."""
+    """``status`` is running, closed or terminated; ``how`` is fulfilled, agreement or the ground. ``paid`` is the
+    settled part of ``amount``. ``due`` says what each side must do, the most urgent first, at most fifty duties of a
+    side. Orders, deliveries, invoices and disputes are the newest fifty, in the order of their numbers. ``totals`` says
+    how many there are of each, and ``more`` which of them have earlier ones, to be read at
+    ``…/execution/KIND?before=NUMBER``. The words of the sides (delivery notes, invoice numbers, reasons) are only for
+    them and those who supervise the market; for others they are ""."""
 
     contract_id: str
     status: str
@@ -101,14 +103,14 @@ class ExecutionView(msgspec.Struct, kw_only=True):
 
 
 def insider(execution: Execution, principal: Principal | None) -> bool:
-    """One of the two sides, or who watches over the market."""
+    """Return whether this is a member of one of the two sides, or somebody who supervises the market."""
     return principal is not None and (
         principal.organisation_id in (execution.buyer_id, execution.supplier_id) or principal.may(*SEES_ALL)
     )
 
 
 async def found(ground: Ground, contract_id: str) -> StoredExecution:
-    """Raises Missing where the contract is not concluded."""
+    """Return the stored execution. Raise Missing if the contract is not concluded."""
     kept = await executions.get(ground.database.pool, clean(contract_id))
     if kept is None:
         raise Missing("concluded contract", contract_id)
@@ -116,13 +118,13 @@ async def found(ground: Ground, contract_id: str) -> StoredExecution:
 
 
 async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
-    """As the reader may see it. Raises Missing where the contract is not concluded."""
+    """Return the execution as the reader may see it. Raise Missing if the contract is not concluded."""
     execution = (await found(ground, contract_id)).execution
     return execution if insider(execution, principal) else execution.without_words
 
 
 async def name_of(ground: Ground, contract_id: str) -> Named:
-    """Raises Missing where that was not told yet."""
+    """Return the names of the contract. Raise Missing if they are not announced yet."""
     named = (await replicas.named(ground.database.pool, [contract_id])).get(contract_id)
     if named is None:
         raise Missing("concluded contract", contract_id)
@@ -130,7 +132,7 @@ async def name_of(ground: Ground, contract_id: str) -> Named:
 
 
 def of_page(parts: Sequence[T], before: int = 0) -> tuple[T, ...]:
-    """The newest whose numbers are below ``before`` (0: the newest of all), in the order of their numbers."""
+    """Return the newest parts whose numbers are below ``before`` (0: the newest of all), in the order of their numbers."""
     end = min(before - 1, len(parts)) if before else len(parts)
     return tuple(parts[max(0, end - OF_PAGE) : end])
 

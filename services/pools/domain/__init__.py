@@ -1,11 +1,11 @@
-"""The rules of joint purchases (docs/rules.md section 5), pure.
+"""The rules of joint purchases (docs/rules.md section 5), without side effects.
 
 ``pool`` the state and how events change it · ``terms`` opening · ``enrolment`` members, freeze, minimum, cancelling ·
-``allocation`` who gets how many packs · ``sourcing`` the mini-auction, its result shared out, the close ·
-``weight`` how much of all that can be told.
+``allocation`` who gets how many packs · ``sourcing`` the mini-auction, the division of its result, the close ·
+``weight`` how large the events of a pool may become.
 
-``open_pool`` begins a pool; ``decide(state, command, now)`` answers everything after it. Both raise the RuleBroken named
-after the rule. A command repeated after it took effect gives no events.
+``open_pool`` begins a pool; ``decide(state, command, now)`` answers everything after it. Both raise the RuleBroken
+named after the rule. A command that is repeated after it took effect gives no events.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ Command = (
 
 
 def decide(pool: Pool, command: Command, now: datetime) -> Sequence[Event]:
-    """What happens because of the command, ``now`` (aware, UTC); nothing when it has happened already."""
+    """Return the events of the command, none if it took effect already. ``now`` is aware, in UTC."""
     match command:
         case Enrol():
             return enrol(pool, command, now)

@@ -1,4 +1,5 @@
-"""Who gets how much of one line: whole packs, firm before tolerance, and fair when there is too little (docs/rules.md section 5)."""
+"""Who gets how much of one line: whole packs, firm quantities before tolerance, and a fair division if there is too
+little (docs/rules.md section 5)."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,7 +11,8 @@ from catalogue.money import apportion
 
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """What one member wants of a line, in units: ``firm`` above zero, and the extra it would take."""
+    """What one member wants of a line, in units: the ``firm`` quantity, above zero, and the further quantity that it
+    would take."""
 
     member_id: str
     firm: Decimal
@@ -19,18 +21,19 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def turn(self) -> tuple[datetime, str]:
-        """The order of enrolment; ties go to the smaller id."""
+        """Return the order of enrolment. If two enrolled at the same time, the smaller id is first."""
         return self.enrolled_at, self.member_id
 
 
 def from_firm(want: Want, pack: Decimal) -> Decimal:
-    """Units in whole packs out of the firm quantity alone. Things in packs of 1 are sold loose: exactly the firm quantity."""
+    """Return the units of whole packs in the firm quantity alone. A pack of 1 means that the goods are sold loose: then
+    it is exactly the firm quantity."""
     return want.firm if pack == 1 else want.firm // pack * pack
 
 
 def wanted(want: Want, pack: Decimal) -> Decimal:
-    """Units: the whole packs of the firm quantity, and one more if what remains of it and the tolerance reach a pack together.
-    Never a pack from tolerance alone."""
+    """Return the units of whole packs in the firm quantity, plus one pack if the remainder and the tolerance together
+    fill it. Tolerance alone never adds a pack."""
     whole = from_firm(want, pack)
     remainder = want.firm - whole
     completed = remainder > 0 and remainder + want.tolerance >= pack
@@ -38,11 +41,12 @@ def wanted(want: Want, pack: Decimal) -> Decimal:
 
 
 def allocate(wants: Collection[Want], *, pack: Decimal, supply: Decimal | None = None) -> dict[str, Decimal]:
-    """Units for each member id, whole packs. Without ``supply`` (units), or with enough, all get what they want.
+    """Return the units by member id, in whole packs. Without ``supply`` (units), or if there is enough, everybody gets
+    what it wants.
 
-    Scarce: the packs of firm quantities first, then those that tolerance completes, one by one in the order of enrolment.
-    If the firm packs alone are too many, they are shared pro rata by largest remainder. Never more than the supply or
-    than a member wants; the order of ``wants`` does not matter.
+    If there is too little, the packs of firm quantities come first, then the packs that tolerance completes, one by one
+    in the order of enrolment. If the firm packs alone are too many, they are divided in proportion, by largest
+    remainder. The result never exceeds the supply or what a member wants. The order of ``wants`` does not matter.
     """
     in_turn = sorted(wants, key=lambda want: want.turn)
     shares = {want.member_id: from_firm(want, pack) for want in in_turn}
@@ -62,6 +66,6 @@ def allocate(wants: Collection[Want], *, pack: Decimal, supply: Decimal | None =
 
 
 def _smallest(wants: Collection[Want], supply: Decimal) -> Decimal:
-    """The finest step that these quantities are written in: 0.1 for 2.5 and 10."""
+    """Return the finest decimal step in which these quantities are written: 0.1 for 2.5 and 10."""
     exponents = [int(quantity.as_tuple().exponent) for quantity in (supply, *(want.firm for want in wants))]
     return Decimal(1).scaleb(min(0, *exponents))

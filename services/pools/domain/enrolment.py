@@ -1,4 +1,4 @@
-"""Members come and go, the demand is frozen, the minimum is checked."""
+"""Members enrol and withdraw, the demand is frozen, the minimum is checked."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,10 +14,12 @@ from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancell
 from services.pools.domain.weight import check_shares
 
 MOST_TOLD = 100
-"""How often a member may enrol or change its enrolment in one pool. Each time stays in the log, which every page of the pool shows."""
+"""How often a member may enrol or change its enrolment in one pool. Each time stays in the log, which every page of the
+pool shows."""
 MOST_MEMBERS = 300
-"""How many members a pool has at most. Each gets a contract, and all of these are drafted in one act, for which others wait."""
-_ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+"""How many members a pool may have. Each gets a contract, and all contracts are drafted in one transaction, for which
+others wait."""
+_ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact
 
 
 class EnrolmentOver(RuleBroken):
@@ -41,7 +43,7 @@ class ToleranceNegative(RuleBroken):
 
 
 class UnknownLine(RuleBroken):
-    """A demand for a line the pool has not, or two for the same."""
+    """The demand is for a line that the pool does not have, or there are two demands for one line."""
 
     code = "unknown-line"
 
@@ -63,7 +65,7 @@ class MinimumNotReached(RuleBroken):
 
 
 class NobodyLeft(RuleBroken):
-    """Nobody enrolled, everybody withdrew, or what the members want fills no pack."""
+    """Nobody enrolled, everybody withdrew, or the demand fills no pack."""
 
     code = "nobody-left"
 
@@ -73,7 +75,7 @@ class CancelledByLead(RuleBroken):
 
 
 class Enrol(msgspec.Struct, frozen=True, kw_only=True):
-    """A member's demand, in units of each line; sent again before the freeze it is an edit."""
+    """A member's demand, in units of each line. Before the freeze, sending it again changes the enrolment."""
 
     member_id: str
     member_name: str
@@ -88,13 +90,14 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Freeze(msgspec.Struct, frozen=True, kw_only=True):
-    """The lead freezes early, once the minimum is reached."""
+    """The lead freezes the demand early, once the minimum is reached."""
 
     by: str
 
 
 class EndEnrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """The deadline's timer. ``extend_to`` is the new deadline, should the terms call for one (as long again as the first)."""
+    """A timer's command: enrolment may be over. ``extend_to`` is the new deadline if the terms say that enrolment is
+    extended (by its first length)."""
 
     extend_to: datetime
 
@@ -105,7 +108,7 @@ class CancelPool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
-    """An edit keeps the member's place in the order."""
+    """Return the events of an enrolment or its change. A change keeps the member's position in the order."""
     before = pool.members.get(command.member_id)
     event = PoolMemberEnrolled(
         pool_id=pool.opened.pool_id,
@@ -126,7 +129,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         )
     if before is None and len(pool.members) >= MOST_MEMBERS:
         raise PoolFull(
-            f"A pool has {MOST_MEMBERS} members at most, and this one has so many. Enrol in another, or open one.",
+            f"A pool may have at most {MOST_MEMBERS} members, and this one has that many. Enrol in another, or open one.",
             members=len(pool.members),
             most=MOST_MEMBERS,
         )
@@ -142,7 +145,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         )
     if command.deliver_by and command.deliver_by <= pool.enrolment_ends_at:
         raise DeliveryInThePast(
-            "Delivery lies after the end of enrolment.",
+            "Delivery must be after the end of enrolment.",
             field="deliver_by",
             deliver_by=command.deliver_by,
             enrolment_ends_at=pool.enrolment_ends_at,
@@ -152,15 +155,16 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
 
 
 def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
-    """Free before the freeze; after it a default, and the others' demand is announced anew while it can still be sourced. Nothing
-    where it repeats the withdrawal; raises DoneOtherwise where that had another reason."""
+    """Return the events of a withdrawal, none if it repeats the withdrawal. Before the freeze it has no consequence.
+    After it, it is a default, and the demand of the others is announced again while it can still be sourced. Raise
+    DoneOtherwise if the former withdrawal had another reason."""
     if command.member_id in pool.withdrawn:
         reason = pool.reasons.get(command.member_id)
         require_repeat(reason is None or command.reason == reason, reason or "")
         return []
     pool.require(Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING)
     if command.member_id not in pool.members:
-        raise NotEnrolled("Who is not enrolled cannot withdraw.", member=command.member_id)
+        raise NotEnrolled("Your organisation is not enrolled, so it cannot withdraw.", member=command.member_id)
     default = pool.stage is not Stage.ENROLLING
     left = PoolMemberWithdrew(
         pool_id=pool.opened.pool_id, member_id=command.member_id, default=default, reason=command.reason
@@ -184,7 +188,8 @@ def freeze(pool: Pool, command: Freeze) -> Sequence[Event]:
 
 
 def end(pool: Pool, command: EndEnrolment, now: datetime) -> Sequence[Event]:
-    """At the deadline: freeze, or below the minimum what the terms say. A timer that fires early changes nothing."""
+    """Return the events at the deadline: freeze, or what the terms say if the minimum is not reached. There are none
+    before the deadline."""
     if pool.stage is not Stage.ENROLLING or now < pool.enrolment_ends_at:
         return []
     short = _below_minimum(pool)
@@ -199,8 +204,8 @@ def end(pool: Pool, command: EndEnrolment, now: datetime) -> Sequence[Event]:
 
 
 def cancel(pool: Pool, command: CancelPool) -> Sequence[Event]:
-    """By the lead, until a mini-auction runs. Nothing where it repeats the cancellation; raises DoneOtherwise where that had another
-    reason."""
+    """Return the events of a cancellation by the lead, none if it repeats the cancellation. It is possible until a
+    mini-auction runs. Raise DoneOtherwise if the former cancellation had another reason."""
     pool.require_lead(command.by)
     why = pool.refusal
     if pool.stage is Stage.CANCELLED and why is not None and why.rule == CancelledByLead.code:
@@ -226,14 +231,16 @@ def _below_minimum(pool: Pool) -> RuleBroken | None:
 def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
     left = {line.line_id for line in pool.opened.lines}
     if not demands:
-        raise FirmQuantityNotPositive("A member wants at least one line.", field="demands")
+        raise FirmQuantityNotPositive("A member must want at least one line.", field="demands")
     for demand in demands:
         if demand.line_id not in left:
-            raise UnknownLine(f"No line, or named twice: {demand.line_id!r}.", field="demands", line=demand.line_id)
+            raise UnknownLine(
+                f"The pool has no line {demand.line_id!r}, or it is named twice.", field="demands", line=demand.line_id
+            )
         left.remove(demand.line_id)
         if not (demand.firm.is_finite() and 0 < demand.firm < _ABSURD):
             raise FirmQuantityNotPositive(
-                f"A firm quantity is above zero (and below {_ABSURD:,f}), not {demand.firm}.",
+                f"A firm quantity must be above zero (and below {_ABSURD:,f}), not {demand.firm}.",
                 field="demands",
                 line=demand.line_id,
                 firm=demand.firm,
@@ -241,7 +248,7 @@ def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
             )
         if not (demand.tolerance.is_finite() and 0 <= demand.tolerance < _ABSURD):
             raise ToleranceNegative(
-                f"A tolerance is not below zero: {demand.tolerance}.",
+                f"A tolerance must not be below zero: {demand.tolerance}.",
                 field="demands",
                 line=demand.line_id,
                 tolerance=demand.tolerance,

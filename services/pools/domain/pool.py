@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 
 class Stage(StrEnum):
-    """A draft is a form not yet sent, and allocating takes no time (the result is shared out in the decision that records it),
-    so neither is ever stored."""
+    """Two stages are never stored: a draft is a form that is not sent yet, and allocating takes no time (the result is
+    divided in the decision that records it)."""
 
     ENROLLING = "enrolling"
     FROZEN = "frozen"
@@ -43,7 +43,7 @@ class Stage(StrEnum):
 
 
 class BelowMinimum(StrEnum):
-    """What the lead chose for an enrolment that ends below the minimum viable quantity."""
+    """What the lead chose for an enrolment that ends below the minimum quantity."""
 
     CANCEL = "cancel"
     SMALLER = "smaller"
@@ -57,23 +57,24 @@ class NotTheLead(RuleBroken):
 MEMBERS_SHOWN = 50
 DEMANDS_SHOWN = 1_000
 MOST_REMEMBERED = 50
-"""Members that withdrew and stay in the state of a pool. However many come and go, the state does not grow with them: the log has all."""
+"""How many members that withdrew stay in the state of a pool. The log has all of them, so the state does not grow with
+every withdrawal."""
 
 
 class Past(msgspec.Struct, frozen=True):
-    """What one organisation did in a pool, by the log: how often it said what it wants, and with which reason it withdrew last, None
-    if it did not withdraw since."""
+    """What one organisation did in a pool, according to the log: how often it enrolled or changed its enrolment, and
+    the reason of its last withdrawal, or None if it did not withdraw after its last enrolment."""
 
     told: int
     left: str | None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers MOST_REMEMBERED of them until they enrol again,
-    ``reasons`` what they said then (of those whom a former release kept it has none).
-    ``told`` counts how often each of all these said what it wants, also before it withdrew. Of who acts they are right once the pool is
-    :meth:`reminded`. ``refusal`` says why the last sourcing failed, or why the pool was cancelled. What is worked out of them is
-    worked out once."""
+    """``members`` are by id, without those that withdrew. ``withdrawn`` has MOST_REMEMBERED of those that withdrew,
+    until they enrol again, and ``reasons`` their reasons (missing for those that a former release stored). ``told``
+    counts how often each of them enrolled or changed its enrolment, also before a withdrawal. For the acting
+    organisation these are right once the pool is :meth:`reminded`. ``refusal`` says why the last sourcing failed, or
+    why the pool was cancelled. Derived values are computed once."""
 
     opened: PoolOpened
     stage: Stage
@@ -90,7 +91,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def wants(self) -> dict[str, list[Want]]:
-        """By line, without those that nobody wants."""
+        """Return the wants by line, without lines that nobody wants."""
         found: dict[str, list[Want]] = {}
         for member in self.members.values():
             for demand in member.demands:
@@ -105,13 +106,13 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def firm_quantity(self) -> Decimal:
-        """What the minimum is measured on: the firm units of all lines together."""
+        """Return the quantity that is compared with the minimum: the firm units of all lines together."""
         return sum((want.firm for of_line in self.wants.values() for want in of_line), Decimal(0))
 
     @cached_property
     def demand(self) -> tuple[Line, ...]:
-        """The lines to buy, those nobody wants left out. ``quantity`` counts what the unit price buys: packs where there are
-        packs, as everywhere a line has an amount; the demands behind it are in units."""
+        """Return the lines to buy, without those that nobody wants. ``quantity`` counts what the unit price is for:
+        packs if there are packs, as in every line with an amount. The demands behind it are in units."""
         lines, wants = [], self.wants
         for line in self.opened.lines:
             units = sum((wanted(want, line.pack_size) for want in wants.get(line.line_id, ())), Decimal(0))
@@ -121,8 +122,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def pages(self) -> tuple[tuple[PoolMemberEnrolled, ...], ...]:
-        """The members as they enrolled, so many at once as people are shown: at most MEMBERS_SHOWN that want no more than DEMANDS_SHOWN
-        lines together, and at least one."""
+        """Return the members in pages, in the order of enrolment. A page has at most MEMBERS_SHOWN members that want at
+        most DEMANDS_SHOWN lines together, and at least one member."""
         pages: list[list[PoolMemberEnrolled]] = [[]]
         demands = 0
         for member in sorted(self.members.values(), key=lambda each: (each.enrolled_at, each.member_id)):
@@ -135,11 +136,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def shares(self) -> dict[str, Allocation]:
-        """By member, once the result is shared out."""
+        """Return the allocations by member, once the result is divided."""
         return {each.member_id: each for each in self.allocated.allocations} if self.allocated else {}
 
     def reminded(self, member_id: str, past: Past) -> "Pool":
-        """With the past of one organisation, who may have been forgotten."""
+        """Return the pool with the past of one organisation, which its state may no longer have."""
         withdrawn, reasons = self.withdrawn - {member_id}, _without(self.reasons, member_id)
         if past.left is not None:
             withdrawn, reasons = withdrawn | {member_id}, reasons | {member_id: past.left}
@@ -166,7 +167,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def apply(pool: Pool | None, event: Event) -> Pool:
-    """The pool after the event; the same event again changes nothing more. Raises ValueError for an event of no pool."""
+    """Return the pool after the event; applying the same event again changes nothing. Raise ValueError for an event
+    that no pool has."""
     if isinstance(event, PoolOpened):
         return Pool(opened=event, stage=Stage.ENROLLING, enrolment_ends_at=event.enrolment_ends_at)
     if pool is None:
@@ -207,7 +209,7 @@ def _without(of_members: Mapping[str, T], member_id: str) -> dict[str, T]:
 
 
 def _forgetting(pool: Pool, last: str = "") -> Pool:
-    """With as many of those that withdrew as a pool remembers, ``last`` among them."""
+    """Return the pool with MOST_REMEMBERED of those that withdrew, including ``last``."""
     kept = pool.withdrawn
     if len(kept) > MOST_REMEMBERED:
         kept = frozenset(sorted(kept, key=lambda each: (each == last, each))[-MOST_REMEMBERED:])
@@ -220,7 +222,7 @@ def _forgetting(pool: Pool, last: str = "") -> Pool:
 
 
 def frozen(pool: Pool) -> PoolFrozen:
-    """The demand as it stands, announced; again after a default."""
+    """Return the event that announces the present demand, also after a default."""
     return PoolFrozen(pool_id=pool.opened.pool_id, members=len(pool.members), lines=pool.demand)
 
 

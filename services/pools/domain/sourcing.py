@@ -1,4 +1,5 @@
-"""The frozen demand goes to a mini-auction; its result is shared out, each member's saving named; contracts end the pool."""
+"""The frozen demand goes to a mini-auction, its result is divided with each member's saving, and the contracts end the
+pool."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
@@ -36,14 +37,15 @@ class NobodyBid(RuleBroken):
 
 
 class InitialPriceRaised(RuleBroken):
-    """Members enrolled on the terms' prices: these may only be lowered, to a reference price published since."""
+    """Members enrolled under the prices in the terms. These may only be lowered, to a reference price that was
+    published later."""
 
     code = "initial-price-raised"
 
 
 class RequestSourcing(msgspec.Struct, frozen=True, kw_only=True):
-    """``place`` is that of the whole; ``duration_minutes`` None: as the terms say. ``unit_prices`` lowers the initial price of
-    a pack, by line id."""
+    """``place`` is the place of the whole demand. ``duration_minutes`` None means the duration in the terms.
+    ``unit_prices`` lowers the initial price of a pack, by line id."""
 
     by: str
     place: Place
@@ -53,21 +55,21 @@ class RequestSourcing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordSourcingRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """Auctions refused to open the session; the lead may ask again otherwise."""
+    """Auctions refused to open the session. The lead may ask again with other values."""
 
     refusal: Refusal
 
 
 class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``alone`` is the price of one pack a member would pay alone, by (member id, line id): the observatory's reference for its
-    quantity and place. Where it is missing, the line's initial price counts."""
+    """``alone`` is the price of one pack that a member would pay alone, by (member id, line id): the observatory's
+    reference for its quantity and place. If it is missing, the line's initial price counts."""
 
     closed: AuctionClosed
     alone: Mapping[tuple[str, str], Decimal] = {}
 
 
 class CloseContracting(msgspec.Struct, frozen=True, kw_only=True):
-    """``concluded`` says, by member id, whether its contract was signed, for those whose contract has ended for good."""
+    """``concluded`` says by member id whether its contract was signed, for members whose last contract has ended."""
 
     concluded: Mapping[str, bool]
 
@@ -117,14 +119,15 @@ def _told(asked: PoolSourcingRequested) -> str:
 
 
 def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event]:
-    """The demand is frozen again."""
+    """Return the events of a refused sourcing, after which the demand is frozen again."""
     if pool.stage is not Stage.SOURCING:
         return []
     return [PoolSourcingFailed(pool_id=pool.opened.pool_id, refusal=command.refusal)]
 
 
 def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
-    """Successful: shared out. Unsuccessful: the demand is frozen again, and the lead may ask once more or cancel."""
+    """Return the events of the result. A successful result is divided. After an unsuccessful one the demand is frozen
+    again, and the lead may ask once more or cancel."""
     if pool.stage is not Stage.SOURCING:
         return []
     closed = command.closed
@@ -162,7 +165,8 @@ def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
 
 
 def close(pool: Pool, command: CloseContracting) -> Sequence[Event]:
-    """Once every member's contract has ended; who did not sign does not hold up the rest."""
+    """Return the event of the close, once every member's contract has ended. A member that did not sign does not delay
+    the others."""
     if pool.stage is not Stage.CONTRACTING or pool.allocated is None:
         return []
     outcomes = [command.concluded.get(each.member_id) for each in pool.allocated.allocations]
@@ -176,7 +180,7 @@ def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line
         price, fixed = prices.get(line.line_id), line.unit_price
         if price is not None and fixed is not None and not (price.is_finite() and 0 < price <= fixed):
             raise InitialPriceRaised(
-                f"{line.description!r} begins above zero and at {fixed} at most, as the terms say; not at {price}.",
+                f"{line.description!r} must begin above zero and at most at {fixed}, according to the terms; not at {price}.",
                 field="unit_prices",
                 line=line.line_id,
                 price=price,
@@ -187,9 +191,9 @@ def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line
 
 
 def _share(line: Line, wants: Sequence[Want], currency: str) -> dict[str, Line]:
-    """One line of the result, by member, at the same unit price; the amounts sum to the line's amount exactly.
+    """Return one line of the result by member, at the same unit price. The amounts sum up exactly to the line's amount.
 
-    After a default less is bought than was bid for: the line's amount falls in proportion, rounded once.
+    After a default less is bought than was bid for: the line's amount falls in proportion and is rounded once.
     """
     if not line.quantity or line.amount is None:
         return {}
@@ -209,8 +213,8 @@ def _share(line: Line, wants: Sequence[Want], currency: str) -> dict[str, Line]:
 def _allocation(
     pool: Pool, member: PoolMemberEnrolled, parts: Sequence[Line], alone: Mapping[tuple[str, str], Decimal]
 ) -> Allocation:
-    """Equal unit price: a member's saving is what its own quantity would have cost alone, less what it pays. It can be
-    negative, for whom buys below the common price already."""
+    """Return the member's allocation. All members pay the same unit price. A member's saving is what its quantity would
+    have cost alone, less what it pays. It is negative for a member that already buys below the common price."""
     initial = {line.line_id: line.unit_price or Decimal(0) for line in pool.opened.lines}
     amount = standalone = Decimal(0)
     for part in parts:

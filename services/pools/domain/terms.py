@@ -1,4 +1,4 @@
-"""The terms of a pool: all fixed before enrolment opens."""
+"""The terms of a pool, all fixed before enrolment opens."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ class NoLines(LinesMissing):
 
 
 class LineNotPriced(RuleBroken):
-    """A line without an id of its own, a pack size or an initial unit price above zero."""
+    """A line needs its own id, a pack size, and an initial unit price above zero."""
 
     code = "line-not-priced"
 
@@ -49,7 +49,8 @@ class UnknownChoiceBelowMinimum(RuleBroken):
 
 
 class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
-    """``lines`` have no quantities; ``unit_price`` is the initial price of one pack. ``regions`` empty: delivery anywhere."""
+    """``lines`` have no quantities; ``unit_price`` is the initial price of one pack. If ``regions`` is empty, goods are
+    delivered anywhere."""
 
     pool_id: str
     lead_id: str
@@ -68,12 +69,13 @@ class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> list[PoolOpened]:
-    """Raises the first rule broken; the caller has checked that the lead is an active buyer."""
+    """Return the event that opens the pool. Raise the first rule that is broken. The caller has checked that the lead
+    is an active buyer."""
     minor_units(command.currency)
     if not command.lines:
         raise NoLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
-        raise LineNotPriced("Every line needs an id of its own.", field="lines")
+        raise LineNotPriced("Every line needs its own id.", field="lines")
     categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
     require_codes(((each.scheme, each.code) for each in categories), "lines")
     for line in command.lines:
@@ -95,7 +97,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             )
     if command.minimum_quantity <= 0:
         raise MinimumNotPositive(
-            f"The minimum viable quantity is above zero, not {command.minimum_quantity}.",
+            f"The minimum quantity must be above zero, not {command.minimum_quantity}.",
             field="minimum_quantity",
             minimum_quantity=command.minimum_quantity,
         )
@@ -109,7 +111,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
         )
     if command.savings_rule != "equal":
         raise UnknownSavingsRule(
-            f"Savings are shared by equal unit price, not by {command.savings_rule!r}.",
+            f"Savings are divided by equal unit price, not by {command.savings_rule!r}.",
             field="savings_rule",
             rule=command.savings_rule,
         )
@@ -121,12 +123,12 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
 
 
 def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> None:
-    """Raises EnrolmentTooShort."""
+    """Raise EnrolmentTooShort if enrolment would end too early."""
     days = policy.pool.min_enrolment_days
     earliest = policy.due(now, days, calendar) if days else now
     if ends_at <= now or ends_at < earliest:
         raise EnrolmentTooShort(
-            f"Enrolment ends no earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
+            f"Enrolment must not end earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
             field="enrolment_ends_at",
             enrolment_ends_at=ends_at,
             earliest=earliest,
@@ -135,9 +137,9 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
 
 
 def check_open(number: int, rules: PoolRules) -> None:
-    """May a buyer that leads so many pools that go on open another? Raises TooManyPoolsOpen."""
+    """Raise TooManyPoolsOpen if a buyer that leads so many open pools may not open another."""
     if number >= rules.open_in_all:
         raise TooManyPoolsOpen(
-            f"A buyer leads {rules.open_in_all} pools at most that go on. Open this one when others are closed or cancelled.",
+            f"A buyer may lead at most {rules.open_in_all} open pools. Open this one when others are closed or cancelled.",
             most=rules.open_in_all,
         )

@@ -1,4 +1,4 @@
-"""lists, and the newest of a pool's log, are answered from indexes"""
+"""lists, and the newest entries of a pool's log, are answered from indexes"""
 
 from sqlalchemy import text
 

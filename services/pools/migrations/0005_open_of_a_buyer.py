@@ -1,4 +1,4 @@
-"""how many pools of a lead go on is counted from an index"""
+"""a lead's open pools are counted from an index"""
 
 from sqlalchemy import text
 

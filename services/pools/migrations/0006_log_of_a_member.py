@@ -1,4 +1,4 @@
-"""what a member said of a pool is read from an index, and its state need not keep all who came and went"""
+"""what a member did in a pool is read from an index, so the state need not keep all that withdrew"""
 
 from sqlalchemy import text
 

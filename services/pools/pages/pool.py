@@ -59,7 +59,7 @@ OFFICERS = allow(BUYER_OFFICER)
 
 SHOWN_OF_LOG = 50
 LINES_SHOWN = 10
-"""Lines at once: each is a column of the table of members."""
+"""How many lines are shown at once. Each is a column of the table of members."""
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
 
 
@@ -85,7 +85,7 @@ class PoolPages(Controller):
         members: Members = 1,
         lines: Lines = 1,
     ) -> Template:
-        """``page`` is of the log, ``members`` and ``lines`` are pages of these."""
+        """Show a pool. ``page`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines."""
         async with ground.database.transaction("pools") as tx:
             return await _page(tx, request, pool_id, number=number, members=members, lines=lines)
 
@@ -189,8 +189,9 @@ async def _page(
     members: int = 1,
     lines: int = 1,
 ) -> Template:
-    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``filled`` is the form that was refused; the page
-    is then a 422. ``form`` says which it is, of those that ask for a reason."""
+    """Show a pool. ``number`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines.
+    ``filled`` is a form that was refused; the answer is then a 422. ``form`` says which of the forms with a reason it
+    is."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
@@ -238,7 +239,8 @@ async def _page(
 
 
 def _rows(pool: Details, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled, dict[str, Demand]]]:
-    """The members of the page, the reader's own first where it is on another, each with what it wants of the lines shown."""
+    """Return the members of the page with what each wants of the shown lines. The reader's own enrolment is first if it
+    is on another page."""
     ids = {line.line_id for line in shown}
     apart = (pool.mine,) if pool.mine is not None and pool.mine not in pool.members else ()
     return [
@@ -248,7 +250,7 @@ def _rows(pool: Details, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled
 
 
 def _shares(pool: Details, shown: Sequence[Line]) -> list[tuple[Allocation, list[Line]]]:
-    """What came to the members of :func:`_rows`, each with its part of the lines shown."""
+    """Return the allocations of the members of :func:`_rows`, each with its part of the shown lines."""
     result = pool.result
     if result is None:
         return []
@@ -260,10 +262,10 @@ def _shares(pool: Details, shown: Sequence[Line]) -> list[tuple[Allocation, list
 async def _of_sourcing(
     tx: Transaction, kept: StoredPool, pool: Details, values: Mapping[str, str]
 ) -> dict[str, object]:
-    """What only the form that asks for a mini-auction shows."""
+    """Return what only the form that asks for a mini-auction shows."""
     policy = handlers.policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
-    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    assert lead is not None, "the lead that opened a pool is in the replica, and nothing is removed from it"
     references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
     return {
         "references": references,
@@ -274,7 +276,7 @@ async def _of_sourcing(
 
 def _refused(kept: Refusal, currency: str) -> str:
     if kept.rule == CancelledByLead.code:
-        return kept.message  # the lead's own words
+        return kept.message  # the words that the lead wrote
     return kept_refusal(kept, currency)
 
 
@@ -286,7 +288,8 @@ def _lengths(
     values: Mapping[str, str],
     references: Mapping[str, Decimal],
 ) -> list[tuple[Duration, RuleBroken | None]]:
-    """The lengths of its kind, each with the rule that forbids it now for the whole demand at the prices written (or suggested)."""
+    """Return the durations for the pool's kind, each with the rule that forbids it now, for the whole demand at the
+    prices that are typed (or suggested)."""
     prices = {}
     for number, line in enumerate(pool.lines):
         form, _ = read_form({"price": values.get(f"price_{number}", "")}, PriceForm)
@@ -299,7 +302,8 @@ def _lengths(
 
 
 def _former_demand(pool: Details, last: PoolMemberEnrolled | None, me: OrganisationRegistered) -> dict[str, str]:
-    """The member's demand as form fields: the current one, or the one it withdrew, so that enrolling again is one click."""
+    """Return the member's demand as form fields: the present one, or the one that it withdrew, so that one click enrols
+    it again."""
     place = last.place if last else me.place
     values = {"region": place.region or "", "locality": place.locality or ""}
     if last is not None:
@@ -347,7 +351,7 @@ def _at_reason(broken: RuleBroken) -> dict[str, str]:
 
 
 def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
-    """The refusal at the input that caused it."""
+    """Return the error by the input that caused it."""
     numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
     if (number := numbers.get(str(broken.numbers.get("line")))) is not None:
         kind = "tolerance" if broken.code == "tolerance-negative" else prefix

@@ -1,4 +1,4 @@
-"""The list, and the terms of a new pool."""
+"""The list of pools, and the terms of a new one."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ OFFICERS = allow(BUYER_OFFICER)
 
 PAGE = 24
 LINES = 50
-"""Of a line that somebody begins."""
+"""The most lines with which somebody may begin a pool."""
 
 
 class TermsForm(msgspec.Struct, kw_only=True):
@@ -105,7 +105,7 @@ class TermsPages(Controller):
 
     @get("/new", opt=OFFICERS)
     async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:
-        """``sku`` in the query, once or several times: what the pool begins with."""
+        """Show the form of a new pool. ``sku`` may occur several times in the query: the pool begins with these SKUs."""
         wanted = list(dict.fromkeys(map(clean, sku or ())))[:LINES]
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
@@ -117,7 +117,7 @@ class TermsPages(Controller):
 
     @post("/new", opt=OFFICERS)
     async def open_pool(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
-        """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
+        """Handle the form. `do` says whether to search for a SKU, add or remove a line, or open the pool."""
         policy = load_policy(ground.config.policy)
         values = await form_fields(request)
         ticked, unfit = await form_list(request, "regions")
@@ -149,7 +149,7 @@ class TermsPages(Controller):
 
 
 def _beside(broken: RuleBroken, lines: list[dict[str, str]], zone: str) -> dict[str, str]:
-    """The refusal at the line that caused it, or at the field of the terms."""
+    """Return the error at the line that caused it, or at the field of the terms."""
     about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
     numbers = {line["sku"]: number for number, line in enumerate(lines)}
     found = next((numbers[each] for each in about if each in numbers), None)
@@ -185,7 +185,8 @@ async def _page(
 
 
 async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
-    """A line as form fields, its price the reference price where there is one (with the policy's VAT as a beginning)."""
+    """Return a line as form fields. Its price is the reference price, if there is one; its VAT is the policy's rate,
+    which the lead can change."""
     line = {"sku": sku_id, "price": "", "vat": unambiguous(policy.vat_percent), "reference": ""}
     sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
     if sku is not None:
@@ -214,7 +215,7 @@ def _opening(
     policy: Policy,
     now: datetime,
 ) -> tuple[Opening | None, dict[str, str]]:
-    """The pool asked for, or all that is wrong with the form."""
+    """Return the pool that the form describes, or all errors of the form."""
     form, errors = read_form(values, TermsForm)
     if form is not None and form.minimum_quantity <= 0:
         errors["minimum_quantity"] = gettext("must be above zero")
@@ -244,7 +245,7 @@ def _opening(
 
 
 def _first_deadline(policy: Policy, lead: OrganisationRegistered, now: datetime) -> datetime:
-    """A beginning that can be changed: a week on, or minutes in a rehearsal."""
+    """Return a first value of the deadline, which the lead can change: in a week, or in some minutes in a rehearsal."""
     local = now.astimezone(ZoneInfo(lead.time_zone))
     if policy.working_day_minutes is not None:
         return local + timedelta(minutes=10)

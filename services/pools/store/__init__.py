@@ -1,5 +1,5 @@
-"""Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
-reference prices as others announced them."""
+"""Rows of pools: the state of each pool with its log, the contracts that followed, and replicas of organisations, SKUs
+and reference prices."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -25,7 +25,7 @@ from services.pools.domain import Past, Pool, Stage
 
 
 class Row(SQLModel, registry=schema_of("pools")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""
 
 
 organisations = Organisations(Row.metadata)
@@ -41,7 +41,8 @@ _REFUSED = "('PoolSourcingFailed', 'PoolCancelled')"
 
 
 class PoolRow(Row, table=True):
-    """``due_at``: when the timer looks at it next (end of enrolment, or nobody left whose contract could still come)."""
+    """``due_at`` is when the timer looks at the pool next: at the end of enrolment, or when nobody can get another
+    contract."""
 
     __tablename__ = "pools"
     __table_args__ = (
@@ -63,7 +64,7 @@ class PoolRow(Row, table=True):
 
 
 class LogRow(Row, table=True):
-    """What happened to a pool; applied in order it gives ``PoolRow.state``."""
+    """What happened to a pool. Applied in order, the rows give ``PoolRow.state``."""
 
     __tablename__ = "log"
     __table_args__ = (
@@ -81,7 +82,7 @@ class LogRow(Row, table=True):
 
 
 class ContractRow(Row, table=True):
-    """The newest contract of a member; the cascade may replace one that ended."""
+    """The newest contract of a member. The cascade may replace one that ended."""
 
     __tablename__ = "contracts"
 
@@ -102,7 +103,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredPool(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool at a version, with what the service knows beside its rules; 0: not stored yet."""
+    """A pool and its version, with what the service knows besides its rules. Version 0 means that it is not stored yet."""
 
     pool: Pool
     opened_at: datetime
@@ -120,7 +121,7 @@ get, lock, lock_due = _pools.get, _pools.lock, _pools.lock_due
 
 
 async def count_open(tx: Transaction, lead_id: str) -> int:
-    """Pools of one lead that go on. Another opening of this lead waits until the transaction ends."""
+    """Return how many open pools the lead has. Another opening by this lead waits until the transaction ends."""
     await tx.lock_name(f"lonja/pooling/{lead_id}")
     db = await tx.raw()
     found: int = await db.fetchval(
@@ -130,12 +131,13 @@ async def count_open(tx: Transaction, lead_id: str) -> int:
 
 
 async def read(tx: Transaction, pool_id: str) -> StoredPool | None:
-    """For people, who look at one pool again and again: what nobody wrote since is neither sent nor decoded anew."""
+    """Return the pool for pages, which are read many times. If it was not written since the last time, it is neither
+    sent nor decoded again."""
     return await _decoded.get(await tx.raw(), pool_id)
 
 
 def _decode(state: str, row: Any) -> StoredPool:
-    """With what every page of it shows."""
+    """Decode the state, with what every page of it shows."""
     kept = _stored({**row, "state": state})
     for each in ("wants", "firm_quantity", "demand", "pages", "shares"):
         getattr(kept.pool, each)
@@ -146,7 +148,8 @@ _decoded = Decoded("pool", "pools.pools", "pool_id", f"opened_at, auction_id, {X
 
 
 async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happened: Iterable[Event]) -> None:
-    """State, log and events to publish: together or not at all. ``kept`` is of the version that was read. Raises Outdated."""
+    """Save the state, the log and the events to publish in one transaction. ``kept.version`` is the version that was
+    read. Raise Outdated."""
     opened = kept.pool.opened
     values = {
         "pool_id": opened.pool_id,
@@ -163,13 +166,13 @@ async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happe
     for event in happened:
         data = msgspec.to_builtins(event)
         tx.session.add(LogRow(pool_id=opened.pool_id, type=type(event).__name__, at=tx.now, data=data))
-        await tx.session.flush()  # one by one: positions in the order of what happened
+        await tx.session.flush()  # one at a time: positions follow the order of the events
         tx.emit(event)
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a pool's log, as far as people are shown it: ``type`` is the event's name. ``default`` and ``reason`` are of a member
-    that withdrew, ``refusal`` of what came to nothing."""
+    """A line of a pool's log, as far as people see it. ``type`` is the event's name. ``default`` and ``reason`` belong
+    to a withdrawal, ``refusal`` to a failed sourcing or a cancellation."""
 
     position: int
     at: datetime
@@ -181,12 +184,13 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def happened(tx: Transaction, pool_id: str, most: int) -> int:
-    """How long its log is, or one more than ``most`` where it is longer."""
+    """Return the length of the log, or ``most`` + 1 if it is longer than ``most``."""
     return await count(await tx.raw(), "select from pools.log where pool_id = $1", pool_id, most=most)
 
 
 async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
-    """The newest first. Nothing is looked for where it is not: the database takes an event of megabytes apart for each thing."""
+    """Return the log, the newest entry first. A field is read only from events that have it, because the database
+    parses an event of megabytes for each field."""
     rows = await (await tx.raw()).fetch(
         f"select position, at, type, case when type in {_OF_MEMBERS} then data->>'member_id' end as member_id,"
         f" case when type = {_LEFT} then data->>'default' end as is_default,"
@@ -213,7 +217,7 @@ def _happened(row: asyncpg.Record) -> Happened:
 
 
 async def past_of(tx: Transaction, pool_id: str, member_id: str) -> Past:
-    """Of one organisation, which has as many lines in the log as it may say, and as many withdrawals."""
+    """Return what one organisation did. It has a limited number of enrolments in the log, and as many withdrawals."""
     of_member = f"from pools.log where pool_id = $1 and {_MEMBER} = $2 and type in {_OF_MEMBERS}"
     row = await (await tx.raw()).fetchrow(
         f"select (select count(*) {of_member} and type <> {_LEFT}) as told,"
@@ -225,7 +229,7 @@ async def past_of(tx: Transaction, pool_id: str, member_id: str) -> Past:
 
 
 async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> PoolMemberEnrolled | None:
-    """What a member wanted last, also if it withdrew since."""
+    """Return the last enrolment of a member, even if it withdrew since then, or None."""
     found = await (await tx.raw()).fetchval(
         f"select data::text from pools.log where pool_id = $1 and type = 'PoolMemberEnrolled' and {_MEMBER} = $2"
         " order by position desc limit 1",
@@ -236,7 +240,8 @@ async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> Poo
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:
-    """A row that says so already is not written again: it carries the whole pool."""
+    """Set the time of the timer. A row that has this value already is not written again, because it contains the whole
+    pool."""
     other = col(PoolRow.due_at).is_distinct_from(due_at)
     await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id, other).values(due_at=due_at))
 
@@ -246,7 +251,7 @@ async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
 
 
 async def contracts_of_members(tx: Transaction, pool_id: str, members: Collection[str]) -> dict[str, Contract]:
-    """By member, of these."""
+    """Return the contracts of these members, by member."""
     rows = await (await tx.raw()).fetch(
         "select member_id, contract_id, state, at from pools.contracts where pool_id = $1 and member_id = any($2::text[])",
         pool_id,
@@ -256,20 +261,20 @@ async def contracts_of_members(tx: Transaction, pool_id: str, members: Collectio
 
 
 async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, Contract]:
-    """By member."""
+    """Return the contracts by member."""
     rows = await tx.session.exec(select(ContractRow).where(ContractRow.pool_id == pool_id))
     return {row.member_id: Contract(**row.model_dump(exclude={"pool_id"})) for row in rows}
 
 
 async def lock_stage(tx: Transaction, pool_id: str) -> Stage | None:
-    """Locks the pool and leaves its state, which grows with its members, unread."""
+    """Lock the pool and return its stage. The state, which grows with the members, is not read."""
     found = await (await tx.raw()).fetchval("select stage from pools.pools where pool_id = $1 for update", pool_id)
     return Stage(found) if found else None
 
 
 async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> bool:
-    """Whether it says something new of the member. A draft that is known does not, nor does the end of a contract that was replaced
-    already, or of one that was signed: the pool has done its part."""
+    """Store the contract, and return whether it says something new about the member. A known draft does not; nor does
+    the end of a contract that was already replaced or signed."""
     statement = insert(ContractRow).values(pool_id=pool_id, **msgspec.structs.asdict(contract))
     new, old = statement.excluded, ContractRow
     same = col(old.contract_id) == new.contract_id
@@ -284,7 +289,7 @@ async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> boo
 
 
 async def waits_for_signatures(tx: Transaction, pool_id: str) -> bool:
-    """Whether a contract of the pool is drafted, and neither signed nor ended."""
+    """Return whether a contract of the pool is drafted and neither signed nor ended."""
     found: bool = await (await tx.raw()).fetchval(
         "select exists (select from pools.contracts where pool_id = $1 and state = 'drafted')", pool_id
     )

@@ -1,4 +1,5 @@
-"""Lists of pools: of each only what one line shows, since a whole pool can have megabytes of demands and allocations."""
+"""Lists of pools. Each row has only what one line of a list shows, because a whole pool can have megabytes of demands
+and allocations."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,7 +26,7 @@ GROUPS: Mapping[str, tuple[Stage, ...]] = {
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list. Quantities are units of all lines together; ``saving`` is known once the result is shared out."""
+    """One row of a list. Quantities are units of all lines together. ``saving`` is known once the result is divided."""
 
     pool_id: str
     title: str
@@ -48,8 +49,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 async def search(
     tx: Transaction, *, group: str = "", region: str = "", category: str = "", limit: int = 50, offset: int = 0
 ) -> tuple[list[Summary], bool]:
-    """Newest first, and whether there are more. ``category`` is the beginning of a code; a pool without regions delivers to every
-    region."""
+    """Return pools, the newest first, and whether there are more. ``category`` is the beginning of a code. A pool
+    without regions delivers to every region."""
     newest = (col(PoolRow.opened_at).desc(), col(PoolRow.pool_id))
     query = select(col(PoolRow.pool_id), col(PoolRow.opened_at), col(PoolRow.auction_id), col(PoolRow.state)).order_by(
         *newest
@@ -61,7 +62,7 @@ async def search(
 
 
 async def fitting(tx: Transaction, *, group: str = "", region: str = "", category: str = "", most: int) -> int:
-    """How many a search finds, or one more than ``most`` where it finds more."""
+    """Return how many pools a search finds, or ``most`` + 1 if it finds more than ``most``."""
     rows = select(col(PoolRow.pool_id)).where(*_where(group, region, category)).limit(most + 1).subquery()
     return await tx.session.scalar(select(func.count()).select_from(rows)) or 0
 
@@ -78,7 +79,7 @@ def _where(group: str, region: str, category: str) -> list[ColumnElement[bool]]:
 
 
 async def counts(tx: Transaction) -> dict[str, int]:
-    """Pools by group, and of all as "all"; COUNTED + 1 where there are more than COUNTED."""
+    """Return the number of pools by group, and of all pools as "all"; COUNTED + 1 if there are more than COUNTED."""
     db, pools = await tx.raw(), "select from pools.pools"
     found = {
         group: await count(db, f"{pools} where stage = any($1::text[])", [stage.value for stage in stages])
@@ -88,7 +89,7 @@ async def counts(tx: Transaction) -> dict[str, int]:
 
 
 def _shown(found: Any) -> Any:
-    """The query for what is shown of these rows of pools. The database takes each state apart once."""
+    """Return the query for what is shown of these rows. The database parses each state once."""
     parts = (
         func.jsonb_to_record(found.c.state)
         .table_valued(
@@ -124,7 +125,8 @@ def _shown(found: Any) -> Any:
 
 
 def _object(found: Any) -> Any:
-    """This JSON, or an empty object in the place of anything else: of that the database would make an error of the whole list."""
+    """Return this JSON, or an empty object in place of any other JSON, for which the database would fail the whole
+    list."""
     return case((func.jsonb_typeof(found) == "object", found), else_=cast({}, JSONB))
 
 

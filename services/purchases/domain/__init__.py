@@ -1,1 +1,1 @@
-"""What may be bought straight from an offer, and how its supplier answers (docs/rules.md section 4)."""
+"""What may be bought directly from an offer, and how its supplier answers (docs/rules.md section 4)."""

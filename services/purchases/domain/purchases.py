@@ -1,6 +1,7 @@
-"""Direct purchase: a buyer takes an offer as it stands, below a ceiling, and the supplier says yes or no in time.
+"""Direct purchase: a buyer accepts an offer as it is, below a ceiling, and the supplier accepts or refuses the request
+before a deadline.
 
-docs/rules.md section 4. Contracts drafts the contract of an accepted purchase; no offer has to be signed first.
+See docs/rules.md section 4. Contracts drafts the contract of an accepted purchase. The parties sign only that contract.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ AT_FAULT = {
     "below-minimum": "quantity",
     "above-maximum": "quantity",
 }
-"""The input at fault, by why an offer is not available."""
+"""The input at fault, by the reason why an offer is not available."""
 
 
 class OwnOffer(RuleBroken):
@@ -34,7 +35,7 @@ class OwnOffer(RuleBroken):
 
 
 class OfferNotAvailable(RuleBroken):
-    """The offer's own terms forbid it; ``because`` names which: validity, region or quantity."""
+    """The offer's own terms forbid the purchase. ``because`` names the term: validity, region or quantity."""
 
     code = "offer-not-available"
 
@@ -56,7 +57,7 @@ class TooManyUnanswered(RuleBroken):
 
 
 class TooManyUnansweredInAll(RuleBroken):
-    """``unanswered`` requests of the buyer wait for suppliers, whichever."""
+    """``unanswered`` requests of the buyer wait for any supplier."""
 
     code = "too-many-unanswered-in-all"
 
@@ -75,8 +76,9 @@ class AnsweredOtherwise(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """``line`` is what is bought, priced with VAT; ``answer`` is "" until there is one: accepted, refused or lapsed. ``reason`` is what
-    the supplier wrote with it, None until then, and where a former release kept the answer alone."""
+    """``line`` is what is bought, priced with VAT. ``answer`` is accepted, refused or lapsed, or "" until there is one.
+    ``reason`` is what the supplier wrote with the answer; it is None before that, and where a former release stored the
+    answer alone."""
 
     requested: PurchaseRequested
     supplier_name: str
@@ -89,7 +91,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPurchase:
-    """``quantity`` counts packs of the SKU; ``place`` is where they go, with a region or at least a country."""
+    """``quantity`` counts packs of the SKU. ``place`` is the place of delivery, with a region or at least a country."""
 
     process_id: str
     quantity: Decimal
@@ -105,7 +107,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LapseAnswer:
-    """The timer's word that the time to answer may be over."""
+    """A timer's command: the time to answer may be over."""
 
 
 def request(
@@ -120,10 +122,10 @@ def request(
     now: datetime,
     rivals: Iterable[Offer] = (),
 ) -> Purchase:
-    """The purchase, whose ``requested`` is the event to publish. ``calendar`` is the buyer's; ``rivals`` are the offers of the same
-    SKU that could be bought instead, which matter where it is in demand.
+    """Return the purchase, whose ``requested`` is the event to publish. ``calendar`` is the buyer's. ``rivals`` are
+    other offers of the same SKU; they matter for goods in demand, of which only the cheapest offer may be bought.
 
-    Raises a RuleBroken of this module, QuantityNotPositive, or CurrencyMismatch for an offer in another currency.
+    Raise a RuleBroken of this module, QuantityNotPositive, or CurrencyMismatch for an offer in another currency.
     """
     for organisation in (buyer, supplier):
         if organisation.state != "active":
@@ -137,7 +139,9 @@ def request(
         raise OwnOffer("Nobody buys from itself.", field="offer_id")
     if not command.quantity.is_finite() or command.quantity <= 0:
         raise QuantityNotPositive(
-            f"A purchase is of more than nothing, not {command.quantity}.", field="quantity", quantity=command.quantity
+            f"The quantity of a purchase must be above zero, not {command.quantity}.",
+            field="quantity",
+            quantity=command.quantity,
         )
     region = command.place.region or command.place.country or ""
     need = Need(command.quantity, region, calendar.local(now).date())
@@ -147,7 +151,7 @@ def request(
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
     if priced.total.amount <= 0:
         raise ComesToNothing(
-            f"A quantity of {command.quantity:,f} of this offer comes to nothing: buy more of it.",
+            f"A quantity of {command.quantity:,f} of this offer costs nothing after rounding: buy more of it.",
             field="quantity",
             quantity=command.quantity,
         )
@@ -156,7 +160,7 @@ def request(
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise PurchaseAboveCeiling(
-            f"A direct purchase costs {ceiling} at most, this one {priced.total}.",
+            f"A direct purchase may cost at most {ceiling}; this one costs {priced.total}.",
             field="quantity",
             amount=priced.total.amount,
             ceiling=ceiling.amount,
@@ -194,8 +198,8 @@ def request(
 
 
 def check_unanswered(policy: Policy, to_the_supplier: int, in_all: int) -> None:
-    """Whether a buyer with so many requests that nobody answered yet may make one more. Raises TooManyUnanswered and
-    TooManyUnansweredInAll: what a supplier has to answer within a day stays as much as it can read."""
+    """Check whether a buyer with so many unanswered requests may make one more. Raise TooManyUnanswered or
+    TooManyUnansweredInAll. The limits keep a supplier's requests for one day few enough to read."""
     rules = policy.purchase
     if to_the_supplier >= rules.open_to_one:
         raise TooManyUnanswered(
@@ -218,8 +222,8 @@ def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -
         other = price_for(rival, need)
         if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
             raise NotTheCheapest(
-                f"These goods are in demand: only the cheapest offer is bought. This one costs {priced.total}, another"
-                f" {other.total}.",
+                "These goods are in demand: only the cheapest offer may be bought. This one costs"
+                f" {priced.total}, another one {other.total}.",
                 field="offer_id",
                 amount=priced.total.amount,
                 cheaper=other.total.amount,
@@ -228,8 +232,9 @@ def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -
 
 
 def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:
-    """Nothing where it repeats the answer given, or the time to answer still runs. Who is suspended may still answer:
-    it finishes what it owes. Raises DoneOtherwise where the same answer was given with another message."""
+    """Return the events of the answer: none if it repeats the given answer, or if the time to answer is not over. A
+    suspended supplier may still answer, because it must finish what it owes. Raise DoneOtherwise if the same answer was
+    given with another message."""
     overdue = now >= purchase.requested.due_at
     if isinstance(command, LapseAnswer):
         return (_answered(purchase, "lapsed", ""),) if overdue and not purchase.answer else ()
@@ -251,7 +256,7 @@ def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> 
 
 
 def apply(purchase: Purchase, event: Event) -> Purchase:
-    """The purchase after the event; TypeError for an event that no purchase has."""
+    """Return the purchase after the event. Raise TypeError for an event that no purchase has."""
     if isinstance(event, PurchaseAnswered):
         return replace(purchase, answer=event.answer, reason=event.reason)
     raise TypeError(f"{type(event).__name__} does not happen to a purchase")
@@ -268,7 +273,7 @@ def _answered(purchase: Purchase, answer: str, reason: str) -> PurchaseAnswered:
 
 
 def accepted(purchase: Purchase, contract_id: str) -> PurchaseAccepted:
-    """What contracts needs of it to draft that contract."""
+    """Return the event with what contracts needs to draft the contract."""
     requested = purchase.requested
     same = "process_id buyer_id buyer_name supplier_id title place currency amount"
     return PurchaseAccepted(

@@ -1,7 +1,7 @@
 """first tables, with what contracts knows of organisations and SKUs so far
 
-What is told while this runs comes by the events. Purchases reads them from a day before on: so much of what was told may not be in these
-rows yet. A SKU is taken over as of the version before its own, so that what is told of it again finds it as it was.
+Events that arrive while this runs may be missing in the copied rows. Purchases therefore reads the events again from
+one day earlier. A SKU is copied with a version one lower than its own, so that its event can be applied again.
 """
 
 import sqlalchemy as sa

@@ -1,8 +1,9 @@
 """requests for purchases, and the offers that they are for, move from contracts to purchases
 
-The rows are not copied. The former release goes on reading and writing them by views of the old names, with the rights of the views'
-owner: its role has none on the tables any more. The answers to requests that either release gave under a key are given by both. A release
-after this one drops the views and the triggers, in this history.
+The rows are not copied. The former release goes on reading and writing them through views with the old names. The views
+have the rights of their owner, because the role of the former release no longer has rights on the tables. An answer
+that one release gave under a request key is also given by the other. A later release drops the views and the triggers
+in this history.
 """
 
 from alembic import op

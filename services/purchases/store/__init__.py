@@ -1,4 +1,5 @@
-"""Rows of purchases: requests with their answers (the state, rewritten under its lock), and replicas of organisations, SKUs and offers."""
+"""Rows of purchases: requests with their answers (the state is rewritten under a lock), and replicas of organisations,
+SKUs and offers."""
 
 from services.purchases.store import replicas
 from services.purchases.store.rows import OfferRow, PurchaseRow, Row

@@ -1,4 +1,4 @@
-"""Direct purchases: requested, then answered once."""
+"""Direct purchases: each is requested, then answered once."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,12 +22,12 @@ _SHOWN = (
     " requested_at, answered_at, reason"
 )
 CURSOR = r"^([0-9]{0,17}\.[0-9]{1,17}\.[!-~]{1,400})?$"
-"""The end of a page, as in ``Found.next``, or nothing."""
+"""The end of a page, as in ``Found.next``, or an empty text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase as it stands at a version; 0: not stored yet. ``reason`` is the supplier's."""
+    """A purchase and its version. Version 0 means that it is not stored yet. ``reason`` is the supplier's."""
 
     purchase: Purchase
     requested_at: datetime
@@ -56,7 +56,7 @@ class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What one line of a list shows of a purchase: not the policy that it follows."""
+    """What one line of a list shows of a purchase. It leaves out the policy of the purchase."""
 
     requested: PurchaseRequested
     supplier_name: str
@@ -67,14 +67,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A page of purchases; ``next`` is where the list goes on, "" at its end, whatever was asked or answered meanwhile."""
+    """A page of purchases. ``next`` is where the list continues, or "" at its end. It stays right while purchases are
+    requested or answered."""
 
     rows: Sequence[Summary]
     next: str
 
 
 def contract_id_of(requested: PurchaseRequested) -> str:
-    """Of the contract that is drafted of it where it is accepted: the first of the deal of its buyer."""
+    """Return the id of the contract that follows from an accepted purchase: the first contract of the buyer's deal."""
     return derive_id("contract", requested.process_id, requested.buyer_id, "1")
 
 
@@ -98,8 +99,9 @@ async def listing(
     after: str = "",
     open_only: bool = False,
 ) -> Found:
-    """A page of an organisation's own, unanswered first, earliest deadline first, then the latest first: after so many rows, or
-    ``after`` the end of a page (its ``next``). What it reads is bounded by ``limit`` and ``offset``."""
+    """Return a page of an organisation's own purchases: unanswered ones first by earliest deadline, then the others,
+    the latest first. The page begins after ``offset`` rows, or after the end of another page (``after`` is its
+    ``next``). The number of rows read is bounded by ``limit`` and ``offset``."""
     values: list[object] = [organisation_id]
     stages = ["due_at is not null"] if open_only else ["due_at is not null", "due_at is null"]
     if after:
@@ -142,8 +144,8 @@ def _instant(microseconds: str) -> datetime:
 
 
 async def count_unanswered(tx: Transaction, requested: PurchaseRequested, rules: PurchaseRules) -> tuple[int, int]:
-    """How many requests of this buyer wait for this supplier and in all, counted no further than the rules need. Nobody else counts
-    them before this transaction ends."""
+    """Return how many requests of this buyer wait for this supplier and how many wait in all, counted no further than
+    the rules need. No other transaction counts them until this one ends."""
     db, buyer = await tx.raw(), requested.buyer_id
     await tx.lock_name(f"contracts/purchases/{buyer}")
     waiting = "select from purchases.purchases where due_at is not null and buyer_id = $1"
@@ -155,7 +157,7 @@ async def count_unanswered(tx: Transaction, requested: PurchaseRequested, rules:
 
 
 async def save(tx: Transaction, kept: StoredPurchase) -> None:
-    """``kept`` is of the version that was read. Raises Outdated."""
+    """Save the purchase. ``kept.version`` is the version that was read. Raise Outdated."""
     requested = kept.purchase.requested
     values = {
         "process_id": requested.process_id,

@@ -1,4 +1,4 @@
-"""What other services told: kept as small as purchases need it."""
+"""Replicas of what other services announced, reduced to what purchases needs."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,9 +24,9 @@ _GROSS = (
     f"coalesce(({_REACHED}), {number_in('body', 'price')})"
     f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
 )
-"""What a pack costs with VAT where one buys $3 of them."""
+"""What a pack costs with VAT if the buyer takes $3 packs."""
 READ = 5
-"""Cheaper offers that are read at most, until one can be."""
+"""How many cheaper offers are read at most, until one can be read."""
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
@@ -44,7 +44,8 @@ async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
 
 
 async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
-    """One that was not published yet is kept as archived: what is told late of it changes nothing."""
+    """Archive the offers. One that was not published yet is stored as archived, so that its late publication changes
+    nothing."""
     skus_of = {event.offer_id: event.sku_id for event in events}
     await (await tx.raw()).execute(
         "insert into purchases.offers (offer_id, sku_id, archived, body)"
@@ -56,7 +57,7 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
 
 
 async def offer(db: Reader, offer_id: str) -> Offer | None:
-    """None where there is none, or it was archived. Raises UnreadableRow."""
+    """Return the offer, or None if there is none or it was archived. Raise UnreadableRow."""
     sql = "select offer_id, body::text as body from purchases.offers where offer_id = $1 and not archived"
     row = await db.fetchrow(sql, offer_id)
     return read_one("purchases.offers", offer_id, _read, row) if row else None
@@ -95,13 +96,14 @@ def _read(row: asyncpg.Record) -> Offer:
 
 
 def dearest_below(total: Money) -> tuple[Decimal, bool]:
-    """The bound under which an amount is rounded to less than the total, and whether an amount right on it is."""
+    """Return the bound below which an amount is rounded to less than the total, and whether this also holds for an
+    amount equal to the bound."""
     bound = total.amount - minor_step(total.currency) / 2
     return bound, round_money(bound, total.currency) < total.amount
 
 
 def _offer(event: OfferPublished) -> Offer:
-    """The event as the catalogue's rules take it."""
+    """Return the offer in the form that the catalogue's rules use."""
     stock = structs.asdict(event.stock)
     fields = {name: getattr(event, name) for name in Offer.__struct_fields__}
     fields["stock"] = Place(**{**stock, "country": stock["country"] or ""})

@@ -12,14 +12,14 @@ from infra.json_columns import number_in
 
 
 class Row(SQLModel, registry=schema_of("purchases")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""
 
 
 INSTANT = DateTime(timezone=True)
 
 
 class PurchaseRow(Row, table=True):
-    """``state`` is the domain's purchase. ``due_at`` is null once it is answered."""
+    """``state`` is the domain's purchase. ``due_at`` is null once the purchase is answered."""
 
     __tablename__ = "purchases"
     __table_args__ = (
@@ -44,7 +44,7 @@ LEAST = (
     f"least({number_in('body', 'price')}, {number_in('body', 'tiers', '-1', 'price')})"
     f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
 )
-"""What a pack of an offer costs with VAT at least: its last tier is its cheapest."""
+"""The lowest price of a pack with VAT: the last tier of an offer is its cheapest."""
 
 
 class OfferRow(Row, table=True):

@@ -1,5 +1,5 @@
-"""The buyer's choice among participants without names, or none; after it everything is told. Before the deadline the buyer may
-withdraw the request: then nothing is."""
+"""The buyer's choice among participants without names, or no choice; after it all quotes are published. Before the
+deadline the buyer may withdraw the request; then no quote is published."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ class UnknownParticipant(RuleBroken):
 
 
 class ParticipantNotActive(RuleBroken):
-    """It was suspended or closed since it quoted."""
+    """The supplier was suspended or closed after it sent its quote."""
 
     code = "participant-not-active"
 
@@ -41,13 +41,13 @@ class JustificationMissing(RuleBroken):
 
 
 NOBODY = Comparison(standing=())
-"""What those compare who do not look at quotes: there are none, or they stay sealed."""
+"""The comparison for decisions that look at no quotes, because there are none or they stay sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choose:
-    """``barred`` are suppliers that are not active now: they cannot be chosen, and nobody need justify passing them over. ``lines`` are
-    what the participant's quote says, where there is such a participant."""
+    """``barred`` are suppliers that are not active now: they cannot be chosen, and the buyer need not justify that it
+    did not choose them. ``lines`` are those of the participant's quote, if there is such a participant."""
 
     by: str
     participant: int
@@ -69,13 +69,13 @@ class WithdrawRequest:
 
 
 def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> Standing | None:
-    """Of those that may be chosen."""
+    """Return the cheapest quote that may be chosen, or None."""
     return next((quote for quote in compared.standing if quote.supplier_id not in barred), None)
 
 
 def choose(request: Request, compared: Comparison, command: Choose, now: datetime) -> tuple[Fact, ...]:
-    """Nothing where the same participant was chosen already for the same reason. Raises a RuleBroken of this module, NotTheBuyer,
-    WrongStage, DoneOtherwise where the reason was another one."""
+    """Return the facts of the choice, none if the same participant was chosen already for the same reason. Raise a
+    RuleBroken of this module, NotTheBuyer, WrongStage, or DoneOtherwise if the reason is different."""
     request.require_buyer(command.by)
     if request.stage is Stage.AWARDED and request.closed is not None and request.closed.winner == command.participant:
         require_repeat(command.justification.strip() == request.closed.justification, request.closed.justification)
@@ -90,7 +90,7 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
         )
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
-            f"Participant {command.participant} was suspended since: choose another.",
+            f"Participant {command.participant} was suspended meanwhile: choose another.",
             field="participant",
             participant=command.participant,
         )
@@ -101,9 +101,8 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
     if chosen.amount > lowest.amount and len(justification) < shortest:
         cheaper, less = compared.numbers[lowest.supplier_id], chosen.amount - lowest.amount
         raise JustificationMissing(
-            f"Participant {cheaper} is cheaper by {less:,f} {request.opened.currency}: say in {shortest} characters at least why this one"
-            " fits better."
-            " It will be published.",
+            f"Participant {cheaper} is cheaper by {less:,f} {request.opened.currency}: say in at least {shortest}"
+            " characters why this one fits better. The text will be published.",
             field="justification",
             shortest=shortest,
             amount=chosen.amount,
@@ -119,7 +118,8 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
 
 
 def reject_all(request: Request, compared: Comparison, command: RejectAll, now: datetime) -> tuple[Fact, ...]:
-    """Nothing where they were rejected already for the same reason. Raises as :func:`choose`, ReasonMissing."""
+    """Return the facts of the rejection, none if all quotes were rejected already for the same reason. Raise what
+    :func:`choose` raises, or ReasonMissing."""
     request.require_buyer(command.by)
     if request.stage is Stage.REJECTED and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
@@ -127,37 +127,38 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
     _require_choosing(request, now)
     reason = within(command.reason, "reason", Clause)
     if not reason:
-        raise ReasonMissing("Say why no quote is taken: it will be published.", field="reason")
+        raise ReasonMissing("Say why you choose no quote. The reason will be published.", field="reason")
     return (_all_disclosed(compared), closed(request, compared, "rejected", now, reason=reason))
 
 
 def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple[Fact, ...]:
-    """No quote is disclosed. Nothing where it was withdrawn already for the same reason. Raises NotTheBuyer, WrongStage from the
-    deadline on, ReasonMissing, TextTooLong, DoneOtherwise where the reason was another one."""
+    """Return the facts of the withdrawal, none if the request was withdrawn already for the same reason. No quote is
+    disclosed. Raise NotTheBuyer, WrongStage after the deadline, ReasonMissing, TextTooLong, or DoneOtherwise if the
+    reason is different."""
     request.require_buyer(command.by)
     if request.stage is Stage.WITHDRAWN and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     if request.stage not in (Stage.OPEN, Stage.CHOOSING):
         raise WrongStage(
-            f"A request is withdrawn before its deadline only, and this one has ended: {request.stage}.",
+            f"A request can be withdrawn only before its deadline, and this one has ended: {request.stage}.",
             stage=request.stage,
             outcome=request.stage,
         )
     if request.stage is Stage.CHOOSING or now >= request.opened.closes_at:
         raise WrongStage(
-            "A request is withdrawn before its deadline only: now choose a participant, or reject all quotes.",
+            "A request can be withdrawn only before its deadline. Now choose a participant, or reject all quotes.",
             stage=request.stage,
             choose_by=request.opened.choose_by,
         )
     reason = within(command.reason, "reason", Clause)
     if not reason:
-        raise ReasonMissing("Say why the request is withdrawn: it will be published.", field="reason")
+        raise ReasonMissing("Say why you withdraw the request. The reason will be published.", field="reason")
     return (closed(request, NOBODY, "withdrawn", now, reason=reason),)
 
 
 def lapse(request: Request, compared: Comparison, now: datetime) -> tuple[Fact, ...]:
-    """The timer's word that the days to choose may be over."""
+    """Return the facts if the days to choose are over. A timer calls this."""
     if request.stage is not Stage.CHOOSING or now < request.opened.choose_by:
         return ()
     return (_all_disclosed(compared), closed(request, compared, "lapsed", now))
@@ -203,7 +204,7 @@ def closed(
 
 
 def disclosed(request: Request, quote: Quote, *, participant: int, rank: int, chosen: bool) -> QuoteDisclosed:
-    """What is told of one quote, where :class:`QuotesDisclosed` says that all are."""
+    """Return the event that discloses one of the quotes in :class:`QuotesDisclosed`."""
     opened = request.opened
     return QuoteDisclosed(
         request_id=opened.request_id,
@@ -224,7 +225,8 @@ def disclosed(request: Request, quote: Quote, *, participant: int, rank: int, ch
 
 
 def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> QuotesDisclosed:
-    order = sorted(compared.standing, key=lambda quote: quote is not chosen)  # stable: the rest stays as it is
+    # a stable sort: the other quotes keep their order
+    order = sorted(compared.standing, key=lambda quote: quote is not chosen)
     return QuotesDisclosed(
         suppliers=tuple(quote.supplier_id for quote in order),
         numbers=compared.numbers,
@@ -235,7 +237,7 @@ def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> Quot
 def _require_choosing(request: Request, now: datetime) -> None:
     if request.stage is Stage.OPEN:
         raise WrongStage(
-            f"Quotes are taken until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC: the buyer chooses after that.",
+            f"Quotes are possible until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC. The buyer chooses after that.",
             stage=request.stage,
             closes_at=request.opened.closes_at,
         )

@@ -1,4 +1,4 @@
-"""May quotes be asked for, and until when."""
+"""Whether a buyer may ask for quotes, and until when."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,12 +14,12 @@ from events.values import Category, Line, Place
 from services.quotes.domain.request import Request, within
 
 MOST_LINES = 100
-_ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+_ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact
 _FINEST = 6
 
 
 class NoQuickQuotes(RuleBroken):
-    """The policy has none."""
+    """The policy has no quick quotes."""
 
     code = "no-quick-quotes"
 
@@ -59,7 +59,8 @@ class DeadlineWithoutZone(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRequest:
-    """``standing`` is the buyer's organisation state. ``lines`` have no prices; the first one's category stands for the whole."""
+    """``standing`` is the state of the buyer's organisation. ``lines`` have no prices. The category of the first line
+    is the category of the request."""
 
     request_id: str
     buyer_id: str
@@ -76,14 +77,15 @@ class OpenRequest:
 def open_request(
     command: OpenRequest, *, policy: Policy, calendar: RegionCalendar, now: datetime
 ) -> tuple[Request, QuoteRequestOpened]:
-    """The request as opened; ``calendar`` is the buyer's. A deadline on a day off moves to the same hour of the next working day.
+    """Return the opened request and its event. ``calendar`` is the buyer's. A deadline on a day off moves to the same
+    hour of the next working day.
 
-    Raises the first rule broken (a class of this module, or NotOneFunctionalGroup).
+    Raise the first rule that is broken (a class of this module, or NotOneFunctionalGroup).
     """
     rules = _rules(policy)
     if command.standing != "active":
         raise BuyerNotActive(
-            f"Only an active buyer asks for quotes; this one is {command.standing}.", standing=command.standing
+            f"Only an active buyer can ask for quotes; this one is {command.standing}.", standing=command.standing
         )
     title = within(command.title, "title", Name)
     if not title:
@@ -125,7 +127,7 @@ def _group(lines: tuple[Line, ...]) -> Category:
         raise NoLines
     if len(lines) > MOST_LINES:
         raise TooManyLines(
-            f"A request has {MOST_LINES} lines at most; these are {len(lines)}.",
+            f"A request may have at most {MOST_LINES} lines; these are {len(lines)}.",
             field="lines",
             most=MOST_LINES,
             lines=len(lines),
@@ -144,7 +146,7 @@ def _group(lines: tuple[Line, ...]) -> Category:
             )
         if not isinstance(exponent, int) or quantity >= _ABSURD or exponent < -_FINEST:
             raise LineNotComplete(
-                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} and with {_FINEST} decimals at most.",
+                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} with at most {_FINEST} decimals.",
                 field="lines",
                 line=line.line_id,
                 quantity=quantity,
@@ -160,24 +162,24 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
     rules = policy.quote
     assert rules is not None
     if asked.tzinfo is None:
-        raise DeadlineWithoutZone("The deadline does not say its time zone.", field="closes_at")
+        raise DeadlineWithoutZone("The deadline needs a time zone.", field="closes_at")
     if asked <= now:
         raise DeadlineInThePast(
-            f"This deadline is in the past. Suppliers have {_length(rules.min_minutes)} at least.",
+            f"This deadline is in the past. Suppliers must have at least {_length(rules.min_minutes)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
         )
     if asked < now + timedelta(minutes=rules.min_minutes):
         left = int((asked - now).total_seconds() // 60)
         raise DeadlineTooSoon(
-            f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves {_length(left)}.",
+            f"Suppliers must have at least {_length(rules.min_minutes)}; this deadline leaves {_length(left)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
             left_minutes=left,
         )
     if asked > now + timedelta(days=rules.max_days):
         raise DeadlineTooFar(
-            f"A request is open for {rules.max_days} days at most.", field="closes_at", max_days=rules.max_days
+            f"A request may be open for at most {rules.max_days} days.", field="closes_at", max_days=rules.max_days
         )
     return asked.astimezone(UTC) if policy.working_day_minutes is not None else calendar.roll(asked)
 
@@ -190,10 +192,10 @@ def _length(minutes: int) -> str:
 
 
 def check_open(number: int, policy: Policy) -> None:
-    """May a buyer with so many requests of which none is decided open another? Raises TooManyRequestsOpen."""
+    """Raise TooManyRequestsOpen if a buyer with so many undecided requests may not open another."""
     rules = _rules(policy)
     if number >= rules.open_in_all:
         raise TooManyRequestsOpen(
-            f"A buyer has {rules.open_in_all} requests for quotes at most that are not decided. Open this one when others are.",
+            f"A buyer may have at most {rules.open_in_all} undecided requests for quotes. Open this one when others are decided.",
             most=rules.open_in_all,
         )

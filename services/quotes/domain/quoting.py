@@ -1,4 +1,5 @@
-"""Sealed quotes: sent, changed and withdrawn by their suppliers until the deadline, which arrivals alone are judged by."""
+"""Sealed quotes: suppliers send, change and withdraw them until the deadline. Only the time of arrival decides whether
+they are in time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from services.quotes.domain.choosing import NOBODY, closed
 from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
 
 MOST_VERSIONS = 100
-"""Of one supplier's quote, each of which is kept as a proof."""
+"""How many versions one supplier's quote may have. Each is stored as a proof."""
 _ABSURD = Decimal(10**12)
 _FINEST = 6
 _CONTACTS = ("@", "http:", "https:", "www.")
 
 
 class QuotingOver(RuleBroken):
-    """It arrived at the deadline or after it."""
+    """The quote arrived at the deadline or after it."""
 
     code = "quoting-over"
 
@@ -33,7 +34,7 @@ class BuyerCannotQuote(RuleBroken):
 
 
 class PriceMissing(RuleBroken):
-    """Every line has a price, and there is no price without a line."""
+    """Every line needs a price, and every price needs a line."""
 
     code = "price-missing"
 
@@ -51,7 +52,7 @@ class DeliveryNotValid(RuleBroken):
 
 
 class CommentNamesSupplier(RuleBroken):
-    """The buyer chooses without knowing who quotes."""
+    """The buyer must not learn from a comment who the supplier is."""
 
     code = "comment-names-supplier"
 
@@ -61,7 +62,7 @@ class AboveCeiling(RuleBroken):
 
 
 class TooManyVersions(RuleBroken):
-    """Withdrawing makes a version too, and is never refused for their number."""
+    """A withdrawal makes a version too, but this limit never refuses one."""
 
     code = "too-many-versions"
 
@@ -72,8 +73,9 @@ class NothingToWithdraw(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """The supplier's whole quote; a former one is replaced. ``prices`` are of one unit (pack) of a line, by its id, VAT included at
-    ``vat_rate`` percent. ``standing`` is its organisation's state, ``quote_id`` new (used for a first quote only)."""
+    """The supplier's whole quote; it replaces a former one. ``prices`` are prices of one unit (or pack), by the line's
+    id, including VAT at ``vat_rate`` percent. ``standing`` is the state of the supplier's organisation. ``quote_id`` is
+    new, and used only for a first quote."""
 
     supplier_id: str
     supplier_name: str
@@ -86,14 +88,14 @@ class Submit:
 
 
 def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
-    """The new version after ``before``, the supplier's latest one, also a withdrawn one; nothing where it is the standing one again.
-    Raises a RuleBroken of this module, QuotingOver first."""
+    """Return the facts of the new version, none if it repeats the version that stands. ``before`` is the supplier's
+    latest version, which may be a withdrawn one. Raise a RuleBroken of this module, QuotingOver first."""
     _in_time(request, arrived_at)
     if command.supplier_id == request.opened.buyer_id:
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
     if command.standing != "active":
         raise SupplierNotActive(
-            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.",
+            f"Only an active supplier can send a quote; {command.supplier_name} is {command.standing}.",
             standing=command.standing,
             supplier=command.supplier_name,
         )
@@ -101,13 +103,13 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
     if not 0 <= command.delivery_days <= longest:
         raise DeliveryNotValid(f"Delivery takes between 0 and {longest} days.", field="delivery_days", longest=longest)
     if not command.vat_rate.is_finite() or not 0 <= command.vat_rate <= 100:
-        raise VatNotValid("VAT lies between 0 and 100 %.", field="vat_rate")
+        raise VatNotValid("VAT must be between 0 and 100 %.", field="vat_rate")
     comment = _without_names(command)
     lines = _priced(request, command)
     amount = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
     if request.rules.ceiling is not None and amount > request.rules.ceiling:
         raise AboveCeiling(
-            f"A quote may come to {request.rules.ceiling:,f} {request.opened.currency} at most; this one comes to {amount:,f}.",
+            f"The total of a quote may be at most {request.rules.ceiling:,f} {request.opened.currency}; this one is {amount:,f}.",
             field="",
             amount=amount,
             ceiling=request.rules.ceiling,
@@ -128,14 +130,15 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
         return ()
     if quote.version > MOST_VERSIONS:
         raise TooManyVersions(
-            f"A quote has {MOST_VERSIONS} versions at most. The last one stands, and you can still withdraw it.",
+            f"A quote may have at most {MOST_VERSIONS} versions. The last one stands, and you can still withdraw it.",
             most=MOST_VERSIONS,
         )
     return (QuoteSealed(quote=quote, before=before),)
 
 
 def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tuple[Fact, ...]:
-    """``quote`` is the supplier's latest version. Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
+    """Return the facts of the withdrawal, none if the quote is withdrawn already. ``quote`` is the supplier's latest
+    version. Raise QuotingOver or NothingToWithdraw."""
     _in_time(request, arrived_at)
     if quote is None:
         raise NothingToWithdraw("Your organisation has no quote here.")
@@ -146,7 +149,8 @@ def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tup
 
 
 def end(request: Request, now: datetime) -> tuple[Fact, ...]:
-    """The timer's word that the deadline may have passed, and the seconds in which what arrived before it is still taken in."""
+    """Return the facts if the deadline and the settle seconds after it have passed. In these seconds, quotes that
+    arrived before the deadline are still processed. A timer calls this."""
     opened = request.opened
     if request.stage is not Stage.OPEN or now < opened.closes_at + timedelta(seconds=request.rules.settle_seconds):
         return ()
@@ -167,7 +171,7 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
 def _in_time(request: Request, arrived_at: datetime) -> None:
     if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
-            f"Quotes were taken until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
+            f"Quotes were possible until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
             f" {arrived_at:%H:%M:%S}.",
             closes_at=request.opened.closes_at,
             arrived_at=arrived_at,
@@ -180,14 +184,14 @@ def _without_names(command: Submit) -> str:
     named = command.supplier_name and command.supplier_name.casefold() in folded
     if named or any(mark in folded for mark in _CONTACTS):
         raise CommentNamesSupplier(
-            "The buyer chooses without knowing who quotes: leave your name and addresses out of the comment.",
+            "The buyer must not know who sends a quote: leave your name and addresses out of the comment.",
             field="comment",
         )
     return comment
 
 
 def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
-    """Each line's amount is rounded once, half-even, to the minor unit."""
+    """Return the lines with their prices. Each line's amount is rounded once, half-even, to the minor unit."""
     ids = [line.line_id for line in request.opened.lines]
     if strangers := sorted(set(command.prices) - set(ids)):
         raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", unknown=strangers[0])
@@ -196,7 +200,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         price = command.prices.get(line.line_id)
         if price is None:
             raise PriceMissing(
-                f"Line {line.line_id} has no price: a quote is for the whole.",
+                f"Line {line.line_id} has no price. A quote must have a price for every line.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
             )
@@ -210,7 +214,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
             )
         if not isinstance(exponent, int) or price >= _ABSURD or exponent < -_FINEST:
             raise PriceNotValid(
-                f"A unit price is below {_ABSURD:,f} and has {_FINEST} decimals at most.",
+                f"A unit price must be below {_ABSURD:,f}, with at most {_FINEST} decimals.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
                 below=_ABSURD,
@@ -220,7 +224,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         amount = round_money(line.quantity * price, request.opened.currency)
         if amount <= 0:
             raise ComesToNothing(
-                f"At a price of {price:,f}, line {line.line_id} comes to nothing: ask more.",
+                f"At a price of {price:,f}, the amount of line {line.line_id} is rounded to zero. Ask for more.",
                 field=f"price-{line.line_id}",
                 price=price,
                 line_id=line.line_id,

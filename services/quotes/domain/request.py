@@ -1,4 +1,4 @@
-"""The state of a quote request, and how what happened changes it."""
+"""The state of a quote request, and how facts change it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,7 +32,8 @@ class TextTooLong(RuleBroken):
 
 
 def within(text: str, field: str, kind: Any) -> str:
-    """The text without blanks around it. ``kind`` is the type that it has at the door. Raises TextTooLong."""
+    """Return the text without blanks around it. ``kind`` is its type in requests, which has the limit. Raise
+    TextTooLong."""
     words, most = text.strip(), longest(kind)
     if len(words) > most:
         raise TextTooLong(
@@ -45,9 +46,9 @@ def within(text: str, field: str, kind: Any) -> str:
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What one supplier's quote comes to, at its latest version, without what it says of each line.
+    """The totals of one supplier's quote at its latest version, without its lines.
 
-    ``arrived_at`` is of this version; ``quote_id`` of them all, and a secret until the close.
+    ``arrived_at`` belongs to this version. ``quote_id`` is the same for all versions, and secret until the close.
     """
 
     quote_id: str
@@ -61,28 +62,29 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quote(Standing, frozen=True, kw_only=True):
-    """The whole of it. ``lines`` are priced, VAT included at their rate; ``amount`` is their sum."""
+    """The whole quote. ``lines`` are priced, including VAT at their rate; ``amount`` is their sum."""
 
     lines: tuple[Line, ...]
     comment: str
 
 
 class QuoteSealed(msgspec.Struct, frozen=True, kw_only=True):
-    """``quote`` is the new version, ``before`` what stood until now."""
+    """``quote`` is the new version, ``before`` the version before it."""
 
     quote: Quote
     before: Quote | None = None
 
 
 class QuoteWithdrawn(msgspec.Struct, frozen=True, kw_only=True):
-    """``quote`` is the version that says so."""
+    """``quote`` is the version that records the withdrawal."""
 
     quote: Quote
 
 
 class QuotesDisclosed(msgspec.Struct, frozen=True, kw_only=True):
-    """The request closed so that each quote is told, in this order of suppliers, of whom one may be ``chosen``. As what each is told
-    says :func:`~choosing.disclosed`: one at a time, since all of them together can be very large."""
+    """The request closed in a way that discloses every quote, in this order of suppliers. One may be ``chosen``.
+    :func:`~choosing.disclosed` makes the event of each quote, one at a time, because all of them together can be very
+    large."""
 
     suppliers: tuple[str, ...]
     numbers: dict[str, int]
@@ -93,8 +95,8 @@ Fact = Event | QuoteSealed | QuoteWithdrawn | QuotesDisclosed
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """``quoted`` is how many quotes stand. They themselves are no part of the state, since a decision about one must not cost what all
-    of them weigh: a rule that compares them is given a :class:`Comparison`."""
+    """``quoted`` is the number of quotes that stand. The quotes are not part of the state, so a decision about one does
+    not depend on the size of the others. A rule that compares them gets a :class:`Comparison`."""
 
     opened: QuoteRequestOpened
     rules: QuoteRules
@@ -108,8 +110,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """All quotes of a request that stand, without their lines, the cheapest first, the earlier one first where two cost the same.
-    ``numbers`` are the suppliers' participant numbers, given at the deadline."""
+    """All quotes of a request that stand, without their lines, the cheapest first. If two cost the same, the earlier is
+    first. ``numbers`` are the suppliers' participant numbers, given at the deadline."""
 
     standing: tuple[Standing, ...]
     numbers: dict[str, int] = {}
@@ -127,7 +129,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply(request: Request, fact: Fact) -> Request:
-    """The request after the fact; TypeError for what does not happen to one."""
+    """Return the request after the fact. Raise TypeError for a fact that no request has."""
     change = msgspec.structs.replace
     match fact:
         case QuoteSealed(before=before):
@@ -144,6 +146,7 @@ def apply(request: Request, fact: Fact) -> Request:
 
 
 def numbered(quotes: Iterable[Standing]) -> dict[str, int]:
-    """Participant numbers, in an order that says nothing of who, when or how much: that of the digests of ids that nobody knows."""
+    """Return the participant numbers. Their order says nothing about identity, time or price: it is the order of the
+    digests of secret ids."""
     shuffled = sorted(quotes, key=lambda quote: sha256(quote.quote_id.encode()).digest())
     return {quote.supplier_id: number for number, quote in enumerate(shuffled, start=1)}

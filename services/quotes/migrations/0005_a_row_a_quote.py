@@ -1,9 +1,10 @@
-"""a row a quote, and not all of them in the request's state
+"""each quote has a row of its own, and is no longer in the request's state
 
-The former release knows quotes in the state alone. What it opened stays readable in that form (``kept_apart`` is null), through the view
-``sealed``, which tells both forms alike; the first act of this release on such a request moves its quotes into rows. From then on the
-former release's timer does not see it (``attend_at`` takes the place of ``due_at``), and its writes are refused as if the row were
-locked: it tries again, or answers 503, until a process of this release does the act. So no release ends a request without its quotes.
+The former release knows only quotes in the state. A request that it opened stays readable in that form (``kept_apart``
+is null), through the view ``sealed``, which shows both forms alike. The first act of this release on such a request
+moves its quotes into rows. After that the former release's timer does not see the request (``attend_at`` takes the
+place of ``due_at``), and its writes are refused as if the row were locked: it tries again, or answers 503, until a
+process of this release does the act. So no release ends a request without its quotes.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""who writes a request finds SKUs by the words of their names from an index"""
+"""SKUs are found by the words of their names from an index, for buyers that write a request"""
 
 from sqlalchemy import text
 

@@ -1,4 +1,4 @@
-"""how many requests of a buyer are not decided is counted from an index"""
+"""a buyer's undecided requests are counted from an index"""
 
 from sqlalchemy import text
 

@@ -1,4 +1,5 @@
-"""Asking for quotes: SKUs and free lines come and go without losing input, the reference price stands beside."""
+"""The page on which a buyer asks for quotes. SKUs and free lines can be added and removed without losing input, and the
+reference price is shown beside each line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,8 @@ class ComposePages(Controller):
         sku: Several = None,
         quantity: Several = None,
     ) -> Template:
-        """``sku`` and ``quantity`` may come several times, in pairs; ``again`` is a request to send out once more."""
+        """Show the form. ``sku`` and ``quantity`` may occur several times, in pairs. ``again`` is a former request to
+        copy."""
         policy = load_policy(ground.config.policy)
         pairs = list(_pairs(sku or (), quantity or ()))
         async with ground.database.transaction("quotes") as tx:
@@ -105,7 +107,8 @@ class ComposePages(Controller):
 
     @post()
     async def compose(self, request: MemberVisit, ground: FromGround) -> Redirect | Template:
-        """One form for all: ``action`` says whether to add or remove a line, to search for a SKU, or to send the request out."""
+        """Handle the form. ``action`` says whether to add or remove a line, to search for a SKU, or to send the
+        request."""
         policy = load_policy(ground.config.policy)
         fields = await form_fields(request)
         action, _, which = fields.pop("action", "enter").partition(":")
@@ -191,7 +194,7 @@ def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | N
 
 
 def _changed(fields: Fields, action: str, which: str) -> Fields:
-    """The form with one line more or less."""
+    """Return the form with a line added or removed."""
     numbers = _numbers(fields)
     following = max(numbers, default=-1) + 1
     if action == "remove":
@@ -199,7 +202,7 @@ def _changed(fields: Fields, action: str, which: str) -> Fields:
     if action == "add" and len(numbers) < MOST_LINES:
         if not which:
             return fields | _blank_line(following)
-        # A line in which nothing is written yet makes room for the SKU.
+        # Lines in which nothing is written yet are replaced by the SKU's line.
         unwritten = [n for n in numbers if not any(fields.get(name, "").strip() for name in _blank_line(n))]
         kept = {
             name: text for name, text in fields.items() if not any(name.startswith(f"line-{n}-") for n in unwritten)
@@ -209,7 +212,7 @@ def _changed(fields: Fields, action: str, which: str) -> Fields:
 
 
 def _preview(number: int, fields: Mapping[str, str], skus: Mapping[str, SkuPublished]) -> Line:
-    """As far as the reference price needs it. References are without VAT, and so is what is shown of them here."""
+    """Return the line with what the reference price needs. References have no VAT, and are shown without it here."""
     sku = skus.get(fields.get(f"line-{number}-sku_id", ""))
     return Line(
         line_id=str(number),
@@ -222,7 +225,7 @@ def _preview(number: int, fields: Mapping[str, str], skus: Mapping[str, SkuPubli
 
 
 def _pairs(skus: Sequence[str], quantities: Sequence[str]) -> Sequence[tuple[str, str]]:
-    """Each SKU once, with the quantity in its place; one where none is given."""
+    """Return each SKU once, with the quantity at the same position, or 1 if there is none."""
     padded = [*quantities, *[""] * len(skus)]
     found = {clean(sku): quantity.strip() or "1" for sku, quantity in zip(skus, padded, strict=False) if sku.strip()}
     return list(found.items())[:MOST_LINES]
@@ -258,7 +261,8 @@ def _as_fields(lines: Sequence[Line]) -> Fields:
 
 
 def _first_deadline(policy: Policy, buyer: OrganisationRegistered, now: datetime) -> str:
-    """A beginning that can be changed: the same hour of the next working day, or minutes in a rehearsal."""
+    """Return a first value of the deadline, which the buyer can change: the same hour of the next working day, or some
+    minutes from now in a rehearsal."""
     least = timedelta(minutes=policy.quote.min_minutes if policy.quote else 0)
     calendar = calendar_of(buyer)
     if policy.working_day_minutes is not None:

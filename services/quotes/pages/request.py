@@ -1,4 +1,4 @@
-"""The list of requests, and one request: sealed quotes until the deadline, the buyer's choice after it."""
+"""The list of requests, and one request: sealed quotes until the deadline, then the buyer's choice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -100,7 +100,8 @@ class RequestPages(Controller):
         mine: FromQuery[Literal["", "yes"]] = "",
         number: PageNumber = 1,
     ) -> Template:
-        """``mine``: those of the reader's own organisation. Those that wait for its choice stand before those that are open."""
+        """List requests. With ``mine``, list those of the reader's own organisation. Requests that wait for its choice
+        come before open ones."""
         user: Principal | None = request.scope.get("user")
         buyer = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
         own = buyer if mine else ""
@@ -133,7 +134,7 @@ class RequestPages(Controller):
     async def request_page(
         self, request: Visit, ground: FromGround, request_id: PathId, number: PageNumber = 1
     ) -> Answer:
-        """``number`` is the page of the participants."""
+        """Show a request. ``number`` is the page of the participants."""
         async with ground.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id, part=number)
 
@@ -141,7 +142,7 @@ class RequestPages(Controller):
     async def participant_page(
         self, request: MemberVisit, ground: FromGround, request_id: PathId, number: PathNumber
     ) -> Answer:
-        """One quote line by line, for the buyer. All quotes together can be many megabytes."""
+        """Show the buyer one quote line by line. All quotes together can be many megabytes."""
         async with ground.database.transaction("quotes") as tx:
             one = await read_participant(tx, request_id, number, request.user)
             if not one.lines:
@@ -153,7 +154,7 @@ class RequestPages(Controller):
 
     @get("/{request_id:str}/live", opt=STREAMED)
     async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:
-        """The number of quotes as it changes, until the deadline."""
+        """Send the number of quotes whenever it changes, until the deadline."""
         return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
 
     @post("/{request_id:str}/mine", opt=AGENTS)
@@ -198,7 +199,8 @@ class RequestPages(Controller):
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
     async def choose(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
-        """Also shows another page of the participants, where its button was pressed: what was marked and typed comes along."""
+        """Handle the choice. The same form has a button for another page of participants, which keeps what was marked
+        and typed."""
         values = await form_fields(request)
         if other := whole(values.get("show", "")):
             async with ground.database.transaction("quotes") as tx:
@@ -252,23 +254,24 @@ class RequestPages(Controller):
                 await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
-        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
+        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
 
 
 async def _to_choose(tx: Transaction, buyer_id: str) -> list[Summary]:
-    """What a buyer has to choose, the nearest deadline first."""
+    """Return the requests that wait for the buyer's choice, the nearest deadline first."""
     found = await search(tx, Wanted(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
     return sorted(found.rows, key=lambda row: row.choose_by)
 
 
 async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled = BLANK, part: int = 1) -> Answer:
-    """``filled`` is the form that was refused; the page is then a 422. ``part`` is the page of participants."""
+    """Show the request. ``filled`` is a form that was refused; the answer is then a 422. ``part`` is the page of
+    participants."""
     user: Principal | None = request.scope.get("user")
     shown = await read(tx, request_id, user, part=part)
     if (last := leafed(request, part, parts_of(shown))) != part:
         part, shown = last, await read(tx, request_id, user, part=last)
     db = await tx.raw()
-    # References are published without VAT, and are shown so: suppliers may have different rates.
+    # References are published and shown without VAT, because suppliers may have different rates.
     plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]
     beside = await beside_references(db, store.references, plain, shown.place, shown.currency)
     buys = bool(user and user.organisation_id == shown.buyer_id)
@@ -294,19 +297,20 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
 
 
 def _part(values: Mapping[str, str]) -> int:
-    """The page of participants that a form was sent from."""
+    """Return the page of participants from which the form was sent."""
     return min(whole(values.get("page", "")) or 1, PAGES)
 
 
 def _marked(values: Mapping[str, str], shown: Details) -> int | None:
-    """The participant that was marked, where it is on another page than this."""
+    """Return the participant that was marked, if it is on another page than this one."""
     number = whole(values.get("participant", ""))
     here = {one.number for one in shown.participants or ()}
     return number if number and number not in here and number <= (shown.participants_total or 0) else None
 
 
 async def rendered_beside(request: Visit, answer: Template) -> Response[str]:
-    """Beside the event loop: a hundred lines of thousands of letters take their time, and bids do not wait for them."""
+    """Render the page in a thread: a hundred lines of thousands of letters take time, and bids must not wait for the
+    event loop."""
     assert answer.template_name is not None
     template = template_of(request, answer.template_name)
     text = await asyncio.to_thread(template.render, **answer.create_template_context(request))
@@ -333,7 +337,7 @@ def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote
 
 
 def _former(shown: Details) -> dict[str, str]:
-    """The reader's own quote as form fields, also a withdrawn one."""
+    """Return the reader's own quote as form fields, even if it was withdrawn."""
     if shown.mine is None:
         return {"vat_rate": unambiguous(shown.vat_percent)}
     prices = {
@@ -349,7 +353,8 @@ def _former(shown: Details) -> dict[str, str]:
 
 
 async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -> AsyncIterator[ServerSentEventMessage]:
-    """Each is rendered as for a visitor: it says nothing that the page does not say to everybody. A comment says that there is none."""
+    """Yield the pushes of a live page. Each is rendered as for a visitor, so it says nothing that the page does not
+    show to everybody. If nothing changed, a comment is sent."""
     template = template_of(request, "quotes/_state.html")
     quiet = ServerSentEventMessage(data=None, comment="nothing new")
     async for said in ground.live.watch(channel(request_id), beat=BEAT_SECONDS):

@@ -1,7 +1,7 @@
-"""Rows of quick quotes: the state of each request, a row of each quote beside it, and every version there was of a quote.
+"""Rows of quick quotes: the state of each request, one row for each quote, and every version of each quote.
 
-What one quote costs to write does not depend on the others: only :func:`comparison` reads something of all, and
-:func:`whole` everything, a few quotes at a time.
+The cost of writing one quote does not depend on the others. Only :func:`comparison` reads a part of all quotes, and
+:func:`whole` reads everything, a few quotes at a time.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +26,7 @@ from services.quotes.domain.request import Comparison, Quote, Request, Standing
 
 
 class Row(SQLModel, registry=schema_of("quotes")):
-    """Of this schema."""
+    """Base class of all tables in this schema."""
 
 
 INSTANT = DateTime(timezone=True)
@@ -40,11 +40,14 @@ _UNDECIDED = "stage in ('open', 'choosing')"
 
 
 class RequestRow(Row, table=True):
-    """``state`` is the domain's request; ``attend_at`` when the timer looks at it next; ``contract`` what the choice led to; ``quoted``
-    how many quotes stand. ``kept_apart``: since it is not null, quotes have rows of their own; it is the ``version`` at which the state
-    was written last, and a writer that does not know it is told to wait (see the migration).
+    """``state`` is the domain's request. ``attend_at`` is when the timer looks at it next. ``contract`` is what the
+    choice led to. ``quoted`` is the number of quotes that stand. If ``kept_apart`` is not null, quotes have rows of
+    their own; its value is the ``version`` at which the state was written last, and a writer that does not know it is
+    told to wait (see the migration).
 
-    A request that the former release opened has its quotes in ``state``, ``due_at`` instead of ``attend_at``, and no ``quoted``."""
+    A request that the former release opened has its quotes in ``state``, ``due_at`` instead of ``attend_at``, and no
+    ``quoted``.
+    """
 
     __tablename__ = "quote_requests"
     __table_args__ = (
@@ -78,7 +81,8 @@ class RequestRow(Row, table=True):
 
 
 class QuoteRow(Row, table=True):
-    """One supplier's quote at its latest version, whose body is in ``versions``; ``number`` the participant's, from the deadline on."""
+    """One supplier's quote at its latest version, whose body is in ``versions``. ``number`` is the participant number,
+    set at the deadline."""
 
     __tablename__ = "quotes"
 
@@ -95,7 +99,7 @@ class QuoteRow(Row, table=True):
 
 
 class VersionRow(Row, table=True):
-    """Never changed: what a quote said from ``at`` on, until the next version. ``body`` is the domain's quote."""
+    """What a quote said from ``at`` until the next version. Rows never change. ``body`` is the domain's quote."""
 
     __tablename__ = "versions"
 
@@ -116,7 +120,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request at a version; 0: not stored yet. ``apart``: its quotes have rows of their own."""
+    """A request and its version. Version 0 means that it is not stored yet. ``apart`` says that its quotes have rows of
+    their own."""
 
     request: Request
     contract: Contract | None = None
@@ -125,14 +130,15 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def usual_vat(self) -> Decimal:
-        """What a quote has that names no rate, by the policy that the request was opened under."""
+        """Return the VAT rate of a quote that names none, by the policy under which the request was opened."""
         return of_process(self.request.opened.policy_text, self.request.opened.policy).vat_percent
 
 
 _NO_QUOTES: dict[str, dict[str, object]] = {"quotes": {}, "numbers": {}}
-"""As which the former release reads a state whose quotes are apart."""
+"""The part of a state whose quotes have their own rows that the former release expects."""
 PORTION = 8
-"""Quotes whose lines are in memory, and read, at once: each can have a hundred lines of thousands of letters."""
+"""How many quotes are read into memory with their lines at once, since each can have a hundred lines of thousands of
+letters."""
 
 
 def _stored(row: asyncpg.Record) -> StoredRequest:
@@ -155,26 +161,26 @@ _requests = States(
     due="attend_at <= $1 or due_at <= $1",
     turn="coalesce(attend_at, due_at)",
 )
-"""Without their quotes."""
+"""Requests are read without their quotes."""
 get, lock, lock_due = _requests.get, _requests.lock, _requests.lock_due
 
 
 async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote | None:
-    """The supplier's latest version, also a withdrawn one."""
+    """Return the supplier's latest version, even if it was withdrawn, or None."""
     sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
     row = await (await tx.raw()).fetchrow(sql, request_id, supplier_id)
     return read_one("quote", row["quote_id"], _quote, row) if row else None
 
 
 async def quote_of_number(tx: Transaction, request_id: str, number: int) -> Quote | None:
-    """The participant's, from the deadline on."""
+    """Return the quote of this participant number, or None. There are numbers only after the deadline."""
     sql = "select quote_id, body::text from quotes.sealed where request_id = $1 and number = $2 and not withdrawn"
     row = await (await tx.raw()).fetchrow(sql, request_id, number)
     return read_one("quote", row["quote_id"], _quote, row) if row else None
 
 
 async def comments(tx: Transaction, request_id: str, supplier_ids: Sequence[str], letters: int) -> dict[str, str]:
-    """By supplier, of these; the beginnings alone, and nothing else of what the quotes say."""
+    """Return the beginnings of these suppliers' comments by supplier. Nothing else of the quotes is read."""
     rows = await (await tx.raw()).fetch(
         "select supplier_id, left(body ->> 'comment', $3) as comment from quotes.sealed"
         " where request_id = $1 and supplier_id = any($2::text[])",
@@ -186,13 +192,13 @@ async def comments(tx: Transaction, request_id: str, supplier_ids: Sequence[str]
 
 
 async def number_of(tx: Transaction, request_id: str, supplier_id: str) -> int | None:
-    """The participant's, from the deadline on."""
+    """Return the supplier's participant number, or None before the deadline."""
     sql = "select number from quotes.sealed where request_id = $1 and supplier_id = $2"
     return await (await tx.raw()).fetchval(sql, request_id, supplier_id)  # type: ignore[no-any-return]
 
 
 async def comparison(tx: Transaction, request_id: str) -> Comparison:
-    """What every quote comes to."""
+    """Return the totals of every quote that stands."""
     rows = await (await tx.raw()).fetch(
         "select quote_id, supplier_id, version, amount, vat_rate, delivery_days, arrived_at, withdrawn, number"
         " from quotes.sealed where request_id = $1",
@@ -204,7 +210,7 @@ async def comparison(tx: Transaction, request_id: str) -> Comparison:
 
 
 async def whole(tx: Transaction, request_id: str, supplier_ids: Sequence[str]) -> AsyncIterator[list[Quote]]:
-    """These suppliers' quotes with their lines, in this order, a portion after the other. They are read beside the event loop."""
+    """Yield these suppliers' quotes with their lines, in this order, in portions. They are decoded in a thread."""
     db = await tx.raw()
     for start in range(0, len(supplier_ids), PORTION):
         portion = list(supplier_ids[start : start + PORTION])
@@ -222,7 +228,7 @@ def _quote(row: asyncpg.Record) -> Quote:
 
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:
-    """Requests of one buyer that are not decided. Another opening of this buyer waits until the transaction ends."""
+    """Return how many undecided requests the buyer has. Another opening by this buyer waits until the transaction ends."""
     await tx.lock_name(f"lonja/asking/{buyer_id}")
     db = await tx.raw()
     found: int = await db.fetchval(
@@ -232,7 +238,8 @@ async def count_open(tx: Transaction, buyer_id: str) -> int:
 
 
 async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None) -> None:
-    """The state. ``kept`` is new, or locked, of the version that was loaded, and apart. Raises Outdated."""
+    """Save the state. ``kept`` is new, or locked at the version that was read, and its quotes have their own rows.
+    Raise Outdated."""
     request, opened = kept.request, kept.request.opened
     values = {
         "request_id": opened.request_id,
@@ -254,7 +261,8 @@ async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None)
 
 
 async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
-    """A new version of a quote, and how many quotes stand with it. ``kept`` is locked and apart; its state stays as it is."""
+    """Store a new version of a quote, and the number of quotes that stand with it. ``kept`` is locked and its quotes
+    have their own rows; its state does not change."""
     db = await tx.raw()
     request_id = kept.request.opened.request_id
     await db.execute(
@@ -290,7 +298,7 @@ async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
 
 
 async def number_participants(tx: Transaction, request_id: str, numbers: dict[str, int]) -> None:
-    """The participants, once quoting is over."""
+    """Store the participant numbers, once quoting is over."""
     await (await tx.raw()).execute(
         "update quotes.quotes q set number = given.number from unnest($2::text[], $3::int[]) as given (supplier_id, number)"
         " where q.request_id = $1 and q.supplier_id = given.supplier_id",
@@ -301,7 +309,8 @@ async def number_participants(tx: Transaction, request_id: str, numbers: dict[st
 
 
 async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
-    """The same request, locked, with its quotes in rows of their own. The database moves those that the former release wrote."""
+    """Return the same locked request with its quotes in rows of their own. The database moves quotes that the former
+    release wrote."""
     if kept.apart:
         return kept
     db = await tx.raw()
@@ -324,7 +333,7 @@ async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
 
 
 async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> None:
-    """The version counts on, so that live pages see it."""
+    """Set the contract. The version increases, so that live pages show it."""
     await tx.session.exec(
         update(RequestRow)
         .where(col(RequestRow.request_id) == request_id)

@@ -1,4 +1,5 @@
-"""Lists of requests: of each what one line shows, since a whole request can have megabytes of sealed quotes."""
+"""Lists of requests. Each row has only what one line of a list shows, because a whole request can have megabytes of
+sealed quotes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,7 +33,8 @@ _SHOWN = (
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and what arrived before it is taken in."""
+    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and quotes that arrived before
+    it are still processed."""
 
     request_id: str
     title: str
@@ -50,8 +52,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows: ``category`` is the beginning of a code, ``region`` a region or country, ``words`` are of the title, or their
-    beginnings."""
+    """What a list shows. ``category`` is the beginning of a code, ``region`` a region or a country. ``words`` are words
+    of the title, or beginnings of words."""
 
     group: str = ""
     category: str = ""
@@ -61,8 +63,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -> Listed[Summary]:
-    """Open ones by the nearest deadline, others by the latest. What it reads is bounded by how many are open or to choose, and by
-    ``limit`` and ``offset``."""
+    """Return one page of requests: open ones by the nearest deadline, others by the latest. The number of rows read is
+    bounded by how many are open or being decided, and by ``limit`` and ``offset``."""
     condition, values = _where(wanted)
     rows = f"select request_id from quotes.quote_requests where {condition}"
     order = "closes_at" if wanted.group == "open" else "closes_at desc"

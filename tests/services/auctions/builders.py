@@ -1,4 +1,4 @@
-"""Builders of auctions: a lot of paper, an auction that closes in an hour, bids that arrive so many seconds before it."""
+"""Builders of auctions: paper, an auction that closes in an hour, bids that arrive some seconds before its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUALITY = Scoring(
         ),
     ),
 )
-"""Three years are worth a tenth: 900 with them is ranked on 810."""
+"""Three years are worth a tenth: a bid of 900 with them is ranked by 810."""
 PAPER = Category(code="30197630", title="Printing paper")
 
 
@@ -76,7 +76,7 @@ def opened(
 
 
 def an_auction(lines: tuple[Line, ...] = (a_line(),), step: str = "10.00", policy: Policy = MOSCOW) -> AuctionState:
-    """By default: 1000.00 at first, step 10.00, 24 hours from ``NOON_UTC``."""
+    """Build a session: by default it begins at 1000.00 with a step of 10.00, 24 hours from ``NOON_UTC``."""
     event = msgspec.structs.replace(
         opened(),
         lines=lines,
@@ -102,7 +102,7 @@ def a_bid(
 
 
 def after(state: AuctionState, *bids: Bid) -> AuctionState:
-    """The state once these bids were accepted."""
+    """Return the state after these bids were accepted."""
     for bid in bids:
         verdict = place_bid(state, bid)
         assert verdict.accepted, verdict.event

@@ -25,14 +25,14 @@ SETTLED = timedelta(seconds=2)
 
 
 def on_a_working_day(market: Market) -> None:
-    """Of the buyers: what is done on such days alone can be tested on any."""
+    """Move the clock to a working day of the buyers, so that acts that need one can be tested on any day."""
     calendar = RegionCalendar("Europe/Moscow", "RU")
     while not calendar.is_working_day(calendar.local(market.clock()).date()):
         market.clock.advance(timedelta(days=1))
 
 
 async def an_organisation(market: Market, role: str, *, state: str = "active", name: str = "") -> Principal:
-    """Known to auctions, with a member who has the role."""
+    """Register an organisation that auctions knows, with a member that has the role."""
     organisation_id = new_id()
     name = name or f"{role.title()} {organisation_id[-6:]}"
     await market.publish(
@@ -111,7 +111,7 @@ class Scene:
         return [event for event in await self.market.published("auctions", kind) if event.auction_id == self.auction_id]
 
     async def close(self) -> dict[str, Any]:
-        """Let time pass to the end and the settle window, and wait for the timer."""
+        """Let time pass to the end of the session and of the settle window, and wait for the timer."""
         ends = (
             await self.market.fetch("select closes_at from auctions.auctions where auction_id = $1", self.auction_id)
         )[0]["closes_at"]
@@ -137,7 +137,8 @@ async def a_scene(market: Market, **changes: Any) -> Scene:
 
 
 async def a_scene_under(market: Market, policy: str, minutes: int, scoring: Scoring | None = None) -> Scene:
-    """1000.00 of street lamps with a step of 10.00, under another policy than the market's, but as long as the test wants."""
+    """Open a session for 1000.00 of street lamps with a step of 10.00, under another policy than the market's, with the
+    duration that the test needs."""
     rules = policy_named(policy)
     length = Duration(minutes=minutes, kinds=("goods",), autobid_seconds=rules.auction.durations[0].autobid_seconds)
     rules = msgspec.structs.replace(rules, auction=msgspec.structs.replace(rules.auction, durations=(length,)))

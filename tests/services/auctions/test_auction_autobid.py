@@ -1,4 +1,5 @@
-"""Autobid: the first cut with the rival's bid, then one a pace, whoever bid longest ago first, never below a floor."""
+"""Autobid: the first cut comes with the rival's bid, then one at each interval for the supplier with the oldest bid,
+never below a floor."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from services.auctions.domain.due import advance, due_at
 from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
-PACE = timedelta(minutes=3)  # of a 24 hour session in moscow
+PACE = timedelta(minutes=3)  # the interval of a 24 hour session in moscow
 
 
 def floor(amount: str, set_at: datetime = AT, on: bool = True) -> Autobid:
@@ -35,7 +36,7 @@ def floor(amount: str, set_at: datetime = AT, on: bool = True) -> Autobid:
 def cuts(
     state: AuctionState, autobids: dict[str, Autobid], until: datetime
 ) -> tuple[AuctionState, list[tuple[str, str, datetime]]]:
-    """What the clock does until then: who, at what price, dated when."""
+    """Return what the timer does until then: who, at what price, with which time."""
     state, steps = advance(state, autobids, until, standings=dict.fromkeys(autobids, "active"), new_id=lambda: "id")
     return state, [
         (step.bid.supplier_id, str(step.bid.amount), step.bid.arrived_at) for step in steps if isinstance(step, Verdict)
@@ -115,7 +116,7 @@ def test_who_was_suspended_is_refused_once_and_the_others_go_on() -> None:
 
 
 def test_each_cut_is_a_request_of_its_own_also_when_it_is_refused_again_at_the_same_price() -> None:
-    """Two with one key would be one bid, and the second could not be stored."""
+    """Two cuts with one key would be one bid, and the second could not be stored."""
     state = after(an_auction(), a_bid("a", "990", at=AT), a_bid("b", "980", at=AT))
     ids = iter("12")
     keys = []

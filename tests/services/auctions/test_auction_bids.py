@@ -1,4 +1,5 @@
-"""The verdict on each bid at every boundary, and the result at the close. Unless said: 1000.00 at first, step 10.00."""
+"""The verdict on each bid at every boundary, and the result at the close. Unless stated otherwise the session begins at
+1000.00 with a step of 10.00."""
 
 from __future__ import annotations
 
@@ -127,7 +128,7 @@ def test_an_accepted_bid_with_less_than_five_minutes_left_moves_the_end(left: ti
 
 @pytest.mark.parametrize(("left", "minutes_after"), [(5 * 60, 5), (5 * 60 - 1, 10)])
 def test_a_policy_may_extend_by_more_than_its_window(left: int, minutes_after: int) -> None:
-    """At exactly the window nothing moves, which shows only where the two numbers differ."""
+    """At exactly the window nothing moves. This shows only if the two numbers differ."""
     rules = msgspec.structs.replace(MOSCOW.auction, extension_seconds=600)
     state = an_auction(policy=msgspec.structs.replace(MOSCOW, auction=rules))
     arrived_at = END - left * SECOND
@@ -170,7 +171,7 @@ def test_the_session_ends_at_once_at_half_a_percent_of_the_initial_price() -> No
 
 
 def test_nothing_revives_a_session_that_ended_at_the_floor() -> None:
-    """0.49 is below half a percent of 100.49; one more step of 0.01 would be possible, and an earlier arrival too."""
+    """0.49 is below half a percent of 100.49. One more step of 0.01 would be possible, and so would an earlier arrival."""
     state = an_auction(lines=(a_line(quantity="1", unit_price="100.49"),), step="0.01")
     ended = after(state, a_bid("a", "0.49", at=END - SECOND))
     assert ended.closes_at == END - SECOND

@@ -1,4 +1,4 @@
-"""How boards reach those who watch: at each one's own pace, the newest first, and nobody is held up by another."""
+"""How boards reach their watchers: at each one's own pace, the newest first, and no watcher delays another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ def a_board(version: int, *, over: bool = False) -> Board:
 
 
 class Announced:
-    """Stands in for the live channel: what is put here was announced."""
+    """Replaces the live channel: what is put here was announced."""
 
     def __init__(self) -> None:
         self.said: asyncio.Queue[Any] = asyncio.Queue()
@@ -33,7 +33,7 @@ class Announced:
 
 
 class CountedBoards(Boards):
-    """Boards that are set here; ``reads`` counts."""
+    """Boards that are set by a test. ``reads`` counts how often they were read."""
 
     def __init__(self) -> None:
         self.announced = Announced()
@@ -59,7 +59,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> CountedBoards:
 
 
 async def next_of(watching: AsyncIterator[Board]) -> int | None:
-    """The next board's version, None when there are no more."""
+    """Return the next board's version, or None when there are no more."""
     board = await asyncio.wait_for(anext(watching, None), 5)
     return board.version if board else None
 

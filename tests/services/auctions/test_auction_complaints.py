@@ -1,4 +1,4 @@
-"""How much of a moderator's list one supplier can fill with complaints, and what the others' complaints lose by it: nothing."""
+"""How much of a moderator's list one supplier can fill with complaints, and that this delays no other complaint."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ async def a_moderator(market: Market) -> Principal:
 
 
 async def filed_earlier(market: Market, scene: Scene, side: str, number: int, decision: str = "") -> None:
-    """As complaints were kept before their number had a bound, with texts as long as they may be."""
+    """Store complaints as they were before their number had a limit, with the longest possible texts."""
     now = market.clock()
     async with market.ground.database.pool.acquire() as db:
         await db.executemany(

@@ -1,4 +1,5 @@
-"""Composing a session: what was bought before, hours to come, criteria, equivalents, and one look at all of it before it opens."""
+"""Composing a session: earlier purchases, hours to come, criteria, equivalents, and a review of everything before it
+opens."""
 
 import re
 from collections.abc import Callable
@@ -27,12 +28,12 @@ PAPER = Category(code="30197643", title="Photocopier paper")
 
 @pytest.fixture
 def playing_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """The market's pages play by another policy."""
+    """Let the market's pages follow another policy."""
     return lambda name: monkeypatch.setattr(compose, "load", lambda _: load(name))
 
 
 def a_contract(market: Market, buyer_id: str, sku_id: str | None, price: str, **changes: Any) -> ContractConcluded:
-    """100 packs of 500 leaves, VAT of 20 % included, signed a day ago."""
+    """Build a contract for 100 packs of 500 leaves, including VAT of 20 %, signed a day ago."""
     line = Line(
         line_id="1",
         description="Paper A4",
@@ -77,12 +78,12 @@ async def concluded(market: Market, *contracts: ContractConcluded) -> None:
 
 
 def words(page: str) -> str:
-    """What a reader reads: without tags, white space in one."""
+    """Return the text that a reader sees: without tags, with single spaces."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
 def fields_of(page: str) -> dict[str, str]:
-    """Names and values of the inputs, as a browser would send them back."""
+    """Return names and values of the inputs, as a browser would send them back."""
     found = {}
     for tag in re.findall(r"<input[^>]*>", page):
         name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
@@ -106,9 +107,10 @@ async def test_a_line_tells_what_the_buyer_paid_last_time_and_all_of_it_together
     async with market.browser(buyer) as browser:
         page = words((await browser.get("/auctions/new", sku=sku_id, quantity="100")).text)
         assert "240.00 RUB a unit paid by you" in page
-        assert "Last time this would have cost 24 000.00 RUB ; the initial price is 25.0 % above that" in page.replace(
-            "\u202f", " "
-        ).replace("\u00a0", " ")
+        assert (
+            "At the last prices this would cost 24 000.00 RUB ; the initial price is 25.0 % above that"
+            in page.replace("\u202f", " ").replace("\u00a0", " ")
+        )
         await market.publish(
             ContractEnded(
                 process_id=last.process_id,
@@ -137,7 +139,7 @@ async def test_without_a_purchase_of_its_own_the_market_is_named(market: Market)
         assert "on the market, paid by Clinic: you have not bought it before" in words(page)
         assert f'href="/observatory/items/{sku_id}"' in page
         none = (await browser.get("/auctions/new", sku=await a_referenced_sku(market))).text
-        assert "Nobody is known to have bought it here" in none and "Last time this would" not in none
+        assert "There is no record that anybody bought it here" in none and "At the last prices this would" not in none
 
 
 async def test_an_import_without_a_sku_is_not_kept_and_a_price_in_other_units_says_so(market: Market) -> None:
@@ -149,7 +151,7 @@ async def test_an_import_without_a_sku_is_not_kept_and_a_price_in_other_units_sa
     await market.publish(plain, kilos)
     async with market.browser(buyer) as browser:
         page = words((await browser.get("/auctions/new", sku=sku_id)).text)
-    assert "The price paid was per" in page and "Last time this would" not in page
+    assert "The price paid was per" in page and "At the last prices this would" not in page
     assert not await market.fetch("select 1 from auctions.past_contracts where contract_id = $1", plain.contract_id)
     assert len(await market.fetch("select 1 from auctions.last_prices where sku_id = $1", sku_id)) == 1
 
@@ -167,13 +169,13 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
         assert f"/auctions/new?again={scene.auction_id}" in history and f"contract={own.contract_id}" in history
         assert others.contract_id not in history
         found = (await browser.get("/auctions/new/history", q="ARCHIVE")).text
-        assert own.contract_id in found and gone.contract_id not in found and "No session of yours" in found
+        assert own.contract_id in found and gone.contract_id not in found and "None of your closed sessions" in found
         fields = fields_of((await browser.get("/auctions/new", contract=own.contract_id)).text)
         assert fields["line-0-sku_id"] == sku_id and fields["line-0-quantity"] == "100"
         assert (fields["line-0-unit_price"], fields["vat_included"]) == (
             "300.00",
             "on",
-        )  # where the reference allows it
+        )  # if the reference allows it
         text = fields_of((await browser.get("/auctions/new", contract=gone.contract_id)).text)
         assert "line-0-sku_id" not in text
         assert (text["line-0-description"], text["line-0-unit_price"]) == ("Paper A4", "77.50")
@@ -183,7 +185,7 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
 
 async def look_over(browser: Browser, form: dict[str, str]) -> str:
     page = await browser.post("/auctions/new", {**form, "action": "review"})
-    assert page.status_code == 200 and "<h1>Look it over</h1>" in page.text, words(page.text)
+    assert page.status_code == 200 and "<h1>Review it</h1>" in page.text, words(page.text)
     return page.text
 
 
@@ -260,7 +262,7 @@ async def test_criteria_are_written_weighed_and_opened_without_script(
             del form[name]
         weights = {"criterion-0-option-0-title": "12 months", "criterion-0-option-0-value": "0"}
         weights |= {"criterion-0-option-1-title": "24 months", "criterion-0-option-1-value": "100"}
-        assert "must stay below 1 together" in await press("review", **weights)
+        assert "must be below 1 together" in await press("review", **weights)
         weights["criterion-0-option-1-value"] = "5"
         form.update(weights)
         shown = await look_over(browser, form)
@@ -281,21 +283,21 @@ async def test_equivalents_are_offered_from_enough_positions_on(
     skus = [await a_referenced_sku(market) for _ in range(5)]
     async with market.browser(buyer) as browser:
         few = (await browser.get("/auctions/new", sku=skus[0])).text
-        assert "at least 5 positions; this one has 1" in few and re.search(r'name="equivalents"[^>]* disabled', few)
+        assert "at least 5 lines; this one has 1" in few and re.search(r'name="equivalents"[^>]* disabled', few)
         query = "&".join(f"sku={sku_id}" for sku_id in skus)
         enough = (await browser.client.get(f"/auctions/new?{query}")).text
         assert not re.search(r'name="equivalents"[^>]* disabled', enough)
         refused = await browser.post("/auctions/new", form_of(skus[0], equivalents="on", duration_minutes="1440"))
-        assert refused.status_code == 422 and "at least 5 positions" in refused.text
+        assert refused.status_code == 422 and "at least 5 lines" in refused.text
 
 
 async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of("archived-one", action="open"))
-        assert page.status_code == 422 and "cannot be bought any more" in page.text
+        assert page.status_code == 422 and "can no longer be bought" in page.text
         assert 'value="archived-one"' in page.text and "there is no published SKU" in page.text
-        assert "cannot be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
+        assert "can no longer be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
 
 
 async def test_a_session_is_composed_and_refused_in_the_buyers_language(
@@ -338,4 +340,4 @@ async def test_history_is_for_buyers_alone(market: Market) -> None:
         assert (await browser.get("/auctions/new/history")).status_code == 403
     async with market.browser(await an_organisation(market, "buyer")) as browser:
         empty = (await browser.get("/auctions/new/history")).text
-        assert "No session of yours is over yet" in empty and "No contract of yours is concluded yet" in empty
+        assert "None of your sessions is closed yet" in empty and "None of your contracts is concluded yet" in empty

@@ -1,4 +1,5 @@
-"""Forms of an old tab, wrong in a field, sent after the session ended or the complaint was decided: the page says so, and of no field."""
+"""Forms of an old tab with a wrong field, sent after the session ended or the complaint was decided: the page says so,
+and nothing about the field."""
 
 from tests.gone import LONG, check_told_over
 from tests.market import Market

@@ -1,4 +1,4 @@
-"""The pages in three languages: nothing is left in English but what people and laws wrote themselves."""
+"""The pages in three languages: only what people and laws wrote themselves stays in English."""
 
 import re
 from html.parser import HTMLParser
@@ -10,11 +10,11 @@ from tests.market import Browser, Market
 from tests.services.auctions.market_builders import Scene, a_scene
 
 NAMES = "Lonja API OpenAPI Apache License UTC RUB RU MOW"
-"""What is the same in every language."""
+"""Words that are the same in every language."""
 
 
 class Words(HTMLParser):
-    """The Latin words a reader sees or hears, without those said to be of another language and without code."""
+    """The Latin words that a reader sees or hears, without those marked as another language and without code."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Lists of auctions on a market that is years old."""
+"""Lists of auctions in a market that is years old."""
 
 import asyncpg
 
@@ -13,12 +13,12 @@ from tests.services.auctions.market_builders import a_scene
 
 MANY = 10_000
 BOUND = 2_500
-"""Rows that one query may read: some pages, and what is counted."""
+"""How many rows one query may read: some pages, and the rows that are counted."""
 
 
 async def _years_of_auctions(db: asyncpg.Connection, pattern: str) -> None:
-    """Copies of a closed one, a minute apart: every tenth of category 45 and in Brazil, every thousandth of a rare title, and as many words
-    as titles have: only then the database knows which are frequent."""
+    """Insert copies of a closed auction, a minute apart. Every tenth has category 45 and is in Brazil, every thousandth
+    has a rare title. Titles have realistic words, so that the database knows which words are frequent."""
     await db.execute(
         """insert into auctions.auctions
            select made.* from auctions.auctions a, generate_series(1, $2::int) n, jsonb_populate_record(a, jsonb_build_object(

@@ -1,4 +1,5 @@
-"""The page under other rules, large cuts that are asked about first, and a stream that goes on where it broke: all without script."""
+"""The page under other rules, the question before large cuts, and a stream that continues where it broke: all without
+scripts."""
 
 import re
 from datetime import timedelta
@@ -58,7 +59,7 @@ async def test_pregao_offers_the_lead_and_ones_own_next_and_a_bid_can_be_deleted
         after = (await a.get(path)).text
         assert "deleted by its bidder" in after
         again = await place(b, scene, "990")
-        assert "Delete my last bid" not in again.text  # once a session
+        assert "Delete my last bid" not in again.text  # once in a session
         market.clock.advance(timedelta(seconds=16))
         assert "Delete my last bid" not in (await a.get(path)).text  # too late
 
@@ -72,7 +73,8 @@ async def test_pregao_says_why_it_goes_on_once(market: Market) -> None:
 
         async def goes_on() -> bool:
             return (
-                "the second was 5\u202f% or more above the first" in (await a.get(f"/auctions/{scene.auction_id}")).text
+                "the second bid was 5\u202f% or more above the first"
+                in (await a.get(f"/auctions/{scene.auction_id}")).text
             )
 
         await market.eventually(goes_on)
@@ -94,7 +96,7 @@ async def test_prozorro_hides_first_bids_then_shows_whose_turn_it_is(market: Mar
         missing = await place(a, scene, "900")
         assert missing.status_code == 422 and "choices-missing" in missing.text
         looked = await place(a, scene, "900", **{"choice-0": "1", "sure": "no"})
-        assert "Ranked on 810.00\u00a0UAH" in looked.text and 'name="choice-0" value="1"' in looked.text
+        assert "Ranked by 810.00\u00a0UAH" in looked.text and 'name="choice-0" value="1"' in looked.text
         assert "was accepted" in (await place(a, scene, "900", **{"choice-0": "1"})).text
         await place(b, scene, "850", **{"choice-0": "0"})
         for browser in (b, visitor):
@@ -133,10 +135,10 @@ async def test_the_scored_value_of_a_bid_is_told_before_it_is_placed(market: Mar
         async def told(auction_id: str, **fields: str) -> str:
             return (await visitor.get(f"/auctions/{auction_id}/score", **fields)).text
 
-        assert "Ranked on 810.00" in await told(scene.auction_id, amount="900", **{"choice-0": "1"})
+        assert "Ranked by 810.00" in await told(scene.auction_id, amount="900", **{"choice-0": "1"})
         for fields in ({"amount": "900"}, {"amount": "900", "choice-0": "7"}, {"amount": "x", "choice-0": "1"}, {}):
-            assert "Ranked on" not in await told(scene.auction_id, **fields)
-        assert "Ranked on" not in await told(by_price.auction_id, amount="900")
+            assert "Ranked by" not in await told(scene.auction_id, **fields)
+        assert "Ranked by" not in await told(by_price.auction_id, amount="900")
         assert (await visitor.get("/auctions/no-such/score", amount="1")).status_code == 404
 
 
@@ -144,7 +146,7 @@ async def test_the_scored_value_of_a_bid_is_told_before_it_is_placed(market: Mar
 
 
 async def pushed(browser: Browser, path: str, last: str = "") -> tuple[list[str], str]:
-    """The names of the events up to the first that ends a push, and its id."""
+    """Return the names of the events up to the first that ends a push, and its id."""
     names = []
     headers = {"last-event-id": last} if last else {}
     async with browser.client.stream("GET", path, headers=headers) as stream:

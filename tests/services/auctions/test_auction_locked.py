@@ -1,4 +1,4 @@
-"""Somebody keeps rows or tables locked: one session waits, all others go on, and the time that was lost is given back."""
+"""Somebody keeps rows or tables locked: one session waits, all others continue, and the lost time is given back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ from tests.services.auctions.market_builders import Scene, a_scene
 
 @asynccontextmanager
 async def held(market: Market, sql: str, *arguments: object) -> AsyncIterator[asyncpg.Connection]:
-    """By a session of somebody else, until the block ends."""
+    """Keep the rows locked by another session until the block ends."""
     holder = await asyncpg.connect(market.ground.database.url)
     try:
         async with holder.transaction():
@@ -128,7 +128,7 @@ async def test_who_keeps_the_signs_locked_that_bids_can_be_decided_stops_no_bid_
             await asyncio.sleep(outages.STALLED / 2)
             assert (await scene.bid(who, str(amount))).status_code == 201
         started = Lane(market.ground.database.url, market.clock, market.ground.signer)
-        async with started.running():  # a lane that was away, too
+        async with started.running():  # a lane that was away as well
             assert not started.pulse.away
         [row] = await market.fetch("select beat_at from auctions.beats order by number desc limit 1")
         assert market.clock() - row["beat_at"] < timedelta(seconds=outages.STALLED)
@@ -185,7 +185,7 @@ async def test_a_decision_that_fails_costs_the_other_auctions_nothing(
     await market.eventually(given_back)
     assert (await broken.bid("a", "990")).status_code == 201
     assert not await sound.events(AuctionExtended)
-    async with market.client() as client:  # health calls a row unreadable until it was read
+    async with market.client() as client:  # health reports an unreadable row until it was read
         assert (await client.get(f"/api/auctions/{broken.auction_id}")).status_code == 200
 
 
@@ -203,7 +203,7 @@ async def test_a_row_that_cannot_be_read_costs_the_other_auctions_nothing_howeve
         await asyncio.sleep(2 * outages.BEAT)
         assert (await sound.bid("ba"[minute % 2], str(amount))).status_code == 201
 
-    async def said() -> bool:  # but in the beat in which it is tried again
+    async def said() -> bool:  # except in the heartbeat in which it is tried again
         condition = next(each for each in HEALTH if (each.kind, each.name) == ("lane", "bids"))
         return "1 auctions cannot be decided" in condition.detail and "log" in condition.remedy
 
@@ -218,7 +218,7 @@ async def test_a_row_that_cannot_be_read_costs_the_other_auctions_nothing_howeve
     assert given.until - given.since > timedelta(minutes=3)
     assert (await broken.bid("a", "990")).status_code == 201
     assert not await sound.events(AuctionExtended)
-    async with market.client() as client:  # health calls a row unreadable until it was read
+    async with market.client() as client:  # health reports an unreadable row until it was read
         assert (await client.get(f"/api/auctions/{broken.auction_id}")).status_code == 200
 
 

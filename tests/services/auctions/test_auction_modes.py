@@ -1,4 +1,5 @@
-"""What pregao and prozorro do otherwise: bids on one's own last, deletion, the restart; rounds of sealed turns, scores."""
+"""What pregao and prozorro do differently: bids below the bidder's own last bid, deletion, the restart; rounds of
+sealed turns, scores."""
 
 from __future__ import annotations
 

@@ -90,7 +90,10 @@ def test_an_auction_against_a_rule_is_refused_by_its_name(changes: dict[str, Any
 def test_a_price_that_rounds_to_nothing_is_told_as_what_the_lines_come_to() -> None:
     with pytest.raises(opening.InitialPriceTooLow) as caught:
         opened(asking(lines=worth("0.000001")))
-    assert caught.value.message == "All lines come to 0.00 RUB: no bid a step of 0.01 RUB below that is above zero."
+    assert (
+        caught.value.message
+        == "The total of all lines is 0.00 RUB. A bid one step of 0.01 RUB lower would not be above zero."
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_an_auction_just_inside_the_rules_is_opened(changes: dict[str, Any]) -> 
         (180, 8, 59, 59, False),
         (180, 12, 0, 0, True),
         (180, 12, 0, 1, False),
-        (180, 23, 0, 0, False),  # would end the next day at 02:00
+        (180, 23, 0, 0, False),  # it would end the next day at 02:00
         (360, 9, 0, 0, True),
         (360, 8, 59, 59, False),
         (360, 12, 0, 0, True),

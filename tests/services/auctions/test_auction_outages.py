@@ -1,4 +1,5 @@
-"""After an outage of the market its span stands fast, and sessions get their time back in portions while bids are decided."""
+"""After an outage of the market its beginning and end are fixed, and sessions get their time back in portions while
+bids are decided."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ Portion = Callable[..., Awaitable[int]]
 
 @pytest.fixture
 def portion(monkeypatch: pytest.MonkeyPatch) -> Portion:
-    """One, when the test says so: the lane that runs gives none."""
+    """Return the function that gives back one portion. The running lane gives none back."""
     real = outages.resume_auctions
 
     async def none(*_: object) -> int:
@@ -30,11 +31,11 @@ def portion(monkeypatch: pytest.MonkeyPatch) -> Portion:
 async def an_outage(market: Market, since: datetime, until: datetime) -> None:
     async with market.ground.database.pool.acquire() as db, db.transaction():
         await outages.lose_time(db, since, until)
-    await asyncio.sleep(2 * outages.BEAT)  # the lane has seen it, as it does before it is back
+    await asyncio.sleep(2 * outages.BEAT)  # the lane has noticed it, as it does before it is back
 
 
 async def waiting(market: Market, scenes: list[Scene]) -> list[int]:
-    """The numbers of those that have not got their time back."""
+    """Return the numbers of the sessions that have not got their time back."""
     rows = await market.fetch("select auction_id from auctions.blocked")
     return [number for number, scene in enumerate(scenes) if scene.auction_id in {row["auction_id"] for row in rows}]
 

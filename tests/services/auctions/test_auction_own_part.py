@@ -1,4 +1,5 @@
-"""What is pushed to each bidder alone: rendered for several at once, it says to each what a page of its own would."""
+"""The part that is pushed to each bidder: it is rendered for several at once, and says to each the same as a page
+rendered for that bidder alone."""
 
 from datetime import timedelta
 from pathlib import Path

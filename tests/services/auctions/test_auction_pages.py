@@ -1,4 +1,4 @@
-"""The pages as a browser without script sees them, the live stream, and openings by form and by pool."""
+"""The pages as a browser without scripts shows them, the live stream, and openings by form and by pool."""
 
 import asyncio
 import html
@@ -34,7 +34,7 @@ PAPER = Category(code="30197643", title="Photocopier paper")
 
 
 async def a_referenced_sku(market: Market, median: str = "0.5") -> str:
-    """Leaves in packs of 500; the reference is per leaf without VAT."""
+    """Publish a SKU: leaves in packs of 500. The reference price is per leaf without VAT."""
     sku_id = new_id()
     await market.publish(
         SkuPublished(
@@ -212,7 +212,7 @@ async def test_the_list_filters_and_says_what_to_do_when_empty(market: Market) -
 
 
 class Watching:
-    """What an open live stream has said so far."""
+    """What an open live stream has sent so far."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -246,13 +246,13 @@ async def test_watchers_hear_of_a_bid_the_extension_and_the_close_and_only_their
         await asyncio.wait_for(asyncio.gather(*streams), 10)  # the server ends the stream with the session
     assert "event: done" in public.text and "You won" in mine.text and "You won" not in public.text
     late = Watching()
-    async with market.browser() as visitor:  # who comes back after a break is told at once how things stand
+    async with market.browser() as visitor:  # a watcher that returns after a break gets the present state at once
         await asyncio.wait_for(late.read(visitor.client, path), 10)
     assert "won by" in late.text
 
 
 async def a_sealed_scene(market: Market) -> Scene:
-    """First bids are sealed for ten minutes, then come rounds of turns."""
+    """Open a session in which first bids are sealed for ten minutes, followed by rounds of turns."""
     scene = await a_scene(market)
     policy = load("prozorro")
     opened = an_auction(policy=policy).opened

@@ -1,4 +1,4 @@
-"""The descent as a picture: its line, its axes, and the rows that say the same."""
+"""The fall of the price as a picture: its line, its axes, and the rows that say the same."""
 
 from datetime import timedelta
 from decimal import Decimal

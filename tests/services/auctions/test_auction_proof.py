@@ -1,4 +1,4 @@
-"""The proof of an auction: sound as the market wrote it, and broken by any changed byte, on logs of every policy."""
+"""The proof of an auction: sound as the market wrote it, and unsound after any changed byte, with logs of every policy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AT = NOON_UTC + timedelta(minutes=1)
 
 
 class Log:
-    """A session told fact by fact, as the journal would write it."""
+    """A session that is given its facts one by one, as the journal would write them."""
 
     def __init__(self, state: AuctionState) -> None:
         self.state = state
@@ -173,12 +173,12 @@ def test_any_single_changed_byte_is_found(proof: bytes, data: st.DataObject) -> 
 
 
 def test_a_market_that_signs_a_log_that_breaks_its_rules_is_found_with_the_line() -> None:
-    """The signature is right and the chain too: what is wrong is the verdict."""
+    """The signature and the chain are right. Only the verdict is wrong."""
     log = moscow()
     wrong = log.lines[2].replace(b'"amount":"995"', b'"amount":"994"')
     assert wrong != log.lines[2]
     log.lines[2] = wrong
-    with pytest.raises(Unsound, match="line 3: the rules make this of it") as caught:
+    with pytest.raises(Unsound, match="line 3: by the rules it must be") as caught:
         verify(log.proof())
     assert caught.value.line == 2
 
@@ -189,7 +189,7 @@ def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another
     log.lines[2] = log.lines[2].replace(b'"message":"', b'"message":"In short: ')
     verify(log.proof())
     log.lines[2] = log.lines[2].replace(b'"rule":"not-lower"', b'"rule":"cut-below-step"')
-    with pytest.raises(Unsound, match="line 3: the rules make this of it"):
+    with pytest.raises(Unsound, match="line 3: by the rules it must be"):
         verify(log.proof())
 
 

@@ -1,4 +1,5 @@
-"""Whatever arrives, in whatever order, however often: one winner, the lowest accepted; and the log alone gives the state."""
+"""Whatever bids arrive, in any order and repeated: there is one winner, the lowest accepted bid, and the log alone
+gives the state."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ wishes = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "c", "d", "school"]),
         st.integers(-1, 4),  # steps below the price it sees
-        st.sampled_from(["0", "0", "0", "0.25"]),  # and off the ladder
+        st.sampled_from(["0", "0", "0", "0.25"]),  # and amounts that are not whole steps
         st.integers(-400, 900),  # seconds after the first end
         st.sampled_from(["active", "active", "active", "suspended"]),
     ),
@@ -37,7 +38,7 @@ wishes = st.lists(
 
 
 def bids_of(start: AuctionState, drawn: list[tuple[str, int, str, int, str]]) -> list[Bid]:
-    """Bids as suppliers who follow the price would send them, sorted by arrival or not, as drawn."""
+    """Return bids as suppliers that follow the price would send them, sorted by arrival or not, as drawn."""
     bids, price = [], start.price
     for number, (supplier, steps, off, seconds, standing) in enumerate(drawn):
         amount = price - start.opened.step * steps - Decimal(off)

@@ -1,4 +1,5 @@
-"""Bids over HTTP on the real servers: happened, rejected, repeated, in conflict; the close; and that nobody is named before it."""
+"""Bids over HTTP on the real servers: accepted, refused, repeated, in conflict; the close; and that nobody is named
+before it."""
 
 import asyncio
 import json
@@ -164,7 +165,7 @@ async def test_the_timer_run_twice_closes_once(market: Market) -> None:
 
 
 async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Market) -> None:
-    """The row is held, as by a slow commit, while a bid arrives before the end and is decided after it."""
+    """The row is locked, as by a slow commit, while a bid arrives before the end and is decided after it."""
     scene = await a_scene(market, duration_minutes=3)
     ends = (await market.fetch("select closes_at from auctions.auctions where auction_id = $1", scene.auction_id))[0][0]
     holder = await asyncpg.connect(market.ground.database.url)
@@ -174,7 +175,7 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
     market.clock.advance(ends - market.clock() - timedelta(seconds=20))
 
     async def waits_for_the_row(since: datetime) -> bool:
-        """A bid that arrived after ``since``."""
+        """Wait for a bid that arrived after ``since``."""
         query = "select 1 from auctions.blocked where auction_id = $1 and until > $2"
         return bool(await market.fetch(query, scene.auction_id, since + timedelta(seconds=HELD_PATIENCE)))
 
@@ -184,12 +185,12 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
     late = asyncio.create_task(scene.bid("b", "980"))
     await market.eventually(lambda: waits_for_the_row(ends))
     assert not in_time.done()
-    market.clock.advance(timedelta(seconds=25))  # past the settle window too: the timer finds the row held, and waits
+    market.clock.advance(timedelta(seconds=25))  # past the settle window too: the timer finds the row locked, and waits
     await asyncio.sleep(0.7)
     await transaction.rollback()
     await holder.close()
     assert (await in_time).status_code == 201
-    # b arrived after the first end, but a's bid moved it: late for nobody.
+    # b arrived after the first end, but a's bid moved the end, so b is not late
     assert (await late).status_code == 201
 
 
@@ -296,13 +297,13 @@ async def test_only_observers_and_only_after_the_close_see_who_took_part(market:
 async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "PAGE", 2)  # the file comes in parts
+    monkeypatch.setattr(facts, "PAGE", 2)  # so that the file comes in parts
     scene = await a_scene(market)
     receipts = [(await scene.bid(who, amount)).json()["receipt"] for who, amount in (("a", "990"), ("b", "995"))]
     async with market.client() as visitor, market.client(scene.suppliers["a"]) as bidder:
         assert (await visitor.get(f"/api/auctions/{scene.auction_id}/proof")).status_code == 404
         again = await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/1")
-        assert (await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/2")).status_code == 404  # b's
+        assert (await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/2")).status_code == 404  # the receipt of b
         await scene.close()
         late = await scene.bid("c", "900")
         assert late.json()["rule"] == "auction-over"

@@ -1,4 +1,4 @@
-"""Floors, withdrawals and complaints as people meet them, and receipts at each verdict."""
+"""Floors, withdrawals and complaints on the pages, and receipts with each verdict."""
 
 import msgspec
 
@@ -23,11 +23,11 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
         done = await a.post(f"{path}/autobid", {"floor": "912,50", "on": "yes"})
         assert "down to your floor" in done.text and 'value="912.50"' in done.text
         seen = (await b.get(path)).text
-        assert "912.5" not in seen and "912,5" not in seen  # three digits alone also stand in tokens
+        assert "912.5" not in seen and "912,5" not in seen  # three digits alone also occur in tokens
         for typed, said in (
             ("much", "must be a number"),
             ("NaN", "is not a finite number"),
-            ("-1", "A floor is an amount above zero"),
+            ("-1", "A floor must be above zero"),
         ):
             wrong = await a.post(f"{path}/autobid", {"floor": typed, "on": "yes"})
             assert wrong.status_code == 422
@@ -96,7 +96,7 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         assert f"{path}/withdrawal" in (await buyer.get(path)).text
         assert "cannot be undone" in (await buyer.get(f"{path}/withdrawal")).text
         refused = await buyer.post(f"{path}/withdrawal", {"reason": "  "})
-        assert refused.status_code == 422 and "says why" in refused.text
+        assert refused.status_code == 422 and "Say why you withdraw the session" in refused.text
         done = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
         assert "The session is withdrawn." in done.text and "The budget was cut." in done.text
         again = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
@@ -113,7 +113,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
     async with market.browser(scene.suppliers["b"]) as b, market.browser(moderator) as judge:
         assert f"{path}/complaint" in (await b.get(path)).text
         short = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": "there"})
-        assert short.status_code == 422 and GROUNDS in short.text and "where it can be seen" in short.text
+        assert short.status_code == 422 and GROUNDS in short.text and "where this can be seen" in short.text
         for _ in range(2):
             filed = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": EVIDENCE, "request_key": "one"})
             assert "Your complaint is filed" in filed.text

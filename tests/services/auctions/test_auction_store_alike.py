@@ -1,7 +1,7 @@
-"""The stores of auctions on PostgreSQL and on the played database of the simulation: the same functions, one suite for both.
+"""The stores of auctions on PostgreSQL and on the simulated database: the same functions, one suite for both.
 
-Known differences, on which nothing here depends: the played database keeps a state as it is, where PostgreSQL has its columns; it has
-no deadlocks to detect.
+Known differences on which nothing here depends: the simulated database stores a state unchanged, while PostgreSQL has
+its columns; it has no deadlock detection.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tests.services.auctions.builders import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka
 from tests.simulation.database import PlayedTransaction, Postgres
-from tests.simulation.fate import Address, Fate, Process, Weather
+from tests.simulation.faults import Address, Faults, Process, SeededChoices
 from tests.simulation.loop import play
 from tests.simulation.played import played
 
@@ -52,9 +52,9 @@ Scenario = Callable[[Here], Coroutine[Any, Any, None]]
 
 class PlayedHere:
     def __init__(self) -> None:
-        fate = Fate(0, Weather(latency_seconds=0.002))
-        self._postgres, self._kafka = Postgres(fate), Kafka(fate)
-        self.url: str = Address(Process("here", fate))
+        seeded = SeededChoices(0, Faults(latency_seconds=0.002))
+        self._postgres, self._kafka = Postgres(seeded), Kafka(seeded)
+        self.url: str = Address(Process("here", seeded))
 
     def run(self, scenario: Scenario) -> None:
         with played(self._postgres, self._kafka):
@@ -122,7 +122,7 @@ def within(db: Any) -> PlayedTransaction:
 
 
 async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") -> StoredAuction:
-    """An auction of that id, with the first line of its log."""
+    """Open an auction with that id and the first line of its log."""
     rules = load(policy)
     event = msgspec.structs.replace(an_auction(policy=rules).opened, auction_id=auction_id)
     state = begin(event)
@@ -139,7 +139,7 @@ def asked(auction_id: str, supplier_id: str, amount: str, key: str = "") -> Aske
 
 
 async def bid(here: Here, *wanted: Asked, known: dict[Any, StoredVerdict] | None = None) -> dict[str, StoredVerdict]:
-    """As the lane does; the verdicts by request key."""
+    """Decide bids as the lane does, and return the verdicts by request key."""
     async with transaction(here) as db:
         current = await auctions.load(
             db, sorted(await auctions.lock_versions(db, [each.auction_id for each in wanted]))

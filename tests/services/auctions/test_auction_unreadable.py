@@ -1,4 +1,4 @@
-"""Auctions beside rows that only a newer release can read: SKUs, contracts of before, lines of a log."""
+"""Auctions with rows that only a newer release can read: SKUs, earlier contracts, lines of a log."""
 
 from infra.listing import COUNTED
 from services.auctions.store import past
@@ -47,7 +47,7 @@ async def test_a_contract_of_before_that_cannot_be_read_costs_itself_alone(marke
         for path in ("/auctions/new/history", "/auctions/new/history?q=paper"):
             said = await lists(client, path)
             assert whole.contract_id in said and strange.contract_id not in said
-        await lists(client, f"/auctions/new?sku={sku_id}")  # with or without the price of last time
+        await lists(client, f"/auctions/new?sku={sku_id}")  # with or without the last price
         await says_so(client, f"/auctions/new?contract={strange.contract_id}")
         assert strange.contract_id in in_health("auctions.past_contracts").detail
 

@@ -1,4 +1,5 @@
-"""Defects that auction systems of others had, each named, none of them here. On the running market: test_known_defects_live."""
+"""Named defects of other auction systems, none of which may be here. For the running market see
+test_known_defects_live."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ CAUSE = Cause("request", "request")
 
 
 def judged(state: AuctionState, *asked: Asked, now: datetime = END, standing: str = "active") -> Judged:
-    """By the lane, as it decides a batch."""
+    """Decide the bids as the lane decides a batch."""
     stored = StoredAuction(state=state, policy=MOSCOW, lines=1, head=b"opening", result=None, version=0)
     return judge(asked, {"auction": stored}, {}, {each.supplier_id: standing for each in asked}, now)
 
@@ -39,7 +40,7 @@ def asked(supplier_id: str, amount: str, at: datetime) -> Asked:
     return Asked("auction", supplier_id, f"{supplier_id} {amount} {at}", Decimal(amount), at, cause=CAUSE)
 
 
-# A boundary bid that is answered and never published: accepted at the one comparison, too late for the other.
+# A bid at the boundary that is answered and never published: one comparison accepts it, another refuses it as late.
 
 BOUNDARIES = [
     *(NOON_UTC + offset for offset in (-TICK, timedelta(), TICK)),
@@ -92,7 +93,7 @@ def test_a_refused_bid_extending_the_end(who: str, amount: str, standing: str, b
 
 
 def test_code_reading_the_original_end() -> None:
-    """Between the two everything that looks at the end still lets the session run."""
+    """Between the original and the effective end, everything that checks the end must let the session run."""
     late = END - SECOND
     state = after(an_auction(), a_bid("a", "990", at=END - 10 * WINDOW), a_bid("b", "980", at=late))
     effective = late + WINDOW
@@ -125,7 +126,8 @@ ENERGY = (Option(title="class A", value=Decimal(0)), Option(title="class G", val
     ("by", "options", "cheap", "good"), [("quality", WARRANTY, 0, 1), ("life-cycle", ENERGY, 1, 0)]
 )
 def test_mixed_scoring_ranked_by_raw_price(by: str, options: tuple[Option, ...], cheap: int, good: int) -> None:
-    """The dearer bid with the better answer leads, moves last in each round, wins, and is awarded at its own price."""
+    """The more expensive bid with the better answer leads, moves last in each round, wins, and gets the award at its
+    own price."""
     scoring = Scoring(by=by, criteria=(Criterion(criterion_id="c", title="C", options=options),))
     opened = msgspec.structs.replace(an_auction(policy=load("prozorro")).opened, scoring=scoring)
     state, audit, log = begin(opened), begun(opened), []
@@ -164,7 +166,7 @@ def test_mixed_scoring_ranked_by_raw_price(by: str, options: tuple[Option, ...],
     ],
 )
 def test_float_money_on_its_way_in(text: str, amount: str) -> None:
-    """A JSON number is read by its digits, and judged by them."""
+    """A JSON number is read and judged by its digits."""
     read = msgspec.json.decode(f'{{"amount": {text}}}', type=BidIn).amount
     assert isinstance(read, Decimal) and read == Decimal(amount)
 
@@ -197,7 +199,7 @@ def test_float_money_in_a_verdict(amount: str, broken: str | None) -> None:
 
 
 def test_float_money_in_steps_that_do_not_add_up() -> None:
-    """A thousand steps of 0.10 are 100.00, and each is exactly one below the one before."""
+    """A thousand steps of 0.10 are 100.00, and each is exactly one step below the one before."""
     state = an_auction(step="0.10")
     for number in range(1000):
         price = state.price
@@ -205,11 +207,12 @@ def test_float_money_in_steps_that_do_not_add_up() -> None:
     assert state.price == Decimal("900.00")
 
 
-# Results wiped, or bids lost, by a service that comes late.
+# Results removed, or bids lost, by a service that starts late.
 
 
 def test_results_wiped_after_a_late_start() -> None:
-    """Closed days after its end, a session has the result that it had at its end, dated so; cuts that fell due are made up for."""
+    """A session that is closed days after its end has the result and the date of its end. Cuts that fell due meanwhile
+    are made."""
     state = after(an_auction(), a_bid("a", "990", at=END - 3 * WINDOW), a_bid("b", "980", at=END - 2 * WINDOW))
     autobids = {"a": Autobid(Decimal(960), END - 3 * WINDOW), "b": Autobid(Decimal(950), END - 2 * WINDOW)}
 
@@ -255,7 +258,8 @@ def _accepted(state: AuctionState, steps: list[object]) -> list[tuple[str, Decim
 
 @pytest.mark.parametrize("latency", [timedelta(), timedelta(milliseconds=400), timedelta(milliseconds=999)])
 def test_last_second_bids_lost_to_latency(latency: timedelta) -> None:
-    """It arrived before the end and is decided after it, within the settle window: the close waits for it, and it counts."""
+    """The bid arrived before the end and is decided after it, within the settle window. The close waits for it, and it
+    counts."""
     state = an_auction()
     with pytest.raises(NotOverYet):
         close(state, [], END + latency)

@@ -1,4 +1,5 @@
-"""Defects that auction systems of others had, looked for over HTTP, on real servers and on the wire. The rules': test_known_defects."""
+"""Named defects of other auction systems, tested over HTTP, on real servers and on the wire. For the rules see
+test_known_defects."""
 
 import json
 import re
@@ -33,11 +34,11 @@ from tests.services.auctions.builders import an_auction
 from tests.services.auctions.market_builders import Scene, a_scene
 
 WINDOW = timedelta(seconds=30)
-"""Of the demonstration's policy."""
+"""The extension window of the demonstration's policy."""
 
 
 async def a_scene_near_its_end(market: Market, left: timedelta) -> tuple[Scene, datetime]:
-    """Three minutes, of which so much is left; with the original end."""
+    """Return a session of three minutes with so much time left, and its original end."""
     scene = await a_scene(market, duration_minutes=3)
     rows = await market.fetch("select closes_at from auctions.auctions where auction_id = $1", scene.auction_id)
     ends: datetime = rows[0]["closes_at"]
@@ -73,7 +74,8 @@ async def test_a_refused_bid_extending_the_end(market: Market) -> None:
 
 
 async def test_code_reading_the_original_end(market: Market) -> None:
-    """After it and before the effective one, API, lists and pages have the session running, and the clock leaves it alone."""
+    """After the original and before the effective end, API, lists and pages show a running session, and the timer does
+    not touch it."""
     scene, original = await a_scene_near_its_end(market, timedelta(seconds=5))
     effective = instant((await scene.bid("a", "990")).json()["closes_at"])
     assert effective > original
@@ -126,7 +128,8 @@ async def test_code_reading_the_original_end(market: Market) -> None:
     ],
 )
 async def test_float_money(market: Market, body: str, status: int, rule: str | None) -> None:
-    """A refused amount is in the log with its digits; what is no amount is in no log; an accepted one is a text everywhere."""
+    """A refused amount is in the log with its digits; a value that is not an amount is in no log; an accepted amount is
+    a text everywhere."""
     scene = await a_scene(market)
     async with market.client(scene.suppliers["a"]) as client:
         headers = {"content-type": "application/json"}
@@ -147,7 +150,7 @@ async def test_float_money(market: Market, body: str, status: int, rule: str | N
 
 
 async def test_a_close_in_the_middle_of_a_form(market: Market) -> None:
-    """Forms that were open when the session closed are refused in words, each once, and change nothing."""
+    """Forms that were open when the session closed are refused with a sentence, each once, and change nothing."""
     scene = await a_scene(market)
     await scene.bid("a", "990")
     await scene.bid("b", "980")
@@ -181,12 +184,12 @@ async def test_a_close_in_the_middle_of_a_form(market: Market) -> None:
     assert rows[0][0] == "{}"
 
 
-# Results wiped after a late start: the same service, away over the end of a session.
+# Results removed after a late start: the same service, away at the end of a session.
 
 
 @asynccontextmanager
 async def a_service(servers: Servers) -> AsyncIterator[Database]:
-    """Auctions' tables alone, with nobody at work in them."""
+    """The tables of auctions without any process that uses them."""
     clock = ShiftedClock()
     database = await Database.connect(await empty_database(servers, "lonja_late"), clock)
     try:
@@ -225,7 +228,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
         before = Lane(database.url, watch, signer)
         async with before.running():
             assert await bid(before, supplier, "990")
-        watch.advance(timedelta(hours=30))  # nobody is there when the session ends
+        watch.advance(timedelta(hours=30))  # no process runs when the session ends
         assert await tick() == 0, "nobody could bid up to the end, and so it is not the end"
         after = Lane(database.url, watch, signer)
         async with after.running():

@@ -1,4 +1,5 @@
-"""The market's log of many leaves: signing and proving read a few rows, and a log of a former release gets its subtrees in portions."""
+"""The market's log with many leaves: signing and proving read a few rows, and a log of a former release gets its
+subtrees in portions."""
 
 from typing import Any
 
@@ -20,7 +21,7 @@ SIZE = (BLOCKS + 4) * merkle.BLOCK + 5
 
 
 async def leaves_of_a_former_release(db: asyncpg.Connection, database: Database) -> InmemoryTree:
-    """Signed, and without subtrees."""
+    """Insert signed leaves without subtrees."""
     tree = InmemoryTree(algorithm="sha256")
     texts = [f"leaf {number}" for number in range(1, SIZE + 1)]
     for text in texts:

@@ -1,4 +1,4 @@
-"""The market's tree from kept subtrees is the one of pymerkle, byte by byte, and what it is made of stays small."""
+"""The market's tree made from stored subtrees equals that of pymerkle byte by byte, and needs few hashes."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from services.auctions.domain import chain, merkle
 
 
 def kept(texts: list[str], at_once: int) -> dict[merkle.Place, bytes]:
-    """Subtrees of all whole blocks, made ``at_once`` blocks at a time."""
+    """Return the subtrees of all whole blocks, made ``at_once`` blocks at a time."""
     known: dict[merkle.Place, bytes] = {}
     blocks = 0
     while blocks < len(texts) // merkle.BLOCK:

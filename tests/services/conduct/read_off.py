@@ -1,4 +1,5 @@
-"""What both records count of a contract, read off the contract as it stands: what the events, told one by one, must come to."""
+"""What both records count about a contract, computed from the final state of the contract. The events, one by one, must
+lead to the same."""
 
 from __future__ import annotations
 

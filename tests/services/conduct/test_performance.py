@@ -1,4 +1,5 @@
-"""What both records count of how a contract was carried out comes from its events: to the same as the contract says as it stands."""
+"""What both records count about how a contract was carried out follows from its events, and equals what the final state
+of the contract says."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from tests.services.fulfilment.test_execution import ACTS, act, finish
 
 
 class Told:
-    """What handlers and store do with the events, in memory; begins with what was taken over of ``known``."""
+    """What handlers and store do with the events, in memory. It begins with what was copied from ``known``."""
 
     def __init__(self, known: Execution | None = None) -> None:
         self.stands = performed(known) if known else set()
@@ -124,7 +125,7 @@ def test_told_by_events_it_counts_what_the_contract_says(acts: list[tuple[Any, .
 @settings(max_examples=settings.default.max_examples * 2)
 @given(st.lists(st.one_of(ACTS, DISPUTES), max_size=30), st.integers(0, 30))
 def test_told_again_from_any_moment_on_it_comes_to_the_same(acts: list[tuple[Any, ...]], since: int) -> None:
-    """As when conduct hears the last day of contracts whose counts and deliveries it took over."""
+    """Conduct reads the last day's events again for contracts whose counts and deliveries it copied."""
     work = a_life(acts)
     assert told_since(work, since, work.state) == performed(work.state)
 
@@ -144,7 +145,7 @@ def test_carried_out_without_a_word_it_counts_for_both() -> None:
 
 
 def test_a_delivery_that_waited_again_and_is_taken_back_leaves_its_order_met_by_another() -> None:
-    """The first was refused and disputed, the second brought all; then the refusal was set aside."""
+    """The first delivery was refused and disputed, the second brought everything; then the refusal was set aside."""
     work = Work()
     work.order()
     work.deliver()

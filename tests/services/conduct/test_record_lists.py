@@ -1,4 +1,4 @@
-"""A public record of an organisation with many contracts is counted from indexes, and not further than anybody reads."""
+"""A public record of an organisation with many contracts is counted from indexes, and only as far as anybody reads."""
 
 from infra.listing import COUNTED
 from services.conduct.store import performed, record

@@ -1,4 +1,5 @@
-"""Sanctions: who counts, for how long, what an appeal changes; and that no order or repeat of what was told changes them."""
+"""Sanctions: who counts, for how long, what an appeal changes; and that the order or repetition of events changes
+nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ MONDAY = datetime(2026, 11, 16, 7, 0, tzinfo=UTC)
 
 
 def breaches(*days: int) -> list[Breach]:
-    """Contracts ``c0``, ``c10``, … evaded so many days after Monday."""
+    """Return contracts ``c0``, ``c10``, … that were evaded so many days after Monday."""
     return [Breach(contract_id=f"c{day}", at=MONDAY + timedelta(days=day), policy=MOSCOW) for day in days]
 
 
@@ -191,7 +192,7 @@ def test_any_order_and_any_repeat_of_the_same_evasions_gives_the_same_sanctions(
 def test_told_one_after_another_no_evasion_counts_twice_and_in_their_order_nothing_differs(
     days: list[int], data: st.DataObject
 ) -> None:
-    """After each, also after a restart, the judge knows only what was told and spoken so far."""
+    """After each event, and after a restart, the judge knows only the events and sanctions so far."""
 
     def one_after_another(order: list[Breach]) -> tuple[Sanction, ...]:
         spoken: tuple[Sanction, ...] = ()
@@ -210,7 +211,7 @@ def test_told_one_after_another_no_evasion_counts_twice_and_in_their_order_nothi
 
 @pytest.mark.parametrize("times", [(), (0, 1, 2, 3, 4, 5), (0, 1, 2, 40, 41)])
 def test_what_was_counted_need_not_be_read_again(times: tuple[int, ...]) -> None:
-    """Judged by a summary of what was spoken and by what it did not count, the next sanctions are the same."""
+    """With a summary of the former sanctions and the breaches that they did not count, the next sanctions are the same."""
     before = judged(breaches(*times))
     summary = [Spoken(contract_ids=each.contract_ids, lifted=each.lifted) for each in before]
     counted = {contract_id for each in before for contract_id in each.contract_ids}

@@ -1,4 +1,5 @@
-"""Suspensions on the real road: spoken after the third evasion, appealed against, decided, and told in the public record."""
+"""Suspensions on the real servers: imposed after the third evasion, appealed against, decided, and shown in the public
+record."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +35,7 @@ async def sanctions(town: Town, principal: Principal, *, count: int = 1) -> list
 
 
 async def evaded(town: Town, times: int) -> list[str]:
-    """The first supplier wins and refuses so often; the contracts."""
+    """Let the first supplier win and refuse so often, and return the contracts."""
     refused = []
     for _ in range(times):
         _, contract_id = await a_won_auction(town)
@@ -44,7 +45,7 @@ async def evaded(town: Town, times: int) -> list[str]:
 
 
 async def settled(town: Town, principal: Principal, **counts: int) -> Any:
-    """The principal's record, once it counts so."""
+    """Return the principal's record, once it has these counts."""
 
     async def there() -> Any:
         found = await town.read(None, f"/api/organisations/{principal.organisation_id}/record")
@@ -142,10 +143,11 @@ async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: 
 
 
 async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: Town) -> None:
-    """Its event waits among the dead letters, and is judged when it is replayed."""
+    """The event waits among the dead letters, and is judged when it is replayed."""
     supplier = town.suppliers[0]
     await evaded(town, 5)
-    await settled(town, supplier, evaded=5)  # else those of the five that are on their way would wait as well
+    # otherwise those of the five that are still on their way would wait as well
+    await settled(town, supplier, evaded=5)
     (first,) = await sanctions(town, supplier)
     key = ("sanction_id", first["sanction_id"])
     async with only_a_newer_release_reads(town.market, "conduct.sanctions", key, "state.sanctioned"):
@@ -200,7 +202,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert "3 contracts won and not signed" in text and appeal in text
         assert (await browser.get("/contracts/appeals")).status_code == 403
         empty = await browser.post(appeal, {"reasons": ""})
-        assert (empty.status_code, "An appeal says why." in empty.text) == (422, True)
+        assert (empty.status_code, "Say why you appeal." in empty.text) == (422, True)
         assert "Your appeal is filed" in (await browser.post(appeal, {"reasons": "Our mill burnt down"})).text
         assert "was filed already" in (await browser.post(appeal, {"reasons": "And it rained"})).text
     async with town.market.browser(MODERATOR) as browser:
@@ -209,7 +211,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         unsure = await browser.post(decision, {"explanation": "why"})
         assert (unsure.status_code, "Choose one of the two" in unsure.text) == (422, True)
         unsaid = await browser.post(decision, {"decision": "upheld", "explanation": ""})
-        assert (unsaid.status_code, "A decision says why." in unsaid.text) == (422, True)
+        assert (unsaid.status_code, "Say why you decide so." in unsaid.text) == (422, True)
         done = await browser.post(decision, {"decision": "upheld", "explanation": "No fire was seen"})
         assert "The suspension stands" in done.text and one["sanction_id"] not in done.text
         again = await browser.post(decision, {"decision": "lifted", "explanation": "It was seen"})
@@ -220,7 +222,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert (await browser.post(decision, {"decision": "lifted", "explanation": "x"})).status_code == 403
     async with town.market.browser(None) as browser:
         text = (await browser.get(f"/organisations/{supplier.organisation_id}/record")).text
-        assert "Suspended until" in text and "was appealed against, and stands" in text
+        assert "Suspended until" in text and "There was an appeal, and the suspension stands" in text
     async with town.market.browser(supplier) as browser:
         assert "No fire was seen" in (await browser.get("/contracts/sanctions")).text
 

@@ -1,4 +1,4 @@
-"""Builders of deals: a school's paper, won by the lowest of so many bidders, and contracts that go so far."""
+"""Builders of deals: a school's paper, won by the lowest of several bidders, and contracts up to some step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LINES = (a_line("1", "600.00"), a_line("2", "400.00", quantity="3"))
 
 
 def bids(*amounts: str) -> tuple[RankedBid, ...]:
-    """Bidders ``supplier-1``, ``supplier-2``, … by rank."""
+    """Return bidders ``supplier-1``, ``supplier-2``, … by rank."""
     return tuple(
         RankedBid(rank=rank, supplier_id=f"supplier-{rank}", supplier_name=f"Supplier {rank}", amount=Decimal(amount))
         for rank, amount in enumerate(amounts, start=1)
@@ -98,14 +98,14 @@ def closed(
 
 
 def won(policy: Policy = MOSCOW) -> tuple[Deal, Award]:
-    """The school's paper, before anybody was told."""
+    """Return the deal for the school's paper, before anybody was told."""
     found = of_auction(opened(), closed(), winner_name="Supplier 1", policy=policy, calendar=CALENDAR)
     assert found is not None
     return found
 
 
 class Story:
-    """A deal that is told commands; keeps every event. ``now`` moves as told."""
+    """A deal that executes commands and stores every event. The test moves ``now``."""
 
     def __init__(self, deal: Deal, award: Award, ranking: Sequence[RankedBid] = FOUR_BIDS) -> None:
         self.first = self.deal = deal

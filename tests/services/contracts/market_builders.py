@@ -1,4 +1,4 @@
-"""Builders on the running market, of what there is to sign: organisations, a won mini-auction, a shared-out pool, an offer."""
+"""Builders on the running market of what can be signed: organisations, a won mini-auction, an allocated pool, an offer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AMOUNTS = ("800.00", "810.01", "850.00", "990.00")
 
 @dataclass
 class Town:
-    """Two buyers and four suppliers of one test, known to the service."""
+    """Two buyers and four suppliers of one test that the service knows."""
 
     market: Market
     school: Principal
@@ -42,7 +42,7 @@ class Town:
             return answer.status_code, answer.json()
 
     async def contracts(self, process_id: str, buyer: Principal | None = None, *, count: int = 1) -> list[Any]:
-        """The buyer's contracts of a process, by rank, once there are so many."""
+        """Return the buyer's contracts of a process, by rank, once there are so many."""
 
         async def there() -> list[Any]:
             found = await self.read(buyer or self.school, "/api/contracts", process=process_id)
@@ -87,7 +87,7 @@ async def a_town(market: Market) -> Town:
 
 
 async def _known(market: Market, ids: list[str]) -> bool:
-    """By those who ask for members of the town; a former release has fewer services."""
+    """Return whether the services that need the town's members know them. A former release has fewer services."""
     services = [
         each
         for each in ("contracts", "purchases", "conduct")
@@ -105,7 +105,7 @@ async def _known(market: Market, ids: list[str]) -> bool:
 
 
 def an_auction(town: Town, *, amounts: tuple[str, ...] = AMOUNTS, pool_id: str | None = None) -> list[Any]:
-    """Opened, the disclosed bids, closed; the suppliers bid in their order."""
+    """Build the events of an auction: opened, the disclosed bids, closed. The suppliers bid in their order."""
     auction_id, now = new_id(), town.market.clock()
     opened = AuctionOpened(
         auction_id=auction_id,
@@ -161,7 +161,7 @@ def an_auction(town: Town, *, amounts: tuple[str, ...] = AMOUNTS, pool_id: str |
 
 
 async def a_won_auction(town: Town, *, amounts: tuple[str, ...] = AMOUNTS) -> tuple[str, str]:
-    """(auction id, id of the winner's contract)"""
+    """Return (auction id, id of the winner's contract)."""
     events = an_auction(town, amounts=amounts)
     await town.tell(*events)
     (contract,) = await town.contracts(events[0].auction_id)
@@ -169,7 +169,8 @@ async def a_won_auction(town: Town, *, amounts: tuple[str, ...] = AMOUNTS) -> tu
 
 
 def a_pool(town: Town) -> tuple[PoolOpened, list[Any], PoolAllocated]:
-    """800.00 for school and clinic together, won by the first supplier: the pool, its auction, and what each gets."""
+    """Build a pool of 800.00 for school and clinic together that the first supplier won: the pool, its auction, and the
+    allocations."""
     pool_id = new_id()
     opened = PoolOpened(
         pool_id=pool_id,
@@ -219,14 +220,14 @@ def a_pool(town: Town) -> tuple[PoolOpened, list[Any], PoolAllocated]:
 
 
 async def a_shared_pool(town: Town) -> str:
-    """The id of one whose contracts are due."""
+    """Return the id of an allocated pool whose contracts are due."""
     opened, auction, allocated = a_pool(town)
     await town.tell(opened, *auction, allocated, allocated)
     return opened.pool_id
 
 
 async def an_offer(town: Town, **changes: Any) -> OfferPublished:
-    """Of the first supplier: 10 to 5000 packs at 300.00, from 100 on at 280.00, valid now."""
+    """Publish an offer of the first supplier: 10 to 5000 packs at 300.00, from 100 packs on at 280.00, valid now."""
     today: date = town.market.clock().astimezone(UTC).date()
     sku = SkuPublished(
         sku_id=changes.get("sku_id") or new_id(),

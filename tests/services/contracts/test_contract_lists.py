@@ -1,4 +1,4 @@
-"""Lists of contracts on a market that is years old, with a buyer that has half of everything: what each query reads."""
+"""Lists of contracts in a market that is years old, with a buyer that has half of everything: what each query reads."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ from tests.services.purchases.test_purchases_bought import asked
 
 MANY = 12_000
 BOUND = 3_500
-"""Rows that one query may read: a page of each part of a list, and what is counted."""
+"""How many rows one query may read: a page of each part of a list, and the rows that are counted."""
 AGENCY, MILL = "agency", "mill"
 
 
@@ -34,7 +34,7 @@ async def town(market: Market) -> Town:
 async def years(
     town: Town, table: str, pattern: tuple[str, str], changes: str, schema: str = "contracts"
 ) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
-    """MANY copies of a row, numbered ``n``; gone afterwards."""
+    """Insert MANY copies of a row, numbered ``n``, and delete them afterwards."""
     key, of = pattern
     async with undone(town.market.ground.database, schema) as (tx, db):
         await db.execute(
@@ -57,7 +57,7 @@ CONTRACTS = f"""
     'drafted', a.drafted || jsonb_build_object('contract_id', 'years-' || n, 'buyer_name', 'Town ' || n % 500,
         'title', case when n % 1000 = 0 then 'Telescope ' else 'Paper ' end || n || ' lot' || n % 300)
 """
-"""The 40 that still run are the oldest; every thousandth has a rare title, and as many words as titles have are made up."""
+"""The 40 running ones are the oldest. Every thousandth has a rare title. Titles have realistic words."""
 VIEWERS = {
     "visitor": Filter(),
     "the agency's own": Filter(viewer_id=AGENCY, mine=True),
@@ -97,7 +97,7 @@ async def test_no_list_of_contracts_reads_all_that_ever_was(town: Town, who: str
 
 @pytest.mark.parametrize("who", VIEWERS)
 async def test_a_list_has_what_fits_each_once_and_in_order(town: Town, who: str) -> None:
-    """Against the plain condition, over all pages."""
+    """The list is compared with the plain condition, over all pages."""
     work = await a_signed_contract(town)
     wanted = VIEWERS[who]
     sees = {"visitor": "state = 'concluded'", "a moderator": "true"}.get(

@@ -1,4 +1,4 @@
-"""The protocol of disagreement, extensions, equivalents and performance security, decided purely."""
+"""The rules of the protocol of disagreement, extensions, equivalents and performance security, without side effects."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -97,7 +97,7 @@ OFFER, DRAFT, SIGNATURE, ANSWER = "supplier-offer", "buyer-draft", "supplier-sig
 
 
 def a_draft(*terms: Term, story: Story | None = None) -> Story:
-    """The buyer has sent the draft: it is for the supplier to sign or object."""
+    """Return a story in which the buyer has sent the draft, and the supplier may sign or object."""
     told = story or an_award()
     told.take(OFFER, now=told.now + HOUR)
     told.tell(step(told, DRAFT, "school", terms=terms), told.now + HOUR)
@@ -234,7 +234,7 @@ class TestObjection:
         story = a_draft()
         with pytest.raises(CompetedNotChangeable) as broken:
             story.tell(objection(story, point(), point(code, "Less")))
-        assert broken.value.field == "code-2" and "was competed" in broken.value.message
+        assert broken.value.field == "code-2" and "was fixed by the competition" in broken.value.message
 
     @pytest.mark.parametrize(
         ("points", "error", "field"),
@@ -599,7 +599,7 @@ class TestChoices:
 
 
 def test_an_old_deal_is_read_and_goes_on() -> None:
-    """As it was stored before drafts had terms: without any of the later fields, its policy too."""
+    """The deal is as it was stored before drafts had terms: it and its policy have none of the later fields."""
     story = an_award()
     story.take(OFFER)
     stored = msgspec.json.decode(msgspec.json.encode(story.deal))
@@ -622,8 +622,8 @@ def test_an_old_deal_is_read_and_goes_on() -> None:
 
 @given(st.data())
 def test_no_story_outlasts_the_whole_time_and_its_events_retell_it(data: st.DataObject) -> None:
-    """Whatever the sides do and whenever, every step ends within the whole time, and the supplier always has a turn left after an
-    answer."""
+    """Whatever the sides do and whenever, every step ends within the whole time, and the supplier always has a turn
+    after an answer."""
     demo = load("demo")
     story = Story(*won(demo), bids("800.00"))
     end = story.now + timedelta(minutes=30 * demo.contract.total_days)

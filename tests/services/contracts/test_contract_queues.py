@@ -1,4 +1,4 @@
-"""What moderators decide about contracts, and an organisation's own suspensions, are read by page."""
+"""What moderators decide about contracts, and an organisation's own suspensions, are listed by page."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ LATER = {
 
 @asynccontextmanager
 async def copies(town: Town, table: str, key: str, of: str, words: str) -> AsyncIterator[None]:
-    """Two pages more of what is in this row, later by a minute each, with words of their own."""
+    """Insert copies of this row for two more pages, each a minute later, with different texts."""
     pool = town.market.ground.database.pool
     rows = f"{SCHEMAS.get(table, 'contracts')}.{table}"
     await pool.execute(
@@ -52,7 +52,7 @@ async def copies(town: Town, table: str, key: str, of: str, words: str) -> Async
 
 
 async def leafed(town: Town, principal: Principal, path: str) -> list[str]:
-    """The words of all that the list has, in its order; page and API show the same."""
+    """Return the texts of the whole list in its order. Page and API must show the same."""
     found: list[str] = []
     async with town.market.browser(principal) as browser:
         for number in range(1, 100):

@@ -1,4 +1,4 @@
-"""What is typed into the form of a step, before any rule sees it."""
+"""How a typed form of a step is read, before any rule checks it."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

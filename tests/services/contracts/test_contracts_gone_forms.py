@@ -1,4 +1,5 @@
-"""Forms of an old tab, wrong in a field, sent after their act was done in another: the page says that it is over, and of no field."""
+"""Forms of an old tab with a wrong field, sent after their act was done in another tab: the page says so, and nothing
+about the field."""
 
 from typing import Any
 
@@ -140,10 +141,10 @@ async def test_an_ending_that_was_answered_meanwhile_is_over(town: Town) -> None
         text = (await browser.get(path)).text
         wish = text.partition('name="wish" value="')[2].partition('"')[0]
         done = await browser.post(f"{path}/ending", {**propose, "wish": wish, "request_key": new_id(), "form": "end"})
-        assert "Proposed" in done.text
+        assert "Your proposal is sent" in done.text
     for wrong in (propose | {"wish": ""}, {"wish": wish, "reasons": LONG}):
         await told_of_work(work, work.buyer, "end", "ending", wrong, "proposed a", OVER)
     async with town.market.browser(work.supplier) as browser:
         await browser.post(f"{path}/ending-answer", {"answer": "yes", "request_key": new_id(), "form": "end-answer"})
     for wrong in ({"answer": ""}, {"answer": "no", "words": LONG}):
-        await told_of_work(work, work.supplier, "end-answer", "ending-answer", wrong, "Nobody proposes to end")
+        await told_of_work(work, work.supplier, "end-answer", "ending-answer", wrong, "There is no proposal to end")

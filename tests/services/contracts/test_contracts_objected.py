@@ -47,7 +47,7 @@ async def town(market: Market) -> Town:
 
 
 async def a_draft(town: Town, **terms: str) -> tuple[str, str]:
-    """(auction, contract) with the buyer's draft before the supplier."""
+    """Return (auction, contract) with the buyer's draft for the supplier."""
     auction_id, contract_id = await a_won_auction(town)
     assert (await town.step(town.suppliers[0], contract_id, OFFER))[0] == 201
     body = {"step": DRAFT, "terms": [{"code": code.replace("_", "-"), "text": text} for code, text in terms.items()]}
@@ -57,7 +57,7 @@ async def a_draft(town: Town, **terms: str) -> tuple[str, str]:
 
 
 async def a_works_auction(town: Town, **changes: Any) -> tuple[str, str]:
-    """A won session with other particulars: what is opened and closed is changed alike."""
+    """Return a won session with other particulars. The opening and the close are changed in the same way."""
     opened, *bids, closed = an_auction(town, amounts=("150000.00", "160000.00"))
     wanted = {name: value for name, value in changes.items() if name in opened.__struct_fields__}
     opened = structs.replace(opened, **wanted)
@@ -329,7 +329,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, payment="x" * 2001)
     assert status == 422 and "2\u202f000 characters" in text
     status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, delivery_time="31.12.2099")
-    assert status == 422 and "The end of performance is a date" in text
+    assert status == 422 and "The end of performance must be a date" in text
     status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, refuse_1="yes", refused_1="Too grey")
     assert status == 200 and "not taken" in text
     status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="much")
@@ -339,7 +339,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(town, supplier, f"{path}/objection", code_1="wording", wanted_1="x" * 2001, reason_1="y")
     assert status == 422 and "more than 2\u202f000 characters" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="price", wanted_1="More", reason_1="Steel")
-    assert status == 422 and "was competed" in text and "Steel" in text
+    assert status == 422 and "was fixed by the competition" in text and "Steel" in text
     status, text = await sent(
         town, supplier, f"{path}/objection", code_1="wording", wanted_1="In two copies", reason_1="y"
     )
@@ -378,7 +378,7 @@ async def test_a_moderator_decides_on_its_page(town: Town) -> None:
     status, text = await sent(town, MODERATOR, f"{path}/decision", explanation="x")
     assert status == 422 and "Choose one of the two" in text
     status, text = await sent(town, MODERATOR, f"{path}/decision", decision="justified", explanation="")
-    assert status == 422 and "A decision says why." in text
+    assert status == 422 and "Say why you decide so." in text
     status, text = await sent(town, MODERATOR, f"{path}/decision", decision="justified", explanation="It burnt")
     assert status == 200 and "justified: no penalty" in text and path not in text
     assert "It burnt" in await seen(town, town.school, f"/contracts/{contract_id}")

@@ -1,4 +1,4 @@
-"""A pool that is shared out among many costs contracts a few statements, and each member gets its own contract as ever."""
+"""A pool that is divided among many costs contracts a few statements, and each member still gets its own contract."""
 
 from decimal import Decimal
 

@@ -24,7 +24,7 @@ def asked(town: Town) -> QuoteRequestOpened:
 
 
 async def chosen(town: Town, **prices: str) -> tuple[str, Any]:
-    """(request, contract): supplier 1 is chosen at 9, supplier 2 quoted 8."""
+    """Return (request, contract). Supplier 1 is chosen at 9; supplier 2 quoted 8."""
     request = asked(town)
     first, second = (supplier.organisation_id for supplier in town.suppliers[:2])
     disclosed, closed = the_choice(request, {first: "9.00", second: "8.00"}, chosen=first)
@@ -60,5 +60,5 @@ async def test_where_nobody_is_chosen_there_is_nothing_to_sign(town: Town) -> No
     request = asked(town)
     disclosed, closed = the_choice(request, {town.suppliers[0].organisation_id: "9.00"}, chosen=None)
     await town.tell(*disclosed, closed)
-    await chosen(town)  # heard after it
+    await chosen(town)  # it arrives after it
     assert (await town.read(town.school, "/api/contracts", process=request.request_id))["contracts"] == []

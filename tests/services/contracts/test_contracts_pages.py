@@ -1,4 +1,4 @@
-"""Pages of contracts as a browser without script sees them."""
+"""Pages of contracts as a browser without scripts shows them."""
 
 import pytest
 from msgspec import structs
@@ -43,7 +43,7 @@ async def test_signing_goes_from_turn_to_turn_until_everybody_reads_it(town: Tow
         _, text = await seen(town, member, path)
         assert "It is your turn" in text and f"<button>{words}</button>" in text
         status, text = await sent(town, member, f"{path}/steps", step=step)
-        assert (status, "It is your turn" in text) == (200, False) and "Both sides see it now" in text
+        assert (status, "It is your turn" in text) == (200, False) and "Both sides can see it" in text
     status, text = await seen(town, None, path)
     assert status == 200 and "concluded" in text and "Supplier 1" in text and "member" not in text
     assert "480.00" in text and "800.00" in text
@@ -58,10 +58,10 @@ async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_and_what_st
     draft = {"step": "buyer-draft", "delivery-place": "Moscow, gate 7"}
     for _ in range(2):
         status, text = await sent(town, town.school, steps, **draft)
-        assert status == 200 and "Both sides see it now" in text
+        assert status == 200 and "Both sides can see it" in text
     status, text = await sent(town, town.school, steps, **draft | {"delivery-place": "Perm"})
     assert status == 422 and "Moscow, gate 7" in text and "What you sent now changed nothing." in text
-    assert "Both sides see it now" not in text
+    assert "Both sides can see it" not in text
     async with town.market.client(town.school) as client:
         body = {"step": "buyer-draft", "terms": [{"code": "delivery-place", "text": "Perm"}]}
         refused = await client.post(f"/api{steps}", json=body)
@@ -142,7 +142,7 @@ async def test_contracts_of_one_process_are_found_by_it(town: Town) -> None:
     _, other = await a_won_auction(town)
     _, text = await seen(town, town.school, "/contracts", process=auction_id)
     assert contract_id in text and other not in text
-    assert "No contract fits" in (await seen(town, None, "/contracts", process=auction_id))[1]
+    assert "No contract matches" in (await seen(town, None, "/contracts", process=auction_id))[1]
 
 
 async def test_a_page_is_all_in_the_readers_language(town: Town) -> None:
@@ -178,7 +178,7 @@ async def test_buying_shows_the_price_asks_once_and_is_answered(town: Town) -> N
     assert (await seen(town, town.suppliers[1], path))[0] == 404
     assert "Accept</button>" not in (await seen(town, town.school, path))[1]
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="perhaps")
-    assert status == 422 and "Say yes or no" in text
+    assert status == 422 and "Choose to accept or to refuse" in text
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="no", reason="x" * 5_000)
     assert status == 422 and 'class="error" id="reason-note"' in text
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="yes", reason="With pleasure")

@@ -1,4 +1,4 @@
-"""A contract goes by the policy that its process began under, whatever became of the file since."""
+"""A contract follows the policy under which its process began, even if the file changed since then."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -191,7 +191,7 @@ async def test_a_members_contract_lapses_only_once_all_bids_of_the_pools_auction
     _, problem = await town.refuse(town.school, contract["contract_id"])
     assert problem["rule"] == "step-overdue"
     await town.tell(auction, first)
-    await asyncio.sleep(2.5)  # the timer comes each second: with the first bid alone nobody would be left to ask
+    await asyncio.sleep(2.5)  # the timer runs each second: with the first bid alone there would be nobody left to ask
     assert [each["state"] for each in await town.contracts(opened.pool_id)] == ["running"]
     await town.tell(*others, closed)
     await town.contracts(opened.pool_id, count=2)

@@ -1,4 +1,5 @@
-"""What a concluded contract tells whoever carries it out: the end of its term, and the policy and calendar of its process."""
+"""What a concluded contract tells the service that carries it out: the end of its term, and the policy and calendar of
+its process."""
 
 import pytest
 

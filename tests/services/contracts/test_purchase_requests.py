@@ -1,4 +1,4 @@
-"""Requests for direct purchases as contracts lists them: what waits, until it waits no more."""
+"""Requests for direct purchases as contracts lists them: those that wait, until they no longer wait."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ async def town(market: Market) -> Town:
 
 
 def a_request(town: Town, minutes: float = 60, **changes: Any) -> PurchaseWaits:
-    """Of the school to the first supplier, which has so long to answer."""
+    """Build a request of the school to the first supplier, which has so many minutes to answer."""
     now = town.market.clock()
     waits = PurchaseWaits(
         process_id=new_id(),
@@ -47,7 +47,7 @@ def a_request(town: Town, minutes: float = 60, **changes: Any) -> PurchaseWaits:
 
 
 async def both_see(town: Town) -> tuple[str, str]:
-    """The lists of supplier and buyer."""
+    """Return the lists of supplier and buyer."""
     async with town.market.client(town.suppliers[0]) as supplier, town.market.client(town.school) as buyer:
         return await lists(supplier, "/contracts"), await lists(buyer, "/contracts")
 
@@ -89,7 +89,7 @@ async def test_what_waits_no_more_is_not_listed_whichever_was_told_first(town: T
         return len(found) == 2
 
     await town.market.eventually(told)
-    await town.tell(late, early)  # as other messages, which nobody handled yet
+    await town.tell(late, early)  # as new messages that were not handled yet
     await kept(town, other)
     for said in await both_see(town):
         assert SEEN.format(other.process_id) in said
@@ -100,7 +100,7 @@ async def test_what_waits_no_more_is_not_listed_whichever_was_told_first(town: T
 
 
 async def test_two_processes_that_tell_both_at_once_list_it_nowhere(town: Town) -> None:
-    """Neither sees what the other writes: its row stays, and is listed for nobody."""
+    """Neither process sees what the other writes: the row stays, and nobody's list shows it."""
     both = a_request(town)
     await kept(town, both)
     await town.market.fetch("insert into contracts.purchases_answered (process_id) values ($1)", both.process_id)

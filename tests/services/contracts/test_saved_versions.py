@@ -1,4 +1,4 @@
-"""What was read before somebody else wrote it is not written back."""
+"""A state that somebody else changed after it was read is not written back."""
 
 from collections.abc import Awaitable, Callable
 

@@ -65,12 +65,12 @@ def concluded(lines: tuple[Line, ...] = LINES, **changes: Any) -> ContractConclu
 
 
 def speaking(**rules: Any) -> Policy:
-    """The Moscow policy with these rules of execution."""
+    """Return the Moscow policy with these rules of execution."""
     return structs.replace(MOSCOW, execution=structs.replace(MOSCOW.execution, **rules))
 
 
 class Work:
-    """A contract that is told commands; keeps every event. ``now`` moves as told."""
+    """A contract that executes commands and stores every event. The test moves ``now``."""
 
     def __init__(self, signed: ContractConcluded | None = None, policy: Policy = MOSCOW) -> None:
         self.first = self.state = begin(told(signed or concluded(), policy, CALENDAR))

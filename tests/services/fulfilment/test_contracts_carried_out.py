@@ -1,4 +1,5 @@
-"""Contracts carried out on the real servers: by both sides to the closure, by the clock, by a moderator, and in the public record."""
+"""Contracts carried out on the real servers: by both sides until the closure, by passed deadlines, by a moderator, and
+in the public record."""
 
 import asyncio
 from typing import Any
@@ -40,12 +41,12 @@ async def town(market: Market) -> Town:
 
 
 def today(town: Town) -> str:
-    """Where the buyer is."""
+    """Return today's date at the buyer's seat."""
     return town.market.clock().astimezone(ZoneInfo("Europe/Moscow")).date().isoformat()
 
 
 class Work:
-    """A contract that was signed just now, and its two sides by the API."""
+    """A contract that was just signed, and its two sides, over the API."""
 
     def __init__(self, town: Town, process_id: str, contract_id: str) -> None:
         self.town, self.process_id, self.contract_id = town, process_id, contract_id
@@ -78,11 +79,11 @@ class Work:
         return await self.town.read(who or self.buyer, f"/api/contracts/{self.contract_id}/execution")
 
     async def begun(self) -> bool:
-        """Whether fulfilment heard of it."""
+        """Return whether fulfilment knows the contract."""
         return bool(await self.shown() != 404)
 
     async def events(self, kind: Any) -> list[Any]:
-        """Of fulfilment, and of contracts before."""
+        """Return the events of fulfilment, and those of contracts before them."""
         found = await self.town.events(kind, self.process_id)
         return found + [
             event
@@ -100,7 +101,7 @@ async def a_signed_contract(town: Town) -> Work:
 
 
 async def told_in_record(town: Town, who: Principal, **counts: int) -> Any:
-    """The counts of how the organisation carried contracts out, once they hold these."""
+    """Return the counts of how the organisation carried contracts out, once they have these values."""
     wanted = {name.replace("_", "-"): count for name, count in counts.items()}
 
     async def there() -> Any:

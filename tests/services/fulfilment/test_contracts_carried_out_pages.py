@@ -1,4 +1,5 @@
-"""Contracts carried out as a browser without script sees it: what is due, the forms of each side, and what is wrong beside a field."""
+"""Contracts carried out as a browser without scripts shows them: the duties, the forms of each side, and errors beside
+their fields."""
 
 from typing import Any
 
@@ -39,7 +40,7 @@ async def test_both_sides_carry_it_out_by_forms_until_it_is_closed(town: Town) -
         status, text = await filled(
             work, work.buyer, "order", **{"quantity-1": "100", "quantity-2": "3", "days": 2, **key}
         )
-        assert status == 200 and "Ordered. The supplier sees it now." in text and "Order 2" not in text
+        assert status == 200 and "Your order is sent to the supplier." in text and "Order 2" not in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 2, **key})
     assert status == 422 and "with other content" in text and "Order 2" not in text and key["request_key"] not in text
     delivery = {"order": 1, "quantity-1": "100", "quantity-2": "3", "note": "TN-218", "delivered_on": today(town)}
@@ -58,7 +59,7 @@ async def test_both_sides_carry_it_out_by_forms_until_it_is_closed(town: Town) -
     assert "800.00\u00a0RUB</strong>" in text and "INV-77" in text
     await filled(work, work.buyer, "payment", number=1)
     _, text = await filled(work, work.supplier, "receipt", number=1)
-    assert "all of it accepted and paid" in text and "Paid 800.00" in text
+    assert "everything is accepted and paid" in text and "Paid 800.00" in text
     _, text = await seen(town, None, page)
     assert "closed" in text and "TN-218" not in text and "member" not in text and "wet" not in text
     assert "<form" not in text.partition('id="work"')[2].partition("</main>")[0]
@@ -72,7 +73,11 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(t
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "days": 3})
     assert status == 422 and 'id="order-quantity-1-note"' in text and "Of this line 100 can still be ordered" in text
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "", "days": 3})
-    assert status == 422 and "An order is for something" in text and "Please correct 1" not in text
+    assert (
+        status == 422
+        and "Give a quantity for at least one line of the order" in text
+        and "Please correct 1" not in text
+    )
     status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 3, "region": "Atlantis"})
     assert status == 422 and 'id="order-region-note"' in text
     await work.order(HALF)
@@ -97,7 +102,7 @@ async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
         return words in (await seen(town, who, "/contracts/due"))[1]
 
     async def to_be_ordered() -> bool:
-        return await listed(work.buyer, "Order what the contract still has")
+        return await listed(work.buyer, "Order what is left in the contract")
 
     assert await town.market.eventually(to_be_ordered)
     assert await listed(work.supplier, "nothing to carry out")
@@ -136,16 +141,16 @@ async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what
     work = await a_signed_contract(town)
     await work.order(HALF)
     status, text = await filled(work, work.buyer, "order", **{"form": "order", "quantity-1": "1", "days": 3})
-    assert status == 422 and "Order all that is left at once" in text
+    assert status == 422 and "Order everything that is left at once" in text
     await work.deliver(HALF)
     await work.assess({}, reasons="Wet")
     fields = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
     await filled(work, work.supplier, "dispute", **fields)
     answer = {"form": "answer-1", "number": 1, "asks": "set-aside"}
     status, text = await filled(work, work.supplier, "dispute-answer", words="Very dry", **answer)
-    assert status == 200 and "Said. The other side sees it now." in text and "Very dry" in text
+    assert status == 200 and "Your statement is sent to the other side." in text and "Very dry" in text
     for language, words in (
-        ("en", "else a moderator decides"),
+        ("en", "otherwise a moderator decides"),
         ("es", "la decide un moderador"),
         ("ru", "решит модератор"),
     ):
@@ -187,15 +192,15 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     work = await a_signed_contract(town)
     page = f"/contracts/{work.contract_id}/execution"
     await work.order()
-    assert "Take back" in (await seen(town, work.buyer, page))[1]
+    assert "Withdraw it" in (await seen(town, work.buyer, page))[1]
     await work.deliver()
     _, text = await filled(work, work.supplier, "withdrawal", about="delivery", number=1)
-    assert "Taken back." in text
+    assert "It is withdrawn." in text
     await work.deliver()
     await work.assess({}, delivery=2, reasons="Wet")
     fields = {"about": "delivery", "number": 2, "asks": "set-aside", "reasons": "It was dry"}
     _, text = await filled(work, work.supplier, "dispute", **fields)
-    assert "Dispute 1 about delivery 2" in text and "is answered anew" in text
+    assert "Dispute 1 about delivery 2" in text and "answers this delivery again" in text
     _, queue = await seen(town, MODERATOR, "/contracts/disputes")
     assert "It was dry" in queue and f"{page}#dispute-1" in queue
     assert "Disputes to decide" in (await seen(town, MODERATOR, "/contracts"))[1]
@@ -209,10 +214,10 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
         assert unsaid.status_code == 422 and 'id="decide-1-explanation-note"' in unsaid.text
         assert (await browser.post(decision, {"explanation": "why"})).status_code == 422
         done = await browser.post(decision, {"outcome": "stands", "explanation": "The driver signed"})
-        assert "Decided. Both sides see it now." in done.text and "The driver signed" in done.text
+        assert "Your decision is recorded. Both sides can see it." in done.text and "The driver signed" in done.text
         assert work.contract_id not in (await browser.get("/contracts/disputes")).text
     _, text = await filled(work, work.supplier, "ending", wish="termination/agreement", reasons="The mill burnt down")
-    assert "Take the proposal back" in text and "The mill burnt down" in text
+    assert "Withdraw the proposal" in text and "The mill burnt down" in text
     status, text = await filled(work, work.buyer, "ending-answer", form="end-answer", answer="no", words="")
     assert status == 422 and "Say why not." in text
     _, text = await filled(work, work.buyer, "ending-answer", answer="yes")

@@ -1,4 +1,4 @@
-"""The history of a contract that has much of it."""
+"""The history of a contract with many entries."""
 
 from services.fulfilment.pages.work import OF_HISTORY
 from tests.market import Market

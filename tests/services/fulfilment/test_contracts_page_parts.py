@@ -1,4 +1,4 @@
-"""The page of a contract stays short however long it runs, and every form is found on it."""
+"""The page of a contract stays short however long the contract runs, and every form can be found on it."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.services.fulfilment.builders import invoiced
 
 
 def long(orders: int, deliveries: int, invoices: int, lines: int = 1) -> Execution:
-    """The deliveries are spread over the orders; each thing has so many lines."""
+    """Return an execution. The deliveries are spread over the orders; each item has so many lines."""
     state = invoiced().state
     order, delivery, invoice = state.orders[0], state.deliveries[0], state.invoices[0]
     return replace(

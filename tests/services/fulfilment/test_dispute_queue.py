@@ -1,4 +1,4 @@
-"""What moderators decide about contracts that are carried out is read by page."""
+"""What moderators decide about contracts that are carried out is listed by page."""
 
 from dataclasses import replace
 from datetime import timedelta

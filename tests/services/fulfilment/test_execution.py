@@ -98,7 +98,7 @@ def kinds(events):
 
 
 def due_of(work):
-    """The agenda that is kept with it says the same."""
+    """Return the duties, after checking that the stored agenda says the same."""
     found, kept = duties(work.state, work.now), agenda(work.state)
     for side in ("buyer", "supplier"):
         entries = [(each.what, each.number, each.due_at) for each in kept.of(side, work.now)]
@@ -635,7 +635,7 @@ def act(work: Work, what: tuple) -> None:
 
 
 def finish(work: Work) -> None:
-    """Everything that is still to be done, in its order."""
+    """Do everything that is still to be done, in its order."""
     if unordered(work.state):
         work.order(unordered(work.state), days=1)
     for order in work.state.standing_orders:

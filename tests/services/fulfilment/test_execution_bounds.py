@@ -1,4 +1,5 @@
-"""No side makes a contract grow without end, three years of daily orders are no trouble, and what ends a contract always passes."""
+"""No side can make a contract grow without end, three years of daily orders are possible, and acts that end a contract
+are always possible."""
 
 from dataclasses import replace
 from decimal import Decimal as D
@@ -47,7 +48,7 @@ MANY = (a_line("1", "480000.00", quantity="100000"), a_line("2", "320.00", quant
 
 
 def with_orders(number: int) -> Work:
-    """All of one paper each, as they stand."""
+    """Return a contract with so many orders of one paper each."""
     work = Work(concluded(MANY))
     work.order(ONE)
     first = work.state.orders[0]
@@ -56,7 +57,7 @@ def with_orders(number: int) -> Work:
 
 
 def with_deliveries(number: int, **changes: object) -> Work:
-    """On the first of two orders."""
+    """Return a contract with so many deliveries on the first of two orders."""
     work = Work(concluded(MANY))
     work.order({"1": D(50_000)})
     work.order(ONE)
@@ -104,7 +105,7 @@ class TestOrders:
 
     @staticmethod
     def carried_out(number: int) -> Execution:
-        """So many orders, each delivered, accepted and invoiced by itself."""
+        """Return a contract with so many orders, each delivered, accepted and invoiced separately."""
         work = Work(concluded(MANY))
         work.order(ONE)
         work.deliver(ONE)
@@ -143,8 +144,8 @@ class TestOrders:
         with pytest.raises(TooMuchTakenBack) as broken:
             work.withdraw("order", bounds.MOST_TAKEN_BACK + 1, by=SCHOOL)
         assert broken.value.numbers == {"acts": bounds.MOST_TAKEN_BACK, "most": bounds.MOST_TAKEN_BACK}
-        assert work.withdraw("order", 1, by=SCHOOL) == ()  # it is taken back already
-        work.deliver(order=bounds.MOST_TAKEN_BACK + 1)  # and the contract goes on
+        assert work.withdraw("order", 1, by=SCHOOL) == ()  # it is withdrawn already
+        work.deliver(order=bounds.MOST_TAKEN_BACK + 1)  # and the contract continues
 
 
 class TestDeliveries:
@@ -211,8 +212,8 @@ class TestDisputes:
             work.reply(by=SCHOOL, asks="set-aside", words="Once more")
         assert (broken.value.field, broken.value.numbers["said"]) == ("words", bounds.MOST_STATEMENTS)
         again = work.reply(by=SCHOOL, asks="set-aside", words=f"Again {bounds.MOST_STATEMENTS - 1}")
-        assert again == ()  # the repeat of what was said last
-        assert isinstance(work.reply(by=MILL, asks="stands")[0], DisputeAnswered)  # the other side is heard
+        assert again == ()  # it repeats the last statement
+        assert isinstance(work.reply(by=MILL, asks="stands")[0], DisputeAnswered)  # the other side may still answer
         agreed = work.reply(by=SCHOOL, asks="stands", words="So be it")
         assert isinstance(agreed[-1], DisputeEnded)
 

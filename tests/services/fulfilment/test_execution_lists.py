@@ -1,4 +1,4 @@
-"""What is due on a market that is years old: what each query reads."""
+"""The duties in a market that is years old: what each query reads."""
 
 from datetime import timedelta
 

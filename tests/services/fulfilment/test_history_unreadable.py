@@ -1,4 +1,4 @@
-"""The history of a contract with a line that only a newer release can read."""
+"""The history of a contract with an entry that only a newer release can read."""
 
 import pytest
 

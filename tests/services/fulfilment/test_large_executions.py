@@ -1,4 +1,5 @@
-"""A contract of many orders and deliveries, read by anybody and acted on: what an answer holds, what is decoded, which rows are written."""
+"""A contract with many orders and deliveries that is read and acted on many times: the size of an answer, what is
+decoded, which rows are written."""
 
 import html
 import re
@@ -28,7 +29,7 @@ LETTERS_OF_A_PAGE = 60_000
 
 @pytest.fixture
 async def work(market: Market) -> Work:
-    """With nearly as many orders and deliveries as are possible, and an invoice for each delivery."""
+    """Return a contract with nearly as many orders and deliveries as are possible, and an invoice for each delivery."""
     town = await a_town(market)
     work = await a_signed_contract(town)
     await work.order(ONE)
@@ -78,7 +79,7 @@ async def _written(pool: asyncpg.Pool, contract_id: str) -> dict[tuple[str, str,
 
 
 async def _written_of(pool: asyncpg.Pool, work: Work, delivery: int) -> dict[tuple[str, str, int], str] | None:
-    """Once this delivery counts as accepted."""
+    """Return the written rows, once this delivery counts as accepted."""
     found = await _written(pool, work.contract_id)
     return found if (work.supplier.organisation_id, "deliveries-accepted", delivery) in found else None
 
@@ -128,7 +129,7 @@ async def test_a_page_has_the_newest_and_leads_to_all_that_there_is(work: Work) 
 async def test_however_often_anybody_reads_it_it_is_decoded_once_and_holds_up_nobody(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And again after somebody acted."""
+    """It is decoded again after somebody acted."""
     where, decode = [], decoded._decode
 
     def counted(state: str, version: int) -> decoded.StoredExecution:

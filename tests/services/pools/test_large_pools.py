@@ -1,4 +1,4 @@
-"""A pool of many members and lines, read by anybody again and again: what one answer holds, and what is worked out for it."""
+"""A pool of many members and lines that is read many times: the size of one answer, and what is computed for it."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -25,13 +25,13 @@ from tests.services.pools.test_pools_service import a_buyer
 
 MEMBERS, LINES = 60, 25
 ENDS = NOW + timedelta(days=36_500)
-"""A market on a real clock has timers that end an enrolment of the past."""
+"""It is far in the future, because the timers of a market on a real clock end an enrolment whose deadline is over."""
 BYTES = 1_000
-"""Of what an answer says of one member's part of one line, at most, and of the rest of a member or line."""
+"""The most bytes of an answer for one member's part of one line, and for the rest of a member or line."""
 
 
 def a_large_pool(members: int, lines: int, wanted: int | None = None, lead: str = "lead", last: str = "") -> Pool:
-    """Each member wants so many of the lines, all if None; ``last`` enrolled last."""
+    """Build a pool. Each member wants ``wanted`` of the lines, or all if it is None; ``last`` enrolled last."""
     sold = tuple(
         msgspec.structs.replace(PAPER, line_id=f"line-{number:04}", sku_id=f"line-{number:04}")
         for number in range(lines)
@@ -53,7 +53,7 @@ def a_large_pool(members: int, lines: int, wanted: int | None = None, lead: str 
 
 
 def shared_out(pool: Pool) -> Pool:
-    """Each member gets a pack of each line."""
+    """Allocate a pack of each line to each member."""
     cost = Decimal(20) * len(pool.opened.lines)
     parts = tuple(msgspec.structs.replace(line, quantity=Decimal(1), amount=Decimal(20)) for line in pool.opened.lines)
     allocations = tuple(
@@ -117,7 +117,7 @@ async def reader(market: Market) -> Principal:
 
 @pytest.fixture
 async def large(market: Market, reader: Principal) -> AsyncIterator[Pool]:
-    """The reader leads it, and enrolled last."""
+    """Store a large pool. The reader leads it, and enrolled last."""
     pool = a_large_pool(MEMBERS, LINES, lead=reader.organisation_id, last=reader.organisation_id)
     await kept(market, pool)
     yield pool
@@ -125,13 +125,13 @@ async def large(market: Market, reader: Principal) -> AsyncIterator[Pool]:
 
 
 def rows_of(page: str, section: str) -> list[str]:
-    """The rows of the first table's body in a section."""
+    """Return the rows of the first table's body in a section."""
     part = page[page.index(f'id="{section}"') :]
     return part[part.index("<tbody>") : part.index("</tbody>")].split("<tr")[1:]
 
 
 def lines_of(page: str, section: str) -> list[int]:
-    """Of each member, how many lines stand in the row below its own."""
+    """Return for each member how many lines are in the row below its own."""
     rows = rows_of(page, section)
     assert all("<th" in row for row in rows[::2]) and not any("<th" in row for row in rows[1::2])
     return [row.count("<li") for row in rows[1::2]]
@@ -195,7 +195,7 @@ async def test_the_api_tells_a_page_of_members_and_what_came_to_them(
 async def test_however_often_it_is_read_it_is_decoded_and_summed_up_once(
     market: Market, large: Pool, reader: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a thread; and again after somebody acted. Timers of the market read other pools meanwhile."""
+    """This happens in a thread, and again after somebody acted. Meanwhile timers of the market read other pools."""
     decoded: list[tuple[int, bool]] = []
     summed: list[int] = []
     decode, wanted = store._decoded._read, domain.wanted

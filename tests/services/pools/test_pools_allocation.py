@@ -54,7 +54,7 @@ class TestScarceSupply:
         assert shared("30", "10", first, second) == {"z": 20, "a": 10}
 
     def test_too_little_for_the_firm_is_pro_rata_by_largest_remainder(self) -> None:
-        # 7 packs for 2 + 3 + 5: 1.4, 2.1 and 3.5, so the one left goes to the third.
+        # 7 packs for 2 + 3 + 5: 1.4, 2.1 and 3.5, so the remaining pack goes to the third.
         assert shared("70", "10", want("a", "20"), want("b", "30"), want("c", "50")) == {"a": 1 * 10, "b": 20, "c": 40}
 
     def test_equal_remainders_go_by_enrolment_then_by_id(self) -> None:

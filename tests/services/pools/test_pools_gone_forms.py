@@ -1,4 +1,4 @@
-"""Forms of an old tab, wrong in a field, sent after the pool went on: the page says that it did, and of no field."""
+"""Forms of an old tab with a wrong field, sent after the pool went on: the page says so, and nothing about the field."""
 
 from typing import Any
 

@@ -108,7 +108,7 @@ def opening(command: OpenPool, min_days: int = 0) -> list[Event]:
 
 
 class Story:
-    """A pool and all that happened to it."""
+    """A pool and everything that happened to it."""
 
     def __init__(self, **changes: Any) -> None:
         self.happened = opening(terms(**changes))
@@ -139,7 +139,7 @@ class Story:
         return event
 
     def result(self, total: str, **changes: Any) -> RecordResult:
-        """What auctions would announce for the demand that was sourced, at this total."""
+        """Return what auctions would announce for the sourced demand, at this total."""
         sourcing = self.pool.sourcing
         assert sourcing is not None
         priced = {line.line_id: line for line in sourcing.lines}

@@ -1,4 +1,5 @@
-"""What a pool with many members costs: a few statements, whether it is shared out or hears of one contract."""
+"""What a pool with many members costs: a few statements, both for the division of its result and for the event of one
+contract."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ PLACES = [Place(country="RU", region="RU-MOW", locality=f"Town {number}") for nu
 
 
 def a_story(members: int) -> Story:
-    """In which all of them want one pack of paper, and a mini-auction runs."""
+    """Return a pool in which all members want one pack of paper, while its mini-auction runs."""
     line = msgspec.structs.replace(PAPER, sku_id=new_id(), vat_rate=Decimal(20), vat_included=False)
     story = Story(pool_id=new_id(), lines=(line,), lead_id=new_id())
     (enrolled,) = story.enrols("first", paper="50").pool.members.values()
@@ -57,7 +58,7 @@ async def an_allocated(tx: Transaction, members: int) -> str:
 
 
 def a_draft(market: Market, pool_id: str, member_id: str, rank: int = 1) -> ContractDrafted:
-    """As contracts would tell it."""
+    """Build the event of a draft as contracts would publish it."""
     officer: Any = type("Officer", (), {"organisation_id": member_id, "organisation_name": member_id})
     return drafted({"pool_id": pool_id, "opened_at": market.clock()}, officer, rank)
 
@@ -153,7 +154,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
             assert isinstance(allocated, PoolAllocated) and len(allocated.allocations) == members
             # 10 packs of 5 reams at 3.00 a ream
             assert {each.standalone for each in allocated.allocations} == {Decimal("150.00")}
-        assert max(spent) <= 10, reading.statements  # among the first are two by which the driver learns a type
+        assert max(spent) <= 10, reading.statements  # the first include two by which the driver learns a type
 
 
 async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> None:

@@ -1,4 +1,4 @@
-"""Pools on the real servers: from the terms to the contracts, and what is refused, repeated or heard late."""
+"""Pools on the real servers: from the terms to the contracts, and what is refused, repeated or arrives late."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ async def a_buyer(market: Market) -> Principal:
 
 
 async def a_sku(market: Market, reference: str = "") -> str:
-    """Paper in packs of 5 reams; with a reference price a ream, without VAT, for Moscow."""
+    """Publish a SKU: paper in packs of 5 reams, with a reference price for one ream without VAT, for Moscow."""
     sku_id = new_id()
     await market.publish(
         SkuPublished(
@@ -152,7 +152,7 @@ async def enrol(
 
 
 async def a_sourced_pool(market: Market, lead: Principal, other: Principal, sku_id: str) -> str:
-    """Six packs of 5 wanted together: 4 by the lead, 2 by the other."""
+    """Return a pool in sourcing. Six packs of 5 are wanted: 4 by the lead, 2 by the other member."""
     pool_id = await a_pool(market, lead, sku_id)
     for who, firm, tolerance in ((lead, "18", "2"), (other, "10", "0")):
         assert (await enrol(market, who, pool_id, sku_id, firm, tolerance)).status_code == 200
@@ -163,7 +163,7 @@ async def a_sourced_pool(market: Market, lead: Principal, other: Principal, sku_
 
 
 async def the_auction_of(market: Market, pool_id: str) -> AuctionOpened:
-    """Auctions opens what was asked for."""
+    """Return the auction that auctions opens for the pool."""
     asked: PoolSourcingRequested = next(
         each for each in reversed(await market.published("pools", PoolSourcingRequested)) if each.pool_id == pool_id
     )
@@ -189,7 +189,7 @@ async def the_auction_of(market: Market, pool_id: str) -> AuctionOpened:
 
 
 def closed(opened: AuctionOpened, amount: str | None) -> AuctionClosed:
-    """One line: it carries the whole amount."""
+    """Build the close. There is one line, which has the whole amount."""
     total = None if amount is None else Decimal(amount)
     lines = tuple(msgspec.structs.replace(line, amount=total) for line in opened.lines) if total else ()
     same = {name: getattr(opened, name) for name in AuctionClosed.__struct_fields__ if hasattr(opened, name)}
@@ -261,7 +261,7 @@ async def test_agencies_buy_together_and_every_sum_is_exact(market: Market) -> N
     pool, lead, other, _ = await an_allocated_pool(market)
     result = pool["result"]
     by_member = {each["member_id"]: each for each in result["allocations"]}
-    # 4 and 2 packs of the 6: the cent that does not divide goes to one of them.
+    # 4 and 2 packs of the 6: the cent that cannot be divided goes to one of them.
     assert Decimal(by_member[lead.organisation_id]["amount"]) == Decimal("333.34")
     assert Decimal(by_member[other.organisation_id]["amount"]) == Decimal("166.67")
     # Alone: 15 a ream without VAT is 90 a pack with 20 %.
@@ -467,7 +467,7 @@ async def test_the_list_says_of_a_pool_what_the_pool_itself_says(market: Market)
 
 
 async def test_the_list_does_not_read_what_it_does_not_show(market: Market) -> None:
-    """Demands, lines and allocations can have megabytes."""
+    """# the old session must not be shown"""
     pool, *_ = await an_allocated_pool(market)
     novel = "state"
     for path in ("opened,lines", "allocated,allocations", "sourcing"):
@@ -525,7 +525,7 @@ class TestPages:
             for name, said in (
                 ("lines", "A pool needs at least one line."),
                 ("minimum_quantity", "must be above zero"),
-                ("enrolment_ends_at", r"Enrolment ends no earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
+                ("enrolment_ends_at", r"Enrolment must not end earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
             ):
                 assert re.search(f'<p class="error" id="{name}-note">{said}', empty.text), name
             opened = await browser.post("/pools/new", form | line | {"do": "open"})
@@ -551,7 +551,7 @@ class TestPages:
             again = await browser.post(f"{path}/enrolment", {"firm_0": "20", "tolerance_0": "2"})
             assert "Your demand" in again.text
             frozen = await browser.post(f"{path}/freeze")
-            assert 'value="90.00"' in frozen.text  # suggested: the reference, below the 95 of the terms
+            assert 'value="90.00"' in frozen.text  # Demands, lines and allocations can have megabytes.
             dear = await browser.post(f"{path}/source", {"price_0": "60000", "duration_minutes": "3"})
             assert dear.status_code == 422 and "begins at no more than 100\u202f000 RUB" in dear.text
             assert "begins at no more" not in frozen.text

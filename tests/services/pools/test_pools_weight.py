@@ -1,4 +1,5 @@
-"""The largest pool that is let in can be told to its end: each of its events, with the largest texts and numbers there are."""
+"""The largest pool that is accepted can be completed: each of its events fits with the largest possible texts and
+numbers."""
 
 from bisect import bisect_left
 from datetime import UTC, datetime
@@ -35,9 +36,9 @@ from tests.services.pools.test_pools_lifecycle import (
 )
 
 WIDEST = Decimal("-99999999999999999999." + "7" * 60)
-"""The longest number that an event holds."""
+"""The longest number that an event may have."""
 ESCAPED = "\x01"
-"""Six bytes in JSON, as many as a character can have."""
+"""Six bytes in JSON, the most that one character can have."""
 KEY, LABEL = "к" * 400, ESCAPED * 2_000
 WIDEST_PLACE = Place(
     country=KEY, region="RU-MOW", locality=LABEL, latitude=-55.123456789012345, longitude=-137.12345678901234
@@ -62,17 +63,15 @@ def lines(count: int, attributes: int, said: str = "Some value of it") -> tuple[
 
 
 def size_of(event: Event, limits: Limits) -> int:
-    """Bytes with the envelope. Raises EventTooLarge."""
+    """Return the bytes with the envelope. Raise EventTooLarge."""
     row = outbox_row("pools", event, at=datetime.now(UTC), cause=current_cause(), event_id="e" * 36, limits=limits)
     return len(row.envelope) + len(row.data)
 
 
 def filled(story: Story, member_name: str = "School 57", place: Place = MOSCOW) -> TooMuchToShareOut:
-    """The first refusal: everybody wants some of every line.
-
-    How many find room is sought by halves, because each enrolment weighs all members: those before the last are enrolled by the event
-    of the first, under other ids.
-    """
+    """Fill the pool until the first refusal: every member wants some of every line. The number of members that fit is
+    found by bisection, because each enrolment computes the size of all members. Members before the last are enrolled by
+    the event of the first, under other ids."""
     wanted = [demand("99999999999.0123456789", line_id=line.line_id) for line in story.pool.opened.lines]
     asks = [
         an_enrolment(f"01890a5d-ac96-774b-bcce-m{number:06}", wanted, member_name=member_name, place=place)

@@ -1,4 +1,4 @@
-"""Lists of purchases, and the search for a cheaper offer, on a market that is years old: what each query reads."""
+"""Lists of purchases, and the search for a cheaper offer, in a market that is years old: what each query reads."""
 
 from decimal import Decimal as D
 
@@ -62,7 +62,7 @@ async def test_purchases_of_a_buyer_with_many_are_read_by_page(town: Town) -> No
 
 @pytest.mark.parametrize("price", ["250.01", "900.00"])
 async def test_of_ten_thousand_offers_of_a_sku_the_database_finds_a_cheaper_one(town: Town, price: str) -> None:
-    """And looks at those alone that could be."""
+    """It looks only at offers that could be cheaper."""
     dear = await an_offer(town, price=D(price), tiers=(), supplier_id=town.suppliers[0].organisation_id)
     changes = f"""
         'body', a.body || jsonb_build_object('offer_id', 'years-' || n, 'price', (250 + n / 100.0)::text,
@@ -102,7 +102,7 @@ async def test_of_ten_thousand_offers_of_a_sku_the_database_finds_a_cheaper_one(
 async def test_the_database_compares_offers_as_the_rules_do(
     town: Town, changes: dict[str, object], total: str, found: bool
 ) -> None:
-    """Amounts right between two are rounded to the even one."""
+    """An amount exactly between two is rounded to the even one."""
     sku = await an_offer(town)
     tiers = (Tier(from_quantity=D(5), price=D("280.00")), Tier(from_quantity=D(100), price=D("9.00")))
     other = town.suppliers[1].organisation_id

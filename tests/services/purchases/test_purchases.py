@@ -197,7 +197,7 @@ class TestAnswer:
 
 
 def due(purchase: Purchase):
-    """The deal and its award, as contracts hears of it."""
+    """Return the deal and its award, from the event that contracts gets."""
     told = accepted(purchase, "contract")
     return of_purchase(told, policy=of_process(told.policy_text, told.policy), calendar=CALENDAR)
 

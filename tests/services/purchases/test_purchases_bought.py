@@ -27,7 +27,7 @@ async def town(market: Market) -> Town:
 
 
 async def asked(town: Town, **changes: Any) -> str:
-    """The purchase's id."""
+    """Request a purchase and return its id."""
     offer = await an_offer(town)
     body = {"offer_id": offer.offer_id, "quantity": "100", **changes}
     status, answer = await town.post(town.school, PURCHASES, body)
@@ -42,13 +42,13 @@ async def answer(town: Town, purchase_id: str, accept: bool, by: int = 0) -> tup
 
 
 async def bought(town: Town, purchase_id: str, event: Any) -> list[Any]:
-    """What purchases said of it."""
+    """Return the events of purchases about this purchase."""
     found = await town.market.published("purchases", event)
     return [each for each in found if each.process_id == purchase_id]
 
 
 async def drafted(town: Town, contract_id: str) -> Any:
-    """Once contracts heard that it is due."""
+    """Return the contract, once contracts has drafted it."""
 
     async def there() -> Any:
         found = await town.read(town.school, f"/api/contracts/{contract_id}")
@@ -210,7 +210,7 @@ async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_
 
 
 async def waiting(town: Town, purchase_id: str, number: int, supplier_id: str | None = None) -> None:
-    """So many requests more that nobody answered yet, like this one; by default to the same supplier."""
+    """Add so many unanswered requests like this one, by default to the same supplier."""
     await town.market.fetch(
         "insert into purchases.purchases select made.* from purchases.purchases one, generate_series(1, $2::int) n,"
         " jsonb_populate_record(one, jsonb_build_object('process_id', one.process_id || coalesce($3, '') || n,"
@@ -237,7 +237,7 @@ async def test_so_many_requests_wait_for_one_supplier_and_in_all_and_an_answer_m
     elsewhere = await an_offer(town, supplier_id=town.suppliers[1].organisation_id)
     other = {"offer_id": elsewhere.offer_id, "quantity": "100"}
     assert (await town.post(town.school, PURCHASES, other))[0] == 201
-    assert (await answer(town, last, True))[0] == 201  # what ends a request is never refused
+    assert (await answer(town, last, True))[0] == 201  # acts that end a request are never refused
     assert (await town.post(town.school, PURCHASES, wanted, key=key))[0] == 201
     await waiting(town, purchase_id, rules.open_in_all, "somebody-else")
     status, refused = await town.post(town.school, PURCHASES, other)

@@ -1,4 +1,4 @@
-"""Builders of requests for quotes: a school asks for quotes on paper, suppliers quote, it chooses."""
+"""Builders of requests for quotes: a school asks for quotes for paper, suppliers send quotes, the school chooses."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def asking(**changes: Any) -> OpenRequest:
 
 
 class Asked:
-    """A request that is told commands; keeps every fact, and every event."""
+    """A request that executes commands and stores every fact and every event."""
 
     def __init__(self, policy: Policy = MOSCOW, **changes: Any) -> None:
         self.request, self.opened = open_request(asking(**changes), policy=policy, calendar=CALENDAR, now=MONDAY)
@@ -73,7 +73,8 @@ class Asked:
         self.numbers: dict[str, int] = {}
 
     def keep(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
-        """As the service does: of a quote the latest version, numbers at the end, and each quote told of where all are."""
+        """Apply the facts as the service does: it stores the latest version of each quote, gives numbers at the end,
+        and discloses each quote if all are disclosed."""
         told: list[Fact] = []
         for fact in facts:
             self.request = apply(self.request, fact)
@@ -100,7 +101,7 @@ class Asked:
         return Comparison.of(self.quotes.values(), self.numbers)
 
     def quoted(self, supplier: str, price: str, at: datetime = MONDAY, **changes: Any) -> tuple[Fact, ...]:
-        """Both lines at that price a unit: 103 units in all."""
+        """Quote both lines at this unit price: 103 units in all."""
         terms: dict[str, Any] = {
             "supplier_id": supplier,
             "supplier_name": f"Name of {supplier}",
@@ -135,7 +136,8 @@ class Asked:
 
 
 def three_quotes() -> Asked:
-    """The deadline has passed: one quoted 10, two 9 (the cheapest), three 9 a minute later."""
+    """Return a request after its deadline: supplier one quoted 10, two quoted 9 (the cheapest), three quoted 9 a minute
+    later."""
     story = Asked()
     story.quoted("one", "10")
     story.quoted("two", "9")

@@ -1,4 +1,4 @@
-"""Builders of the events by which quotes tells other services: a request, its end, and the choice with every quote before it."""
+"""Builders of the events that quotes publishes: a request, its end, and the choice with every quote before it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def the_end(request: QuoteRequestOpened, quotes: int = 2) -> QuotingEnded:
 def the_choice(
     request: QuoteRequestOpened, quotes: dict[str, str], *, chosen: str | None
 ) -> tuple[list[QuoteDisclosed], QuoteRequestClosed]:
-    """``quotes`` are unit prices of every line, VAT of 20 % included, by supplier."""
+    """Build the events of a choice. ``quotes`` are the unit prices of every line by supplier, including VAT of 20 %."""
     priced = {
         supplier: tuple(
             structs.replace(
@@ -114,7 +114,7 @@ def the_choice(
 
 
 def the_withdrawal(request: QuoteRequestOpened) -> QuoteRequestClosed:
-    """By the buyer, an hour after it asked."""
+    """Build the event of a withdrawal by the buyer, an hour after the opening."""
     at = request.opened_at + timedelta(hours=1)
     _, closed = the_choice(request, {}, chosen=None)
     return structs.replace(

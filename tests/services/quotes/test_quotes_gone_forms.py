@@ -1,4 +1,5 @@
-"""Forms of an old tab, wrong in a field, sent after the request went on: the page says that it did, and of no field."""
+"""Forms of an old tab with a wrong field, sent after the request went on: the page says so, and nothing about the
+field."""
 
 from tests.gone import LONG, check_told_over
 from tests.market import Market
@@ -18,7 +19,7 @@ async def test_a_quote_after_the_deadline_is_late_whatever_stands_in_it(market: 
     good = {"price-1": "5", "vat_rate": "20", "delivery_days": "3"}
     async with market.browser(dear) as browser:
         for wrong in ({"price-1": "abc"}, {"price-1": ""}, {"delivery_days": "soon"}, {"comment": LONG}):
-            await check_told_over(browser, f"/quotes/{request_id}/mine", {**good, **wrong}, "were taken until")
+            await check_told_over(browser, f"/quotes/{request_id}/mine", {**good, **wrong}, "were possible until")
 
 
 async def test_what_was_chosen_meanwhile_is_chosen(market: Market) -> None:

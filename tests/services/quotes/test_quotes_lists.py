@@ -1,4 +1,4 @@
-"""Lists of requests on a market that is years old, with requests of many quotes."""
+"""Lists of requests in a market that is years old, with requests that have many quotes."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.services.quotes.test_quotes_service import a_buyer, asked, in_stage, 
 MANY = 10_000
 EXAMPLE = Path(events.__file__).parent / "examples" / "lonja.catalogue.SkuPublished.v1.json"
 BOUND = 2_500
-"""Rows that one query may read: some pages, and what is counted."""
+"""How many rows one query may read: some pages, and the rows that are counted."""
 ASKED = [
     (Wanted(), 1),
     (Wanted(), 20),
@@ -37,8 +37,8 @@ ASKED = [
 
 
 async def _years_of_requests(db: asyncpg.Connection, pattern: str) -> None:
-    """Copies that lapsed, a minute apart: every tenth of category 45 and in Brazil, every thousandth of a rare title, and as many words
-    as titles have: only then the database knows which are frequent."""
+    """Insert copies of a lapsed request, a minute apart. Every tenth has category 45 and is in Brazil, every thousandth
+    has a rare title. Titles have realistic words, so that the database knows which words are frequent."""
     await db.execute(
         """insert into quotes.quote_requests
            select made.* from quotes.quote_requests a, generate_series(1, $2::int) n, jsonb_populate_record(a, jsonb_build_object(
@@ -91,7 +91,7 @@ async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: M
 
 
 async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
-    """Also where the former release keeps them in the state, each with all its lines: the database counts them."""
+    """This holds also if the former release stored them in the state with all their lines: the database counts them."""
     request_id, *_ = await two_quotes(market)
     async with undone(market.ground.database, "quotes") as (tx, db):
         await db.execute(

@@ -39,8 +39,8 @@ LONG = "A description as long as it may be. " * 8
 
 
 class Work:
-    """What a transaction read and wrote in tables of the quotes, by the database's own word: rows, and of long ones their pieces of
-    2 kB; and its statements."""
+    """What a transaction read and wrote in the tables of quotes, as the database counts it: rows, pieces of 2 kB of
+    long rows, and statements."""
 
     def __init__(self, db: asyncpg.Connection) -> None:
         self._db = db
@@ -107,7 +107,7 @@ async def test_a_quote_costs_the_same_however_many_large_ones_there_are(market: 
 async def test_what_is_told_of_many_large_quotes_is_small_and_their_lines_are_read_one_at_a_time(
     market: Market,
 ) -> None:
-    """Bytes of the answer, by participant; a choice reads every quote once, and writes every event once."""
+    """Bytes of the answer, by participant. A choice reads every quote once, and writes every event once."""
     buyer, pattern = await a_buyer(market), await a_supplier(market)
     lines = [a_text_line(description=f"{LONG}{number:03d}") for number in range(LINES)]
     request_id = await asked(market, buyer, lines=lines)
@@ -155,7 +155,7 @@ async def _submit(
 
 
 async def as_the_former_release_keeps_it(market: Market, request_id: str) -> None:
-    """All quotes in the state, and none in a row of its own."""
+    """Store all quotes in the state, and none in a row of its own."""
     await market.fetch(
         "update quotes.quote_requests set due_at = attend_at, attend_at = null, quoted = 0, kept_apart = null,"
         " state = state - 'quoted' || (select jsonb_build_object('quotes', coalesce(jsonb_object_agg(supplier_id, body), '{}'), 'numbers',"
@@ -172,7 +172,7 @@ SAVE = (
     " from quotes.quote_requests where request_id = $1 on conflict (request_id) do update set stage = excluded.stage,"
     " due_at = excluded.due_at, state = excluded.state, version = excluded.version"
 )
-"""As the former release writes a request whenever something happened to it."""
+"""How the former release writes a request after every change."""
 
 
 class TestOfTheFormerRelease:

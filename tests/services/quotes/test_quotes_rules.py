@@ -206,7 +206,7 @@ class TestEnd:
         )
 
     def test_numbers_do_not_follow_names_prices_or_arrival(self) -> None:
-        """Whoever the suppliers are, every order of numbers comes about, by ids that nobody knows."""
+        """Participant numbers can have every order, because they follow from secret ids."""
         orders = set()
         for seed in range(60):
             story = Asked()
@@ -317,7 +317,7 @@ class TestChoice:
         with pytest.raises(quoting.QuotingOver):
             story.quoted("two", "9")
         assert story.ended() == ()
-        with pytest.raises(WrongStage, match="now choose a participant, or reject all quotes"):
+        with pytest.raises(WrongStage, match="Now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
 
     def test_who_withdraws_or_chooses_after_the_end_is_told_how_it_ended(self) -> None:

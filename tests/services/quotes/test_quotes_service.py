@@ -1,4 +1,5 @@
-"""Quick quotes on the real servers: asked for, sealed, chosen; what is refused, repeated or heard late; and that nothing leaks."""
+"""Quick quotes on the real servers: requested, sealed, chosen; what is refused, repeated or arrives late; and that
+nothing leaks."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -28,13 +29,13 @@ MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
 PAPER = Category(code="30197630", title="Printing paper")
 WHY = "It delivers before the term begins"
 PRICES = {"dear": "7654.31", "cheap": "6543.21"}
-"""Of one unit; two are asked for."""
+"""The prices of one unit. Two units are wanted."""
 SECRETS = ("7654.31", "15308.62", "6543.21", "13086.42", "soft paper")
-"""Digits and words of the quotes, in whatever way they are written."""
+"""Digits and words of the quotes, in every way in which they may be written."""
 
 
 SPACES = str.maketrans("", "", "\u202f\u00a0,. ")
-"""Whatever a language puts between digits."""
+"""The characters that a language may put between digits."""
 
 
 def digits_of(amount: str) -> str:
@@ -169,7 +170,7 @@ async def in_stage(market: Market, request_id: str, *stages: str) -> None:
 
 
 async def two_quotes(market: Market) -> tuple[str, Principal, Principal, Principal]:
-    """(request, buyer, who is dear and quick, who is cheap): sealed."""
+    """Return (request, buyer, the expensive and fast supplier, the cheap one); both quotes are sealed."""
     buyer, dear, cheap = await a_buyer(market), await a_supplier(market), await a_supplier(market)
     request_id = await asked(market, buyer)
     for supplier, price, comment in ((dear, PRICES["dear"], "Very soft paper"), (cheap, PRICES["cheap"], "")):
@@ -251,7 +252,8 @@ class TestQuoting:
         assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
         changed = (await quote(market, request_id, supplier, "9.5")).json()["mine"]
         assert (changed["version"], changed["amount"]) == (2, "19.00")
-        assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 2  # heard late
+        # it arrives late
+        assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 2
         async with market.client(supplier) as client:
             gone = (await client.delete(f"/api/quotes/{request_id}/mine")).json()
         assert (gone["mine"]["withdrawn"], gone["quotes"]) == (True, 0)
@@ -462,7 +464,7 @@ class TestSealed:
 
 
 async def first_push(market: Market, reader: Principal | None, request_id: str) -> str:
-    """What the live channel says first."""
+    """Return what the live channel sends first."""
     cookies = {"lonja_session": market.token(reader)} if reader else {}
     async with (
         httpx.AsyncClient(base_url=market.url, cookies=cookies, timeout=30) as client,
@@ -611,7 +613,7 @@ class TestChoice:
         request_id, buyer, _, _ = await to_choose(market)
         async with market.browser(buyer) as browser:
             answer = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "No need"})
-        assert answer.status_code == 422 and "before its deadline only" in answer.text
+        assert answer.status_code == 422 and "only before its deadline" in answer.text
 
     async def test_not_chosen_in_time_it_lapses_and_without_quotes_it_may_be_opened_again(self, market: Market) -> None:
         request_id, buyer, _, _ = await to_choose(market)
@@ -686,7 +688,7 @@ class TestContract:
         )
         await market.publish(ended)
         await market.eventually(lambda: state(first.contract_id, "ended"))
-        await market.publish(second, ended)  # the end is heard again after the next one was asked
+        await market.publish(second, ended)  # the event of the end arrives again after the next bidder was asked
         await market.eventually(lambda: state(second.contract_id, "drafted"))
         concluded = ContractConcluded(
             process_id=request_id,
@@ -765,7 +767,7 @@ class TestPages:
             typed |= {"title": "Chalk", "line-0-category": "37800000", "line-0-quantity": "12"}
             added = await browser.post("/quotes/new", typed | {"action": "add"})
             assert added.text.count("<fieldset>") == 2
-            late = (market.clock() + timedelta(hours=3, minutes=20)).strftime("%Y-%m-%dT%H:%M")  # Moscow's clock
+            late = (market.clock() + timedelta(hours=3, minutes=20)).strftime("%Y-%m-%dT%H:%M")  # on Moscow's clock
             opened = await browser.post("/quotes/new", typed | {"action": "open", "closes_at": late})
         assert opened.status_code == 200 and "The request is open" in opened.text and "Chalk" in opened.text
 
@@ -791,9 +793,10 @@ class TestPages:
         ceiling = (await seen(market, request_id))["ceiling"]
         typed = {"vat_rate": "20", "delivery_days": "4"}
         asks = {"title": "Chalk", "line-0-description": "Chalk", "line-0-category": "37800000", "line-0-unit": "piece"}
-        past = (market.clock() + timedelta(hours=3) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")  # Moscow's clock
+        # on Moscow's clock
+        past = (market.clock() + timedelta(hours=3) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")
         for language, limit, above_zero, over in (
-            ("en", "may come to", "must be above zero", "in the past"),
+            ("en", "may be at most", "must be above zero", "in the past"),
             ("es", "puede llegar a", "mayor que cero", "ya pasó"),
             ("ru", "не больше", "больше нуля", "уже прошёл"),
         ):

@@ -1,4 +1,5 @@
-"""Which VAT a quote has that names none: that of the policy which its request was opened under, whatever the file says later."""
+"""The VAT rate of a quote that names none: that of the policy under which its request was opened, whatever the file
+says later."""
 
 from collections.abc import Iterator
 from decimal import Decimal

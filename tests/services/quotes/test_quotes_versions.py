@@ -1,4 +1,4 @@
-"""What was read before somebody else wrote it is not written back."""
+"""A state that somebody else changed after it was read is not written back."""
 
 import msgspec
 import pytest

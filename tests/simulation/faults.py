@@ -1,4 +1,5 @@
-"""What befalls a process at each of its steps, and what was seen of it: drawn from one seed."""
+"""The faults that can happen at each step of a process, and the record of what happened. Everything is drawn from one
+seed."""
 
 import asyncio
 import random
@@ -14,41 +15,42 @@ from infra.away import is_away
 from services.auctions.lane import LaneBlocked
 
 EXPECTED = (LaneBlocked, RuleBroken)
-"""What a request may end in."""
+"""The errors with which a request may end."""
 BEGINNING = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
 
 class Ends(Protocol):
-    """What goes down with a process: a connection, a producer, a place in a consumer group."""
+    """Something that breaks when its process dies: a connection, a producer, a membership in a consumer group."""
 
     def cut(self) -> None: ...
 
 
 @dataclass(kw_only=True)
-class Weather:
-    """Chances by step, message or call; seconds where so named. All zero: nothing bad happens."""
+class Faults:
+    """The chances of faults for each step, message or call. Values named in seconds are seconds. If all are zero,
+    nothing bad happens."""
 
     latency_seconds: float = 0.0
     stall: float = 0.0
     crash: float = 0.0
     cut: float = 0.0
     doubt: float = 0.0
-    """A commit is done, and its answer is lost with the connection."""
+    """The commit is done, but its answer is lost with the connection."""
     request_lost: float = 0.0
     answer_lost: float = 0.0
     request_doubled: float = 0.0
     message_lost: float = 0.0
     message_doubled: float = 0.0
     message_unsure: float = 0.0
-    """It is there, and the sender hears that it is not."""
+    """The message is stored, but the sender is told that it is not."""
     redelivery: float = 0.0
     jump: float = 0.0
     outage: float = 0.0
-    """Of the run: all processes of one half, or the database, are away for a while."""
+    """The chance for the whole run that all processes of one kind, or the database, are away for a while."""
 
     @classmethod
-    def drawn(cls, rng: random.Random) -> "Weather":
-        """Every seed has some of it; so each can also be seen alone."""
+    def drawn(cls, rng: random.Random) -> "Faults":
+        """Draw the chances. Each fault has zero chance in some seeds, so every fault also occurs without the others."""
         worst = cls(
             latency_seconds=0.04,
             stall=0.02,
@@ -73,28 +75,29 @@ class Weather:
         )
 
 
-class Fate:
-    """``trace`` is one hash over all that happened; ``counts`` say how often what did; ``last`` are the latest steps."""
+class SeededChoices:
+    """Seeded random choices, and what happened. ``trace`` is one hash over everything that happened; ``counts`` says
+    how often each thing happened; ``last`` are the latest steps."""
 
-    def __init__(self, seed: int, weather: Weather | None = None) -> None:
+    def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.rng = random.Random(seed)
-        self.weather = weather or Weather.drawn(self.rng)
-        self.fair = Weather(latency_seconds=0.004)
+        self.faults = faults or Faults.drawn(self.rng)
+        self.only_latency = Faults(latency_seconds=0.004)
         self.counts: Counter[str] = Counter()
         self.last: deque[str] = deque(maxlen=60)
         self.complaints: list[str] = []
-        """What the market's own code said went wrong and should not have."""
+        """Errors that the market's own code reported and that should not happen."""
         self._trace = blake2b(digest_size=16)
         self.skews: dict[str, float] = {}
-        """Seconds by which a machine's clock is wrong."""
+        """How many seconds each machine's clock is wrong."""
 
     @property
     def trace(self) -> str:
         return self._trace.hexdigest()
 
-    def clear_up(self) -> None:
-        """From here on nothing bad happens."""
-        self.weather = self.fair
+    def end_faults(self) -> None:
+        """Let nothing bad happen from now on."""
+        self.faults = self.only_latency
 
     def say(self, what: str) -> None:
         line = f"{asyncio.get_running_loop().time():.4f} {what}"
@@ -103,22 +106,22 @@ class Fate:
         self.counts["steps"] += 1
 
     def chance(self, of: str) -> bool:
-        """Does it happen now? It is counted under its name."""
-        odds = getattr(self.weather, of)
+        """Return whether the fault happens now, and count it."""
+        odds = getattr(self.faults, of)
         if not odds or self.rng.random() >= odds:
             return False
         self.counts[of] += 1
         return True
 
     async def wait(self) -> None:
-        """As long as a trip takes: mostly short, sometimes very long."""
-        delay = self.rng.random() * self.weather.latency_seconds
+        """Wait as long as a trip to a server takes: mostly short, sometimes very long."""
+        delay = self.rng.random() * self.faults.latency_seconds
         if self.chance("stall"):
             delay += self.rng.random() * 3
         await asyncio.sleep(delay)
 
     async def step(self, process: "Process", what: str) -> None:
-        """A step of a process that waits for a server; it may be its last."""
+        """Record a step of a process that waits for a server. The process may die at it."""
         self.say(f"{process.name} {what}")
         process.check()
         await self.wait()
@@ -128,24 +131,25 @@ class Fate:
             process.check()
 
     def now(self, machine: str) -> datetime:
-        """The machine's clock."""
+        """Return the time of the machine's clock."""
         seconds = asyncio.get_running_loop().time() + self.skews.get(machine, 0.0)
         return BEGINNING + timedelta(microseconds=round(seconds * 1_000_000))
 
 
 class Process:
-    """It dies at once and without a word. What it had open is cut, its tasks go no further than their next step."""
+    """A process that may die at once and without a message. Its open connections are cut, and its tasks end at their
+    next step."""
 
-    def __init__(self, name: str, fate: Fate) -> None:
+    def __init__(self, name: str, seeded: SeededChoices) -> None:
         self.name = name
-        self.fate = fate
+        self.seeded = seeded
         self.alive = True
         self.ends: list[Ends] = []
         self.died = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], None] = {}
 
     def clock(self) -> datetime:
-        return self.fate.now(self.name)
+        return self.seeded.now(self.name)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
@@ -157,7 +161,7 @@ class Process:
         self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, EXPECTED) and not is_away(error):
-            self.fate.complaints.append(f"{self.name}: {error!r}")
+            self.seeded.complaints.append(f"{self.name}: {error!r}")
 
     def check(self) -> None:
         if not self.alive:
@@ -166,8 +170,8 @@ class Process:
     def kill(self, where: str) -> None:
         if not self.alive:
             return
-        self.fate.say(f"{self.name} CRASHES at: {where}")
-        self.fate.counts["crashes"] += 1
+        self.seeded.say(f"{self.name} CRASHES at: {where}")
+        self.seeded.counts["crashes"] += 1
         self.alive = False
         for each in self.ends:
             each.cut()
@@ -179,7 +183,7 @@ class Process:
 
 
 class Address(str):
-    """Where a process finds a server, and who it is that asks."""
+    """The address of a server, with the process that uses it."""
 
     process: Process
 
