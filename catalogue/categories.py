@@ -136,7 +136,7 @@ def normalise(code: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def plain_code(code: str) -> str:
-    """As :func:`normalise` writes it; what is no CPV code, as it is."""
+    """The code as :func:`normalise` writes it; a code that is not a CPV code is not changed."""
     try:
         return normalise(code)
     except MalformedCategory:

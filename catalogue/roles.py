@@ -1,4 +1,4 @@
-"""What a member may do in the name of its organisation: each role is a word of the market that a token carries."""
+"""Roles: what a member may do for its organisation. Tokens contain these words."""
 
 SUPPLIER_AGENT = "supplier_agent"
 BUYER_OFFICER = "buyer_officer"

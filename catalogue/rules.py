@@ -141,7 +141,7 @@ class PriceNotPositive(RuleBroken):
 
 
 class ComesToNothing(RuleBroken):
-    """Its price is above zero, and so little that the whole is rounded to nothing."""
+    """The price is above zero, but so low that the total is rounded to zero."""
 
     code = "comes-to-nothing"
 

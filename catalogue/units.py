@@ -35,7 +35,7 @@ class UnparseableUnit(RuleBroken):
 
 
 class UnparseableNumber(RuleBroken):
-    """Digits that are no number above zero, or that mean different numbers to different people."""
+    """Digits that are not a number above zero, or that different people read as different numbers."""
 
     code = "unparseable-number"
 

@@ -200,7 +200,8 @@ class Transaction:
             yield request
 
     async def lock_name(self, name: str) -> None:
-        """Another transaction that locks the same name waits until this one ends. For what has no row to lock, such as a count."""
+        """Lock a name: other transactions that lock it wait until this one ends. It is for things without a row to lock,
+        such as a count."""
         await (await self.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)
 
     async def claim(self, event_ids: Sequence[str]) -> set[str]:

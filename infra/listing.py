@@ -57,14 +57,14 @@ def as_query(words: str) -> str:
 
 
 class Conditions:
-    """What the rows of a list fulfil, all of it: SQL, and the values that it is asked with."""
+    """Conditions that the rows of a list fulfil together: the SQL and the values of its parameters."""
 
     def __init__(self, first: str = "true") -> None:
         self._all = [first]
         self.values: list[object] = []
 
     def add(self, condition: str, value: object) -> None:
-        """``condition`` has ``{}`` where the ``value`` is compared."""
+        """Add a condition; its ``{}`` stands for the ``value``."""
         self.values.append(value)
         self._all.append(condition.format(f"${len(self.values)}"))
 

@@ -1,4 +1,4 @@
-"""Policies of a market in a test: the preset that it goes by, with other numbers."""
+"""Policies of a market in a test: a preset with other numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,8 @@ SHIPPED = Path(catalogue.__file__).parent / "policies"
 
 @contextmanager
 def in_force(folder: Path, part: str, numbers: str, *names: str) -> Iterator[None]:
-    """For the time of a block these presets have ``numbers``, written as in a file, in this part. ``folder`` is empty."""
+    """Give these presets other ``numbers``, written as in a policy file, in this part for the time of the block.
+    ``folder`` is an empty folder for the changed files."""
     for name in names:
         text = (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
         head = f"\n[{part}]\n"

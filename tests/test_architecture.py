@@ -12,7 +12,7 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
 
 
 def test_every_service_that_shows_something_has_its_views() -> None:
-    """What API and pages show is made there."""
+    """The views provide the data for the API and the pages."""
     modules: dict[str, set[str]] = {}
     for path in files():
         if path.startswith("services/") and path.count("/") > 1:

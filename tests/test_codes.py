@@ -7,7 +7,7 @@ from functools import cache
 from tests.rooms import PROJECT, files
 
 ONE_RULE = {
-    "act-of-other-party": "an act of carrying out is the other side's",
+    "act-of-other-party": "only the other side may do this act of the execution",
     "amount-not-finite": "an amount of money is a number of few digits",
     "amount-not-rounded": "an amount is a whole multiple of the minor unit",
     "answered-already": "an answer is given once",
@@ -21,7 +21,7 @@ ONE_RULE = {
     "duration-not-offered": "a session has a length that the policy offers for its kind",
     "engine-failed": "the recommender's child process answers",
     "equivalent-undescribed": "an equivalent is a SKU of the catalogue, or is described",
-    "evidence-missing": "what is claimed says where it can be seen",
+    "evidence-missing": "a claim says where it can be seen",
     "file-unusable": "a file to import can be read",
     "firm-quantity-not-positive": "a member of a pool takes something in any case",
     "line-not-complete": "a line has all that such a process needs of it",
@@ -49,7 +49,7 @@ ONE_RULE = {
     "sku-not-published": "only published SKUs are offered and bought",
     "step-out-of-order": "a step of a contract is taken when it is its turn",
     "supplier-not-active": "only an active supplier bids and quotes",
-    "taken-back": "nobody acts on what was taken back",
+    "taken-back": "nobody acts on something that was withdrawn",
     "title-missing": "a process has a title",
     "too-late-to-delete": "a bid is deleted within the seconds of the policy, while the session runs",
     "unknown-kind": "a process is for a kind that the policy has",
@@ -63,12 +63,13 @@ ONE_RULE = {
     "wrong-stage": "an act has its stage of a process",
     "wrong-state": "a step of a card follows from its state",
 }
-"""Codes that several sentences have, and the one rule that all of them say. A sentence that says another rule needs a code of its own."""
+"""Codes with several sentences, and the one rule that all of these sentences state. A sentence about another rule needs
+its own code."""
 
 
 @cache
 def codes() -> dict[str, list[str]]:
-    """The classes that set a code, by code."""
+    """The classes that define each code."""
     found = defaultdict(list)
     for path in files():
         for node in ast.parse((PROJECT / path).read_text(encoding="utf-8")).body:
@@ -90,7 +91,7 @@ def test_a_code_has_one_class() -> None:
 
 
 def sentences() -> dict[str, set[str]]:
-    """What is said with each code, in English."""
+    """The English sentences for each code."""
     names = {each.rpartition(": ")[2]: code for code, classes in codes().items() for each in classes}
     found = defaultdict(set)
     for path in files():

@@ -109,7 +109,7 @@ def test_a_list_that_forgets_or_names_too_much_is_found() -> None:
 
 
 def wrong_in(text: str, path: Path) -> tuple[str, set[str]] | None:
-    """As :func:`listed` says; ``text`` is the docstring."""
+    """Like :func:`listed`; ``text`` is the docstring."""
     there = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" and not each.stem.startswith("_")}
     there |= {each.name for each in path.parent.iterdir() if (each / "__init__.py").exists()}
     shape = OF_A_SERVICE if path.parent.parent == PROJECT / "services" else set()

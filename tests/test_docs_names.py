@@ -1,4 +1,5 @@
-"""What the documentation names of the code is there: files, symbols in the file named beside them, error codes, settings of policies."""
+"""The code contains everything that the documentation names: files, symbols in the file named with them, error codes and
+settings of policies."""
 
 import ast
 import re
@@ -21,15 +22,17 @@ BESIDE = (
     re.compile(rf"(?P<symbols>{SYMBOLS}) \({FILE}\)"),
     re.compile(rf"{FILE} \((?P<symbols>{SYMBOLS})[);]"),
 )
-"""``A` and `B` in [x](file)``, ``A` (`file.py`)``, ``[x](file) (`A`, `B`)``: a link, or a path from the project on."""
+"""Symbols with their file: ``A` and `B` in [x](file)``, ``A` (`file.py`)``, ``[x](file) (`A`, `B`)``. The file is a link,
+or a path relative to the project."""
 CODE = re.compile(r"`([a-z]+(?:-[a-z]+)+)`")
 NAME = re.compile(r"`((?:[A-Za-z]\w*\.)*(?:[A-Z]\w*[A-Z_a-z]\w*|_?[a-z]+(?:_[a-z]+)+))(?:\([^`]*\))?`")
-"""``ClassName``, ``CONSTANT``, ``some_name``, ``outer.some_name``; a word without an underscore may be anything."""
+"""Names of code: ``ClassName``, ``CONSTANT``, ``some_name``, ``outer.some_name``. Lower-case words without an underscore
+are not checked."""
 PLACEHOLDERS = {"upcast_vN"}
 
 
 def named_beside(text: str) -> Iterator[tuple[str, str]]:
-    """(symbol, link or path) of what a page names together with a file."""
+    """The symbols that a page names together with a file, as (symbol, link or path)."""
     for pattern in BESIDE:
         for found in pattern.finditer(text):
             for symbol in re.findall(SYMBOL, found["symbols"]):
@@ -37,7 +40,7 @@ def named_beside(text: str) -> Iterator[tuple[str, str]]:
 
 
 def lacking(page: Path, text: str) -> list[str]:
-    """What a page names beside a file of code that lacks it."""
+    """The symbols that a page names together with a file of code that does not contain them."""
     wrong = []
     for symbol, beside in named_beside(text):
         there = page.parent / beside if beside.startswith(".") else PROJECT / beside
@@ -50,7 +53,7 @@ def lacking(page: Path, text: str) -> list[str]:
 
 @cache
 def defined_in(path: Path) -> frozenset[str]:
-    """Functions, classes, parameters, fields and values that a file gives a name, wherever in it."""
+    """The names of all functions, classes, parameters, fields and values in a file."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:

@@ -1,4 +1,4 @@
-"""Names that docs/words.md asks for: one word for one thing, and verbs for functions that act."""
+"""Names follow docs/words.md: one word for one thing, and verbs for functions that act."""
 
 import ast
 import re
@@ -11,9 +11,9 @@ from events.topics import TOPICS
 from tests.test_architecture import PROJECT, files
 
 NOT_OF_AUCTIONS = ("infra/", "services/accounts/login.py")
-"""Databases, consumers of Kafka and logins have sessions."""
+"""Files about sessions that are not auctions: those of databases, Kafka consumers and logins."""
 KEPT = {"sessions"}
-"""Tables that the former release reads by this name."""
+"""Names of tables that the former release reads."""
 ACTS = re.compile(r"\binsert into |\bupdate [a-z]+\.|\bdelete from |\bfor update\b|_advisory_|\btx\.emit\(|\.save\(")
 FACT = re.compile(r"[a-z]+ed|[a-z]+ing|due|gone|kept|lost|made|over|said|sent|told|withheld")
 
@@ -24,7 +24,7 @@ def nodes(source: str) -> list[ast.AST]:
 
 
 def of_sessions(path: str, source: str) -> Iterator[str]:
-    """Classes, functions and tables that say session and mean an auction."""
+    """Classes, functions and tables for auctions whose names contain "session"."""
     if path.startswith(NOT_OF_AUCTIONS) or "/migrations/" in path:
         return
     for node in nodes(source):
@@ -40,7 +40,7 @@ def of_sessions(path: str, source: str) -> Iterator[str]:
 
 
 def facts_that_act(path: str, source: str) -> Iterator[str]:
-    """Coroutines that write, lock or tell, and are named like something that is so."""
+    """Coroutines that write, lock or emit events but are named like facts."""
     for node in nodes(source):
         if (
             isinstance(node, ast.AsyncFunctionDef)

@@ -20,13 +20,13 @@ READS = (
     *("read_one", "readable", "listed", "lines", "read_apart", "listed_apart"),  # infra.reading
     *("States", "Decoded"),  # infra.states, infra.decoded
 )
-"""What calls a function for each row, and takes what that raises for this row's alone."""
+"""Functions that call another function for each row; an error of one row does not affect the other rows."""
 STORES = ("services/*/store.py", "services/*/store/*.py", "services/market/*.py")
 EXCEPT = {
-    ("services/transparency/store/published.py", ""): "of a release this market wrote itself, which never changes",
-    ("services/market/places.py", "place_named"): "of a place that somebody named, which is no row",
+    ("services/transparency/store/published.py", ""): "the release was written by this market and never changes",
+    ("services/market/places.py", "place_named"): "the place comes from a person, not from a row",
 }
-"""By file and function ("" is none), what may decode all the same, and why."""
+"""Files and functions ("" means no function) that may decode nevertheless, and why."""
 
 
 class _Part:

@@ -115,16 +115,16 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """How bids may be ranked: price, quality, life-cycle."""
     withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
     outage: Outage = field(default_factory=lambda: Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900))
-    """Stored even if it is as usual: a query reads it."""
+    """Stored even if it equals the default, because a query reads it."""
     restart: Restart | None = None
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
     open_in_all: Positive = 1000
-    """Sessions of one buyer that are announced or running, those of its pools included, at most."""
+    """The most announced or running sessions of one buyer, including those of its pools."""
     complaint_characters: Positive = 20
-    """How long at least the grounds of a complaint are, its evidence and the reason of its decision."""
+    """The least number of characters of the grounds and the evidence of a complaint, and of the reason of its decision."""
     complaints_per_supplier: Positive = 10
-    """About one session, at most."""
+    """The most complaints of one supplier about one session."""
 
     def __post_init__(self) -> None:
         if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):

@@ -8,7 +8,8 @@ from catalogue.policy.bounds import Count, Positive, Rules
 
 
 class PoolRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """Pools are kept with the rules they began under: what is as usual is left out, so that a former release reads them."""
+    """Rules for pools. Pools are stored with the rules under which they began: values equal to the defaults are left out, so
+    that a former release can read them."""
 
     min_enrolment_days: Count
     """The least number of working days for which an enrolment is open; 0: no minimum."""

@@ -155,7 +155,7 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
 
 
 RENAMED = {"too-many-sessions-open": "too-many-auctions-open"}
-"""Codes in events of former releases."""
+"""Codes in events of former releases, with their new codes."""
 
 
 def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:

@@ -55,8 +55,8 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
 
 
 def form_page(request: Request[Any, Any, Any], template: str, filled: Filled, **context: Any) -> Template:
-    """As :func:`page`, with ``values``, ``errors`` and ``instead`` of the form that is on it, unless the context has others. The status is
-    422 if the form was refused."""
+    """Like :func:`page`, with ``values``, ``errors`` and ``instead`` of the form on the page, unless the context has
+    others. The status is 422 if the form was refused."""
     status = 422 if filled.errors else 200
     shown = {"values": filled.values, "errors": filled.errors, "instead": filled.instead}
     return page(request, template, status_code=status, **shown | context)

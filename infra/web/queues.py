@@ -1,4 +1,4 @@
-"""Lists on which each item has a form of its own, such as those of what a moderator decides (``queues.html`` has their parts)."""
+"""Lists with a form for each item, such as the items that a moderator decides (``queues.html`` has their parts)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue(Generic[T]):
-    """``address`` is the path of the list. ``read`` gives a page of it by its number, ``shown`` what else its template has of the rows."""
+    """A list with a form for each item. ``address`` is the path of the list. ``read`` returns a page by its number, and
+    ``shown`` the other values that the template needs for its rows."""
 
     service: str
     address: str
@@ -34,7 +35,7 @@ class Queue(Generic[T]):
     async def page(
         self, ground: Ground, request: MemberVisit, number: int, at_fault: str = "", filled: Filled = BLANK
     ) -> Template:
-        """``at_fault`` is the item whose form was ``filled`` in and refused."""
+        """The page of that ``number``. ``at_fault`` is the item whose form was ``filled`` in and refused."""
         found, number, pages = await leaf(request, number, self.per_page, lambda each: self.read(ground, request, each))
         shown = await self.shown(ground, request, found.rows)
         return form_page(request, self.template, filled, number=number, pages=pages, at_fault=at_fault, **shown)
@@ -50,9 +51,9 @@ class Queue(Generic[T]):
         check: Callable[[Values], Mapping[str, str]],
         tried: Callable[[Transaction], Awaitable[object]],
     ) -> Template | Redirect:
-        """Do with an ``item`` what its form says. ``check`` gives the errors of the form's fields. ``act`` does it and says what is done,
-        or raises RuleBroken. ``tried`` does it with fitting fields (see :mod:`infra.web.gone`). What is refused is shown on the page of
-        that ``number``."""
+        """Handle the form of an ``item``. ``check`` returns the errors of the form's fields. ``act`` does what the form says
+        and returns the notice for the reader, or raises RuleBroken. ``tried`` does the same with valid fields (see
+        :mod:`infra.web.gone`). A refused form is shown again on the page of that ``number``."""
         values = await form_fields(request)
         errors, instead = check(values), ""
         if errors:

@@ -1,4 +1,4 @@
-"""What pages and API show of organisations and members."""
+"""The data of organisations and members that the pages and the API show."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from services.accounts.domain import MANAGERS, MEMBER_ROLES, Member, Organisatio
 from services.accounts.store import ApiKey, Deal, OpenInvitation
 
 DEALS = 10
-"""Contracts that the page of an organisation shows of each side."""
+"""The number of contracts on each side that the page of an organisation shows."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation, and what it concluded: the latest contracts of each side."""
+    """An organisation and its latest contracts on each side."""
 
     organisation: Organisation
     bought: Listed[Deal]
@@ -44,7 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One's own account. ``invitations`` are shown to those who may invite."""
+    """The reader's own account. ``invitations`` are shown only to members who may invite."""
 
     organisation: Organisation | None
     members: Sequence[Member]

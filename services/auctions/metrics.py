@@ -1,4 +1,5 @@
-"""What Prometheus reads of the bids of this process (the rest: :mod:`infra.metrics`). ``docs/operating.md`` lists the names."""
+"""Metrics of the bids of this process for Prometheus (other metrics: :mod:`infra.metrics`). ``docs/operating.md`` lists
+the names."""
 
 from collections.abc import Iterable
 

@@ -94,7 +94,7 @@ class Day:
         self._suppliers: list[Client] = []
         self._auctions: list[Running] = []
         self._ahead = timedelta()
-        """By how much the market's clock is ahead of ours."""
+        """How far the market's clock is ahead of this process's clock."""
 
     async def play(self) -> dict[str, Any]:
         """Play the day. Returns the summary. Raises EmptyCatalogue, and CallRefused for unexpected refusals."""

@@ -1,4 +1,4 @@
-"""What pages and API show of somebody's own mail."""
+"""The data of a member's own mail that the pages and the API show."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ async def settings(tx: Transaction, member_id: str) -> Settings:
 
 
 async def zone_of(tx: Transaction, member: Member) -> str:
-    """The time zone that the hours of the member's settings are in."""
+    """The time zone of the hours in the member's settings."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     return organisation.time_zone if organisation else "UTC"
 

@@ -68,7 +68,8 @@ def folded(text: str) -> str:
 
 
 def plain(category: Category | None) -> Category | None:
-    """A CPV code as the catalogue writes it: events of a former release have it as a publisher wrote it, "30197642-8" or "30"."""
+    """The category with its CPV code as the catalogue writes it. Events of a former release have it as the publisher wrote
+    it, such as "30197642-8" or "30"."""
     if category is None or category.scheme != CPV or (code := plain_code(category.code)) == category.code:
         return category
     return msgspec.structs.replace(category, code=code)

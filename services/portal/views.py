@@ -1,4 +1,4 @@
-"""What the home page shows."""
+"""The data of the home page."""
 
 import msgspec
 
@@ -24,7 +24,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def front(tx: Transaction, shown: int) -> Front:
-    """``shown``: how many openings of each kind, and contracts."""
+    """The data of the home page, with ``shown`` openings of each kind and as many contracts."""
     known = await store.totals(tx)
     return Front(
         auctions=await store.open_now(tx, "auction"),

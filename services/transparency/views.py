@@ -1,4 +1,4 @@
-"""What the feed, its records and the page about open data show. They are JSON in which numbers are numbers."""
+"""The feed, its records, and the data of the page about open data. In their JSON, numbers are numbers, not strings."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from services.transparency.ocds.publication import package, record_package
 from services.transparency.store import FeedState, Imported
 
 SHOWN = 8
-"""Releases that the page shows."""
+"""The number of releases that the page shows."""
 SOURCES = 100
 """The most publications that are listed; those with most records are chosen."""
 in_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -33,7 +33,7 @@ async def open_data(tx: Transaction) -> OpenData:
 
 
 async def feed(tx: Transaction, public_url: str, since: int, limit: int) -> dict[str, Any]:
-    """A release package of what came after the position ``since``, with the link to what follows."""
+    """A package of the releases after the position ``since``, with the link to the next package."""
     found = await store.feed(tx, since, limit)
     position = found[-1].position if found else since
     changed_at = found[-1].released_at if found else tx.now
@@ -46,13 +46,13 @@ async def feed(tx: Transaction, public_url: str, since: int, limit: int) -> dict
 
 
 async def lines(database: Database) -> AsyncIterator[bytes]:
-    """Every release there is now, as JSON Lines."""
+    """All current releases as JSON Lines."""
     async for line in store.all_releases(database):
         yield line + b"\n"
 
 
 async def release(tx: Transaction, public_url: str, release_id: str) -> dict[str, Any]:
-    """In a package of its own. Raises Missing."""
+    """A package with this one release. Raises Missing."""
     found = await store.release(tx, release_id)
     if found is None:
         raise Missing("release", release_id)

@@ -50,7 +50,7 @@ class _Saved(NamedTuple):
 
 _JSON = {"opened", "policy", "participants", "course", "autobids", "result"}
 COLUMNS_OF_STATE = tuple(name for name in _Saved._fields if name in AuctionState.__struct_fields__)
-"""The fields of a state that have columns of their own; the others that change are in :class:`Course`."""
+"""The fields of a state with their own columns; the other fields that change are in :class:`Course`."""
 _STATE = ", ".join(
     f"{name}::text as {name}" if name in _JSON else name for name in ("opened", "policy", *_Saved._fields)
 )

@@ -1,3 +1,3 @@
-"""Rows and queries: `rows` the tables, `market` the copies that events feed, `openings` what can be recommended, `marks` which lists are
-made again, `advice` the lists, `trainings` the models, `alone` what one process does at a time, `pruning` which rows are deleted after a
-time."""
+"""Rows and queries: `rows` the tables, `market` the copies that events feed, `openings` the purchases that can be
+recommended, `marks` the lists that must be made again, `advice` the lists, `trainings` the models, `alone` the work that
+one process does at a time, `pruning` the deletion of old rows."""

@@ -86,7 +86,7 @@ def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
 
 
 def binary(path: Path) -> IO[bytes]:
-    """What is in a file, or in the gzip archive that it is."""
+    """Open the file to read bytes; a gzip archive is unpacked."""
     with path.open("rb") as stream:
         zipped = stream.read(2) == b"\x1f\x8b"
     return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")

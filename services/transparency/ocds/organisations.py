@@ -142,7 +142,8 @@ def _detail(place: Place) -> int:
 
 
 def read_number(scheme: str, number: str, ledger: NotUnderstood, where: str) -> tuple[str, str]:
-    """(register, number), by the rule that holds for organisations that register here. What breaks it is left out, and counted."""
+    """The register and the number, checked by the rule for organisations that register here. A number that breaks it is
+    left out and counted."""
     plain = _number(number)
     try:
         read_identifier("", plain)

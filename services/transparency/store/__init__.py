@@ -1,5 +1,5 @@
-"""Rows of transparency: what was imported, with its originals, and the releases of this market. ``rows`` the tables · ``imports`` ·
-``organisations`` · ``auctions`` mini-auctions that run · ``publishing`` into the feed · ``published`` the feed as it is read.
+"""Rows of transparency: imports with their originals, and the releases of this market. ``rows`` the tables · ``imports`` ·
+``organisations`` · ``auctions`` running mini-auctions · ``publishing`` writes the feed · ``published`` reads the feed.
 
 Imports write thousands of rows and handlers must be fast: every function is one statement, with arrays for many rows.
 """

@@ -117,7 +117,7 @@ async def transaction(here: Here) -> AsyncIterator[Any]:
 
 
 def within(db: Any) -> PlayedTransaction:
-    """The transaction that this connection, played or real, is in."""
+    """Return the transaction of this connection, which is played or real."""
     return PlayedTransaction("auctions", db, AT, OF_A_REQUEST)
 
 

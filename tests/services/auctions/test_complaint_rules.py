@@ -1,4 +1,4 @@
-"""How long and how many complaints may be: numbers of the policy that the session began under."""
+"""The policy under which the session began sets the length and the number of complaints."""
 
 from typing import Any
 

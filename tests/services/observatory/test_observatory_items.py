@@ -1,4 +1,4 @@
-"""One item per thing, however its category is written."""
+"""A thing has one item, no matter how its category is written."""
 
 from datetime import date
 
