@@ -54,6 +54,10 @@ class DeliveryInThePast(RuleBroken):
     code = "delivery-in-the-past"
 
 
+class DefaultUnexplained(RuleBroken):
+    code = "default-unexplained"
+
+
 class NotEnrolled(RuleBroken):
     code = "not-enrolled"
 
@@ -153,7 +157,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
 
 def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
     """Free before the freeze; after it a default, and the others' demand is announced anew while it can still be sourced. Nothing
-    where it repeats the withdrawal; raises DoneOtherwise where that had another reason."""
+    where it repeats the withdrawal; raises DoneOtherwise where that had another reason, DefaultUnexplained."""
     if command.member_id in pool.withdrawn:
         reason = pool.reasons.get(command.member_id)
         require_repeat(reason is None or command.reason == reason, reason or "")
@@ -162,6 +166,11 @@ def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
     if command.member_id not in pool.members:
         raise NotEnrolled("Who is not enrolled cannot withdraw.", member=command.member_id)
     default = pool.stage is not Stage.ENROLLING
+    if default and not command.reason.strip():
+        raise DefaultUnexplained(
+            "The demand is frozen: to withdraw now is a default, which is published with its reason and cannot be undone. Say why.",
+            field="reason",
+        )
     left = PoolMemberWithdrew(
         pool_id=pool.opened.pool_id, member_id=command.member_id, default=default, reason=command.reason
     )
