@@ -8,8 +8,9 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET
 
-from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
+from events.bounds import ByLine, Count, Days, Few, Id, Instant, Name, Quantity, Reason
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.service import Ground
@@ -89,8 +90,17 @@ class EndingIn(msgspec.Struct, kw_only=True):
 
 
 class EndingAnswerIn(msgspec.Struct, kw_only=True):
+    """``proposed_at`` is that of the proposal that was read; another one is not answered then."""
+
     agrees: bool
     words: Reason = ""
+    proposed_at: Instant | None = None
+
+
+class EndingWithdrawalIn(msgspec.Struct, kw_only=True):
+    """``proposed_at`` as in an answer; the body may be left out."""
+
+    proposed_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +231,19 @@ class ExecutionApi(Controller):
     @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
     async def answer_ending(self, act: NamedDependency[Act], data: JSONBody[EndingAnswerIn]) -> ExecutionView:
         """A yes ends the contract at once."""
-        command = AnswerEnding(organisation_id=act.organisation_id, agrees=data.agrees, words=clean(data.words))
+        command = AnswerEnding(
+            organisation_id=act.organisation_id,
+            agrees=data.agrees,
+            words=clean(data.words),
+            proposed_at=data.proposed_at or UNSET,
+        )
         return await act(command)
 
     @post("/{contract_id:str}/ending/withdrawal", opt=PARTIES, raises=[NotFound])
-    async def withdraw_ending(self, act: NamedDependency[Act]) -> ExecutionView:
-        command = WithdrawEnding(organisation_id=act.organisation_id)
+    async def withdraw_ending(
+        self, act: NamedDependency[Act], data: JSONBody[EndingWithdrawalIn | None] = None
+    ) -> ExecutionView:
+        command = WithdrawEnding(
+            organisation_id=act.organisation_id, proposed_at=(data.proposed_at if data else None) or UNSET
+        )
         return await act(command)

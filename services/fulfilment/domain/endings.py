@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import (
@@ -56,6 +58,12 @@ class NothingProposed(RuleBroken):
     code = "nothing-proposed"
 
 
+class AnotherProposed(RuleBroken):
+    """What was read is not what stands: a yes to the one would be a yes to the other."""
+
+    code = "another-proposed"
+
+
 class WorkUnfinished(RuleBroken):
     """A contract closes when what was delivered is answered, invoiced, paid and undisputed."""
 
@@ -70,15 +78,23 @@ class ProposeEnding(ByMember):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerEnding:
+class OfProposal:
+    """``proposed_at`` says which proposal was read. Pages of the former release do not say: it is then the one that stands, and the
+    digest of a request that is sent again to this release stays what it was."""
+
     organisation_id: str
+    proposed_at: datetime | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerEnding(OfProposal):
     agrees: bool
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawEnding:
-    organisation_id: str
+class WithdrawEnding(OfProposal):
+    """By who proposed it."""
 
 
 def given(execution: Execution, ground: str) -> bool:
@@ -155,7 +171,7 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
 def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[Event, ...]:
     """A yes ends the contract. A no ends the proposal; against a breach it is heard, and what counts is whether that is mended."""
     by = party_of(execution, command.organisation_id)
-    ending = _standing(execution)
+    ending = _standing(execution, command)
     if ending.by == by:
         raise ActOfOtherParty(f"You proposed it: this is for the {OTHER[by]} to answer.", party=OTHER[by])
     if not command.agrees:
@@ -178,7 +194,7 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
 
 def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tuple[Event, ...]:
     by = party_of(execution, command.organisation_id)
-    ending = _standing(execution)
+    ending = _standing(execution, command)
     if ending.by != by:
         raise ActOfOtherParty(f"The {ending.by} proposed it, and may take it back.", party=ending.by)
     bounds.require_taking_back(execution, by)
@@ -262,7 +278,11 @@ def _answered(execution: Execution, by: Party, said: str, words: str, now: datet
     )
 
 
-def _standing(execution: Execution) -> Ending:
-    if execution.ending is None:
+def _standing(execution: Execution, command: OfProposal) -> Ending:
+    """Raises NothingProposed, AnotherProposed."""
+    ending = execution.ending
+    if ending is None:
         raise NothingProposed("Nobody proposes to end this contract now.")
-    return execution.ending
+    if command.proposed_at not in (UNSET, ending.proposed_at):
+        raise AnotherProposed("The proposal that you read does not stand any more; another one stands now: read it.")
+    return ending

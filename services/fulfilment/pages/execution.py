@@ -13,9 +13,10 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
+from msgspec import UNSET
 
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Count, Days, Id, Name, Quantity
+from events.bounds import Count, Days, Id, Instant, Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
@@ -93,6 +94,12 @@ class _DeliveryForm(msgspec.Struct, kw_only=True):
 
 class _NumberForm(msgspec.Struct, kw_only=True):
     number: Count
+
+
+class _ProposalForm(msgspec.Struct, kw_only=True):
+    """Which proposal to end the contract the page showed; pages of the former release do not say."""
+
+    proposed_at: Instant | None = None
 
 
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
@@ -195,11 +202,13 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
 
 def _ending_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
     agrees = _choice(fields, "answer", ("yes", "no")) == "yes"
-    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=text_in(fields, "words"))
+    words, read = text_in(fields, "words"), _form(fields, _ProposalForm)[0].proposed_at
+    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=words, proposed_at=read or UNSET)
 
 
 def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return WithdrawEnding(organisation_id=by["organisation_id"])
+    read = _form(fields, _ProposalForm)[0].proposed_at
+    return WithdrawEnding(organisation_id=by["organisation_id"], proposed_at=read or UNSET)
 
 
 ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
@@ -219,7 +228,7 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
 """By the last part of the address: how a form is read, and what is said when it was taken."""
 
 
-HIDDEN = {"form", "request_key", "about", "number", "order"}
+HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at"}
 GROUPS = {"deliveries", "wish", "asks", "outcome"}
 """Errors of choices, of which nothing may be sent."""
 
