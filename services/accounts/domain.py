@@ -220,7 +220,7 @@ def change_state(
     organisation: Organisation, state: str, reason: str, until: datetime | None = None
 ) -> OrganisationStateChanged:
     """``until`` counts for a suspension only. Raises StateChangeNotAllowed."""
-    if state not in NEXT_STATES[organisation.state]:
+    if state not in NEXT_STATES.get(organisation.state, ()):
         raise StateChangeNotAllowed(
             f"An organisation that is {organisation.state} cannot become {state}.",
             field="state",

@@ -93,7 +93,7 @@ class OrganisationPages(Controller):
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
             sides=[("supplier", sold), ("buyer", bought)],
-            states=NEXT_STATES[organisation.state],
+            states=NEXT_STATES.get(organisation.state, ()),  # of a newer release: none
             roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
             languages=LANGUAGE_CHOICES,
             **shown,

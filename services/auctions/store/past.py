@@ -61,7 +61,7 @@ async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | N
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
     """The newest of them whose titles have all the words, or longer ones that begin with them. What is read is bounded by ``limit``
-    and by how many titles fit, and not by how many contracts the buyer has."""
+    and by how many titles fit, and not by how many contracts the buyer has; a contract's body is read of those alone that are shown."""
     values: list[object] = [buyer_id, limit]
     fits = "buyer_id = $1"
     if words.strip():
@@ -70,7 +70,8 @@ async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int
     async with db.transaction(readonly=True):
         await db.execute(PLAN_FOR_VALUES)
         rows = await db.fetch(
-            f"select {_SHOWN} from auctions.past_contracts where {fits} order by signed_at desc, contract_id limit $2",
+            f"select {_SHOWN} from auctions.past_contracts join (select contract_id from auctions.past_contracts where {fits}"
+            " order by signed_at desc, contract_id limit $2) as found using (contract_id) order by signed_at desc, contract_id",
             *values,
         )
     return listed(PAST, rows, itemgetter("contract_id"), _contract)
