@@ -161,13 +161,13 @@ def read_code(code: str, field: str = "category", **numbers: Value) -> str:
 
 
 def read_beginning(text: str, field: str = "category") -> str:
-    """The first digits of the categories that a list is asked for, "" for all: of a whole code those that are significant, so that
-    30000000 asks for all of division 30. Raises MalformedCategory, UnknownDivision."""
+    """The first digits of the categories that a list shows, "" for all. Zeros at the end are not significant: 30000000,
+    300 and 30 stand for all of division 30. Raises MalformedCategory, UnknownDivision."""
     given = text.strip()
     if not given:
         return ""
-    code, digits = read_code(given, field), given.partition("-")[0]
-    return digits if len(digits) < len(code) else digits.rstrip("0").ljust(2, "0")
+    read_code(given, field)
+    return given.partition("-")[0].rstrip("0").ljust(2, "0")
 
 
 def require_codes(categories: Iterable[tuple[str, str]], field: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -242,16 +242,22 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    former = FORMER.get(service.name)
-    await after_the_forgotten(
-        ground.database,
-        [service.name],
-        bootstrap,
-        consumer.group,
-        consumer.topics,
-        former=group_of(former) if former else "",
-    )
+    """Run the consumer. Services that took over work of this one set their first offsets before this one commits further
+    ones, because another process may serve them."""
+    successors = [name for name, former in FORMER.items() if former == service.name]
+    if consumer.group == group_of(service.name):
+        for name in successors:
+            await _begin(ground, bootstrap, name, group_of(name))
+    await _begin(ground, bootstrap, service.name, consumer.group, consumer.topics)
     await consumer.run()
+
+
+async def _begin(
+    ground: Ground, bootstrap: str, service: str, group: str, topics: Container[str] | None = None
+) -> None:
+    former = FORMER.get(service)
+    stands = group_of(former) if former else ""
+    await after_the_forgotten(ground.database, [service], bootstrap, group, topics, former=stands)
 
 
 def _pruning(service: Service, config: Config) -> list[Timer]:

@@ -224,7 +224,7 @@ def change_state(
     organisation: Organisation, state: str, reason: str, until: datetime | None = None
 ) -> OrganisationStateChanged:
     """The organisation in another state. ``until`` is used only for a suspension. Raises StateChangeNotAllowed."""
-    if state not in NEXT_STATES[organisation.state]:
+    if state not in NEXT_STATES.get(organisation.state, ()):
         raise StateChangeNotAllowed(
             f"An organisation that is {organisation.state} cannot become {state}.",
             field="state",

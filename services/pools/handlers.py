@@ -173,8 +173,10 @@ def policy_of(kept: StoredPool) -> Policy:
     return of_process(opened.policy_text, opened.policy)
 
 
-async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> None:
-    await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
+async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> bool:
+    """Withdraw the caller's organisation. Return whether this is a default."""
+    kept = await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
+    return kept.pool.stage is not Stage.ENROLLING
 
 
 async def freeze(tx: Transaction, pool_id: str, principal: Principal) -> None:

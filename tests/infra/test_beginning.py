@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,13 +14,16 @@ from sqlmodel import SQLModel
 
 from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
+from infra import runtime
 from infra.beginning import after_the_forgotten
 from infra.broker import access
 from infra.clock import system_clock
+from infra.consumer import group_of
 from infra.database import Database, schema_of
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.producer import Producer
+from infra.service import Service
 from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
@@ -109,6 +114,24 @@ async def test_what_a_former_service_had_not_handled_is_not_left_out(database: D
         before = former if reader == group else f"none-{new_id()}"
         await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
         assert await committed(servers, reader) == begins
+
+
+async def test_a_service_lets_its_successors_begin_before_it_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process, which starts later, may serve the successors."""
+    done: list[tuple[str, str] | str] = []
+
+    async def begin(*_: Any, former: str, **__: Any) -> None:
+        done.append((_[3], former))
+
+    async def run() -> None:
+        done.append("reads")
+
+    monkeypatch.setattr(runtime, "after_the_forgotten", begin)
+    monkeypatch.setattr(runtime, "FORMER", {"newer": "older", "newest": "older"})
+    consumer: Any = SimpleNamespace(group=group_of("older"), topics=None, run=run)
+    await runtime._consume(SimpleNamespace(database=None), "", Service(name="older"), consumer)  # type: ignore[arg-type]
+    stands = group_of("older")
+    assert done == [(group_of("newer"), stands), (group_of("newest"), stands), (stands, ""), "reads"]
 
 
 async def test_offsets_that_are_there_stay(database: Database, servers: Servers) -> None:

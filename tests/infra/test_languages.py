@@ -264,14 +264,11 @@ def words_of_lists() -> set[Key]:
     asked = [each for definitions in categories._DEFINITIONS.values() for each in definitions]
     histories = import_module("services.fulfilment.pages.history")
     contracts, work = import_module("services.contracts.pages"), import_module("services.fulfilment.pages.work")
-    execution, record = (
-        import_module("services.fulfilment.pages.execution"),
-        import_module("services.conduct.pages.record"),
-    )
+    forms, record = import_module("services.fulfilment.pages.acts"), import_module("services.conduct.pages.record")
     accounts, observatory = import_module("services.accounts.domain"), import_module("services.observatory.domain")
     figures = import_module("services.recommender.pages").GROUPS
     states = ("to be signed", "concluded", "ended", "running", "closed", "terminated", "refused", "cancelled")
-    acts = {said for _, said in execution.ACTS.values()}
+    acts = {said for _, said in forms.ACTS.values()}
     steps = (contracts.STEPS, contracts.BUTTONS, contracts.MEANINGS, contracts.CONSEQUENCES, contracts.SECURITIES)
     grounds = {ground.title for name in POLICIES for ground in load(name).contract.grounds}
     words = {

@@ -89,7 +89,7 @@ class OrganisationPages(Controller):
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
             sides=[("supplier", found.sold), ("buyer", found.bought)],
-            states=NEXT_STATES[organisation.state],
+            states=NEXT_STATES.get(organisation.state, ()),  # none for a state of a newer release
             roles=views.roles_in(organisation),
             languages=LANGUAGE_CHOICES,
             **shown,

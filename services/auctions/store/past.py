@@ -64,7 +64,8 @@ async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | N
 
 async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int) -> list[ContractConcluded]:
     """Return the newest contracts whose titles have all the words, or longer words that begin with them. The number of
-    rows read is bounded by ``limit`` and by how many titles match, not by how many contracts the buyer has."""
+    rows read is bounded by ``limit`` and by how many titles match, not by how many contracts the buyer has; the bodies
+    are read only of the contracts that are returned."""
     values: list[object] = [buyer_id, limit]
     fits = "buyer_id = $1"
     if words.strip():
@@ -73,7 +74,8 @@ async def of_buyer(db: asyncpg.Connection, buyer_id: str, words: str, limit: int
     async with db.transaction(readonly=True):
         await db.execute(PLAN_FOR_VALUES)
         rows = await db.fetch(
-            f"select {_SHOWN} from auctions.past_contracts where {fits} order by signed_at desc, contract_id limit $2",
+            f"select {_SHOWN} from auctions.past_contracts join (select contract_id from auctions.past_contracts where {fits}"
+            " order by signed_at desc, contract_id limit $2) as found using (contract_id) order by signed_at desc, contract_id",
             *values,
         )
     return listed(PAST, rows, itemgetter("contract_id"), _contract)

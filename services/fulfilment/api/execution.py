@@ -8,8 +8,9 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET
 
-from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
+from events.bounds import ByLine, Count, Days, Few, Id, Instant, Name, Quantity, Reason
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import Principal
@@ -90,8 +91,17 @@ class EndingIn(msgspec.Struct, kw_only=True):
 
 
 class EndingAnswerIn(msgspec.Struct, kw_only=True):
+    """``proposed_at`` is that of the proposal that was read. If it is given, another proposal is not answered."""
+
     agrees: bool
     words: Reason = ""
+    proposed_at: Instant | None = None
+
+
+class EndingWithdrawalIn(msgspec.Struct, kw_only=True):
+    """``proposed_at`` is as in an answer. The body may be left out."""
+
+    proposed_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +234,19 @@ class ExecutionApi(Controller):
     @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
     async def answer_ending(self, act: NamedDependency[Act], data: JSONBody[EndingAnswerIn]) -> ExecutionView:
         """Answer a proposal to end the contract. Agreement ends it at once."""
-        command = AnswerEnding(organisation_id=act.organisation_id, agrees=data.agrees, words=clean(data.words))
+        command = AnswerEnding(
+            organisation_id=act.organisation_id,
+            agrees=data.agrees,
+            words=clean(data.words),
+            proposed_at=data.proposed_at or UNSET,
+        )
         return await act(command)
 
     @post("/{contract_id:str}/ending/withdrawal", opt=PARTIES, raises=[NotFound])
-    async def withdraw_ending(self, act: NamedDependency[Act]) -> ExecutionView:
-        command = WithdrawEnding(organisation_id=act.organisation_id)
+    async def withdraw_ending(
+        self, act: NamedDependency[Act], data: JSONBody[EndingWithdrawalIn | None] = None
+    ) -> ExecutionView:
+        command = WithdrawEnding(
+            organisation_id=act.organisation_id, proposed_at=(data.proposed_at if data else None) or UNSET
+        )
         return await act(command)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from catalogue.actors import Actor
 from catalogue.rules import RuleBroken
 from events import Event
@@ -58,6 +60,12 @@ class NothingProposed(RuleBroken):
     code = "nothing-proposed"
 
 
+class AnotherProposed(RuleBroken):
+    """The proposal that was read is not the one that is open. Agreement to the first would be agreement to the second."""
+
+    code = "another-proposed"
+
+
 class WorkUnfinished(RuleBroken):
     """A contract closes only after everything that was delivered is answered, invoiced, paid and undisputed."""
 
@@ -72,15 +80,23 @@ class ProposeEnding(Actor):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerEnding:
+class OfProposal:
+    """An act about a proposal. ``proposed_at`` says which proposal was read. Pages of the former release do not send it: then
+    it is the open one, and the digest of a request that is sent again to this release does not change."""
+
     organisation_id: str
+    proposed_at: datetime | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerEnding(OfProposal):
     agrees: bool
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawEnding:
-    organisation_id: str
+class WithdrawEnding(OfProposal):
+    """The side that made the proposal withdraws it."""
 
 
 def given(execution: Execution, ground: str) -> bool:
@@ -158,7 +174,7 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
     """Answer the proposal. Agreement ends the contract. A refusal ends a proposal by agreement; against a ground of
     breach it is only recorded, and the contract ends unless the breach is corrected."""
     by = party_of(execution, command.organisation_id)
-    ending = _standing(execution)
+    ending = _standing(execution, command)
     if ending.by == by:
         raise ActOfOtherParty(f"You made this proposal: only the {OTHER[by]} can answer it.", party=OTHER[by])
     if not command.agrees:
@@ -181,7 +197,7 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
 
 def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tuple[Event, ...]:
     by = party_of(execution, command.organisation_id)
-    ending = _standing(execution)
+    ending = _standing(execution, command)
     if ending.by != by:
         raise ActOfOtherParty(
             f"The {ending.by} made this proposal, and only the {ending.by} can withdraw it.", party=ending.by
@@ -269,7 +285,11 @@ def _answered(execution: Execution, by: Party, said: str, words: str, now: datet
     )
 
 
-def _standing(execution: Execution) -> Ending:
-    if execution.ending is None:
+def _standing(execution: Execution, command: OfProposal) -> Ending:
+    """Return the open proposal. Raise NothingProposed or AnotherProposed."""
+    ending = execution.ending
+    if ending is None:
         raise NothingProposed("There is no proposal to end this contract.")
-    return execution.ending
+    if command.proposed_at not in (UNSET, ending.proposed_at):
+        raise AnotherProposed("The proposal that you read is no longer open. Another one is open now: read it.")
+    return ending

@@ -1,23 +1,19 @@
 """A contract that is carried out, with the forms for it, the duties in all contracts, and disputes.
 
 This page is separate from the page of the contract. Each page belongs to one service, works without scripts, and shows
-a form again that was refused.
+a form again that was refused. :mod:`services.fulfilment.pages.acts` reads the forms.
 """
 
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, get_args
 
-import msgspec
 from litestar import Controller, get, post
 from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Count, Days, Id, Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
@@ -40,7 +36,6 @@ from infra.web import (
     leaf,
     leafed,
     page,
-    read_form,
     redirect,
     refusal_of_state,
     ruled,
@@ -48,183 +43,20 @@ from infra.web import (
     whole,
 )
 from infra.web.forms import NotFitting
-from infra.web.gone import WORDS, fitting_texts
+from infra.web.gone import WORDS
 from infra.web.languages import gettext, pgettext
 from services.fulfilment import handlers
-from services.fulfilment.domain import Command, Withdraw
-from services.fulfilment.domain.disputes import AnswerDispute, DecideDispute, OpenDispute
-from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
-from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
-from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
-from services.fulfilment.domain.state import About, Execution, Outcome
+from services.fulfilment.domain import Command
+from services.fulfilment.domain.disputes import DecideDispute
+from services.fulfilment.domain.state import Outcome
+from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, Fields, NotUnderstood, choice
 from services.fulfilment.pages.parts import NEWEST, Asked
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
 from services.fulfilment.views.disputes import QUEUE, disputed, open_disputes, the_dispute
 from services.fulfilment.views.execution import name_of, readable
-from services.market.places import delivered_to
 
-Fields = dict[str, str]
 PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
-
-
-class NotUnderstood(Exception):
-    """The errors of a form, by field, and values that would fit each field."""
-
-    def __init__(self, errors: Fields, fitting: Fields) -> None:
-        super().__init__(errors)
-        self.errors = errors
-        self.fitting = fitting
-
-
-class _Quantity(msgspec.Struct, kw_only=True):
-    quantity: Quantity = Decimal(0)
-
-
-class _OrderForm(msgspec.Struct, kw_only=True):
-    days: Days
-    region: Name = ""
-    locality: Name = ""
-
-
-class _DeliveryForm(msgspec.Struct, kw_only=True):
-    order: Count
-    note: Id
-    delivered_on: date
-
-
-class _NumberForm(msgspec.Struct, kw_only=True):
-    number: Count
-
-
-def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
-    """Read the fields, and with ``lines`` also the quantities. Raise NotUnderstood with all errors."""
-    form, errors = read_form(fields, shape)
-    fitting = fitting_texts(errors, shape)
-    quantities: dict[str, Decimal] = {}
-    for line in lines.lines if lines else ():
-        name = f"quantity-{line.line_id}"
-        read, wrong = read_form({"quantity": fields.get(name, "")}, _Quantity)
-        if read is None:
-            errors[name], fitting[name] = wrong["quantity"], "1"
-        else:
-            quantities[line.line_id] = read.quantity
-    if errors or form is None:
-        raise NotUnderstood(errors, fitting)
-    return form, quantities
-
-
-def _choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
-    if fields.get(name) not in choices:
-        raise NotUnderstood({name: gettext("Choose one of these.")}, {name: choices[0]})
-    return fields[name]
-
-
-def _order(fields: Fields, execution: Execution, by: Fields) -> Command:
-    form, lines = _form(fields, _OrderForm, execution)
-    place = delivered_to(form.region, form.locality, execution.place)
-    return PlaceOrder(**by, lines=lines, days=form.days, place=place)
-
-
-def _delivery(fields: Fields, execution: Execution, by: Fields) -> Command:
-    form, lines = _form(fields, _DeliveryForm, execution)
-    return ReportDelivery(**by, order=form.order, lines=lines, note=form.note, delivered_on=form.delivered_on)
-
-
-def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """Read the answer to a delivery. Two buttons of the form accept everything or nothing; the third takes the
-    quantities in the fields."""
-    form, lines = _form(fields, _NumberForm, execution)
-    if not 1 <= form.number <= len(execution.deliveries):
-        raise Missing("delivery", fields["number"])
-    if fields.get("answer") == "all":
-        lines = {line.line_id: line.quantity for line in execution.deliveries[form.number - 1].lines}
-    elif fields.get("answer") == "none":
-        lines = {}
-    return AssessDelivery(
-        organisation_id=by["organisation_id"], delivery=form.number, lines=lines, reasons=text_in(fields, "reasons")
-    )
-
-
-def _invoice(fields: Fields, execution: Execution, by: Fields) -> Command:
-    chosen = tuple(each.number for each in execution.deliveries if fields.get(f"delivery-{each.number}"))
-    return SubmitInvoice(**by, deliveries=chosen, reference=text_in(fields, "reference", Id))
-
-
-def _payment(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return PayInvoice(**by, invoice=_form(fields, _NumberForm)[0].number)
-
-
-def _receipt(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return ConfirmReceipt(organisation_id=by["organisation_id"], invoice=_form(fields, _NumberForm)[0].number)
-
-
-def _withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
-    about = _choice(fields, "about", ("order", "delivery", "invoice"))
-    number = _form(fields, _NumberForm)[0].number
-    return Withdraw(organisation_id=by["organisation_id"], about=about, number=number)
-
-
-def _dispute(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return OpenDispute(
-        **by,
-        about=_choice(fields, "about", get_args(About)),
-        number=_form(fields, _NumberForm)[0].number,
-        asks=_choice(fields, "asks", get_args(Outcome)),
-        reasons=text_in(fields, "reasons"),
-    )
-
-
-def _dispute_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return AnswerDispute(
-        **by,
-        dispute=_form(fields, _NumberForm)[0].number,
-        asks=_choice(fields, "asks", get_args(Outcome)),
-        words=text_in(fields, "words"),
-    )
-
-
-def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
-    """Read a proposal to end the contract. One choice says both the kind of ending and its ground."""
-    wish = fields.get("wish", "")
-    kind, _, ground = wish.partition("/")
-    if kind not in get_args(Kind) or ground not in get_args(EndingGround):
-        fitting = f"{get_args(Kind)[0]}/{get_args(EndingGround)[0]}"
-        raise NotUnderstood({"wish": gettext("Choose one of these.")}, {"wish": fitting})
-    return ProposeEnding(
-        **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
-    )
-
-
-def _ending_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
-    agrees = _choice(fields, "answer", ("yes", "no")) == "yes"
-    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=text_in(fields, "words"))
-
-
-def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
-    return WithdrawEnding(organisation_id=by["organisation_id"])
-
-
-ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
-    "order": (_order, "Your order is sent to the supplier."),
-    "delivery": (_delivery, "The delivery is reported. The buyer accepts or refuses it."),
-    "assessment": (_assessment, "Your answer is sent to the supplier."),
-    "invoice": (_invoice, "The invoice is sent."),
-    "payment": (_payment, "Your payment is recorded. The supplier confirms that it received the money."),
-    "receipt": (_receipt, "Confirmed: the invoice is settled."),
-    "withdrawal": (_withdrawal, "It is withdrawn."),
-    "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
-    "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
-    "ending": (_ending, "Your proposal is sent to the other side."),
-    "ending-answer": (_ending_answer, "Your answer is recorded."),
-    "ending-withdrawal": (_ending_withdrawal, "It is withdrawn."),
-}
-"""The function that reads a form, and the message after the act, by the last part of the address."""
-
-
-HIDDEN = {"form", "request_key", "about", "number", "order"}
-GROUPS = {"deliveries", "wish", "asks", "outcome"}
-"""Names of choices. The form may be sent without them, so their errors need a place."""
 
 
 async def _forbidden(
@@ -355,7 +187,7 @@ class ExecutionPages(Controller):
         contract_id, fields = clean(contract_id), await form_fields(request)
         instead = ""
         try:
-            outcome = _choice(fields, "outcome", get_args(Outcome))
+            outcome = choice(fields, "outcome", get_args(Outcome))
             command = DecideDispute(dispute=number, outcome=outcome, explanation=text_in(fields, "explanation"))
             async with ground.database.transaction("fulfilment") as tx:
                 await handlers.decide_dispute(tx, contract_id, command)

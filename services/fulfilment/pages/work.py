@@ -133,6 +133,7 @@ async def section(
         "pages": {name: len(getattr(pages, name)) for name in pages._fields},
         "due": [_duty(duty, party, now) for duty in due[:most_due]],
         "due_later": max(0, len(due) - most_due),
+        "proposed_at": execution.ending.proposed_at.isoformat() if execution.ending else "",
         "lines": balances(execution),
         "names": {line.line_id: line.description for line in execution.lines},
         "unordered": unordered(execution),

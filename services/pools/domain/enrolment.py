@@ -56,6 +56,10 @@ class DeliveryInThePast(RuleBroken):
     code = "delivery-in-the-past"
 
 
+class DefaultUnexplained(RuleBroken):
+    code = "default-unexplained"
+
+
 class NotEnrolled(RuleBroken):
     code = "not-enrolled"
 
@@ -157,7 +161,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
 def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
     """Return the events of a withdrawal, none if it repeats the withdrawal. Before the freeze it has no consequence.
     After it, it is a default, and the demand of the others is announced again while it can still be sourced. Raise
-    DoneOtherwise if the former withdrawal had another reason."""
+    DoneOtherwise if the former withdrawal had another reason, and DefaultUnexplained for a default without a reason."""
     if command.member_id in pool.withdrawn:
         reason = pool.reasons.get(command.member_id)
         require_repeat(reason is None or command.reason == reason, reason or "")
@@ -166,6 +170,11 @@ def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
     if command.member_id not in pool.members:
         raise NotEnrolled("Your organisation is not enrolled, so it cannot withdraw.", member=command.member_id)
     default = pool.stage is not Stage.ENROLLING
+    if default and not command.reason.strip():
+        raise DefaultUnexplained(
+            "The demand is frozen, so a withdrawal now is a default. It is published with its reason and cannot be undone. Say why.",
+            field="reason",
+        )
     left = PoolMemberWithdrew(
         pool_id=pool.opened.pool_id, member_id=command.member_id, default=default, reason=command.reason
     )

@@ -114,10 +114,15 @@ class PoolPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             try:
-                await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
+                default = await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
                 return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="withdraw")
-        return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
+        said = (
+            gettext("You withdrew after the freeze. This is a default, and it is published with your reason.")
+            if default
+            else gettext("You withdrew. Until the freeze you can enrol again below.")
+        )
+        return redirect(f"/pools/{pool_id}", said)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
     async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:

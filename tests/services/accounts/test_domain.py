@@ -39,7 +39,10 @@ def test_state_follows_its_predecessor(state: str, wanted: str) -> None:
     assert (changed.state, changed.reason) == (wanted, "asked for it")
 
 
-@pytest.mark.parametrize(("state", "wanted"), [("closed", "active"), ("pending", "suspended"), ("active", "pending")])
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [("closed", "active"), ("pending", "suspended"), ("active", "pending"), ("of a newer release", "active")],
+)
 def test_state_that_does_not_follow_is_refused_with_both_named(state: str, wanted: str) -> None:
     with pytest.raises(StateChangeNotAllowed) as refusal:
         change_state(an_organisation(state), wanted, "no matter")

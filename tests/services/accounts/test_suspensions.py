@@ -140,6 +140,15 @@ async def test_a_state_that_a_former_release_set_is_not_compared_since_its_reaso
     assert await by_hand(market, mill, "closed", reason="another") == (200, "")
 
 
+async def test_a_state_of_a_newer_release_is_shown_and_not_changed(market: Market) -> None:
+    mill = await a_supplier(market)
+    await market.fetch("update accounts.organisations set state = 'dormant' where organisation_id = $1", mill)
+    async with market.client(ADMIN) as admin:
+        page = await admin.get(f"/organisations/{mill}", headers={"accept": "text/html"})
+    assert page.status_code == 200 and "dormant" in page.text
+    assert await by_hand(market, mill, "active") == (422, "state-change-not-allowed")
+
+
 async def test_a_sanction_suspends_once_until_its_end_and_ends_by_itself(market: Market) -> None:
     mill = await a_supplier(market)
     one = sanctioned(market, mill, days=90)

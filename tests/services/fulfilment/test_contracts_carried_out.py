@@ -379,9 +379,13 @@ async def test_terminated_by_agreement_it_counts_as_ended_and_stays_public(town:
     )
     assert (await work.tell(work.supplier, "ending", proposal))[1]["ending"]["due_at"]
     assert (await work.tell(work.supplier, "ending/answer", {"agrees": True}))[1]["rule"] == "act-of-other-party"
+    read = {"proposed_at": (await work.shown())["ending"]["proposed_at"]}
     assert (await work.tell(work.supplier, "ending/withdrawal"))[1]["ending"] is None
     await work.tell(work.supplier, "ending", proposal)
-    status, shown = await work.tell(work.buyer, "ending/answer", {"agrees": True})
+    for who, what, body in ((work.buyer, "answer", {"agrees": True}), (work.supplier, "withdrawal", {})):
+        assert (await work.tell(who, f"ending/{what}", body | read))[1]["rule"] == "another-proposed"
+    read = {"proposed_at": (await work.shown())["ending"]["proposed_at"]}
+    status, shown = await work.tell(work.buyer, "ending/answer", {"agrees": True, **read})
     assert (status, shown["status"], shown["how"], shown["due"]) == (201, "terminated", "agreement", [])
     (terminated,), (ended,) = await work.events(ContractTerminated), await work.events(ContractEnded)
     assert (terminated.by, ended.reason, ended.evasion) == ("supplier", "cancelled", False)

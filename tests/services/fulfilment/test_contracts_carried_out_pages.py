@@ -232,6 +232,39 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     assert "Deliveries refused</dt><dd>1" in record and "Disputes decided as the other side asked</dt><dd>1" in record
 
 
+def read_in(text: str) -> str:
+    """Return the proposal to end the contract that a page sends as the one that was read."""
+    return text.partition('name="proposed_at" value="')[2].partition('"')[0]
+
+
+async def test_an_answer_is_to_the_proposal_that_was_read(town: Town) -> None:
+    work = await a_signed_contract(town)
+    page = f"/contracts/{work.contract_id}/execution"
+    await filled(work, work.buyer, "ending", wish="closure/agreement", reasons="Both sides are content")
+    closure = read_in((await seen(town, work.supplier, page))[1])
+    assert closure and read_in((await seen(town, work.buyer, page))[1]) == closure
+    assert "It is withdrawn." in (await filled(work, work.buyer, "ending-withdrawal", proposed_at=closure))[1]
+    await filled(work, work.buyer, "ending", wish="termination/agreement", reasons="The mill is to blame")
+    old = {"form": "end-answer", "proposed_at": closure}
+    status, text = await filled(work, work.supplier, "ending-answer", **old, answer="no", words="x" * 6_000)
+    assert status == 422 and "Another one is open now" not in text and read_in(text) == closure
+    for answer in ("yes", "no"):
+        status, text = await filled(work, work.supplier, "ending-answer", **old, answer=answer, words="So be it")
+        assert status == 422 and "The mill is to blame" in text and "So be it" in text
+        assert "Another one is open now: read it." in text
+    status, again = await filled(work, work.buyer, "ending-withdrawal", form="end-withdrawal", proposed_at=closure)
+    assert status == 422 and "Another one is open now" in again and "Withdraw the proposal" in again
+    for language, said in (("es", "ahora hay otra: léala"), ("ru", "теперь есть другое: прочитайте его")):
+        async with town.market.browser(work.supplier) as browser:
+            browser.client.cookies.set(COOKIE, language)
+            form = {"request_key": new_id(), **old, "answer": "yes"}
+            assert said in (await browser.post(f"{page}/ending-answer", form)).text
+    assert (await filled(work, work.supplier, "ending-answer", answer="yes", proposed_at="soon"))[0] == 422
+    assert (await work.shown())["status"] == "running"
+    _, text = await filled(work, work.supplier, "ending-answer", answer="yes", proposed_at=read_in(text))
+    assert "The contract was terminated, by agreement" in text
+
+
 async def test_an_unsigned_contract_is_not_carried_out(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     work = Work(town, "", contract_id)

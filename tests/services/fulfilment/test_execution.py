@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,9 +39,12 @@ from services.fulfilment.domain.disputes import (
 )
 from services.fulfilment.domain.duties import agenda, duties, next_at
 from services.fulfilment.domain.endings import (
+    AnotherProposed,
+    AnswerEnding,
     EndingProposedAlready,
     GroundNotGiven,
     NothingProposed,
+    WithdrawEnding,
     WorkUnfinished,
     grounds,
 )
@@ -540,6 +544,27 @@ class TestEnding:
         work.propose(by=MILL, kind="termination")
         work.after(work.state.ending.due_at)
         assert EndingAnswered in kinds(work.tick()) and work.state.ending is None
+
+    def test_an_answer_to_a_proposal_that_was_taken_back_is_none_to_the_next(self):
+        work = ordered()
+        work.propose(by=MILL)
+        read = work.state.ending.proposed_at
+        work.take_back(by=MILL)
+        work.after(work.now + timedelta(seconds=1))
+        work.propose(by=MILL, kind="termination")
+        for agrees in (True, False):
+            with pytest.raises(AnotherProposed):
+                work.tell(AnswerEnding(organisation_id=SCHOOL, agrees=agrees, words="No", proposed_at=read))
+        with pytest.raises(AnotherProposed):
+            work.tell(WithdrawEnding(organisation_id=MILL, proposed_at=read))
+        now = work.state.ending.proposed_at
+        work.tell(AnswerEnding(organisation_id=SCHOOL, agrees=True, proposed_at=now))
+        assert work.state.status == "terminated"
+
+    def test_an_answer_that_says_of_no_proposal_is_the_request_that_it_was(self):
+        """The former release may have stored a digest of it."""
+        for command in (AnswerEnding(organisation_id=SCHOOL, agrees=True), WithdrawEnding(organisation_id=SCHOOL)):
+            assert "proposed_at" not in msgspec.to_builtins(command)
 
     def test_by_agreement_it_is_terminated_and_no_longer_counts(self):
         work = ordered()

@@ -50,6 +50,7 @@ from services.pools.domain import (
 from services.pools.domain.enrolment import (
     MOST_MEMBERS,
     MOST_TOLD,
+    DefaultUnexplained,
     DeliveryInThePast,
     EnrolmentOver,
     FirmQuantityNotPositive,
@@ -355,7 +356,7 @@ class TestEnrolment:
         with pytest.raises(DoneOtherwise, match="“no funds”"):
             story.does(CancelPool(by="lead", reason="found some"))
         empty = Story().enrols("a", pens="40").sourced()
-        empty.does(Withdraw(member_id="a"))
+        empty.does(Withdraw(member_id="a", reason="no funds"))
         with pytest.raises(WrongStage):
             empty.does(CancelPool(by="lead", reason="no funds"))
 
@@ -439,15 +440,23 @@ class TestDefault:
     def test_the_others_keep_their_unit_price_when_one_defaults_during_the_auction(self) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="60").sourced()
         result = story.result("50.00")
-        story.does(Withdraw(member_id="b"))
+        story.does(Withdraw(member_id="b", reason="no funds"))
         (event,) = story.does(result)
         assert isinstance(event, PoolAllocated)
         assert [(each.member_id, each.amount) for each in event.allocations] == [("a", Decimal("20.00"))]
 
     def test_the_last_default_cancels(self) -> None:
         story = Story().enrols("a", pens="40").sourced()
-        story.does(Withdraw(member_id="a"))
+        story.does(Withdraw(member_id="a", reason="no funds"))
         assert story.pool.stage is Stage.CANCELLED
+
+    @pytest.mark.parametrize("reason", ["", "   "])
+    def test_a_default_says_why(self, reason: str) -> None:
+        story = Story().enrols("a", pens="40").enrols("b", pens="10")
+        story.does(Freeze(by="lead"))
+        with pytest.raises(DefaultUnexplained):
+            story.does(Withdraw(member_id="b", reason=reason))
+        assert "b" in story.pool.members
 
 
 class TestResult:
@@ -522,7 +531,7 @@ class TestResult:
         result = story.result(str(total))
         for number, (*_, defaults) in enumerate(members):
             if defaults and number:
-                story.does(Withdraw(member_id=f"m{number}"))
+                story.does(Withdraw(member_id=f"m{number}", reason="no funds"))
         (event,) = story.does(result)
         assert isinstance(event, PoolAllocated)
         if not any(defaults for *_, defaults in members[1:]):
