@@ -1,6 +1,6 @@
 """PostgreSQL: one schema for each service, and one transaction for state, inbox claim and outbox.
 
-A service's ``store.py`` makes the base of its row classes with :func:`schema_of`, which also adds the ground tables:
+A service's ``store.py`` makes the base of its row classes with :func:`schema_of`, which also adds the common tables:
 outbox, inbox, requests, forgotten.
 """
 

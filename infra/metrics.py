@@ -25,7 +25,7 @@ REQUESTS = Histogram(
 EVENTS_SENT = Counter("lonja_events_published", "Events that the relay sent to Kafka", ("service",))
 EVENTS_HANDLED = Counter("lonja_events_handled", "Events in effect", ("consumer",))
 EVENTS_BURIED = Counter("lonja_events_buried", "Events that became dead letters here", ("consumer",))
-ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows of the ground tables whose time was over", ("service", "table"))
+ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows of the common tables whose time was over", ("service", "table"))
 MAILS = Counter("lonja_mails", "Letters, by what became of them", ("outcome",))
 WATCHERS = Gauge("lonja_sse_watchers", "Browsers that watch a live page")
 

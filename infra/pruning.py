@@ -1,4 +1,4 @@
-"""Deletes old rows of the ground tables, and of tables that a service names, in small steps, so that nothing grows
+"""Deletes old rows of the common tables, and of tables that a service names, in small steps, so that nothing grows
 without bound. docs/operating.md says what is kept for how long, and why.
 
 A sweep goes over a table page by page, so that a step costs the same for any size of the table, needs no index, and
@@ -29,7 +29,7 @@ ends of the topics, and only the outbox has the events that were published in be
 
 
 class Pruner:
-    """The sweeps over the ground tables of one service and its ``own`` tables; ``topics`` are those that it
+    """The sweeps over the common tables of one service and its ``own`` tables; ``topics`` are those that it
     consumes."""
 
     def __init__(self, service: str, topics: Sequence[str], keep: Keep, own: Sequence[Prune] = ()) -> None:

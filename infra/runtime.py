@@ -31,7 +31,7 @@ from infra.outgoing import OF_A_CONSEQUENCE
 from infra.parts import supervise
 from infra.producer import Producer
 from infra.secrets import secret
-from infra.service import Ground, Service, Timer
+from infra.service import Resources, Service, Timer
 from infra.signing import Signer
 from infra.tasks import background, stop_if_cancelled
 from infra.tokens import Tokens
@@ -70,20 +70,20 @@ def preload(names: Sequence[str] = ()) -> None:
         import_module(f"services.{name}.service")
 
 
-def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
+def load(resources: Resources, names: Sequence[str] = ()) -> list[Service]:
     """Create the named services (default: all). Raises :class:`UnknownName`."""
     check_services(names)
     known = import_module("services").NAMES
     return [
-        import_module(f"services.{name}.service").create(replace(ground, database=ground.database.of(name)))
+        import_module(f"services.{name}.service").create(replace(resources, database=resources.database.of(name)))
         for name in known
         if not names or name in names
     ]
 
 
 @asynccontextmanager
-async def standing(config: Config, clock: Clock | None = None, *, patient: bool = False) -> AsyncIterator[Ground]:
-    """The ground for the time of a block. ``clock`` is the machine's unless given; the machine's clock is checked
+async def standing(config: Config, clock: Clock | None = None, *, patient: bool = False) -> AsyncIterator[Resources]:
+    """The resources for the time of a block. ``clock`` is the machine's unless given; the machine's clock is checked
     continuously.
 
     Raises NotRunning, unless ``patient`` is true: then it waits for PostgreSQL. Raises WrongClock if the machine's time
@@ -98,7 +98,7 @@ async def standing(config: Config, clock: Clock | None = None, *, patient: bool 
             if isinstance(clock, MachineClock):
                 await clock.check_at_start(database.pool)
                 await stack.enter_async_context(background(clock.keep_checking(database.pool), name="clock"))
-            yield Ground(
+            yield Resources(
                 config, database, clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
             )
     finally:
@@ -115,12 +115,12 @@ async def prepare(config: Config) -> None:
 
 
 async def migrate(config: Config) -> None:
-    async with standing(config) as ground:
-        kept = {each.name: each.metadata for each in load(ground) if each.metadata is not None}
+    async with standing(config) as resources:
+        kept = {each.name: each.metadata for each in load(resources) if each.metadata is not None}
         for name, metadata in kept.items():
-            await migrations.upgrade(ground.database.engine, name, metadata)
-        await migrations.upgrade(ground.database.engine, "operations", processes.METADATA)
-        async with ground.database.pool.acquire() as connection:
+            await migrations.upgrade(resources.database.engine, name, metadata)
+        await migrations.upgrade(resources.database.engine, "operations", processes.METADATA)
+        async with resources.database.pool.acquire() as connection:
             await roles.grant(connection, list(kept))
 
 
@@ -133,18 +133,18 @@ async def run_web(
 
     telemetry.start("web")
     port = port or config.port
-    async with standing(config, clock) as ground:
-        services = load(ground, names)
+    async with standing(config, clock) as resources:
+        services = load(resources, names)
         await _tables_of_this_release(config, services)
-        async with processes.reporting(ground.database, "web", port):
-            await serve(create_app(ground, services, config.home / "static", port), ground, port)
+        async with processes.reporting(resources.database, "web", port):
+            await serve(create_app(resources, services, config.home / "static", port), resources, port)
 
 
-async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
+async def serve(app: "ASGIApp", resources: Resources, port: int) -> None:
     """Serve the app until cancelled or until a signal comes; open requests are completed, live streams end at once."""
     from infra.web.server import server
 
-    web = server(app, ground.config, ground.live.end, port=port)
+    web = server(app, resources.config, resources.live.end, port=port)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, web.handle_exit, number, None)
     leave_what_stays()
@@ -160,22 +160,22 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     bootstrap = addresses(config, "worker")[1]
     turns = Turns()
     async with AsyncExitStack() as stack:
-        ground = await stack.enter_async_context(standing(config, clock, patient=True))
-        services = load(ground, names)
+        resources = await stack.enter_async_context(standing(config, clock, patient=True))
+        services = load(resources, names)
         await _tables_of_this_release(config, services)
         reads = {
             group_of(service.name, bulk=bulk): topics
             for service in services
             for bulk, topics in by_bulk(service.reactions.topics)
         }
-        await stack.enter_async_context(observed(ground, bootstrap, "worker", reads))
+        await stack.enter_async_context(observed(resources, bootstrap, "worker", reads))
         kafka = Producer(bootstrap)
         stack.push_async_callback(kafka.stop)
         leave_what_stays()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
 
         def begin(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
-            resumed = partial(resuming.asked, ground.database.pool, lambda: [f"{kind} {name}"])
+            resumed = partial(resuming.asked, resources.database.pool, lambda: [f"{kind} {name}"])
             tasks.create_task(supervise(kind, name, run, resumed), name=f"{name} {kind}")
 
         def begin_on_kafka(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -189,15 +189,17 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
         for service in services:
             for timer in (*service.timers, *_pruning(service, config)):
-                begin("timer", f"{service.name} {timer.name}", partial(keep, timer, service.name, ground.database))
+                begin("timer", f"{service.name} {timer.name}", partial(keep, timer, service.name, resources.database))
             if service.metadata is not None:
-                relay = Relay(service.name, ground.database.of(service.name).url, kafka)
+                relay = Relay(service.name, resources.database.of(service.name).url, kafka)
                 begin_on_kafka("relay", service.name, relay.run)
             if service.reactions:
-                inbox = Inbox(service.name, service.reactions, ground.database, kafka)
+                inbox = Inbox(service.name, service.reactions, resources.database, kafka)
                 for bulk, topics in by_bulk(service.reactions.topics):
                     consumer = Consumer(inbox, topics, bootstrap, turns=turns, bulk=bulk)
-                    begin_on_kafka("consumer", consumer.name, partial(_consume, ground, bootstrap, service, consumer))
+                    begin_on_kafka(
+                        "consumer", consumer.name, partial(_consume, resources, bootstrap, service, consumer)
+                    )
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
@@ -208,14 +210,14 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     telemetry.start("streams")
     bootstrap = addresses(config, "streams")[1]
     async with AsyncExitStack() as stack:
-        ground = await stack.enter_async_context(standing(config, clock, patient=True))
-        services = load(ground, names)
+        resources = await stack.enter_async_context(standing(config, clock, patient=True))
+        services = load(resources, names)
         await _tables_of_this_release(config, services)
         reads = {streams.group_of(view): view.reactions.topics for service in services for view in service.views}
-        await stack.enter_async_context(observed(ground, bootstrap, "streams", reads))
+        await stack.enter_async_context(observed(resources, bootstrap, "streams", reads))
         kafka = await stack.enter_async_context(_producing(bootstrap))
         leave_what_stays()
-        await streams.keep(ground, bootstrap, kafka, services)
+        await streams.keep(resources, bootstrap, kafka, services)
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
@@ -225,14 +227,14 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
 
     bootstrap = addresses(config)[1]
     async with AsyncExitStack() as stack:
-        ground = await stack.enter_async_context(standing(config))
+        resources = await stack.enter_async_context(standing(config))
         await check_kafka(bootstrap)
         kafka = await stack.enter_async_context(_producing(bootstrap))
-        views = {view.name: (service, view) for service in load(ground) for view in service.views}
+        views = {view.name: (service, view) for service in load(resources) for view in service.views}
         _check_names("view", names, views)
         for name, (service, view) in views.items():
             if not names or name in names:
-                yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
+                yield name, await streams.rebuild(resources, bootstrap, kafka, service, view)
 
 
 async def _tables_of_this_release(config: Config, services: Sequence[Service]) -> None:
@@ -241,23 +243,23 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
     await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
 
-async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
+async def _consume(resources: Resources, bootstrap: str, service: Service, consumer: Consumer) -> None:
     """Run the consumer. Services that took over work of this one set their first offsets before this one commits further
     ones, because another process may serve them."""
     successors = [name for name, former in FORMER.items() if former == service.name]
     if consumer.group == group_of(service.name):
         for name in successors:
-            await _begin(ground, bootstrap, name, group_of(name))
-    await _begin(ground, bootstrap, service.name, consumer.group, consumer.topics)
+            await _begin(resources, bootstrap, name, group_of(name))
+    await _begin(resources, bootstrap, service.name, consumer.group, consumer.topics)
     await consumer.run()
 
 
 async def _begin(
-    ground: Ground, bootstrap: str, service: str, group: str, topics: Container[str] | None = None
+    resources: Resources, bootstrap: str, service: str, group: str, topics: Container[str] | None = None
 ) -> None:
     former = FORMER.get(service)
     stands = group_of(former) if former else ""
-    await after_the_forgotten(ground.database, [service], bootstrap, group, topics, former=stands)
+    await after_the_forgotten(resources.database, [service], bootstrap, group, topics, former=stands)
 
 
 def _pruning(service: Service, config: Config) -> list[Timer]:

@@ -1,4 +1,4 @@
-"""The form of every service, and what each is given (the ground)."""
+"""The form of every service, and the resources that each service gets."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +18,7 @@ from infra.tokens import Tokens
 
 
 @dataclass(frozen=True)
-class Ground:
+class Resources:
     """What every service is given: settings, database, clock, live channel, the keys that check tokens, and the
     market's signer."""
 

@@ -33,7 +33,7 @@ from infra.inbox import Inbox
 from infra.one_loop import InOneLoop
 from infra.parts import supervise
 from infra.producer import Producer
-from infra.service import Ground, Service, View
+from infra.service import Resources, Service, View
 from infra.turns import Turns
 from infra.viewing import Reader
 
@@ -176,29 +176,29 @@ def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
     )
 
 
-async def keep(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> None:
+async def keep(resources: Resources, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> None:
     """Run the views until cancelled, each separately. ``kafka`` is the producer for dead letters."""
     turns = Turns()
     async with asyncio.TaskGroup() as tasks:
         for service in services:
             for view in service.views:
-                run = partial(_keep, ground, bootstrap, kafka, service, view, turns)
-                tasks.create_task(supervise("view", view.name, run, partial(_resumed, ground, view)), name=view.name)
+                run = partial(_keep, resources, bootstrap, kafka, service, view, turns)
+                tasks.create_task(supervise("view", view.name, run, partial(_resumed, resources, view)), name=view.name)
 
 
 async def _keep(
-    ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
+    resources: Resources, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
 ) -> None:
     """Run one view until cancelled; raises the error that made Faust stop by itself. A stopped partition continues when
     a person says so; one that waits for a newer release continues when a person gave up the record that blocks it: then
     the view leaves its group for a moment and reads on from the committed offsets."""
     group, topics = group_of(view), view.reactions.topics
     await where_the_former_stood(bootstrap, group, GROUPS, topics)
-    await after_the_forgotten(ground.database, [service.name], bootstrap, group, topics)
+    await after_the_forgotten(resources.database, [service.name], bootstrap, group, topics)
     while True:
         given_up = asyncio.Event()
-        app = create_app(ground, bootstrap, kafka, service, view, turns=turns, given_up=given_up)
-        resumed = asyncio.create_task(_resumed(ground, view))
+        app = create_app(resources, bootstrap, kafka, service, view, turns=turns, given_up=given_up)
+        resumed = asyncio.create_task(_resumed(resources, view))
         passed = asyncio.create_task(given_up.wait())
         ended = asyncio.create_task(app.wait_until_stopped())
         try:
@@ -224,11 +224,11 @@ async def _end(app: faust.App) -> None:
     stopping.result()
 
 
-async def _resumed(ground: Ground, view: View) -> None:
+async def _resumed(resources: Resources, view: View) -> None:
     """Return when a person says that the view may continue."""
     names = {f"view {view.name}", f"view {_bulk(view)}"}
     await resuming.asked(
-        ground.database.pool, lambda: [each for each in resuming.stopped_here("view") if each in names]
+        resources.database.pool, lambda: [each for each in resuming.stopped_here("view") if each in names]
     )
 
 
@@ -247,7 +247,7 @@ class App(faust.App):
 
 
 def create_app(
-    ground: Ground,
+    resources: Resources,
     bootstrap: str,
     kafka: Producer,
     service: Service,
@@ -264,7 +264,7 @@ def create_app(
         broker="kafka://" + where(bootstrap).replace(",", ";"),
         broker_credentials=_credentials(bootstrap),
         store="memory://",
-        datadir=ground.config.home / "streams",
+        datadir=resources.config.home / "streams",
         # there are no tables: partitions are assigned in turn, and none needs to stay where it was
         table_standby_replicas=0,
         web_enabled=False,
@@ -282,7 +282,7 @@ def create_app(
     transport.Consumer = Offsets  # type: ignore[misc]
     app.transport = transport
     turns = turns or Turns()
-    inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
+    inbox = Inbox(service.name, view.reactions, resources.database, kafka, view=view.name)
     for bulk, topics in by_bulk(view.reactions.topics):
         if bulk:
             reader = Reader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD, given_up)
@@ -311,16 +311,16 @@ def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None 
     app.task(reader.look_for_given_up)
 
 
-async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
+async def rebuild(resources: Resources, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
     """Delete the view and rebuild it from all messages of its topics. Returns how many messages were replayed.
 
     A worker may run meanwhile: the process that claims an event first applies it.
     """
-    async with ground.database.transaction(service.name) as tx:
+    async with resources.database.transaction(service.name) as tx:
         await view.forget(tx)
         connection = await tx.raw()
         await connection.execute(f"delete from {service.name}.inbox where starts_with(event_id, $1)", f"{view.name}/")
-    inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
+    inbox = Inbox(service.name, view.reactions, resources.database, kafka, view=view.name)
     replayed = 0
     async for records in _replay(bootstrap, view.reactions.topics):
         left = records

@@ -13,4 +13,4 @@ LONGEST_AUCTION = lengths(RULES)[1]
 
 async def fill(market: Market) -> bool:
     """Fill the market. Returns whether it was empty."""
-    return await seed(market.url, market.ground.database, PASSWORD, RULES)
+    return await seed(market.url, market.resources.database, PASSWORD, RULES)

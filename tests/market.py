@@ -33,7 +33,7 @@ from infra.live import Live
 from infra.producer import Producer
 from infra.roles import NONE, Connections
 from infra.runtime import load, migrate, run_worker, standing
-from infra.service import Ground
+from infra.service import Resources
 from infra.signing import Signer
 from infra.tokens import Principal, Tokens
 from infra.topics import create_topics
@@ -53,14 +53,14 @@ class Market:
     """A running market: ``client(principal)`` is an API client, ``publish(event)`` publishes as another service would,
     ``eventually`` waits."""
 
-    def __init__(self, ground: Ground, clock: ShiftedClock, url: str, kafka: AIOKafkaProducer) -> None:
-        self.ground = ground
+    def __init__(self, resources: Resources, clock: ShiftedClock, url: str, kafka: AIOKafkaProducer) -> None:
+        self.resources = resources
         self.clock = clock
         self.url = url
         self._kafka = kafka
 
     def token(self, principal: Principal) -> str:
-        return self.ground.tokens.issue(principal, self.clock(), hours=24 * 365)
+        return self.resources.tokens.issue(principal, self.clock(), hours=24 * 365)
 
     def client(self, principal: Principal | None = None) -> httpx.AsyncClient:
         """A client for the JSON API; use it with ``async with``."""
@@ -94,7 +94,7 @@ class Market:
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Query the database."""
-        return await self.ground.database.pool.fetch(query, *arguments)
+        return await self.resources.database.pool.fetch(query, *arguments)
 
     async def published(self, service: str, kind: type[Event]) -> list[Any]:
         """The events of a kind that a service has written so far, in order."""
@@ -217,9 +217,9 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
     # TCP by name: asyncio sends small answers at once only on such sockets; on others each waits 40 ms for an acknowledgement.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
-        async with standing(config, clock) as ground:
-            app = create_app(ground, load(ground, names), config.home / "static")
-            served = server(app, config, ground.live.end, port=0)
+        async with standing(config, clock) as resources:
+            app = create_app(resources, load(resources, names), config.home / "static")
+            served = server(app, config, resources.live.end, port=0)
             web = asyncio.create_task(served.serve(sockets=[listening]))
             worker = asyncio.create_task(run_worker(config, names, clock))
             while not served.started:
@@ -227,7 +227,7 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
                 for task in (web, worker):
                     if task.done():
                         task.result()
-            yield Market(ground, clock, f"http://127.0.0.1:{listening.getsockname()[1]}", kafka)
+            yield Market(resources, clock, f"http://127.0.0.1:{listening.getsockname()[1]}", kafka)
             served.should_exit = True
             worker.cancel()
             await web
@@ -243,13 +243,13 @@ class Nowhere:
         raise ConnectionRefusedError("nobody is there")
 
 
-def unconnected(home: Path) -> Ground:
-    """The ground of a market that is composed but not started: it has no servers."""
+def unconnected(home: Path) -> Resources:
+    """The resources of a market that is composed but not started: it has no servers."""
     config = Config.load({"LONJA_HOME": str(home)})
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     pool = Connections(Nowhere(), NONE, {})  # type: ignore[arg-type]
     database = Database(create_async_engine(url.replace("://", "+asyncpg://")), pool, url, system_clock)
-    return Ground(
+    return Resources(
         config, database, system_clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
     )
 

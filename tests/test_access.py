@@ -31,9 +31,9 @@ Route = tuple[str, str, str | frozenset[str]]
 
 def composed(home: Path) -> Litestar:
     """The app of all services, composed but not started: its routes need no server."""
-    ground = unconnected(home)
-    ground = replace(ground, config=replace(ground.config, rate_limit=10_000_000))
-    return create_app(ground, load(ground), home)
+    resources = unconnected(home)
+    resources = replace(resources, config=replace(resources.config, rate_limit=10_000_000))
+    return create_app(resources, load(resources), home)
 
 
 def routes(app: Litestar) -> Iterator[Route]:

@@ -30,7 +30,7 @@ def test_every_body_is_read_before_a_connection_is_taken() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "async def page(request):\n async with ground.database.transaction('x') as tx:\n  await form_fields(request)",
+        "async def page(request):\n async with resources.database.transaction('x') as tx:\n  await form_fields(request)",
         "async def page(request):\n async with pool.acquire() as db:\n  act(await request.form())",
         "async def act(tx, request):\n return await request.json()",
         "async def fields(request):\n return await form_list(request)\n"

@@ -39,7 +39,7 @@ def number() -> str:
 async def test_an_imported_process_is_told_once_and_arrives_everywhere(
     market: Market, number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")
     mapping, table = tmp_path / "m.toml", tmp_path / "t.csv"
     mapping.write_text(MAPPING.format(number=number))
     rows = [f"P{each % 3};2026-01-02;Sugar {number};{each};1;Mill {number};School {number}" for each in range(1, 31)]

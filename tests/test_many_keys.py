@@ -36,7 +36,7 @@ FINDS: dict[str, tuple[str, Find]] = {
 @pytest.mark.parametrize("what", FINDS)
 async def test_a_store_takes_more_keys_than_a_statement_takes_arguments(market: Market, what: str) -> None:
     service, find = FINDS[what]
-    async with market.ground.database.of(service).transaction(service) as tx:
+    async with market.resources.database.of(service).transaction(service) as tx:
         await find(tx, KEYS)
 
 

@@ -76,7 +76,7 @@ def a_reference(sku_id: str, version: int, median: str) -> ReferencePricePublish
 
 async def test_an_organisation_has_its_last_particulars_and_the_state_last_said(market: Market) -> None:
     one, foreign = new_id(), new_id()
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         await hear(
             tx,
             auctions,
@@ -93,7 +93,7 @@ async def test_an_organisation_has_its_last_particulars_and_the_state_last_said(
 
 async def test_a_sku_has_its_newest_version_whatever_the_order(market: Market) -> None:
     one, two = new_id(), new_id()
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         batch = [a_sku(one, 2, "Newer"), a_sku(one, 1, "Older"), a_sku(two, 1, "Other"), a_sku(one, 2, "Again")]
         assert await hear(tx, auctions, *batch) == 1
         found = await replicas.skus.get(await tx.raw(), [one, two])
@@ -110,7 +110,7 @@ async def test_a_sku_has_its_newest_version_whatever_the_order(market: Market) -
 
 async def test_a_reference_price_has_its_newest_version(market: Market) -> None:
     one, two = new_id(), new_id()
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         batch = [a_reference(one, 2, "20"), a_reference(one, 1, "10"), a_reference(two, 1, "5")]
         withdrawn = ReferencePriceWithdrawn(item_key=two, reference_id=f"{two}/1", reason="r")
         await hear(tx, auctions, *batch, withdrawn)
@@ -123,7 +123,7 @@ async def test_an_imported_organisation_has_the_roles_of_all_and_the_last_name(m
     first = an_organisation(one, "First", source=ELSEWHERE, place=Place(country="CA"))
     second = msgspec.structs.replace(first, roles=("buyer",), name="Second")
     batch = [OrganisationImported(bucket="bucket", organisations=(each,)) for each in (first, second)]
-    async with market.ground.database.transaction("accounts") as tx:
+    async with market.resources.database.transaction("accounts") as tx:
         await hear(tx, accounts, *batch)
         rows = await (await tx.raw()).fetch(
             "select name, roles, imported from accounts.organisations where organisation_id = $1", one
@@ -134,7 +134,7 @@ async def test_an_imported_organisation_has_the_roles_of_all_and_the_last_name(m
 async def test_an_import_never_replaces_what_a_supplier_of_this_market_says_of_itself(market: Market) -> None:
     one = new_id()
     ours, theirs = an_organisation(one, "Ours"), an_organisation(one, "Theirs", source=ELSEWHERE)
-    async with market.ground.database.transaction("recommender") as tx:
+    async with market.resources.database.transaction("recommender") as tx:
         await hear(tx, recommender, theirs, ours, theirs)
         rows = await (await tx.raw()).fetch(
             "select name, native from recommender.suppliers where supplier_id = $1", one
@@ -172,7 +172,7 @@ def doubled() -> tuple[ProcessImported, ...]:
 async def test_a_price_told_twice_is_the_later_one_and_an_award_gives_way_to_its_contract(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
-    async with market.ground.database.transaction("observatory") as tx:
+    async with market.resources.database.transaction("observatory") as tx:
         assert await hear(tx, observatory, *doubled) == 1
         rows = await (await tx.raw()).fetch(
             "select origin, body->>'unit_price' as price from observatory.observations where process_id = $1",
@@ -188,7 +188,7 @@ async def test_a_stream_counts_what_came_together_as_it_counts_one_after_the_oth
     item = (await _items(market, doubled))[0]
     found = []
     for batches in ([doubled], [doubled[:1], doubled[1:]]):
-        async with market.ground.database.transaction("observatory") as tx:
+        async with market.resources.database.transaction("observatory") as tx:
             db = await tx.raw()
             await db.execute("delete from observatory.rolling where item_key = $1", item)
             for batch in batches:
@@ -199,7 +199,7 @@ async def test_a_stream_counts_what_came_together_as_it_counts_one_after_the_oth
 
 
 async def _items(market: Market, events: tuple[ProcessImported, ...]) -> list[str]:
-    async with market.ground.database.transaction("observatory") as tx:
+    async with market.resources.database.transaction("observatory") as tx:
         await hear(tx, observatory, *events)
         rows = await (await tx.raw()).fetch(
             "select item_key from observatory.observations where process_id = $1", events[0].processes[0].process_id
@@ -213,7 +213,7 @@ async def test_a_contract_told_twice_counts_once_and_not_after_its_end(
     contract = doubled[0].processes[0].contracts[0]
     ended = its_end(contract)
     total = "select coalesce(sum(contracts), 0), coalesce(sum(amount), 0) from portal.totals where currency = 'BRL'"
-    async with market.ground.database.transaction("portal") as tx:
+    async with market.resources.database.transaction("portal") as tx:
         db = await tx.raw()
         before = await db.fetchrow(total)
         await hear(tx, portal, *doubled)
@@ -228,7 +228,7 @@ async def test_an_award_told_twice_is_one_award_and_two_marks_of_interest(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
     award = doubled[0].processes[0].awards[0]
-    async with market.ground.database.transaction("recommender") as tx:
+    async with market.resources.database.transaction("recommender") as tx:
         db = await tx.raw()
         await hear(tx, recommender, *doubled)
         rows = await db.fetch("select title from recommender.awards where award_id = $1", award.award_id)

@@ -4,7 +4,7 @@ from infra.texts import clean
 from infra.web.access import BY_LINK, LOADED_AGAIN, MEMBERS, PUBLIC, STREAMED, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
-    FromGround,
+    FromResources,
     IdempotencyKey,
     MemberVisit,
     PageNumber,
@@ -48,8 +48,8 @@ __all__ = [
     "PUBLIC",
     "STREAMED",
     "Filled",
-    "FromGround",
     "FromKeyed",
+    "FromResources",
     "IdempotencyKey",
     "MemberVisit",
     "PageNumber",

@@ -34,7 +34,7 @@ from infra.ids import new_id
 from infra.operations.figures import Observer
 from infra.operations.processes import named
 from infra.secrets import secret
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
 from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page
@@ -135,24 +135,24 @@ def _secured(cookie: bytes) -> bytes:
     return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
 
 
-def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
+def create_app(resources: Resources, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
     """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
     services = list(services)
-    answers = Answers(ground.database)
-    observer = Observer(ground.database.pool, addresses(ground.config, "web")[1])
+    answers = Answers(resources.database)
+    observer = Observer(resources.database.pool, addresses(resources.config, "web")[1])
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(observer.close)
-            await stack.enter_async_context(ground.live.running())
+            await stack.enter_async_context(resources.live.running())
             await stack.enter_async_context(answers.pruned())
             for service in services:
                 for start in service.lifespans:
                     await stack.enter_async_context(start())
             yield
 
-    config = ground.config
+    config = resources.config
     limits = Limits(config.rate_limit)
     forms = Forms(secret(config.secrets_dir, "csrf"))
 
@@ -160,7 +160,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         """Without a route no middleware ran. So the caller, the language and the session are determined here, and the
         request is counted."""
         if "user" not in request.scope:
-            request.scope["user"] = known(request.scope, ground.tokens, ground.clock)[0]
+            request.scope["user"] = known(request.scope, resources.tokens, resources.clock)[0]
             if errors.wants_page(request):
                 forms.begin(request)
         try:
@@ -191,7 +191,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         request_class=ExactRequest,
         request_max_body_size=BODY_BYTES,
         middleware=[
-            authentication(ground.tokens, ground.clock),
+            authentication(resources.tokens, resources.clock),
             limits.counted,
             in_the_readers_language,
             forms.of_the_session,
@@ -202,7 +202,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             answered_in_time,
             limits.in_turn,
         ],
-        template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),
+        template_config=TemplateConfig(instance=engine(config, resources.clock, PACKAGE.parent.parent / "services")),
         openapi_config=OpenAPIConfig(
             title="Lonja",
             version="1",
@@ -225,7 +225,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         lifespan=[lifespan],
         logging_config=None,  # see infra/logs.py
     )
-    app.clock = ground.clock
+    app.clock = resources.clock
     app.answers = answers
     app.limits = limits
     app.behind_tls = config.behind_tls
@@ -236,11 +236,11 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
     return app
 
 
-def routes(ground: Ground, *handlers: Any) -> Router:
-    """Make a router of a service's controllers and functions. Each may take the ground as its argument ``ground``, and
+def routes(resources: Resources, *handlers: Any) -> Router:
+    """Make a router of a service's controllers and functions. Each may take the resources as its argument ``resources``, and
     a member's request with its idempotency key as ``keyed``."""
     shared = {
-        "ground": Provide(lambda: ground, sync_to_thread=False),
+        "resources": Provide(lambda: resources, sync_to_thread=False),
         "keyed": Provide(keyed),
     }
     return Router(path="", route_handlers=handlers, dependencies=shared)

@@ -12,14 +12,14 @@ from msgspec import Meta
 from events.bounds import Id, fitted
 from events.limits import OutOfBounds, check_length, shown
 from infra.listing import PAGES
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from infra.web.forms import check_typed, said_of
 
 T = TypeVar("T", bound=msgspec.Struct)
-FromGround = NamedDependency[Ground]
-"""The type of the argument ``ground`` (see :func:`infra.web.routes`)."""
+FromResources = NamedDependency[Resources]
+"""The type of the argument ``resources`` (see :func:`infra.web.routes`)."""
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(

@@ -2,7 +2,7 @@
 
 A route of the API takes ``keyed: FromKeyed`` and uses it in a transaction of its service::
 
-    async with ground.database.transaction("catalogue") as tx:
+    async with resources.database.transaction("catalogue") as tx:
         return await keyed.once(tx, Standing, lambda: offers.withdraw(tx, offer_id, request.user))
 
 If a form sends the same act with its own key, the use case takes the key and calls

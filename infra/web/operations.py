@@ -13,7 +13,7 @@ from infra.config import BadSetting, Config
 from infra.embedded.ports import remembered_port
 from infra.operations import processes
 from infra.operations.figures import Observer
-from infra.service import Ground
+from infra.service import Resources
 from infra.web.health import health_routes
 
 log = logging.getLogger(__name__)
@@ -29,15 +29,15 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def observed(
-    ground: Ground, bootstrap: str, kind: str, reads: Mapping[str, Iterable[str]]
+    resources: Resources, bootstrap: str, kind: str, reads: Mapping[str, Iterable[str]]
 ) -> AsyncIterator[None]:
     """Serve health and figures, and report this process and the topics that it reads, by consumer group, for as long as the block
     runs."""
-    with listen(ground.config, kind) as listener:
+    with listen(resources.config, kind) as listener:
         port: int = listener.getsockname()[1]
-        observer = Observer(ground.database.pool, bootstrap)
+        observer = Observer(resources.database.pool, bootstrap)
         app = Litestar(
-            health_routes(observer, ground.config, processes.named(kind, port)),
+            health_routes(observer, resources.config, processes.named(kind, port)),
             openapi_config=None,
             logging_config=None,
         )
@@ -47,7 +47,7 @@ async def observed(
         log.info("health and figures of this %s: http://127.0.0.1:%d", kind, port)
         serving = asyncio.create_task(server.serve([listener]), name="operations port")
         try:
-            async with processes.reporting(ground.database, kind, port, reads):
+            async with processes.reporting(resources.database, kind, port, reads):
                 yield
         finally:
             server.should_exit = True

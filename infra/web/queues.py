@@ -9,7 +9,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.database import Transaction
 from infra.listing import Listed
-from infra.service import Ground
+from infra.service import Resources
 from infra.web.arguments import MemberVisit, form_fields
 from infra.web.forms import BLANK, Filled, beside
 from infra.web.gone import refusal_of_state
@@ -29,20 +29,22 @@ class Queue(Generic[T]):
     address: str
     template: str
     per_page: int
-    read: Callable[[Ground, MemberVisit, int], Awaitable[Listed[T]]]
-    shown: Callable[[Ground, MemberVisit, Sequence[T]], Awaitable[Mapping[str, Any]]]
+    read: Callable[[Resources, MemberVisit, int], Awaitable[Listed[T]]]
+    shown: Callable[[Resources, MemberVisit, Sequence[T]], Awaitable[Mapping[str, Any]]]
 
     async def page(
-        self, ground: Ground, request: MemberVisit, number: int, at_fault: str = "", filled: Filled = BLANK
+        self, resources: Resources, request: MemberVisit, number: int, at_fault: str = "", filled: Filled = BLANK
     ) -> Template:
         """The page of that ``number``. ``at_fault`` is the item whose form was ``filled`` in and refused."""
-        found, number, pages = await leaf(request, number, self.per_page, lambda each: self.read(ground, request, each))
-        shown = await self.shown(ground, request, found.rows)
+        found, number, pages = await leaf(
+            request, number, self.per_page, lambda each: self.read(resources, request, each)
+        )
+        shown = await self.shown(resources, request, found.rows)
         return form_page(request, self.template, filled, number=number, pages=pages, at_fault=at_fault, **shown)
 
     async def act(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         number: int,
         item: str,
@@ -57,10 +59,10 @@ class Queue(Generic[T]):
         values = await form_fields(request)
         errors, instead = check(values), ""
         if errors:
-            instead = await refusal_of_state(ground.database, self.service, tried)
+            instead = await refusal_of_state(resources.database, self.service, tried)
         else:
             try:
                 return redirect(self.address, await act(values))
             except RuleBroken as broken:
                 errors = beside(broken, values)
-        return await self.page(ground, request, number, item, Filled(values, errors, instead))
+        return await self.page(resources, request, number, item, Filled(values, errors, instead))

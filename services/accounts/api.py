@@ -8,9 +8,9 @@ from litestar.params import JSONBody
 from catalogue.roles import ADMINISTRATOR
 from events import bounds
 from events.bounds import Code, Few, Name
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.web import MEMBERS, PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.limits import address_of
 from services.accounts import handlers, invitations, keys, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation, Person
@@ -64,30 +64,30 @@ class AccountsApi(Controller):
     tags = ["accounts"]
 
     @post("/login", opt=PUBLIC, status_code=200)
-    async def log_in(self, ground: FromGround, request: Visit, data: JSONBody[Credentials]) -> Session:
+    async def log_in(self, resources: FromResources, request: Visit, data: JSONBody[Credentials]) -> Session:
         """Log in a member. Returns a token that is valid for 12 hours."""
         try:
-            return await login.log_in(ground, data.email, data.password, address_of(request))
+            return await login.log_in(resources, data.email, data.password, address_of(request))
         except LoginRefused:
             raise REFUSED from None
         except TooManyTries:
             raise SLOW_DOWN from None
 
     @post("/token", opt=PUBLIC, status_code=200)
-    async def token(self, ground: FromGround, data: JSONBody[Secret]) -> Session:
+    async def token(self, resources: FromResources, data: JSONBody[Secret]) -> Session:
         """Exchange the API secret of a program for a token that is valid for one hour."""
         try:
-            return await login.token_for_secret(ground, data.secret)
+            return await login.token_for_secret(resources, data.secret)
         except LoginRefused:
             raise NotAuthorizedException("This API secret is unknown or was revoked.") from None
 
     @post("/register", opt=PUBLIC)
     async def register(
-        self, ground: FromGround, data: JSONBody[handlers.Registration], idempotency_key: IdempotencyKey = ""
+        self, resources: FromResources, data: JSONBody[handlers.Registration], idempotency_key: IdempotencyKey = ""
     ) -> Member:
         """Register an organisation with its first member."""
         password_hash = await passwords.hashed(handlers.checked_new_password(data))
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             return await handlers.register(tx, data, password_hash, idempotency_key)
 
     @get("/me", opt=MEMBERS)
@@ -96,89 +96,103 @@ class AccountsApi(Controller):
 
     @post("/me/password", opt=MEMBERS, status_code=204)
     async def change_password(
-        self, ground: FromGround, request: MemberVisit, data: JSONBody[Passwords], idempotency_key: IdempotencyKey = ""
+        self,
+        resources: FromResources,
+        request: MemberVisit,
+        data: JSONBody[Passwords],
+        idempotency_key: IdempotencyKey = "",
     ) -> None:
         try:
             await login.change_password(
-                ground, request.user, data.current, data.password, address_of(request), idempotency_key
+                resources, request.user, data.current, data.password, address_of(request), idempotency_key
             )
         except TooManyTries:
             raise SLOW_DOWN from None
 
     @get("/me/keys", opt=MEMBERS)
-    async def own_keys(self, ground: FromGround, request: MemberVisit) -> list[store.ApiKey]:
-        async with ground.database.transaction("accounts") as tx:
+    async def own_keys(self, resources: FromResources, request: MemberVisit) -> list[store.ApiKey]:
+        async with resources.database.transaction("accounts") as tx:
             return await store.keys_of(tx, request.user.member_id)
 
     @post("/me/keys", opt=MEMBERS)
     async def make_key(
-        self, ground: FromGround, request: MemberVisit, data: JSONBody[KeyName], idempotency_key: IdempotencyKey = ""
+        self,
+        resources: FromResources,
+        request: MemberVisit,
+        data: JSONBody[KeyName],
+        idempotency_key: IdempotencyKey = "",
     ) -> NewKey:
         try:
-            async with ground.database.transaction("accounts") as tx:
+            async with resources.database.transaction("accounts") as tx:
                 return NewKey(await keys.make_key(tx, request.user, data.name, idempotency_key))
         except keys.MemberUnknown as unknown:
             raise NotAuthorizedException(str(unknown)) from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
-    async def revoke_key(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, key_id: PathId) -> None:
-        async with ground.database.transaction("accounts") as tx:
+    async def revoke_key(
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, key_id: PathId
+    ) -> None:
+        async with resources.database.transaction("accounts") as tx:
             await keyed.do(tx, lambda: keys.revoke_key(tx, request.user, key_id))
 
     @get("/members", opt=MEMBERS)
-    async def members(self, ground: FromGround, request: MemberVisit) -> list[Member]:
+    async def members(self, resources: FromResources, request: MemberVisit) -> list[Member]:
         """The members of the caller's organisation."""
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             return await store.members_of(tx, request.user.organisation_id)
 
     @post("/members", opt=allow(*MANAGERS))
     async def invite(
-        self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite], idempotency_key: IdempotencyKey = ""
+        self,
+        resources: FromResources,
+        request: MemberVisit,
+        data: JSONBody[Invite],
+        idempotency_key: IdempotencyKey = "",
     ) -> Invited:
         """Invite a person into the caller's organisation."""
-        return await _invite(ground, request, request.user.organisation_id, data, idempotency_key)
+        return await _invite(resources, request, request.user.organisation_id, data, idempotency_key)
 
     @get("/invitations", opt=allow(*MANAGERS))
-    async def invitations(self, ground: FromGround, request: MemberVisit) -> list[store.OpenInvitation]:
+    async def invitations(self, resources: FromResources, request: MemberVisit) -> list[store.OpenInvitation]:
         """The open invitations into the caller's organisation."""
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             return await store.open_invitations(tx, request.user.organisation_id)
 
     @post("/invitations/{invitation_id:str}/withdraw", opt=allow(*MANAGERS), status_code=204)
     async def withdraw_invitation(
-        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, invitation_id: PathId
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, invitation_id: PathId
     ) -> None:
         """Withdraw an invitation, also one of another member: its link becomes invalid."""
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             await keyed.do(tx, lambda: invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: FromGround, organisation_id: PathId) -> Card:
-        async with ground.database.transaction("accounts") as tx:
+    async def organisation(self, resources: FromResources, organisation_id: PathId) -> Card:
+        async with resources.database.transaction("accounts") as tx:
             return await card(tx, organisation_id)
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
     async def set_state(
-        self, ground: FromGround, keyed: FromKeyed, organisation_id: PathId, data: JSONBody[NewState]
+        self, resources: FromResources, keyed: FromKeyed, organisation_id: PathId, data: JSONBody[NewState]
     ) -> Organisation:
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             return await keyed.once(tx, Organisation, lambda: handlers.set_state(tx, organisation_id, data))
 
     @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
     async def invite_into(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: MemberVisit,
         organisation_id: PathId,
         data: JSONBody[Invite],
         idempotency_key: IdempotencyKey = "",
     ) -> Invited:
         """Invite a person into any organisation."""
-        return await _invite(ground, request, organisation_id, data, idempotency_key)
+        return await _invite(resources, request, organisation_id, data, idempotency_key)
 
 
-async def _invite(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
+async def _invite(resources: Resources, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
     person = Person(**msgspec.structs.asdict(data))
-    async with ground.database.transaction("accounts") as tx:
+    async with resources.database.transaction("accounts") as tx:
         secret = await invitations.invite(tx, organisation_id, person, by=request.user.member_id, request_key=key)
     return Invited(f"/join/{secret}")

@@ -53,7 +53,7 @@ def add(
 
     async def work() -> Member:
         password_hash = await passwords.hashed(checked_password(password, email, name, organisation))
-        async with standing(Config.running()) as ground, ground.database.transaction("accounts") as tx:
+        async with standing(Config.running()) as resources, resources.database.transaction("accounts") as tx:
             return await ensure_member(tx, wanted, password_hash)
 
     member = asyncio.run(work())

@@ -8,7 +8,7 @@ import msgspec
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.once import Once
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import SESSION_HOURS, Principal
 from services.accounts import passwords, store
 from services.accounts.domain import Member, PasswordWrong, checked_password
@@ -43,7 +43,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
 
 
-async def log_in(ground: Ground, email: str, password: str, address: str) -> Session:
+async def log_in(resources: Resources, email: str, password: str, address: str) -> Session:
     """Log in. Raises LoginRefused, TooManyTries.
 
     The attempt is stored before the password is checked, and deleted if it was right: so the limit also holds for a
@@ -56,21 +56,21 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
     try:
         with under_way(most):
             async with in_turn(by_address, by_email):
-                found, this_try = await _count_try(ground, email, address)
+                found, this_try = await _count_try(resources, email, address)
             right = await passwords.matches(password, found[1] if found else None)
     except TooMany:
         raise TooManyTries from None
     if not right or found is None:
         raise LoginRefused
-    async with ground.database.transaction("accounts") as tx:
+    async with resources.database.transaction("accounts") as tx:
         await store.forgive_try(tx, this_try)
-        return await _session(ground, tx, found[0], new_id(), SESSION_HOURS)
+        return await _session(resources, tx, found[0], new_id(), SESSION_HOURS)
 
 
-async def _count_try(ground: Ground, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
+async def _count_try(resources: Resources, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
     """Store the attempt. Returns the member with that address, the hash of its password, and the number of the attempt.
     Raises TooManyTries."""
-    async with ground.database.transaction("accounts") as tx:
+    async with resources.database.transaction("accounts") as tx:
         # two name spaces, because an e-mail address can look like a network address; they are locked in this order
         # everywhere
         await store.hold(tx, "try of e-mail", email)
@@ -82,18 +82,18 @@ async def _count_try(ground: Ground, email: str, address: str) -> tuple[tuple[Me
         return await store.member_by_email(tx, email), this_try
 
 
-async def token_for_secret(ground: Ground, secret: str) -> Session:
+async def token_for_secret(resources: Resources, secret: str) -> Session:
     """A token for the holder of an API secret. Raises LoginRefused."""
-    async with ground.database.transaction("accounts") as tx:
+    async with resources.database.transaction("accounts") as tx:
         key = await store.use_key(tx, passwords.digest(secret))
         member = await store.member(tx, key.member_id) if key else None
         if key is None or member is None:
             raise LoginRefused
-        return await _session(ground, tx, member, key.key_id, KEY_TOKEN_HOURS)
+        return await _session(resources, tx, member, key.key_id, KEY_TOKEN_HOURS)
 
 
 async def change_password(
-    ground: Ground, principal: Principal, current: str, password: str, address: str, request_key: str = ""
+    resources: Resources, principal: Principal, current: str, password: str, address: str, request_key: str = ""
 ) -> None:
     """Raises PasswordWrong, TooManyTries, KeyReused and the errors of a bad password. Open sessions remain valid until
     they expire."""
@@ -102,7 +102,7 @@ async def change_password(
         body = (current, password)
         return tx.once("password", request_key, caller=principal.member_id, body=body, answer=bool)
 
-    async with ground.database.transaction("accounts") as tx, keyed(tx) as once:
+    async with resources.database.transaction("accounts") as tx, keyed(tx) as once:
         if once.answered:
             return
         member = await store.member(tx, principal.member_id)
@@ -110,17 +110,17 @@ async def change_password(
         raise PasswordWrong("This is not your current password.", field="current")
     checked_password(password, member.email, member.name)
     try:
-        await log_in(ground, member.email, current, address)
+        await log_in(resources, member.email, current, address)
     except LoginRefused:
         raise PasswordWrong("This is not your current password.", field="current") from None
     password_hash = await passwords.hashed(password)
-    async with ground.database.transaction("accounts") as tx, keyed(tx) as once:
+    async with resources.database.transaction("accounts") as tx, keyed(tx) as once:
         if once.first:
             await store.save_password(tx, member.member_id, password_hash)
             once.answer = True
 
 
-async def _session(ground: Ground, tx: Transaction, member: Member, token_id: str, hours: int) -> Session:
+async def _session(resources: Resources, tx: Transaction, member: Member, token_id: str, hours: int) -> Session:
     organisation = await store.organisation(tx, member.organisation_id)
     assert organisation is not None, "a member's organisation is there by foreign key"
     if organisation.state == "closed":
@@ -137,7 +137,7 @@ async def _session(ground: Ground, tx: Transaction, member: Member, token_id: st
         token_id=token_id,
     )
     return Session(
-        token=ground.tokens.issue(principal, tx.now, hours=hours),
+        token=resources.tokens.issue(principal, tx.now, hours=hours),
         expires_at=tx.now + timedelta(hours=hours),
         principal=principal,
     )

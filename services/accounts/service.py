@@ -1,6 +1,6 @@
 """Wiring of accounts."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.accounts import store
 from services.accounts.api import AccountsApi
@@ -12,11 +12,11 @@ from services.accounts.timers import TIMERS
 NAME = "accounts"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
+        routes=[routes(resources, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
         reactions=reactions,
         timers=TIMERS,
         prunes=PRUNES,

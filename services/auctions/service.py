@@ -1,6 +1,6 @@
 """Wiring of auctions."""
 
-from infra.service import Ground, Service, Timer
+from infra.service import Resources, Service, Timer
 from infra.web import routes
 from services.auctions.api import AuctionsApi, BidsApi, with_lane
 from services.auctions.api.auction import AuctionApi
@@ -17,16 +17,16 @@ from services.auctions.timers import TIMERS
 NAME = "auctions"
 
 
-def create(ground: Ground) -> Service:
-    lane = Lane(ground.database.url, ground.clock, ground.signer)
-    market_log = MarketLog(ground.signer)
+def create(resources: Resources) -> Service:
+    lane = Lane(resources.database.url, resources.clock, resources.signer)
+    market_log = MarketLog(resources.signer)
     shared = with_lane(
-        lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, AuctionApi, AuctionPages, ActPages
+        lane, Boards(resources.database.pool, resources.live), market_log, BidsApi, AuctionApi, AuctionPages, ActPages
     )
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, ComplaintPages)],
+        routes=[routes(resources, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, ComplaintPages)],
         reactions=reactions,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],

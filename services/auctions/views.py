@@ -4,7 +4,7 @@ from datetime import datetime
 
 from infra.denied import Missing
 from infra.listing import Listed
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.complaints import Complaint
@@ -27,36 +27,36 @@ def status_of(state: AuctionState, over: bool, now: datetime) -> str:
     return "settling" if over else "open"
 
 
-async def winner_name(ground: Ground, stored: StoredAuction) -> str | None:
+async def winner_name(resources: Resources, stored: StoredAuction) -> str | None:
     """Return the winner's name after the close, otherwise None."""
     if stored.result is None or stored.result.winner_id is None:
         return None
-    found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
+    found = await replicas.organisations.get(resources.database.pool, stored.result.winner_id)
     return found.name if found else stored.result.winner_id
 
 
-async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
+async def listed(resources: Resources, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
     """Return a page of the list."""
-    async with ground.database.pool.acquire() as db:
+    async with resources.database.pool.acquire() as db:
         return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
 
-async def existing(ground: Ground, auction_id: str) -> StoredAuction:
-    stored = await auctions.get(ground.database.pool, clean(auction_id))
+async def existing(resources: Resources, auction_id: str) -> StoredAuction:
+    stored = await auctions.get(resources.database.pool, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)
     return stored
 
 
-async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
+async def the_complaint(resources: Resources, complaint_id: str) -> Complaint:
     """Return the complaint. Raise Missing."""
-    found = await filed.get(ground.database.pool, clean(complaint_id))
+    found = await filed.get(resources.database.pool, clean(complaint_id))
     if found is None:
         raise Missing("complaint", complaint_id)
     return found.complaint
 
 
-async def listed_complaints(ground: Ground, number: int) -> Listed[Brief]:
+async def listed_complaints(resources: Resources, number: int) -> Listed[Brief]:
     """Return a page of the complaints."""
-    async with ground.database.pool.acquire() as db:
+    async with resources.database.pool.acquire() as db:
         return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))

@@ -12,8 +12,8 @@ from catalogue.policy import load as load_policy
 from catalogue.roles import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
-from infra.service import Ground
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.service import Resources
+from infra.web import PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.arguments import NUMBER, CategoryCode, Region, number_in
 from infra.web.filters import category_in, region_in
 from services.catalogue import store, views
@@ -63,7 +63,7 @@ class CatalogueApi(Controller):
     async def search(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         q: Words = "",
         category: CategoryCode = "",
@@ -94,14 +94,14 @@ class CatalogueApi(Controller):
             page=page,
             sort=sort,
         )
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return await views.search(tx, finder, asked, request.scope.get("user"))
 
     @get("/skus/{sku_id:str}", opt=PUBLIC)
     async def sku(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         sku_id: PathId,
         region: Region = "",
@@ -110,7 +110,7 @@ class CatalogueApi(Controller):
     ) -> SkuPage:
         """A SKU with a page of its offers, ordered by landed price for a region and quantity; those that are not
         available come last, with the reason."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
             wanted = WantedPrices(region=region_in(region), quantity=number_in(quantity), page=page)
             return await views.sku_page(tx, sku_id, wanted, finder.currency, reader)
@@ -118,7 +118,7 @@ class CatalogueApi(Controller):
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(
         self,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         data: JSONBody[Proposal],
@@ -126,12 +126,12 @@ class CatalogueApi(Controller):
     ) -> Version:
         """Propose a new SKU. Similar cards cause the refusal ``near-duplicates``, with their ids, unless
         ``none_of_these`` says that they were checked."""
-        return await self._propose(ground, finder, request, data, idempotency_key)
+        return await self._propose(resources, finder, request, data, idempotency_key)
 
     @post("/skus/{sku_id:str}/versions", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose_version(
         self,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku_id: PathId,
@@ -139,72 +139,82 @@ class CatalogueApi(Controller):
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
         """Propose a new version of a published SKU, or a corrected version of a returned one."""
-        return await self._propose(ground, finder, request, data, idempotency_key, sku_id)
+        return await self._propose(resources, finder, request, data, idempotency_key, sku_id)
 
     async def _propose(
-        self, ground: Ground, finder: Finder, request: MemberVisit, data: Proposal, key: str, sku_id: str = ""
+        self, resources: Resources, finder: Finder, request: MemberVisit, data: Proposal, key: str, sku_id: str = ""
     ) -> Version:
         card = skus.card_of(data, sku_id)
         alike = () if data.none_of_these else await finder.near_duplicates(card)
-        policy = load_policy(ground.config.policy)
-        async with ground.database.transaction("catalogue") as tx:
+        policy = load_policy(resources.config.policy)
+        async with resources.database.transaction("catalogue") as tx:
             proposed = ProposedCard(proposal=data, sku_id=sku_id, alike=alike)
             return await skus.propose(tx, proposed, request.user, policy, key)
 
     @get("/moderation", opt=allow(MODERATOR))
     async def queue(
         self,
-        ground: FromGround,
+        resources: FromResources,
         limit: Annotated[int, QueryParameter(ge=1, le=50)] = 20,
         offset: Annotated[int, QueryParameter(ge=0, le=25_000)] = 0,
     ) -> Response[list[Version]]:
         """Cards that await a decision, most urgent first. The header ``x-total-count`` has their number, up to 1,000,
         and ``x-total-more`` says whether there are more. The texts of cards that a former release accepted and that are
         too long are cut."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             found = await proposals.queue(tx, limit=limit, offset=offset)
         more = "true" if found.more else "false"
         return Response(list(found.rows), headers={"x-total-count": str(found.total), "x-total-more": more})
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
     async def publish(
-        self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Decision | None] = None
+        self, resources: FromResources, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Decision | None] = None
     ) -> Version:
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Version, lambda: skus.publish(tx, sku_id, data.version if data else None))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR), status_code=200)
-    async def send_back(self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Return]) -> Version:
-        async with ground.database.transaction("catalogue") as tx:
+    async def send_back(
+        self, resources: FromResources, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Return]
+    ) -> Version:
+        async with resources.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Version, lambda: skus.send_back(tx, sku_id, data.reasons, data.version))
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
-    async def archive(self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Archiving]) -> Version:
+    async def archive(
+        self, resources: FromResources, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Archiving]
+    ) -> Version:
         """Archive a SKU and its offers."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Version, lambda: skus.archive(tx, sku_id, data.reason))
 
     @get("/offers", opt=allow(SUPPLIER_AGENT))
-    async def own_offers(self, ground: FromGround, request: MemberVisit) -> list[Standing]:
+    async def own_offers(self, resources: FromResources, request: MemberVisit) -> list[Standing]:
         """The offers of the caller's organisation, current ones first."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return [standing for standing, _ in await store.offers_of(tx, request.user.organisation_id)]
 
     @post("/offers", opt=allow(SUPPLIER_AGENT))
     async def publish_offer(
-        self, ground: FromGround, request: MemberVisit, data: JSONBody[Terms], idempotency_key: IdempotencyKey = ""
+        self,
+        resources: FromResources,
+        request: MemberVisit,
+        data: JSONBody[Terms],
+        idempotency_key: IdempotencyKey = "",
     ) -> Standing:
         """Publish an offer, valid from today. With ``replaces`` it is an edit: the former offer is archived in the same
         step. One supplier can have at most 20 current offers on one SKU (``too-many-offers``), and can publish at most
         fifty on it within a day (``too-many-offers-of-a-day``)."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return await offers.publish_offer(
-                tx, data, request.user, load_policy(ground.config.policy), idempotency_key
+                tx, data, request.user, load_policy(resources.config.policy), idempotency_key
             )
 
     @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
-    async def withdraw(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, offer_id: PathId) -> Standing:
-        async with ground.database.transaction("catalogue") as tx:
+    async def withdraw(
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, offer_id: PathId
+    ) -> Standing:
+        async with resources.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Standing, lambda: offers.withdraw(tx, offer_id, request.user))
 
 
@@ -216,35 +226,35 @@ class BasketApi(Controller):
     opt = allow(BUYER_OFFICER)
 
     @get()
-    async def basket(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Basket:
+    async def basket(self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit) -> Basket:
         """The basket: each line with its best landed price at the buyer's place, or the reason why there is none."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             return await _basket(tx, request, finder)
 
     @put("/{sku_id:str}")
     async def put(
         self,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku_id: PathId,
         data: JSONBody[Wish | None] = None,
     ) -> Basket:
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             await keyed.do(tx, lambda: basket.put(tx, sku_id, data.quantity if data else None, request.user))
             return await _basket(tx, request, finder)
 
     @delete("/{sku_id:str}", status_code=200)
     async def take_out(
         self,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku_id: PathId,
     ) -> Basket:
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             await keyed.do(tx, lambda: basket.take_out(tx, sku_id, request.user))
             return await _basket(tx, request, finder)
 

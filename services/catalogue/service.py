@@ -1,7 +1,7 @@
 """Wiring of the catalogue."""
 
 from catalogue.policy import load
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.catalogue import store
 from services.catalogue.api import BasketApi, CatalogueApi, with_finder
@@ -13,13 +13,15 @@ from services.catalogue.timers import TIMERS
 NAME = "catalogue"
 
 
-def create(ground: Ground) -> Service:
-    finder = Finder(ground.database, load(ground.config.policy).currency)
+def create(resources: Resources) -> Service:
+    finder = Finder(resources.database, load(resources.config.policy).currency)
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
         routes=[
-            routes(ground, with_finder(finder, CatalogueApi, BasketApi, SearchPages, SkuPages, OfferPages, BasketPages))
+            routes(
+                resources, with_finder(finder, CatalogueApi, BasketApi, SearchPages, SkuPages, OfferPages, BasketPages)
+            )
         ],
         reactions=reactions,
         timers=TIMERS,

@@ -1,6 +1,6 @@
 """Wiring of conduct."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.conduct.api.record import RecordApi
 from services.conduct.api.sanctions import SanctionsApi
@@ -12,10 +12,10 @@ from services.conduct.store import Row
 NAME = "conduct"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, SanctionsApi, RecordApi), routes(ground, SanctionPages, RecordPages)],
+        routes=[routes(resources, SanctionsApi, RecordApi), routes(resources, SanctionPages, RecordPages)],
         reactions=reactions,
     )

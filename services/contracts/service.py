@@ -1,7 +1,7 @@
 """Wiring of contracts."""
 
 from infra.reactions import Reactions
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi
 from services.contracts.api.refusals import RefusalsApi
@@ -17,19 +17,19 @@ from services.contracts.timers import TIMERS
 NAME = "contracts"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
         routes=[
             routes(
-                ground,
+                resources,
                 ContractsApi,
                 SigningApi,
                 RefusalsApi,
             ),
             routes(
-                ground,
+                resources,
                 ContractPages,
                 SigningPages,
                 RefusalPages,

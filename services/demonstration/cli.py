@@ -36,8 +36,8 @@ async def fill(config: Config, tell: Callable[[str], None]) -> bool:
     from infra.runtime import standing
     from services.demonstration.seed import demo_password, seed
 
-    async with standing(config) as ground:
-        return await seed(url, ground.database, demo_password(config), load(config.policy, config.policies), tell)
+    async with standing(config) as resources:
+        return await seed(url, resources.database, demo_password(config), load(config.policy, config.policies), tell)
 
 
 def logins(config: Config) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """Wiring of fulfilment."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.fulfilment.api.disputes import DisputesApi
 from services.fulfilment.api.execution import ExecutionApi
@@ -12,11 +12,11 @@ from services.fulfilment.timers import TIMERS
 NAME = "fulfilment"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, ExecutionApi, DisputesApi), routes(ground, ExecutionPages)],
+        routes=[routes(resources, ExecutionApi, DisputesApi), routes(resources, ExecutionPages)],
         reactions=reactions,
         timers=TIMERS,
     )

@@ -12,11 +12,11 @@ from catalogue.rules import RuleBroken
 from events.bounds import Code, Count
 from infra.ids import new_id
 from infra.secrets import secret
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     BY_LINK,
     PUBLIC,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     Visit,
@@ -49,27 +49,27 @@ class NotificationPages(Controller):
     include_in_schema = False
 
     @get(opt=READERS)
-    async def settings(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await _settings_page(ground, request, {})
+    async def settings(self, resources: FromResources, request: MemberVisit) -> Template:
+        return await _settings_page(resources, request, {})
 
     @post(opt=READERS)
-    async def save(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+    async def save(self, resources: FromResources, request: MemberVisit) -> Template | Redirect:
         fields = await form_fields(request)
         form, errors = read_form(fields, SettingsForm)
         if form is not None:
             try:
-                async with ground.database.transaction("notifications") as tx:
+                async with resources.database.transaction("notifications") as tx:
                     member = await handlers.reader(tx, request.user.member_id)
                     await handlers.set_preferences(tx, member.member_id, _wanted(member, form, fields))
                 return redirect("/notifications", gettext("Saved."))
             except RuleBroken as broken:
                 errors = beside(broken, fields)
-        return await _settings_page(ground, request, errors)
+        return await _settings_page(resources, request, errors)
 
     @post("/digest", opt=AGENTS)
-    async def digest_now(self, ground: FromGround, request: MemberVisit) -> Redirect:
+    async def digest_now(self, resources: FromResources, request: MemberVisit) -> Redirect:
         key = (await form_fields(request)).get("request_key") or new_id()
-        async with ground.database.transaction("notifications") as tx:
+        async with resources.database.transaction("notifications") as tx:
             going = await handlers.digest_now(tx, request.user.member_id, str(key))
         said = (
             gettext("Your digest is on its way.")
@@ -79,8 +79,8 @@ class NotificationPages(Controller):
         return redirect("/notifications", said)
 
     @post("/resume", opt=READERS)
-    async def resume(self, ground: FromGround, request: MemberVisit) -> Redirect:
-        async with ground.database.transaction("notifications") as tx:
+    async def resume(self, resources: FromResources, request: MemberVisit) -> Redirect:
+        async with resources.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)
         return redirect("/notifications", gettext("We write to this address again."))
 
@@ -94,8 +94,8 @@ def _wanted(member: Member, form: SettingsForm, fields: Mapping[str, str]) -> Pr
     )
 
 
-async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str, str]) -> Template:
-    async with ground.database.transaction("notifications") as tx:
+async def _settings_page(resources: Resources, request: MemberVisit, errors: dict[str, str]) -> Template:
+    async with resources.database.transaction("notifications") as tx:
         found = await views.settings(tx, request.user.member_id)
         zone = await views.zone_of(tx, found.member)
     return page(
@@ -118,23 +118,23 @@ class UnsubscribePages(Controller):
     include_in_schema = False
 
     @get("/{token:str}", opt=BY_LINK)
-    async def ask(self, ground: FromGround, request: Visit, token: PathId) -> Template:
-        return await _unsubscribe_page(ground, request, token, change=False)
+    async def ask(self, resources: FromResources, request: Visit, token: PathId) -> Template:
+        return await _unsubscribe_page(resources, request, token, change=False)
 
     @post("/{token:str}", opt={**PUBLIC, "exclude_from_csrf": True}, status_code=200)
-    async def unsubscribe(self, ground: FromGround, request: Visit, token: PathId) -> Template:
+    async def unsubscribe(self, resources: FromResources, request: Visit, token: PathId) -> Template:
         """Unsubscribe; with ``again`` in the form, subscribe again."""
-        return await _unsubscribe_page(ground, request, token, change=True)
+        return await _unsubscribe_page(resources, request, token, change=True)
 
 
-async def _unsubscribe_page(ground: Ground, request: Visit, token: str, *, change: bool) -> Template:
-    links = Links(secret(ground.config.secrets_dir, "unsubscribe"), ground.config.public_url)
+async def _unsubscribe_page(resources: Resources, request: Visit, token: str, *, change: bool) -> Template:
+    links = Links(secret(resources.config.secrets_dir, "unsubscribe"), resources.config.public_url)
     try:
         member_id, topic = links.read(token)
     except RuleBroken as broken:
         raise HTTPException(broken.message, status_code=404, extra={"said": told(broken)}) from broken
     again = bool((await form_fields(request)).get("again")) if change else False
-    async with ground.database.transaction("notifications") as tx:
+    async with resources.database.transaction("notifications") as tx:
         if change:
             member = await handlers.set_topic(tx, member_id, topic, on=again)
         else:

@@ -2,7 +2,7 @@
 
 from catalogue.policy import load
 from infra.secrets import secret
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.notifications import store
 from services.notifications.api import NotificationsApi
@@ -14,13 +14,13 @@ from services.notifications.timers import timers
 NAME = "notifications"
 
 
-def create(ground: Ground) -> Service:
-    links = Links(secret(ground.config.secrets_dir, "unsubscribe"), ground.config.public_url)
+def create(resources: Resources) -> Service:
+    links = Links(secret(resources.config.secrets_dir, "unsubscribe"), resources.config.public_url)
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, NotificationsApi, NotificationPages, UnsubscribePages)],
-        reactions=reactions(rehearsal=load(ground.config.policy).working_day_minutes is not None),
-        timers=timers(ground, links),
+        routes=[routes(resources, NotificationsApi, NotificationPages, UnsubscribePages)],
+        reactions=reactions(rehearsal=load(resources.config.policy).working_day_minutes is not None),
+        timers=timers(resources, links),
         prunes=store.PRUNES,
     )

@@ -15,7 +15,7 @@ from infra.away import in_short
 from infra.database import Transaction
 from infra.due import Due
 from infra.reading import Unreadable
-from infra.service import Ground, Timer
+from infra.service import Resources, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, TURNS, Duty, slot
 from services.notifications.handlers import compose
@@ -58,11 +58,11 @@ async def _claim_digest(tx: Transaction, member: Member) -> None:
 class Postman:
     """Sends claimed letters, one at a time. Several processes may do this at once."""
 
-    def __init__(self, ground: Ground, links: Links) -> None:
-        self._database = ground.database
-        self._smtp_url = ground.config.smtp_url or kept_mail.smtp_url(ground.config.home)
-        self._from = sender(self._smtp_url, ground.config.public_url)
-        self._writer = Writer(links, self._from, ground.config.public_url)
+    def __init__(self, resources: Resources, links: Links) -> None:
+        self._database = resources.database
+        self._smtp_url = resources.config.smtp_url or kept_mail.smtp_url(resources.config.home)
+        self._from = sender(self._smtp_url, resources.config.public_url)
+        self._writer = Writer(links, self._from, resources.config.public_url)
         self._turns = cycle(TURNS)
 
     async def send_one(self, _: Transaction) -> int:
@@ -163,8 +163,8 @@ def _mailed(letter: DutyLetter | DutyList, duty: Duty, at: datetime) -> DutyMail
     )
 
 
-def timers(ground: Ground, links: Links) -> tuple[Timer, ...]:
+def timers(resources: Resources, links: Links) -> tuple[Timer, ...]:
     return (
         Timer("digests", 2, Due("notifications digests", _lock_due, lambda each: each.member_id, claim_digests)),
-        Timer("letters", 1, Postman(ground, links).send_one),
+        Timer("letters", 1, Postman(resources, links).send_one),
     )

@@ -13,7 +13,7 @@ from catalogue.money import QuantityNotPositive, round_money
 from catalogue.policy import load
 from events.values import Refusal
 from infra.denied import Missing
-from infra.web import PUBLIC, FromGround, PathId
+from infra.web import PUBLIC, FromResources, PathId
 from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
 from services.observatory import store, views
@@ -86,24 +86,24 @@ class ObservatoryApi(Controller):
 
     @get("/items")
     async def items(
-        self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
+        self, resources: FromResources, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
     ) -> Found:
         """Search items by words or their beginnings, the beginning of a category code (CPV, or the classification of an
         import), and grade. Items with a reference come first, then those with most observations; 50 per page."""
-        async with ground.database.transaction("observatory") as tx:
+        async with resources.database.transaction("observatory") as tx:
             wanted = Filter(q=q, category=await category_of(tx, category), grade=grade)
             found = await store.find(tx, wanted, offset=(page - 1) * PAGE, most=PAGE)
         return Found(total=found.total, more=found.more, page=page, items=found.rows)
 
     @get("/items/{item_key:str}")
     async def item(
-        self, ground: FromGround, item_key: PathId, place: PlaceCode = "", page: PageNumber = 1
+        self, resources: FromResources, item_key: PathId, place: PlaceCode = "", page: PageNumber = 1
     ) -> ItemAnswer:
         """The current snapshot with the verdict on every price, 200 per page; with ``place``, the reference is computed
         for that place. For an item with more than 2000 prices it is not computed: the answer is the published snapshot,
         and ``instead`` says why."""
-        async with ground.database.transaction("observatory") as tx:
-            found = await whole_answer(tx, item_key, place_of(place), load(ground.config.policy).observatory)
+        async with resources.database.transaction("observatory") as tx:
+            found = await whole_answer(tx, item_key, place_of(place), load(resources.config.policy).observatory)
             return ItemAnswer(
                 answer=await views.page(tx, found, page),
                 versions=await store.versions(tx, item_key),
@@ -111,22 +111,22 @@ class ObservatoryApi(Controller):
             )
 
     @get("/items/{item_key:str}/pictures")
-    async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
+    async def pictures(self, resources: FromResources, item_key: PathId, place: PlaceCode = "") -> Pictures:
         """Prices by month, their distribution, and by place: for the newest 2000 prices that count."""
-        rules = load(ground.config.policy).observatory
-        async with ground.database.transaction("observatory") as tx:
+        rules = load(resources.config.policy).observatory
+        async with resources.database.transaction("observatory") as tx:
             return await views.pictures(tx, await whole_answer(tx, item_key, place_of(place), rules), rules)
 
     @get("/references/{reference_id:str}")
-    async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
+    async def reference_by_id(self, resources: FromResources, reference_id: PathId, page: PageNumber = 1) -> Cited:
         """An immutable snapshot: it can be cited by this address for ever. It has 200 verdicts per page."""
-        found = await snapshot(ground, reference_id, page)
+        found = await snapshot(resources, reference_id, page)
         return Cited(**msgspec.structs.asdict(found), next=_further(found, page, ""))
 
     @get("/reference")
     async def quote(
         self,
-        ground: FromGround,
+        resources: FromResources,
         sku: Words,
         region: PlaceCode = "",
         quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
@@ -135,8 +135,8 @@ class ObservatoryApi(Controller):
         wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
-        policy = load(ground.config.policy)
-        async with ground.database.transaction("observatory") as tx:
+        policy = load(resources.config.policy)
+        async with resources.database.transaction("observatory") as tx:
             found = await whole_answer(tx, sku, place_of(region, "region"), policy.observatory)
         reference = found.reference
         if reference is None:

@@ -15,7 +15,7 @@ from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
 from events.values import Refusal
 from infra.cells import cell
-from infra.web import PUBLIC, FromGround, PathId, Visit, leafed, page
+from infra.web import PUBLIC, FromResources, PathId, Visit, leafed, page
 from infra.web import PageNumber as ListPage
 from infra.web.languages import kept_refusal, told, unit_name
 from services.observatory import store, views
@@ -41,14 +41,14 @@ class ObservatoryPages(Controller):
     @get()
     async def index(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         q: Words = "",
         category: Words = "",
         grade: Grade = "",
         number: ListPage = 1,
     ) -> Template:
-        async with ground.database.transaction("observatory") as tx:
+        async with resources.database.transaction("observatory") as tx:
             categories = await store.categories(tx)
             code, errors = "", {}
             try:
@@ -70,26 +70,26 @@ class ObservatoryPages(Controller):
             unit=unit_name,
             number=number,
             link=_links("/observatory", asked),
-            **_told(load(ground.config.policy)),
+            **_told(load(resources.config.policy)),
         )
 
     @get("/items/{item_key:str}")
     async def item(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         item_key: PathId,
         place: PlaceCode = "",
         number: PageNumber = 1,
     ) -> Template:
-        policy = load(ground.config.policy)
+        policy = load(resources.config.policy)
         rules = policy.observatory
         asked, errors = None, {}
         try:
             asked = place_of(place)
         except RuleBroken as broken:
             place, errors = "", {"place": told(broken)}
-        async with ground.database.transaction("observatory") as tx:
+        async with resources.database.transaction("observatory") as tx:
             whole = await whole_answer(tx, item_key, asked, rules)
             pages = leafed_through(request, number, whole)
             large = await views.too_many(tx, item_key)
@@ -116,27 +116,27 @@ class ObservatoryPages(Controller):
     @get("/references/{reference_id:str}")
     async def reference(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         reference_id: PathId,
         number: PageNumber = 1,
     ) -> Template:
-        found = await snapshot(ground, reference_id, number, SHOWN)
+        found = await snapshot(resources, reference_id, number, SHOWN)
         pages = leafed_through(request, number, found)
         return page(
             request,
             "observatory/reference.html",
             parts=-(-found.judged // ROWS),
-            **_told(load(ground.config.policy)),
+            **_told(load(resources.config.policy)),
             **_listing(found, f"/observatory/references/{reference_id}", {}),
             number=number,
             pages=pages,
         )
 
     @get("/references/{reference_id:str}/observations.csv")
-    async def download(self, ground: FromGround, reference_id: PathId, number: PageNumber = 1) -> Response[str]:
+    async def download(self, resources: FromResources, reference_id: PathId, number: PageNumber = 1) -> Response[str]:
         """5000 rows per file; a file after the last one has no rows, so that a program knows when it has all."""
-        found = await snapshot(ground, reference_id, number, ROWS)
+        found = await snapshot(resources, reference_id, number, ROWS)
         part = f"-{number}" if found.judged > ROWS else ""
         return Response(
             await asyncio.to_thread(as_csv, found),

@@ -1,6 +1,6 @@
 """Wiring of the observatory."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.observatory import store
 from services.observatory.agents import VIEWS
@@ -12,12 +12,12 @@ from services.observatory.timers import timers
 NAME = "observatory"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, ObservatoryApi, ObservatoryPages)],
+        routes=[routes(resources, ObservatoryApi, ObservatoryPages)],
         reactions=reactions,
-        timers=timers(ground),
+        timers=timers(resources),
         views=VIEWS,
     )

@@ -8,13 +8,13 @@ from catalogue.policy import load
 from infra.database import Transaction
 from infra.due import Due
 from infra.reading import Unreadable
-from infra.service import Ground, Timer
+from infra.service import Resources, Timer
 from services.observatory import store
 from services.observatory.handlers import Judged, claim_due, judge_due, keep_judged
 from services.observatory.store import Card
 
 
-def timers(ground: Ground) -> tuple[Timer, ...]:
+def timers(resources: Resources) -> tuple[Timer, ...]:
     """The timers. Each assessment uses the current numbers of the policy's file: a reference price is not a process
     with a stored policy."""
 
@@ -25,7 +25,7 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
         claimed = await claim_due(tx)
         known.clear()
         known.update({each.item.item_key: each for each in claimed if isinstance(each, Card)})
-        return await judge_due(tx, claimed, load(ground.config.policy).observatory)
+        return await judge_due(tx, claimed, load(resources.config.policy).observatory)
 
     async def aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:
         await store.set_aside(tx, key, why, again_at, known[key].written if key in known else None)
@@ -33,6 +33,6 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     due = Due("observatory assess", judge, lambda each: each.item_key, keep_judged, aside=aside)
 
     async def mark_changed(tx: Transaction) -> int:
-        return await store.mark_changed(tx, load(ground.config.policy).observatory)
+        return await store.mark_changed(tx, load(resources.config.policy).observatory)
 
     return (Timer("assess", 0.25, due), Timer("numbers", 5, mark_changed))

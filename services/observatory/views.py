@@ -15,7 +15,7 @@ from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from infra.database import Transaction
 from infra.denied import Missing
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from services.observatory import store
 from services.observatory.domain import (
@@ -313,9 +313,9 @@ async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rule
     return found
 
 
-async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
+async def snapshot(resources: Resources, reference_id: str, number: int, size: int = PRICES) -> Answer:
     """A snapshot with a page of its verdicts. Raises Missing."""
-    async with ground.database.transaction("observatory") as tx:
+    async with resources.database.transaction("observatory") as tx:
         found = await cited(tx, reference_id)
         if found is None:
             raise Missing("reference price", reference_id)

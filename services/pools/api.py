@@ -9,7 +9,7 @@ from litestar.params import JSONBody, QueryParameter
 from catalogue.policy import load as load_policy
 from catalogue.roles import BUYER_OFFICER
 from events.bounds import Reason
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
+from infra.web import PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
 from infra.web.arguments import CategoryCode, Region
 from infra.web.filters import category_in, region_in
 from services.pools import handlers, views
@@ -31,7 +31,7 @@ class PoolsApi(Controller):
     @get(opt=PUBLIC)
     async def pools(
         self,
-        ground: FromGround,
+        resources: FromResources,
         group: Annotated[Literal["", "enrolling", "running", "done"], QueryParameter(description="Empty for all")] = "",
         region: Region = "",
         category: CategoryCode = "",
@@ -40,66 +40,82 @@ class PoolsApi(Controller):
     ) -> list[Summary]:
         """List pools, the newest first."""
         region, category = region_in(region), category_in(category)
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             found, _ = await search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
         return found
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId, page: PageNumber = 1) -> Details:
+    async def pool(self, resources: FromResources, request: Visit, pool_id: PathId, page: PageNumber = 1) -> Details:
         """Return a pool. ``page`` is the page of its members and their allocations."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             return await views.details(tx, pool_id, request.scope.get("user"), page)
 
     @post(opt=OFFICERS)
     async def open_pool(
-        self, ground: FromGround, request: MemberVisit, data: JSONBody[Opening], idempotency_key: IdempotencyKey = ""
+        self,
+        resources: FromResources,
+        request: MemberVisit,
+        data: JSONBody[Opening],
+        idempotency_key: IdempotencyKey = "",
     ) -> Details:
         """Open a pool that the caller's organisation leads."""
-        policy = load_policy(ground.config.policy)
-        async with ground.database.transaction("pools") as tx:
+        policy = load_policy(resources.config.policy)
+        async with resources.database.transaction("pools") as tx:
             pool_id = await handlers.open_pool(tx, data, request.user, policy, idempotency_key)
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS, status_code=200)
     async def enrol(
-        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Enrolment]
+        self,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request: MemberVisit,
+        pool_id: PathId,
+        data: JSONBody[Enrolment],
     ) -> Details:
         """Set the firm demand of the caller's organisation. Before the freeze, sending it again replaces the former
         demand."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.enrol(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
     async def withdraw(
-        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """Withdraw. Before the freeze it has no consequence; after it, it is a default that is published with its
         reason."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
-    async def freeze(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId) -> Details:
+    async def freeze(
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId
+    ) -> Details:
         """End the enrolment early, as the lead."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.freeze(tx, pool_id, request.user))
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/source", opt=OFFICERS, status_code=200)
     async def source(
-        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Sourcing]
+        self,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request: MemberVisit,
+        pool_id: PathId,
+        data: JSONBody[Sourcing],
     ) -> Details:
         """Ask for a mini-auction of the frozen demand, as the lead. ``auction_id`` follows once it is open."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.request_sourcing(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
     async def cancel(
-        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
     ) -> Details:
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.cancel(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id, request.user)

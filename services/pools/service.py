@@ -1,6 +1,6 @@
 """Wiring of pools."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.pools import store
 from services.pools.api import PoolsApi
@@ -11,11 +11,11 @@ from services.pools.timers import TIMERS
 NAME = "pools"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, PoolsApi, TermsPages, PoolPages)],
+        routes=[routes(resources, PoolsApi, TermsPages, PoolPages)],
         reactions=reactions,
         timers=TIMERS,
     )

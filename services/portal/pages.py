@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.response import Template
 
 from infra.listing import COUNTED
-from infra.web import PUBLIC, FromGround, Visit, page
+from infra.web import PUBLIC, FromResources, Visit, page
 from services.portal import views
 
 SHOWN = 6
@@ -16,7 +16,7 @@ class PortalPages(Controller):
     opt = PUBLIC
 
     @get("/")
-    async def home(self, ground: FromGround, request: Visit) -> Template:
-        async with ground.database.transaction("portal") as tx:
+    async def home(self, resources: FromResources, request: Visit) -> Template:
+        async with resources.database.transaction("portal") as tx:
             front = await views.front(tx, SHOWN)
         return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES], counted=COUNTED)

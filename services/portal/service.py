@@ -1,6 +1,6 @@
 """Wiring of the portal."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.portal import store
 from services.portal.handlers import reactions
@@ -9,5 +9,5 @@ from services.portal.pages import PortalPages
 NAME = "portal"
 
 
-def create(ground: Ground) -> Service:
-    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes(ground, PortalPages)], reactions=reactions)
+def create(resources: Resources) -> Service:
+    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes(resources, PortalPages)], reactions=reactions)

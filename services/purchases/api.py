@@ -11,7 +11,7 @@ from catalogue.policy import load
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause
 from infra.ids import new_id
-from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
+from infra.web import MEMBERS, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.purchases import handlers
 from services.purchases.handlers import NewPurchase
@@ -37,30 +37,30 @@ class PurchasesApi(Controller):
 
     @get(opt=MEMBERS)
     async def list_purchases(
-        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1, after: After = ""
+        self, request: MemberVisit, resources: FromResources, number: PageNumber = 1, after: After = ""
     ) -> Response[list[PurchaseView]]:
         """Return the reader's purchases, as buyer or supplier, 50 at a time, unanswered ones first. The header ``Link``
         names the next page, and this link stays right while purchases are requested or answered. If both are given,
         ``after`` counts and ``page`` does not."""
         own = request.user.organisation_id
         offset = PER_PAGE * (number - 1)
-        found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
+        found = await purchases.listing(resources.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
         link = f'</api/contracts/purchases?after={quote(found.next)}>; rel="next"'
         return Response(as_seen(found.rows), headers={"link": link} if found.next else {})
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
-    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:
-        return purchase_view(await own_purchase(ground, purchase_id, request.user))
+    async def read_purchase(self, request: MemberVisit, resources: FromResources, purchase_id: PathId) -> PurchaseView:
+        return purchase_view(await own_purchase(resources, purchase_id, request.user))
 
     @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def request_purchase(
-        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewPurchase], key: IdempotencyKey = ""
+        self, request: MemberVisit, resources: FromResources, data: JSONBody[NewPurchase], key: IdempotencyKey = ""
     ) -> PurchaseRequestedOut:
-        policy = load(ground.config.policy)
+        policy = load(resources.config.policy)
         wanted = msgspec.structs.replace(
             data, offer_id=clean(data.offer_id), region=clean(data.region), locality=clean(data.locality)
         )
-        async with ground.database.transaction("purchases") as tx:
+        async with resources.database.transaction("purchases") as tx:
             purchase_id = await handlers.request_purchase(tx, wanted, request.user, policy, clean(key) or new_id())
         return PurchaseRequestedOut(purchase_id=purchase_id)
 
@@ -68,14 +68,14 @@ class PurchasesApi(Controller):
     async def answer_purchase(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         purchase_id: PathId,
         data: JSONBody[AnswerIn],
     ) -> PurchaseView:
-        async with ground.database.transaction("purchases") as tx:
+        async with resources.database.transaction("purchases") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user),
             )
-        return purchase_view(await own_purchase(ground, purchase_id, request.user))
+        return purchase_view(await own_purchase(resources, purchase_id, request.user))

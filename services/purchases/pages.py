@@ -11,12 +11,12 @@ from catalogue.rules import RuleBroken
 from events.bounds import Name, Quantity
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     BLANK,
     MEMBERS,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     Short,
@@ -54,7 +54,7 @@ class PurchasePages(Controller):
     @get("/new", opt=allow(BUYER_OFFICER))
     async def ask(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: MemberVisit,
         offer: Short = "",
         quantity: Short = "",
@@ -62,49 +62,49 @@ class PurchasePages(Controller):
         locality: Short = "",
     ) -> Template:
         values = {"quantity": quantity, "region": region, "locality": locality}
-        return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
+        return await self._form(resources, request, clean(offer), {name: clean(text) for name, text in values.items()})
 
     @post("/new", opt=allow(BUYER_OFFICER))
-    async def request_purchase(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+    async def request_purchase(self, resources: FromResources, request: MemberVisit) -> Template | Redirect:
         values = await form_fields(request)
         offer_id = values.get("offer_id", "")
         form, _ = read_form(values, PurchaseForm)
         if form is None:
-            return await self._form(ground, request, offer_id, values, status=422)
+            return await self._form(resources, request, offer_id, values, status=422)
         wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
-        policy = load(ground.config.policy)
+        policy = load(resources.config.policy)
         try:
-            async with ground.database.transaction("purchases") as tx:
+            async with resources.database.transaction("purchases") as tx:
                 purchase_id = await handlers.request_purchase(
                     tx, wanted, request.user, policy, values.get("request_key", "") or new_id()
                 )
         except RuleBroken as broken:
             values = shown_again(values, broken)
-            return await self._form(ground, request, offer_id, values, status=422, refused=broken)
+            return await self._form(resources, request, offer_id, values, status=422, refused=broken)
         return redirect(f"/contracts/purchases/{purchase_id}", gettext("The request was sent to the supplier."))
 
     @get("/{purchase_id:str}", opt=MEMBERS)
-    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
-        return await self._purchase(ground, request, purchase_id, BLANK)
+    async def show(self, resources: FromResources, request: MemberVisit, purchase_id: PathId) -> Template:
+        return await self._purchase(resources, request, purchase_id, BLANK)
 
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
-    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
+    async def answer(self, resources: FromResources, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         accepts, errors = values.get("accept") == "yes", misfits({"reason": values.get("reason", "")})
         if values.get("accept") not in ("yes", "no"):
             errors = {"accept": gettext("Choose to accept or to refuse.")}
         if errors:
             instead = await refusal_of_state(
-                ground.database,
+                resources.database,
                 "purchases",
                 lambda tx: handlers.answer_purchase(tx, clean(purchase_id), False, WORDS, request.user),
             )
-            return await self._purchase(ground, request, purchase_id, Filled(values, errors, instead))
+            return await self._purchase(resources, request, purchase_id, Filled(values, errors, instead))
         try:
-            async with ground.database.transaction("purchases") as tx:
+            async with resources.database.transaction("purchases") as tx:
                 await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
         except RuleBroken as broken:
-            return await self._purchase(ground, request, purchase_id, Filled(values, beside(broken, {"reason"})))
+            return await self._purchase(resources, request, purchase_id, Filled(values, beside(broken, {"reason"})))
         said = (
             gettext("Accepted: the buyer now sends the draft of the contract.")
             if accepts
@@ -114,7 +114,7 @@ class PurchasePages(Controller):
 
     async def _form(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         offer_id: str,
         values: dict[str, str],
@@ -122,9 +122,9 @@ class PurchasePages(Controller):
         refused: RuleBroken | None = None,
     ) -> Template:
         """Show the offer, what the buyer asks for, and what that costs or which rule forbids it."""
-        policy = load(ground.config.policy)
+        policy = load(resources.config.policy)
         quoted: Purchase | None = None
-        async with ground.database.transaction("purchases") as tx:
+        async with resources.database.transaction("purchases") as tx:
             db = await tx.raw()
             offer = await replicas.offer(db, offer_id)
             sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
@@ -160,8 +160,8 @@ class PurchasePages(Controller):
             errors=errors,
         )
 
-    async def _purchase(self, ground: Ground, request: MemberVisit, purchase_id: str, filled: Filled) -> Template:
-        kept = await own_purchase(ground, purchase_id, request.user)
+    async def _purchase(self, resources: Resources, request: MemberVisit, purchase_id: str, filled: Filled) -> Template:
+        kept = await own_purchase(resources, purchase_id, request.user)
         answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
             SUPPLIER_AGENT
         )

@@ -1,6 +1,6 @@
 """Wiring of purchases."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.purchases.api import PurchasesApi
 from services.purchases.handlers import reactions
@@ -11,11 +11,11 @@ from services.purchases.timers import TIMERS
 NAME = "purchases"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, PurchasesApi, PurchasePages)],
+        routes=[routes(resources, PurchasesApi, PurchasePages)],
         reactions=reactions,
         timers=TIMERS,
     )

@@ -9,7 +9,7 @@ import msgspec
 from catalogue.roles import SEES_ALL
 from events.values import Place
 from infra.denied import Missing
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.purchases.store import purchases
@@ -40,9 +40,9 @@ class PurchaseView(msgspec.Struct, kw_only=True):
     contract_id: str | None
 
 
-async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
+async def own_purchase(resources: Resources, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
     """Return the purchase. Raise Missing, also if the purchase belongs to others."""
-    found = await purchases.get(ground.database.pool, clean(purchase_id))
+    found = await purchases.get(resources.database.pool, clean(purchase_id))
     if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
         raise Missing("purchase", purchase_id)
     return found

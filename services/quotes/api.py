@@ -12,8 +12,8 @@ from events.bounds import Clause, Count
 from infra.ids import new_id
 from infra.web import (
     PUBLIC,
-    FromGround,
     FromKeyed,
+    FromResources,
     IdempotencyKey,
     MemberVisit,
     PageNumber,
@@ -65,7 +65,7 @@ class QuotesApi(Controller):
     @get(opt=PUBLIC)
     async def list_requests(
         self,
-        ground: FromGround,
+        resources: FromResources,
         group: Annotated[Literal["", "open", "choosing", "closed"], QueryParameter(description="Empty for all")] = "",
         category: CategoryCode = "",
         region: Region = "",
@@ -75,36 +75,36 @@ class QuotesApi(Controller):
         """List requests: open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a
         code, ``region`` an ISO 3166-2 code or a country; ``q`` has words of the title, or beginnings of words."""
         wanted = Wanted(group=group, category=category_in(category), region=region_in(region), words=clean(q))
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
         return RequestPage(total=found.total, more=found.more, page=page, requests=list(found.rows))
 
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_request(
-        self, request: Visit, ground: FromGround, request_id: PathId, page: PageNumber = 1
+        self, request: Visit, resources: FromResources, request_id: PathId, page: PageNumber = 1
     ) -> Details:
         """Return the request as the reader may see it. Quotes are sealed until the deadline; then only the buyer sees
         them, and everybody after the choice. ``page`` is the page of participants, 50 on each. Here each participant
         has no ``lines`` and only the beginning of its ``comment``; the lines of one participant have their own address.
         """
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             return await read(tx, request_id, request.scope.get("user"), part=page)
 
     @get("/{request_id:str}/participants/{number:int}", opt=PUBLIC, raises=[NotFound])
     async def read_one_participant(
-        self, request: Visit, ground: FromGround, request_id: PathId, number: PathNumber
+        self, request: Visit, resources: FromResources, request_id: PathId, number: PathNumber
     ) -> Participant:
         """Return one quote without a name; for the buyer with all its lines and the whole comment. The answer is Not
         Found while quotes are sealed for the reader."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             return await read_participant(tx, request_id, number, request.scope.get("user"))
 
     @post(opt=OFFICERS)
     async def open_request(
-        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewRequest], key: IdempotencyKey = ""
+        self, request: MemberVisit, resources: FromResources, data: JSONBody[NewRequest], key: IdempotencyKey = ""
     ) -> Details:
-        policy = load_policy(ground.config.policy)
-        async with ground.database.transaction("quotes") as tx:
+        policy = load_policy(resources.config.policy)
+        async with resources.database.transaction("quotes") as tx:
             request_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
             await tx.flush()
             return await read(tx, request_id, request.user)
@@ -113,32 +113,39 @@ class QuotesApi(Controller):
     async def submit(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         request_id: PathId,
         data: JSONBody[NewQuote],
         key: IdempotencyKey = "",
     ) -> Details:
         """Send the caller's sealed quote, or its next version. The time of arrival decides whether it is in time.
         Sending the same ``Idempotency-Key`` again changes nothing."""
-        arrived_at = ground.clock()
-        async with ground.database.transaction("quotes") as tx:
+        arrived_at = resources.clock()
+        async with resources.database.transaction("quotes") as tx:
             await handlers.submit(tx, request_id, data, request.user, arrived_at, key or new_id())
             return await read(tx, request_id, request.user)
 
     @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
-    async def withdraw(self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId) -> Details:
+    async def withdraw(
+        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId
+    ) -> Details:
         """Withdraw the caller's quote before the deadline. A new quote may follow."""
-        arrived_at = ground.clock()
-        async with ground.database.transaction("quotes") as tx:
+        arrived_at = resources.clock()
+        async with resources.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, request_id, request.user, arrived_at))
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/choice", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def choose(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Choice]
+        self,
+        request: MemberVisit,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request_id: PathId,
+        data: JSONBody[Choice],
     ) -> Details:
         """Choose a participant's quote. The contract with it follows."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.choose(tx, request_id, data.participant, data.justification, request.user),
@@ -147,18 +154,18 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
+        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """Choose no quote. The reason is published."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.reject_all(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def withdraw_request(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
+        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """Withdraw the request before the deadline. The quotes stay sealed."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.withdraw_request(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)

@@ -1,6 +1,6 @@
 """Wiring of quick quotes."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.quotes.api import QuotesApi
 from services.quotes.handlers import reactions
@@ -11,11 +11,11 @@ from services.quotes.timers import TIMERS
 NAME = "quotes"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, QuotesApi, ComposePages, RequestPages)],
+        routes=[routes(resources, QuotesApi, ComposePages, RequestPages)],
         reactions=reactions,
         timers=TIMERS,
     )

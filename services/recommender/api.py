@@ -9,7 +9,7 @@ from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.recommender import Recommendation
 from infra.database import Transaction
 from infra.denied import Missing
-from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
+from infra.web import MEMBERS, PUBLIC, FromKeyed, FromResources, MemberVisit, PathId, Short, allow
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.advice import Invitee, Made, Together
 from services.recommender.store.openings import horizon
@@ -64,48 +64,52 @@ class RecommenderApi(Controller):
     tags = ["recommender"]
 
     @get("/recommendations", opt=allow(SUPPLIER_AGENT))
-    async def own(self, ground: FromGround, request: MemberVisit) -> Recommendations:
+    async def own(self, resources: FromResources, request: MemberVisit) -> Recommendations:
         """Open purchases that fit the caller's organisation, each with its reasons."""
         supplier_id = request.user.organisation_id
-        async with ground.database.transaction("recommender") as tx:
-            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now)))
+        async with resources.database.transaction("recommender") as tx:
+            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(resources.config.policy, tx.now)))
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def dismiss(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
+    async def dismiss(
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId
+    ) -> None:
         """Dismiss an opportunity: it is left out of lists and mail. A repeat changes nothing."""
-        async with ground.database.transaction("recommender") as tx:
+        async with resources.database.transaction("recommender") as tx:
             await keyed.do(tx, lambda: dismiss(tx, request.user.organisation_id, opportunity_id))
 
     @post("/recommendations/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def restore(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
-        async with ground.database.transaction("recommender") as tx:
+    async def restore(
+        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId
+    ) -> None:
+        async with resources.database.transaction("recommender") as tx:
             await keyed.do(tx, lambda: advice.restore(tx, request.user.organisation_id, opportunity_id))
 
     @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Invitees:
+    async def suppliers(self, resources: FromResources, request: MemberVisit, auction: Short) -> Invitees:
         """Suppliers to invite to a mini-auction of the caller's organisation."""
-        _, invitees = await own_opening(ground, request.user, auction)
+        _, invitees = await own_opening(resources, request.user, auction)
         return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
 
     @get("/recommender/suppliers/{supplier_id:str}", opt=MEMBERS)
-    async def imported(self, ground: FromGround, supplier_id: PathId) -> Recommendations:
+    async def imported(self, resources: FromResources, supplier_id: PathId) -> Recommendations:
         """The list of a supplier in imported data. It is made when it is asked for. Lists of registered suppliers are
         not public."""
-        async with ground.database.transaction("recommender") as tx:
+        async with resources.database.transaction("recommender") as tx:
             if not await advice.is_imported(tx, supplier_id):
                 raise Missing("imported supplier", supplier_id)
             await advice.ask(tx, supplier_id, ASKED_FRESH)
-            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now)))
+            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(resources.config.policy, tx.now)))
 
     @get("/recommender/figures", opt=PUBLIC)
-    async def figures(self, ground: FromGround) -> Trainings:
+    async def figures(self, resources: FromResources) -> Trainings:
         """The measurements of the last trainings, and whether each model was used."""
-        async with ground.database.transaction("recommender") as tx:
+        async with resources.database.transaction("recommender") as tx:
             in_use = await trainings.id_in_use(tx)
             return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
 
     @get("/recommender/co-purchases", opt=PUBLIC)
-    async def co_purchases(self, ground: FromGround, sku: Short) -> list[Together]:
+    async def co_purchases(self, resources: FromResources, sku: Short) -> list[Together]:
         """SKUs that were bought together with this one in contracts, most frequent first."""
-        async with ground.database.transaction("recommender") as tx:
+        async with resources.database.transaction("recommender") as tx:
             return await advice.bought_with(tx, [sku], TOGETHER)

@@ -20,8 +20,8 @@ def train(as_json: AsJson = False) -> None:
     from services.recommender.training import train_now
 
     async def work() -> Training:
-        async with standing(Config.running()) as ground:
-            return await train_now(ground)
+        async with standing(Config.running()) as resources:
+            return await train_now(resources)
 
     if not as_json:
         say("learning; a minute for 20,000 awards")
@@ -44,7 +44,7 @@ def figures(as_json: AsJson = False) -> None:
     from services.recommender.store import trainings
 
     async def work() -> list[trainings.Training]:
-        async with standing(Config.running()) as ground, ground.database.transaction("recommender") as tx:
+        async with standing(Config.running()) as resources, resources.database.transaction("recommender") as tx:
             return await trainings.newest(tx, 1)
 
     newest = asyncio.run(work())

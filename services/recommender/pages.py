@@ -6,7 +6,7 @@ from litestar.response import Redirect, Template
 from catalogue.policy import load
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.denied import Missing
-from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
+from infra.web import PUBLIC, FromResources, MemberVisit, PathId, Short, Visit, allow, page, redirect
 from infra.web.languages import ENGLISH, gettext, pgettext, spoken, written
 from services.market.reasons import in_language
 from services.recommender.store import advice, openings, trainings
@@ -37,10 +37,10 @@ class RecommendationPages(Controller):
     include_in_schema = False
 
     @get("/", opt=allow(SUPPLIER_AGENT))
-    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
+    async def own(self, resources: FromResources, request: MemberVisit) -> Template:
         supplier_id = request.user.organisation_id
-        async with ground.database.transaction("recommender") as tx:
-            made = await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now))
+        async with resources.database.transaction("recommender") as tx:
+            made = await advice.made(tx, supplier_id, horizon(resources.config.policy, tx.now))
             known = await advice.knows(tx, supplier_id)
             offered = await advice.offered_skus(tx, supplier_id, ASKED_ABOUT)
             together = await advice.bought_with(tx, offered, WORTH_OFFERING) if offered else []
@@ -54,8 +54,8 @@ class RecommendationPages(Controller):
         )
 
     @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
-    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
-        async with ground.database.transaction("recommender") as tx:
+    async def dismiss(self, resources: FromResources, request: MemberVisit, opportunity_id: PathId) -> Redirect:
+        async with resources.database.transaction("recommender") as tx:
             opening = await openings.opening(tx, opportunity_id)
             if opening is None:
                 raise Missing("opportunity", opportunity_id)
@@ -66,22 +66,22 @@ class RecommendationPages(Controller):
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
-    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
-        async with ground.database.transaction("recommender") as tx:
+    async def restore(self, resources: FromResources, request: MemberVisit, opportunity_id: PathId) -> Redirect:
+        async with resources.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
         return redirect("/recommendations", gettext("It is in your list again."))
 
     @get("/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Template:
-        opening, invitees = await own_opening(ground, request.user, auction)
-        until = horizon(ground.config.policy, ground.clock())
+    async def suppliers(self, resources: FromResources, request: MemberVisit, auction: Short) -> Template:
+        opening, invitees = await own_opening(resources, request.user, auction)
+        until = horizon(resources.config.policy, resources.clock())
         return page(
             request,
             "recommender/suppliers.html",
             opening=opening,
             invitees=invitees,
             category=category_in_words(opening.category),
-            days=load(ground.config.policy).recommendation.horizon_days,
+            days=load(resources.config.policy).recommendation.horizon_days,
             ahead=opening.closes_at is not None and opening.closes_at > until,
         )
 
@@ -91,8 +91,8 @@ class RecommenderPage(Controller):
     include_in_schema = False
 
     @get("/", opt=PUBLIC)
-    async def how_it_is_measured(self, ground: FromGround, request: Visit) -> Template:
-        async with ground.database.transaction("recommender") as tx:
+    async def how_it_is_measured(self, resources: FromResources, request: Visit) -> Template:
+        async with resources.database.transaction("recommender") as tx:
             in_use = await trainings.id_in_use(tx)
             newest = await trainings.newest(tx, TRAININGS)
             awards = 0 if newest else await advice.count_awards(tx, MIN_AWARDS)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from events.recommender import Recommendation, RecommendationsMade
 from infra.away import in_short, is_away
 from infra.health import HEALTH, State
-from infra.service import Ground
+from infra.service import Resources
 from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, marks, trainings
@@ -50,8 +50,8 @@ class Recommending:
     change about it; the opening is left out of all lists until it changes or the engine learns again.
     """
 
-    def __init__(self, ground: Ground, engine: Engine) -> None:
-        self._ground = ground
+    def __init__(self, resources: Resources, engine: Engine) -> None:
+        self._resources = resources
         self._engine = engine
         self._taught_at: datetime | None = None
         self._left_out: dict[Opening, str] = {}
@@ -59,13 +59,13 @@ class Recommending:
 
     async def make_due(self) -> int:
         """Make some of the outdated lists; returns how many."""
-        async with alone(self._ground, "lists") as mine:
+        async with alone(self._resources, "lists") as mine:
             return await self._make_due() if mine else 0
 
     async def _make_due(self) -> int:
         walked = await self._walk()
-        async with self._ground.database.transaction(NAME) as tx:
-            until = horizon(self._ground.config.policy, tx.now)
+        async with self._resources.database.transaction(NAME) as tx:
+            until = horizon(self._resources.config.policy, tx.now)
             waiting = await advice.take_waiting(tx, TOGETHER)
             uninvited = await unranked(tx, until)
             if not waiting and not uninvited:
@@ -90,19 +90,19 @@ class Recommending:
 
     async def _walk(self) -> int:
         """Mark some of the suppliers that changes concern; returns the number of portions."""
-        async with self._ground.database.transaction(NAME) as tx:
-            if reached := await reach(tx, horizon(self._ground.config.policy, tx.now)):
+        async with self._resources.database.transaction(NAME) as tx:
+            if reached := await reach(tx, horizon(self._resources.config.policy, tx.now)):
                 await marks.note_changed(tx, reached)
             await marks.ask(tx)
         for portions in range(PORTIONS):
-            async with self._ground.database.transaction(NAME) as tx:
+            async with self._resources.database.transaction(NAME) as tx:
                 portion = await marks.mark_portion(tx)
             if portion is None:
                 return portions
             for supplier_id in portion.held:
-                async with self._ground.database.transaction(NAME) as tx:
+                async with self._resources.database.transaction(NAME) as tx:
                     await marks.mark(tx, [supplier_id])
-            async with self._ground.database.transaction(NAME) as tx:
+            async with self._resources.database.transaction(NAME) as tx:
                 await marks.go_on(tx, portion)
         return PORTIONS
 
@@ -124,7 +124,7 @@ class Recommending:
                 log.exception("no list can be made for supplier %s", one.profile.supplier_id)
                 self._without_list[one.profile.supplier_id] = in_short(error)
                 failed.append(one)
-        async with self._ground.database.transaction(NAME) as tx:
+        async with self._resources.database.transaction(NAME) as tx:
             await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
     async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
@@ -195,7 +195,7 @@ class Recommending:
 
     async def _make(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
         model_id, lists, invitees = await self._lists(waiting, uninvited, openings)
-        async with self._ground.database.transaction(NAME) as tx:
+        async with self._resources.database.transaction(NAME) as tx:
             for one, items in lists:
                 changed = await advice.replace_list(tx, one.profile.supplier_id, model_id, items)
                 if changed and one.native:
@@ -211,7 +211,7 @@ class Recommending:
 
     async def _teach(self) -> str:
         """Give the engine a new model at once, and new awards as SMALL and REREAD_AFTER say. Returns the model's id."""
-        async with self._ground.database.transaction(NAME) as tx:
+        async with self._resources.database.transaction(NAME) as tx:
             model_id = await trainings.id_in_use(tx)
             count, heard_at = await advice.count_awards(tx, SMALL), await advice.last_heard(tx)
             name = (model_id, tx.now.date(), count, heard_at)

@@ -1,6 +1,6 @@
 """Wiring of the recommender."""
 
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.web import routes
 from services.recommender.agents import VIEWS
 from services.recommender.api import RecommenderApi
@@ -13,13 +13,13 @@ from services.recommender.timers import timers
 NAME = "recommender"
 
 
-def create(ground: Ground) -> Service:
+def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, RecommenderApi, RecommendationPages, RecommenderPage)],
+        routes=[routes(resources, RecommenderApi, RecommendationPages, RecommenderPage)],
         reactions=reactions,
-        timers=timers(ground),
+        timers=timers(resources),
         prunes=PRUNES,
         views=VIEWS,
     )

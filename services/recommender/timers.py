@@ -5,7 +5,7 @@ unused, and so never begins.
 """
 
 from infra.database import Transaction
-from infra.service import Ground, Timer
+from infra.service import Resources, Timer
 from services.recommender.engine import Engine
 from services.recommender.recommending import Recommending
 from services.recommender.training import train_when_due
@@ -17,14 +17,14 @@ LONGEST_ROUND = 600.0
 LONGEST_TRAINING = 1800.0
 
 
-def timers(ground: Ground) -> tuple[Timer, ...]:
-    recommending = Recommending(ground, Engine())
+def timers(resources: Resources) -> tuple[Timer, ...]:
+    recommending = Recommending(resources, Engine())
 
     async def make_lists(_: Transaction) -> int:
         return await recommending.make_due()
 
     async def train(_: Transaction) -> int:
-        return await train_when_due(ground)
+        return await train_when_due(resources)
 
     return (
         Timer("lists", LISTS_EVERY, make_lists, longest=LONGEST_ROUND),

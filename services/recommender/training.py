@@ -6,7 +6,7 @@ import msgspec
 
 from events.recommender import Figure, ModelTrained
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from recommender import Figures, NewSupplierFigures, Rate
 from services.recommender.engine import Engine, Train, Trained
 from services.recommender.recommending import NAME
@@ -55,27 +55,27 @@ def due(state: State, now: datetime) -> bool:
     return state.trained_at is None or now - state.trained_at >= NOT_AGAIN_BEFORE or new >= state.trained_on
 
 
-async def train_when_due(ground: Ground) -> int:
-    async with alone(ground, "training") as mine:
-        if mine and due(await _state(ground), ground.clock()):
-            await _train(ground)
+async def train_when_due(resources: Resources) -> int:
+    async with alone(resources, "training") as mine:
+        if mine and due(await _state(resources), resources.clock()):
+            await _train(resources)
             return 1
     return 0
 
 
-async def train_now(ground: Ground) -> Training:
+async def train_now(resources: Resources) -> Training:
     """Train now, even if it is not due. Raises TooFewAwards, TrainingRuns, EngineFailed."""
-    async with alone(ground, "training") as mine:
+    async with alone(resources, "training") as mine:
         if not mine:
             raise TrainingRuns("a training is running already; look at its figures in a minute")
-        state = await _state(ground)
+        state = await _state(resources)
         if state.awards < MIN_AWARDS:
             raise TooFewAwards(f"{state.awards} awards are known; at least {MIN_AWARDS} are needed to learn from")
-        return await _train(ground)
+        return await _train(resources)
 
 
-async def _state(ground: Ground) -> State:
-    async with ground.database.transaction(NAME) as tx:
+async def _state(resources: Resources) -> State:
+    async with resources.database.transaction(NAME) as tx:
         count, heard_at = await advice.awards_version(tx)
         last = next(iter(await trainings.newest(tx, 1)), None)
     if last is None:
@@ -83,9 +83,9 @@ async def _state(ground: Ground) -> State:
     return State(awards=count, heard_at=heard_at, trained_on=last.awards, trained_at=last.trained_at)
 
 
-async def _train(ground: Ground) -> Training:
+async def _train(resources: Resources) -> Training:
     """Train in a separate child process, without an open transaction, because it takes from seconds to a minute."""
-    async with ground.database.transaction(NAME) as tx:
+    async with resources.database.transaction(NAME) as tx:
         in_use, incumbent = await trainings.model_in_use(tx)
         question = Train(await advice.awards(tx), tx.now.date(), incumbent)
     engine = Engine()
@@ -93,7 +93,7 @@ async def _train(ground: Ground) -> Training:
         trained = await engine.train(question)
     finally:
         engine.close()
-    async with ground.database.transaction(NAME) as tx:
+    async with resources.database.transaction(NAME) as tx:
         training = _training(trained, new_id(), in_use, len(question.awards), tx.now)
         await trainings.keep(tx, training, trained.model)
         await marks.ask_everyone(tx)

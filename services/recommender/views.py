@@ -1,7 +1,7 @@
 """Data for the pages and the API of the recommender."""
 
 from infra.denied import Missing, NotAllowed
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from services.recommender.store import advice, openings
 from services.recommender.store.advice import Invitee
@@ -12,11 +12,11 @@ INVITED = 10
 
 
 async def own_opening(
-    ground: Ground, principal: Principal, opportunity_id: str
+    resources: Resources, principal: Principal, opportunity_id: str
 ) -> tuple[Opening, list[Invitee] | None]:
     """An opportunity of the member's organisation, and the suppliers to invite. They follow only from the history, not
     from who bids now. Raises Missing, NotAllowed."""
-    async with ground.database.transaction("recommender") as tx:
+    async with resources.database.transaction("recommender") as tx:
         opening = await openings.opening(tx, opportunity_id)
         if opening is None:
             raise Missing("auction", opportunity_id)

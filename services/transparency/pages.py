@@ -3,7 +3,7 @@
 from litestar import Controller, get
 from litestar.response import Template
 
-from infra.web import PUBLIC, FromGround, Visit, page
+from infra.web import PUBLIC, FromResources, Visit, page
 from services.transparency import store, views
 from services.transparency.ocds.outgoing import PREFIX
 from services.transparency.ocds.publication import EXTENSIONS, LICENCE, LICENCE_NAME
@@ -14,8 +14,8 @@ class TransparencyPages(Controller):
     opt = PUBLIC
 
     @get("/transparency")
-    async def open_data(self, ground: FromGround, request: Visit) -> Template:
-        async with ground.database.transaction(store.NAME) as tx:
+    async def open_data(self, resources: FromResources, request: Visit) -> Template:
+        async with resources.database.transaction(store.NAME) as tx:
             found = await views.open_data(tx)
         return page(
             request,

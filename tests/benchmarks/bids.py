@@ -74,7 +74,7 @@ def _figure(name: str, value: float, unit: str, limit: float | None, aim: str = 
 async def measure(servers: Servers) -> list[Figure]:
     """Requests a second of a no-op, of bids on one auction and over many, and p99 at 70 % of each."""
     async with site(servers) as market, web(market.config) as process, worker(market.config):
-        ends = market.ground.clock() + timedelta(days=365)
+        ends = market.resources.clock() + timedelta(days=365)
         one, *many = await market.open([ends] * (AUCTIONS + 1))
         bare = _Measured("bare Litestar POST", [BARE])
         nothing = _Measured("no-op POST", [NOTHING])
@@ -96,7 +96,7 @@ async def measure(servers: Servers) -> list[Figure]:
             await market.events_published()
             await each.open_loop(market, process)
         await market.check_events()
-        stored, told = await market.ground.database.pool.fetchrow(
+        stored, told = await market.resources.database.pool.fetchrow(
             "select (select count(*) from auctions.bids), (select count(*) from auctions.outbox)"
         )
     if not stored or stored + AUCTIONS + 1 != told:

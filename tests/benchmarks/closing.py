@@ -36,7 +36,7 @@ SHORT = msgspec.structs.replace(RULES, extension_window_seconds=2, extension_sec
 async def measure(servers: Servers) -> list[Figure]:
     """Milliseconds from the end of the settle window to the close."""
     async with site(servers) as market, web(market.config) as process, worker(market.config):
-        at_once = market.ground.clock() + LEAD
+        at_once = market.resources.clock() + LEAD
         spread = [at_once + SPREAD * number / (AUCTIONS // 2) for number in range(AUCTIONS // 2)]
         together = await market.open([at_once] * (AUCTIONS - len(spread)), SHORT)
         one_by_one = await market.open(spread, SHORT)
@@ -49,7 +49,7 @@ async def measure(servers: Servers) -> list[Figure]:
 
         await listener.add_listener("lonja_live", hear)
         await _bid_on(market, [*together, *one_by_one])
-        before_the_end = (at_once - timedelta(seconds=1.5) - market.ground.clock()).total_seconds()
+        before_the_end = (at_once - timedelta(seconds=1.5) - market.resources.clock()).total_seconds()
         if before_the_end < 0:
             raise AssertionError("the bids before the end took too long: nothing can be said about the closes")
         await asyncio.sleep(before_the_end)
@@ -57,7 +57,7 @@ async def measure(servers: Servers) -> list[Figure]:
         await _late(market, process.port, late)
         lateness = await _closed(market, heard)
         await listener.close()
-        moved = await market.ground.database.pool.fetchval(
+        moved = await market.resources.database.pool.fetchval(
             "select count(distinct auction_id) from auctions.bids where extended"
         )
         await market.check_events()
@@ -79,14 +79,14 @@ async def measure(servers: Servers) -> list[Figure]:
 async def _bid_on(market: Site, auction_ids: Sequence[str]) -> None:
     """Place a bid on each, a rival's bid on every second one, and a floor of the first bidder on every fourth."""
     first, rival, *_ = market.tokens
-    now = market.ground.clock()
+    now = market.resources.clock()
     asked = [
         Asked(each, supplier, f"before/{steps}", INITIAL - steps * STEP, now)
         for number, each in enumerate(auction_ids)
         for supplier, steps in ((first, 1), (rival, 2))[: 2 - number % 2]
     ]
     floors = {each: {first: Autobid(INITIAL - 5 * STEP, now)} for each in auction_ids[::4]}
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         db = await tx.raw()
         current = await auctions.load(db, auction_ids)
         judged = judge(asked, current, {}, dict.fromkeys((first, rival), "active"), now)
@@ -118,7 +118,7 @@ async def _late(market: Site, port: int, auction_ids: Sequence[str]) -> None:
 async def _closed(market: Site, heard: dict[str, float]) -> list[float]:
     """Wait until all are closed, each exactly once, and in the market's log. Returns the delays after the settle window
     in seconds."""
-    pool = market.ground.database.pool
+    pool = market.resources.database.pool
     async with asyncio.timeout(60):
         while await pool.fetchval("select count(leaf) from auctions.auctions") < AUCTIONS:
             await asyncio.sleep(0.2)

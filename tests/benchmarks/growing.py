@@ -25,7 +25,7 @@ from infra.config import Config, Keep
 from infra.database import Database
 from infra.embedded import Servers
 from infra.runtime import load, prepare, run_streams, run_worker, standing
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from services.transparency.intake import mapping_for, read_table, take_in
 from services.transparency.ocds.tables import shipped_mappings
 from services.transparency.ocds.tolerance import NotUnderstood
@@ -69,7 +69,7 @@ async def _grown(servers: Servers, kinds: Sequence[str], *, show: bool) -> list[
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
     figures: list[Figure] = []
-    async with standing(config) as ground, _process(run_worker, config), _process(run_streams, config):
+    async with standing(config) as resources, _process(run_worker, config), _process(run_streams, config):
         with tempfile.TemporaryDirectory() as folder:
             further = Path(folder) / PRICES.name
             write_many_prices(PRICES, FURTHER, further)
@@ -79,20 +79,20 @@ async def _grown(servers: Servers, kinds: Sequence[str], *, show: bool) -> list[
                 ("prices", "a further row of prices", further),
             ):
                 if kind in kinds:
-                    figures += await _imported(ground, kind, name, file, show=show)
+                    figures += await _imported(resources, kind, name, file, show=show)
     return figures
 
 
-async def _imported(ground: Ground, kind: str, name: str, file: Path, *, show: bool) -> list[Figure]:
+async def _imported(resources: Resources, kind: str, name: str, file: Path, *, show: bool) -> list[Figure]:
     """The bytes that each row of this file adds."""
-    db = ground.database.pool
+    db = resources.database.pool
     before, parts = await _sizes(db), await _parts(db)
     reading = read_table(file, mapping_for(file, shipped_mappings(kind)), NotUnderstood())
-    counts = await take_in(ground.database, reading, lambda counts: None)
+    counts = await take_in(resources.database, reading, lambda counts: None)
     await _everybody_has_it(db)
     whole = await _sizes(db)
-    for service in load(ground):
-        await _prune(ground.database, service)
+    for service in load(resources):
+        await _prune(resources.database, service)
     after = await _sizes(db)
     figures = [
         Figure(name=said, value=_grown_by(before, sizes) / counts.imported, unit="bytes of database", aim=aim)

@@ -34,7 +34,7 @@ from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.runtime import load, prepare, run_streams, run_worker, standing
-from infra.service import Ground
+from infra.service import Resources
 from infra.tasks import background
 from services.transparency.intake import BATCH, mapping_for, read_table, take_in
 from services.transparency.ocds.candidates import Reading
@@ -123,15 +123,15 @@ async def into_a_market(servers: Servers, raw: float) -> list[Figure]:
     config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
-    async with standing(config) as ground, process_of(_work, config), process_of(_stream, config):
-        await _offers_arrive(ground)
+    async with standing(config) as resources, process_of(_work, config), process_of(_stream, config):
+        await _offers_arrive(resources)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "awards.csv"
             _write_copies(path, 0)
-            alone = await _rate(_into(ground, path))
+            alone = await _rate(_into(resources, path))
             _write_copies(path, COPIES)
-            async with _offering(ground) as offers:
-                beside = await _rate(_into(ground, path))
+            async with _offering(resources) as offers:
+                beside = await _rate(_into(resources, path))
             late = offers.p99()
     name = "awards from file to the last service"
     return [
@@ -161,10 +161,10 @@ def _write_copies(path: Path, first: int) -> None:
             stream.writelines(f"{copy}{line}\n" for line in lines)
 
 
-async def _into(ground: Ground, path: Path) -> int:
+async def _into(resources: Resources, path: Path) -> int:
     """Returns how many rows every service has."""
-    await _import(path, ground.database.url)
-    await _everywhere(ground)
+    await _import(path, resources.database.url)
+    await _everywhere(resources)
     return COPIES * (len(gzip.decompress(AWARDS.read_bytes()).splitlines()) - 1)
 
 
@@ -182,13 +182,13 @@ async def _import(path: Path, url: str) -> None:
         raise AssertionError(f"the import failed: {said.decode()[-500:]}")
 
 
-async def _everywhere(ground: Ground) -> None:
+async def _everywhere(resources: Resources) -> None:
     """Wait until each service and view has claimed every import event that it reacts to."""
-    rows = await ground.database.pool.fetch(
+    rows = await resources.database.pool.fetch(
         "select distinct envelope::json->>'type' as type from transparency.outbox where topic = 'lonja.imports'"
     )
     told = {row["type"] for row in rows}
-    for service in load(ground):
+    for service in load(resources):
         for prefix, reactions in [("", service.reactions), *((f"{one.name}/", one.reactions) for one in service.views)]:
             wanted = [kind.TYPE for kind in reactions if kind.TYPE in told]
             missing = (
@@ -197,7 +197,7 @@ async def _everywhere(ground: Ground) -> None:
                 f" (select from {service.name}.inbox i where i.event_id = $1 || o.event_id))"
             )
             for newest in (200, None):  # checking all of them takes time and would slow down what is measured
-                while wanted and await ground.database.pool.fetchval(missing, prefix, wanted, newest):
+                while wanted and await resources.database.pool.fetchval(missing, prefix, wanted, newest):
                     await asyncio.sleep(0.5)
 
 
@@ -207,9 +207,9 @@ async def _everywhere(ground: Ground) -> None:
 LISTENERS = ("purchases", "observatory", "recommender")
 
 
-async def _offer(ground: Ground) -> str:
+async def _offer(resources: Resources) -> str:
     today = system_clock().date()
-    async with ground.database.transaction("catalogue") as tx:
+    async with resources.database.transaction("catalogue") as tx:
         return tx.emit(
             OfferPublished(
                 sku_id=new_id(),
@@ -232,11 +232,11 @@ async def _offer(ground: Ground) -> str:
         )
 
 
-async def _offers_arrive(ground: Ground) -> None:
+async def _offers_arrive(resources: Resources) -> None:
     """Wait until the processes are at work."""
-    await _offer(ground)
+    await _offer(resources)
     for service in LISTENERS:
-        while not await ground.database.pool.fetchval(f"select exists (select from {service}.inbox)"):
+        while not await resources.database.pool.fetchval(f"select exists (select from {service}.inbox)"):
             await asyncio.sleep(0.2)
 
 
@@ -250,13 +250,13 @@ class Offers:
         self.late: dict[str, dict[str, float]] = {service: {} for service in LISTENERS}
         """Milliseconds until the reaction was committed, by service and event id, as seen by the next check."""
 
-    async def publish(self, ground: Ground) -> None:
+    async def publish(self, resources: Resources) -> None:
         while True:
             began = time.perf_counter()
-            self.published[await _offer(ground)] = began
+            self.published[await _offer(resources)] = began
             await asyncio.sleep(BETWEEN_OFFERS)
 
-    async def watch(self, ground: Ground) -> None:
+    async def watch(self, resources: Resources) -> None:
         query = " union all ".join(
             f"select '{each}', event_id from {each}.inbox where event_id = any(${number}::text[])"
             for number, each in enumerate(LISTENERS, 1)
@@ -265,7 +265,7 @@ class Offers:
             await asyncio.sleep(BETWEEN_LOOKS)
             awaited = [[one for one in self.published if one not in self.late[each]] for each in LISTENERS]
             if any(awaited):
-                for service, event_id in await ground.database.pool.fetch(query, *awaited):
+                for service, event_id in await resources.database.pool.fetch(query, *awaited):
                     self.late[service][event_id] = (time.perf_counter() - self.published[event_id]) * 1000
 
     async def arrived(self) -> None:
@@ -278,10 +278,10 @@ class Offers:
 
 
 @asynccontextmanager
-async def _offering(ground: Ground) -> AsyncIterator[Offers]:
+async def _offering(resources: Resources) -> AsyncIterator[Offers]:
     """Publish offers during the block; at its end wait until all have arrived."""
     offers = Offers()
-    async with background(offers.watch(ground), name="watch"):
-        async with background(offers.publish(ground), name="publish"):
+    async with background(offers.watch(resources), name="watch"):
+        async with background(offers.publish(resources), name="publish"):
             yield offers
         await offers.arrived()

@@ -33,9 +33,9 @@ from infra.config import Config
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.runtime import prepare, run_worker, serve, standing
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
-from infra.web import PUBLIC, FromGround, allow, create_app, routes
+from infra.web import PUBLIC, FromResources, allow, create_app, routes
 from services.auctions import service as auctions_service
 from services.auctions.api import BidIn
 from services.auctions.domain.auction import begin
@@ -67,11 +67,11 @@ async def bare(data: BidIn) -> BidIn:
 
 
 @get(NOTHING_LIVE, opt=PUBLIC, include_in_schema=False)
-async def nothing_live(ground: FromGround) -> Stream:
+async def nothing_live(resources: FromResources) -> Stream:
     """A route that pushes to each watcher what is announced on the channel of the same name."""
 
     async def pushes() -> AsyncIterator[bytes]:
-        async for said in ground.live.watch(NOTHING_LIVE):
+        async for said in resources.live.watch(NOTHING_LIVE):
             if said is not None:
                 yield f"event: nothing\r\ndata: {said['version']}{' ' * said['size']}\r\n\r\n".encode()
 
@@ -83,12 +83,12 @@ class Site:
     """``tokens`` are those of suppliers who may bid, by the id of their organisation."""
 
     config: Config
-    ground: Ground
+    resources: Resources
     tokens: dict[str, str]
 
     async def open(self, ends: Iterable[datetime], rules: OpeningRules = RULES) -> list[str]:
         """Open auctions that end at these instants. Returns their ids."""
-        async with self.ground.database.transaction("auctions") as tx:
+        async with self.resources.database.transaction("auctions") as tx:
             db = await tx.raw()
             written = []
             for closes_at in ends:
@@ -120,13 +120,13 @@ class Site:
         """Wait until the relay has published all events."""
         waiting = "select exists (select from auctions.outbox where published_at is null)"
         async with asyncio.timeout(60):
-            while await self.ground.database.pool.fetchval(waiting):
+            while await self.resources.database.pool.fetchval(waiting):
                 await asyncio.sleep(0.05)
 
     async def check_events(self) -> None:
         """Check that every event of the outbox is in its topic once."""
         await self.events_published()
-        written = await self.ground.database.pool.fetchval("select count(*) from auctions.outbox")
+        written = await self.resources.database.pool.fetchval("select count(*) from auctions.outbox")
         kafka = AIOKafkaConsumer(**access(self.config.kafka_bootstrap), enable_auto_commit=False)
         await kafka.start()
         try:
@@ -153,22 +153,22 @@ async def site(servers: Servers) -> AsyncIterator[Site]:
     )
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
-    async with standing(config) as ground:
+    async with standing(config) as resources:
         suppliers = [new_id() for _ in range(SUPPLIERS)]
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             told = [
                 OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
                 for supplier in suppliers
             ]
             await replicas.organisations.put_all(tx, told)
-        yield Site(config, ground, {each: _token(ground, each) for each in suppliers})
+        yield Site(config, resources, {each: _token(resources, each) for each in suppliers})
 
 
-def _token(ground: Ground, supplier: str) -> str:
+def _token(resources: Resources, supplier: str) -> str:
     agent = Principal(
         member_id=supplier, name="S", organisation_id=supplier, organisation_name="S", roles=(SUPPLIER_AGENT,)
     )
-    return ground.tokens.issue(agent, ground.clock())
+    return resources.tokens.issue(agent, resources.clock())
 
 
 @dataclass(frozen=True)
@@ -231,16 +231,16 @@ async def process_of(
 
 def _serve(config: Config, port: int) -> None:
     async def main() -> None:
-        async with standing(config) as ground:
-            service = auctions_service.create(ground)
-            more = routes(ground, nothing, nothing_live)
-            app = create_app(ground, [replace(service, routes=[*service.routes, more])], config.home)
+        async with standing(config) as resources:
+            service = auctions_service.create(resources)
+            more = routes(resources, nothing, nothing_live)
+            app = create_app(resources, [replace(service, routes=[*service.routes, more])], config.home)
             nothing_else = Litestar([bare], openapi_config=None)
 
             async def either(scope: Scope, receive: Receive, send: Send) -> None:
                 await (nothing_else if scope.get("path") == BARE else app)(scope, receive, send)
 
-            await serve(either, ground, port)
+            await serve(either, resources, port)
 
     uvloop.run(main())
 

@@ -38,12 +38,12 @@ Happen = Callable[[int], Awaitable[None]]
 async def measure(servers: Servers) -> list[Figure]:
     """Milliseconds from the commit of each bid to each watcher."""
     async with site(servers) as market, web(market.config) as process, worker(market.config):
-        (auction_id,) = await market.open([market.ground.clock() + timedelta(hours=1)])
+        (auction_id,) = await market.open([market.resources.clock() + timedelta(hours=1)])
         tokens = list(market.tokens.values())
 
         async def nothing(number: int) -> None:
             said = {"channel": NOTHING_LIVE, "data": {"version": number, "size": SIZE}}
-            await market.ground.database.pool.execute(
+            await market.resources.database.pool.execute(
                 "select pg_notify('lonja_live', $1)", msgspec.json.encode(said).decode()
             )
 

@@ -74,6 +74,6 @@ async def comes_through(lonja: Lonja, bids: Bidding, what: str, happens: Corouti
     await happens
     print(f"{what}: that lasted {time.monotonic() - began:.1f} s")
     await bids.goes_on(what)
-    async with standing(lonja.config, patient=True) as ground:
-        await Books(ground, load(ground)).keep_up(60)
+    async with standing(lonja.config, patient=True) as resources:
+        await Books(resources, load(resources)).keep_up(60)
     print(f"{what}: all that was told was heard {time.monotonic() - began:.1f} s after it began")

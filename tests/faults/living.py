@@ -20,7 +20,7 @@ from infra.config import Config
 from infra.embedded import addresses
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Child, Part
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.supervisor import read_state
 
 POLICY = """\
@@ -176,11 +176,11 @@ def _children(pid: int) -> list[int]:
 class Books:
     """Reads the database of a market, for checks."""
 
-    ground: Ground
+    resources: Resources
     services: list[Service]
 
     async def rows(self, query: str, *arguments: object) -> list[Any]:
-        return await self.ground.database.pool.fetch(query, *arguments)
+        return await self.resources.database.pool.fetch(query, *arguments)
 
     async def told(self, kind: type[Event]) -> list[Any]:
         """All events of a kind, from all services."""
@@ -195,7 +195,7 @@ class Books:
         return [service.name for service in self.services if service.metadata is not None]
 
     async def buried(self) -> list[str]:
-        letters = [letter async for letter in deadletters.read(addresses(self.ground.config)[1])]
+        letters = [letter async for letter in deadletters.read(addresses(self.resources.config)[1])]
         return [f"{letter.consumer}: {letter.type}: {letter.error}" for letter in letters]
 
     async def all_is_heard(self, seconds: float) -> None:

@@ -75,11 +75,11 @@ async def one_web(servers: Servers, markets: Markets) -> AsyncIterator[tuple[Mar
         for child in (web, worker):
             child.start()
             await child.wait_ready()
-        ground = await stack.enter_async_context(standing(config))
+        resources = await stack.enter_async_context(standing(config))
         kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
         stack.push_async_callback(kafka.stop)
-        market = Market(ground, ShiftedClock(), f"http://127.0.0.1:{web.part.port}", kafka)
+        market = Market(resources, ShiftedClock(), f"http://127.0.0.1:{web.part.port}", kafka)
         yield market, psutil.Process(web.pid), config.environment()
 
 

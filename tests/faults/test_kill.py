@@ -21,7 +21,7 @@ from events.auctions import AuctionClosed, AuctionOpened
 from events.contracts import ContractConcluded, ContractDrafted
 from infra.clock import system_clock
 from infra.runtime import load, standing
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from services.demonstration.client import Client
 from tests.faults.living import Books, Lonja, until
@@ -58,7 +58,7 @@ class Day(Books):
 
     @property
     def url(self) -> str:
-        return self.ground.config.local_url
+        return self.resources.config.local_url
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ async def day() -> AsyncIterator[Day]:
         await lonja.start()
         summary = await play(lonja, record)
         acknowledged = [json.loads(line) for line in record.read_text().splitlines()]
-        async with standing(lonja.config) as ground:
-            found = Day(ground, load(ground), acknowledged, summary, lonja.said, {})
+        async with standing(lonja.config) as resources:
+            found = Day(resources, load(resources), acknowledged, summary, lonja.said, {})
             ids = {line["auction_id"] for line in acknowledged}
             found.opened.update({e.auction_id: e for e in await found.told(AuctionOpened) if e.auction_id in ids})
             yield found
@@ -154,7 +154,7 @@ async def test_a_bid_sent_again_gets_its_first_verdict_and_changes_nothing(day: 
     async with httpx.AsyncClient(base_url=day.url, timeout=30) as http:
         for line in day.acknowledged[:: max(1, len(day.acknowledged) // 100)]:
             headers = {
-                "authorization": f"Bearer {token(day.ground, line['supplier_id'])}",
+                "authorization": f"Bearer {token(day.resources, line['supplier_id'])}",
                 "idempotency-key": line["request_key"],
             }
             path = f"/api/auctions/{line['auction_id']}/bids"
@@ -166,7 +166,7 @@ async def test_a_bid_sent_again_gets_its_first_verdict_and_changes_nothing(day: 
     assert await day.rows("select count(*) from auctions.bids") == before
 
 
-def token(ground: Ground, supplier_id: str) -> str:
+def token(resources: Resources, supplier_id: str) -> str:
     principal = Principal(
         member_id=supplier_id,
         name="The same again",
@@ -174,7 +174,7 @@ def token(ground: Ground, supplier_id: str) -> str:
         organisation_name="",
         roles=(SUPPLIER_AGENT,),
     )
-    return ground.tokens.issue(principal, system_clock())
+    return resources.tokens.issue(principal, system_clock())
 
 
 async def test_every_auction_closed_once_and_the_lowest_bid_won(day: Day) -> None:

@@ -82,8 +82,8 @@ class Outcome:
 
 
 async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
-    async with standing(lonja.config) as ground:
-        books = Books(ground, load(ground))
+    async with standing(lonja.config) as resources:
+        books = Books(resources, load(resources))
         await books.all_is_heard(60)
         bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]] = {}
         for row in await books.rows("select supplier_id, request_key, sequence, amount from auctions.bids"):

@@ -105,12 +105,12 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
         for child in (*webs, worker):
             child.start()
             await child.wait_ready()
-        ground = await stack.enter_async_context(standing(config))
+        resources = await stack.enter_async_context(standing(config))
         kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
         stack.push_async_callback(kafka.stop)
         urls = [f"http://127.0.0.1:{web.part.port}" for web in webs]
-        day = Day(Market(ground, ShiftedClock(), urls[0], kafka), webs, urls)
+        day = Day(Market(resources, ShiftedClock(), urls[0], kafka), webs, urls)
         await play(day)
         yield day
 
@@ -286,7 +286,7 @@ async def test_the_log_is_one_chain_and_the_accepted_are_one_falling_sequence(da
         assert [row["sequence"] for row in accepted] == list(range(1, len(accepted) + 1))
         amounts = [row["amount"] for row in accepted]
         assert amounts == sorted(set(amounts), reverse=True)
-        audit, _ = verify(day.proofs[auction_id], key=day.market.ground.signer.key)
+        audit, _ = verify(day.proofs[auction_id], key=day.market.resources.signer.key)
         assert audit.accepted == len(accepted)
 
 

@@ -153,8 +153,8 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up
         }
         former, newer = (Release(name, folder / name, servers.home, settings) for name in ("former", "newer"))
         await former.lonja("migrate")
-        ground = await stack.enter_async_context(standing(Config.load({**os.environ, **former.environment})))
-        books = Upgraded(ground, load(ground))
+        resources = await stack.enter_async_context(standing(Config.load({**os.environ, **former.environment})))
+        books = Upgraded(resources, load(resources))
         await Upgrade(books, servers, door, former, newer, stack, folder).play()
         yield books
 
@@ -265,7 +265,7 @@ class Upgrade:
         players = cast()
         supplier = players.suppliers[0]
         async with Client.visiting(self.newer.url) as visitor:
-            member = await visitor.login(supplier.email, demo_password(self.books.ground.config))
+            member = await visitor.login(supplier.email, demo_password(self.books.resources.config))
             ids = {card["name"]: card["sku_id"] for card in (await visitor.get("/api/catalogue/skus"))["results"]}
             assert ids
             for good in players.skus:
@@ -289,7 +289,7 @@ class Upgrade:
 
     async def _bid_through_both(self) -> None:
         """Two suppliers outbid each other on one auction; each uses the web process of one release."""
-        password, (one, other) = demo_password(self.books.ground.config), cast().suppliers[:2]
+        password, (one, other) = demo_password(self.books.resources.config), cast().suppliers[:2]
         async with Client.visiting(self.former.url, PATIENCE) as old, Client.visiting(self.newer.url, PATIENCE) as new:
             bidders = [await old.login(one.email, password), await new.login(other.email, password)]
             found = (await old.get("/api/auctions", q=RUNNING_TITLE))["auctions"]
@@ -302,7 +302,7 @@ class Upgrade:
 
     async def _former_waits(self) -> bool:
         """Whether partitions of the former worker and of the former streams wait for a version that they do not know."""
-        for process in await processes.read(self.books.ground.database.pool):
+        for process in await processes.read(self.books.resources.database.pool):
             for condition in process.conditions:
                 if condition.state is State.degraded and "this is version 2" in condition.detail:
                     self.books.waited.setdefault(process.kind, set()).add(condition.detail)

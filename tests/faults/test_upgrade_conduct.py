@@ -153,14 +153,14 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up
         newer = Release("newer", PROJECT, servers.home, settings)
         await former.lonja("migrate")
         clock = ShiftedClock()
-        ground = await stack.enter_async_context(standing(Config.load({**os.environ, **former.environment}), clock))
+        resources = await stack.enter_async_context(standing(Config.load({**os.environ, **former.environment}), clock))
         old = await _start(former, stack)
         kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
         stack.push_async_callback(kafka.stop)
 
         def through(release: Release) -> Market:
-            return Patient(ground, clock, release.url, kafka)
+            return Patient(resources, clock, release.url, kafka)
 
         towns = [await a_town(through(former)) for _ in range(2)]
         suspended, warned = (
@@ -179,7 +179,7 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up
         await newer.lonja("migrate")
         await former.lonja("migrate")
         await _start(newer, stack)
-        yield Upgraded(ground, load(ground), suspended, warned, work, old, evaded, wanted, asked["purchase_id"])
+        yield Upgraded(resources, load(resources), suspended, warned, work, old, evaded, wanted, asked["purchase_id"])
 
 
 async def _start(release: Release, stack: AsyncExitStack) -> dict[str, Child]:
@@ -201,7 +201,7 @@ async def test_the_rows_are_the_same_and_the_former_role_has_them_by_views_alone
         )
         found = {(row["schema"], row["relname"]): row["kind"] for row in kinds}
         assert found == {("contracts", name): "v" for name in names} | {(schema, name): "r" for name in names}
-        async with upgraded.ground.database.of("contracts").pool.acquire() as db:
+        async with upgraded.resources.database.of("contracts").pool.acquire() as db:
             for name in names:
                 await db.fetch(f"select from contracts.{name} for update")
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -307,7 +307,7 @@ async def test_a_deadline_that_passes_is_told_once_whoever_looks_at_the_clock(up
     ids = []
     for work in await beside.works():
         assert (await work.order())[0] == 201
-        await upgraded.ground.database.pool.execute(
+        await upgraded.resources.database.pool.execute(
             "update fulfilment.executions set due_at = now(), state = jsonb_set(state, '{orders,0,due_at}', to_jsonb(now()))"
             " where contract_id = $1",
             work.contract_id,

@@ -88,10 +88,10 @@ async def site(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
     )
     await prepare(config)
     port = free_port(config.home, "web")
-    async with standing(config) as ground:
+    async with standing(config) as resources:
         kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
-        yield Site(config, Market(ground, ShiftedClock(), f"http://127.0.0.1:{port}", kafka))
+        yield Site(config, Market(resources, ShiftedClock(), f"http://127.0.0.1:{port}", kafka))
         await kafka.stop()
 
 

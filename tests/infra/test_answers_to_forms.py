@@ -21,7 +21,7 @@ from infra.config import Config
 from infra.database import Database
 from infra.embedded import Servers
 from infra.runtime import standing
-from infra.service import Ground, Service
+from infra.service import Resources, Service
 from infra.tokens import Principal
 from infra.web import MEMBERS, PUBLIC, Visit, create_app, form_fields, page, routes
 from infra.web.access import COOKIE
@@ -151,8 +151,8 @@ async def refused_page(request: Visit, name: str) -> Template:
 
 
 @post("/counting", opt=PUBLIC)
-async def counting(ground: Ground) -> Response[str]:
-    text = f'<b data-until="z" data-server-now="{ground.clock().isoformat()}">{"." * 2000}</b>'
+async def counting(resources: Resources) -> Response[str]:
+    text = f'<b data-until="z" data-server-now="{resources.clock().isoformat()}">{"." * 2000}</b>'
     return Response(text, status_code=422, media_type="text/html")
 
 
@@ -175,11 +175,13 @@ async def of_programs() -> Response[str]:
 async def serving(servers: Servers, clock: Clock | None = None) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home)})
     config = replace(config, database_url=await database_with_tables(servers))
-    async with standing(config, clock) as ground:
+    async with standing(config, clock) as resources:
         handlers = (a_page, refused_page, counting, a_form, refusing, refusing_members, failing, of_programs)
-        app = create_app(ground, [Service(name="forms", routes=[routes(ground, *handlers)])], config.home / "static")
+        app = create_app(
+            resources, [Service(name="forms", routes=[routes(resources, *handlers)])], config.home / "static"
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as client:
-            yield client, ground
+            yield client, resources
 
 
 async def sent(
@@ -194,7 +196,7 @@ async def sent(
 
 
 async def test_a_refused_form_is_shown_by_a_page_of_its_own_that_can_be_loaded_again(servers: Servers) -> None:
-    async with serving(servers) as (client, ground):
+    async with serving(servers) as (client, resources):
         answer = await sent(client, "/form")
         assert answer.status_code == 303 and answer.text == ""
         place = answer.headers["location"]
@@ -213,7 +215,7 @@ async def test_a_refused_form_is_shown_by_a_page_of_its_own_that_can_be_loaded_a
         client.cookies.clear()
         page = await client.get(place)
         assert (page.status_code, page.text) == (200, "an empty form, a=1&b=%C3%A1"), "nobody else is shown it"
-        await ground.database.pool.execute("delete from operations.answers")
+        await resources.database.pool.execute("delete from operations.answers")
         assert (await client.get(place)).status_code == 200
 
 
@@ -235,30 +237,30 @@ async def test_the_way_leads_to_a_page_of_this_site_that_can_be_loaded(
 
 
 async def test_whoever_has_no_way_back_is_answered_at_once(servers: Servers) -> None:
-    async with serving(servers) as (client, ground):
+    async with serving(servers) as (client, resources):
         assert (await sent(client, "/form", **{"hx-request": "true"})).status_code == 422
         assert (await sent(client, "/form", origin="null")).status_code == 422
         assert (await sent(client, "/api/form")).status_code == 422
         assert (await sent(client, "/failing")).status_code == 500
-        assert await ground.database.pool.fetchval("select count(*) from operations.answers") == 0
+        assert await resources.database.pool.fetchval("select count(*) from operations.answers") == 0
 
 
 async def test_where_nothing_can_be_kept_the_form_is_answered_all_the_same(servers: Servers) -> None:
-    async with serving(servers) as (client, ground):
-        await ground.database.pool.execute("alter table operations.answers rename to gone")
+    async with serving(servers) as (client, resources):
+        await resources.database.pool.execute("alter table operations.answers rename to gone")
         answer = await sent(client, "/form")
         assert (answer.status_code, answer.text[:17]) == (422, "nonsense is wrong")
         assert (await client.get("/form?answer=1")).text == "an empty form, "
 
 
 async def test_an_answer_is_not_shown_to_the_next_session_of_a_member(servers: Servers) -> None:
-    async with serving(servers) as (client, ground):
+    async with serving(servers) as (client, resources):
         somebody = Principal(member_id="m", name="M", organisation_id="o", organisation_name="O", roles=("moderator",))
-        client.cookies[COOKIE] = ground.tokens.issue(somebody, ground.clock(), hours=1)
+        client.cookies[COOKIE] = resources.tokens.issue(somebody, resources.clock(), hours=1)
         place = (await sent(client, "/form")).headers["location"]
         assert (await client.get(place)).status_code == 422
-        client.cookies[COOKIE] = ground.tokens.issue(
-            msgspec.structs.replace(somebody, name="N"), ground.clock(), hours=1
+        client.cookies[COOKIE] = resources.tokens.issue(
+            msgspec.structs.replace(somebody, name="N"), resources.clock(), hours=1
         )
         assert (await client.get(place)).status_code == 200
 
@@ -323,11 +325,11 @@ async def test_an_answer_that_is_shown_once_more_or_late_says_at_its_head_when_i
     ],
 )
 async def test_who_comes_back_to_an_answer_that_is_gone_is_told(servers: Servers, language: str, words: str) -> None:
-    async with serving(servers) as (client, ground):
+    async with serving(servers) as (client, resources):
         client.cookies["lonja_language"] = language
         place = (await sent(client, "/page/x", referer="http://market/page/x")).headers["location"]
         assert words not in (await client.get(place)).text
-        await ground.database.pool.execute("update operations.answers set kept_until = now()")
+        await resources.database.pool.execute("update operations.answers set kept_until = now()")
         gone = await client.get(place)
         assert gone.status_code == 200 and words in gone.text.partition('<main id="main"')[2][:500]
         assert words not in (await client.get("/page/x")).text
@@ -343,10 +345,10 @@ async def test_each_answer_is_shown_without_that_sentence_the_first_time(servers
 
 async def test_an_answer_that_the_former_release_kept_is_shown(servers: Servers, database: Database) -> None:
     clock = ManualClock(SENT_AT)
-    async with serving(servers, clock) as (client, ground):
+    async with serving(servers, clock) as (client, resources):
         await sent(client, "/page/x")
         scope = a_scope(client.cookies["lonja_csrf"])
         body = gzip.compress(b'<main id="main"><!--answer--><b data-server-now="then">')
-        number = await Answers(ground.database).keep(scope, Answer(422, "text/html", body))
+        number = await Answers(resources.database).keep(scope, Answer(422, "text/html", body))
         text = (await client.get(f"/page/x?answer={number}")).text
         assert text == f'<main id="main"><!--answer--><b data-server-now="{SENT_AT.isoformat()}">'

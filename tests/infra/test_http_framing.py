@@ -70,12 +70,12 @@ class _Nowhere(asyncio.Transport):
 @asynccontextmanager
 async def connected(home: Path) -> AsyncIterator[server.Connection]:
     """A connection that the test feeds, so that it controls the size of each read. It gets no answers meanwhile."""
-    ground = unconnected(home)
+    resources = unconnected(home)
 
     async def silent(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.Event().wait()
 
-    settings = server.server(silent, ground.config, ground.live.end, port=0).config
+    settings = server.server(silent, resources.config, resources.live.end, port=0).config
     settings.load()
     state = ServerState()
     connection = settings.http_protocol_class(settings, state, {})  # type: ignore[call-arg]

@@ -62,11 +62,13 @@ async def serving(
     home: Path, *more: Any, **settings: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Callable[[], Any]]]:
     """(client, function to open a bare connection) of a server with these additional routes."""
-    ground = unconnected(home)
-    config = replace(ground.config, **settings)
-    ground = replace(ground, config=config)
-    app = create_app(ground, [Service(name="echo", routes=[routes(ground, echo, nobody_reads, who, *more)])], home)
-    web = server.server(app, config, ground.live.end, port=0)
+    resources = unconnected(home)
+    config = replace(resources.config, **settings)
+    resources = replace(resources, config=config)
+    app = create_app(
+        resources, [Service(name="echo", routes=[routes(resources, echo, nobody_reads, who, *more)])], home
+    )
+    web = server.server(app, config, resources.live.end, port=0)
     running = asyncio.create_task(web.serve())
     while not web.started:
         assert not running.done(), await running
@@ -429,17 +431,17 @@ async def watched(home: Path, port: int) -> None:
     """A web process with a live page."""
     from infra.runtime import serve
 
-    ground = unconnected(home)
+    resources = unconnected(home)
 
     @get("/live", opt=PUBLIC)
     async def live() -> ServerSentEvent:
         async def news() -> AsyncIterator[str]:
-            async for said in ground.live.watch("page"):
+            async for said in resources.live.watch("page"):
                 yield str(said)
 
         return ServerSentEvent(news())
 
-    await serve(create_app(ground, [Service(name="live", routes=[routes(ground, live)])], home), ground, port)
+    await serve(create_app(resources, [Service(name="live", routes=[routes(resources, live)])], home), resources, port)
 
 
 async def test_live_streams_end_with_the_process_which_is_no_crash(tmp_path: Path, free_port: int) -> None:

@@ -144,7 +144,7 @@ async def test_figures_are_written_beside_the_event_loop(market: Market, monkeyp
 
 
 async def test_the_worker_has_a_port_of_its_own(market: Market) -> None:
-    port = remembered_port(market.ground.config.home, "worker-operations")
+    port = remembered_port(market.resources.config.home, "worker-operations")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         assert (await client.get("/health/live")).json() == {"live": True}
         assert {"database", "kafka"} <= {part["part"] for part in (await client.get("/health/ready")).json()["parts"]}
@@ -165,7 +165,7 @@ async def test_a_watched_page_is_counted_while_it_is_watched(market: Market) -> 
 
 
 async def test_figures_of_operations_agree_with_their_migrations(market: Market) -> None:
-    assert await migrations.check(market.ground.database.engine, "operations", processes.METADATA) == ""
+    assert await migrations.check(market.resources.database.engine, "operations", processes.METADATA) == ""
 
 
 def test_the_framework_of_the_pages_leaves_the_logs_as_they_are(tmp_path: Path) -> None:

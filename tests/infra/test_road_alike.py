@@ -179,7 +179,7 @@ def name_of(value: bytes | None) -> str:
 
 
 @pytest.fixture(params=["played", pytest.param("real", marks=pytest.mark.servers)])
-def ground(request: pytest.FixtureRequest) -> PlayedHere | RealHere:
+def setting(request: pytest.FixtureRequest) -> PlayedHere | RealHere:
     return PlayedHere() if request.param == "played" else RealHere(request.getfixturevalue("servers"))
 
 

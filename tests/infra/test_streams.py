@@ -36,7 +36,7 @@ from infra.embedded.process import tail
 from infra.ids import new_id
 from infra.outbox import Relay
 from infra.producer import Producer
-from infra.service import Ground, Service, View
+from infra.service import Resources, Service, View
 from recommender.interest import co_purchase, interest
 from services.observatory import intake
 from services.observatory.domain import entry
@@ -52,14 +52,14 @@ Figures = dict[tuple[str, ...], tuple[Any, ...]]
 
 
 @pytest.fixture
-async def ground(servers: Servers, topics: None) -> AsyncIterator[Ground]:
+async def resources(servers: Servers, topics: None) -> AsyncIterator[Resources]:
     url = await empty_database(servers, "lonja_views")
     config = Config.load(
         {"LONJA_HOME": str(servers.home), "LONJA_DATABASE_URL": url, "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
     )
     await runtime.prepare(config)
-    async with runtime.standing(config) as ground:
-        yield ground
+    async with runtime.standing(config) as resources:
+        yield resources
 
 
 @dataclass
@@ -163,11 +163,11 @@ def an_award(item: str, price: str, on: datetime, supplier: str, category: Categ
     )
 
 
-async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
+async def views(resources: Resources, trade: Trade) -> Mapping[str, Figures]:
     """The rows about this trade only, because the topics also have events of other tests."""
 
     async def rows(keys: int, query: str, names: Sequence[str]) -> Figures:
-        found = await ground.database.pool.fetch(query, list(names))
+        found = await resources.database.pool.fetch(query, list(names))
         return {tuple(row)[:keys]: tuple(row)[keys:] for row in found}
 
     return {
@@ -191,8 +191,8 @@ async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
 class Workers:
     """Processes as ``lonja up`` has them: each runs the views of all services, and is started again after a crash."""
 
-    def __init__(self, ground: Ground, logs: Path) -> None:
-        self._environment = {**os.environ, **ground.config.environment()}
+    def __init__(self, resources: Resources, logs: Path) -> None:
+        self._environment = {**os.environ, **resources.config.environment()}
         self._logs = logs
         self._all: list[asyncio.subprocess.Process] = []
         self._keepers: list[asyncio.Task[None]] = []
@@ -273,13 +273,13 @@ async def shared_by(bootstrap: str, number: int, workers: Workers, group: str = 
 
 
 @asynccontextmanager
-async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
+async def load(resources: Resources, trade: Trade) -> AsyncIterator[None]:
     """Publish events continuously for the time of the block."""
 
     async def publish() -> None:
         while True:
             events = [trade.event() for _ in range(BATCH)]
-            async with ground.database.transaction("transparency") as tx:
+            async with resources.database.transaction("transparency") as tx:
                 for event in events:
                     tx.emit(event)
             trade.told += events
@@ -294,14 +294,14 @@ async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
         enough.set()
 
 
-async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers, tmp_path: Path) -> None:
-    trade, workers, bootstrap = Trade(), Workers(ground, tmp_path), servers.kafka_bootstrap
+async def test_views_survive_workers_that_leave_and_die(resources: Resources, servers: Servers, tmp_path: Path) -> None:
+    trade, workers, bootstrap = Trade(), Workers(resources, tmp_path), servers.kafka_bootstrap
     kafka = Producer(bootstrap)
     await kafka.start()
-    relay = asyncio.create_task(Relay("transparency", ground.config.database_url or "", kafka).run())
+    relay = asyncio.create_task(Relay("transparency", resources.config.database_url or "", kafka).run())
     try:
         first, second = await workers.join(), await workers.join()
-        async with load(ground, trade):
+        async with load(resources, trade):
             await shared_by(bootstrap, 2, workers)
             await asyncio.sleep(1)
             await first.leave()
@@ -313,29 +313,29 @@ async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers:
         expected = {"rolling": trade.rolling(), "interest": trade.interest(), "together": trade.together()}
         try:
             async with asyncio.timeout(120):
-                while await views(ground, trade) != expected:
+                while await views(resources, trade) != expected:
                     await asyncio.sleep(0.3)
         except TimeoutError:
-            assert await views(ground, trade) == expected
+            assert await views(resources, trade) == expected
         async for _, replayed in runtime.rebuild(
-            ground.config, [f"recommender.{name}" for name in ("interest", "co-purchases")]
+            resources.config, [f"recommender.{name}" for name in ("interest", "co-purchases")]
         ):
             assert replayed
-        assert await views(ground, trade) == expected
+        assert await views(resources, trade) == expected
     finally:
         relay.cancel()
         await workers.end()
         await kafka.stop()
 
 
-def a_view(ground: Ground, name: str) -> tuple[Service, View]:
-    return next((service, view) for service in runtime.load(ground) for view in service.views if view.name == name)
+def a_view(resources: Resources, name: str) -> tuple[Service, View]:
+    return next((service, view) for service in runtime.load(resources) for view in service.views if view.name == name)
 
 
 async def test_a_view_that_its_group_does_not_take_says_why_and_the_others_go_on(
-    ground: Ground, servers: Servers, tmp_path: Path
+    resources: Resources, servers: Servers, tmp_path: Path
 ) -> None:
-    workers, bootstrap = Workers(ground, tmp_path), servers.kafka_bootstrap
+    workers, bootstrap = Workers(resources, tmp_path), servers.kafka_bootstrap
     for group in GROUPS:
         await shared_by(bootstrap, 0, workers, group)
     refused, *others = GROUPS
@@ -364,12 +364,12 @@ async def test_a_view_that_its_group_does_not_take_says_why_and_the_others_go_on
 
 
 async def test_a_reader_that_does_not_come_through_a_rebalance_ends(
-    ground: Ground, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bootstrap, workers = servers.kafka_bootstrap, Workers(ground, tmp_path)
+    bootstrap, workers = servers.kafka_bootstrap, Workers(resources, tmp_path)
     await shared_by(bootstrap, 0, workers, "lonja.views.recommender.interest")
     async with AIOKafkaProducer(**access(bootstrap)) as kafka:
-        app = streams.create_app(ground, bootstrap, kafka, *a_view(ground, "recommender.interest"))
+        app = streams.create_app(resources, bootstrap, kafka, *a_view(resources, "recommender.interest"))
         try:
             await app.start()
             await shared_by(bootstrap, 1, workers, app.conf.id)
@@ -384,9 +384,9 @@ async def test_a_reader_that_does_not_come_through_a_rebalance_ends(
 
 
 async def test_a_reader_that_fails_in_the_middle_of_a_rebalance_ends(
-    ground: Ground, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bootstrap, workers, in_the_middle = servers.kafka_bootstrap, Workers(ground, tmp_path), asyncio.Event()
+    bootstrap, workers, in_the_middle = servers.kafka_bootstrap, Workers(resources, tmp_path), asyncio.Event()
 
     async def never_comes_through(*_: object) -> None:
         in_the_middle.set()
@@ -394,7 +394,7 @@ async def test_a_reader_that_fails_in_the_middle_of_a_rebalance_ends(
 
     await shared_by(bootstrap, 0, workers, "lonja.views.recommender.interest")
     async with AIOKafkaProducer(**access(bootstrap)) as kafka:
-        app = streams.create_app(ground, bootstrap, kafka, *a_view(ground, "recommender.interest"))
+        app = streams.create_app(resources, bootstrap, kafka, *a_view(resources, "recommender.interest"))
         await app.start()
         await shared_by(bootstrap, 1, workers, app.conf.id)
         monkeypatch.setattr(streams.Offsets, "on_partitions_revoked", never_comes_through)

@@ -20,7 +20,7 @@ from infra.health import HEALTH, Condition, State
 from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
-from infra.service import Ground, Service, View
+from infra.service import Resources, Service, View
 from infra.tasks import background
 from tests.road import (
     BAD_RECORDS,
@@ -99,15 +99,15 @@ async def until_said(state: State, view: str = VIEW) -> None:
 
 
 @asynccontextmanager
-async def viewing(ground: Ground, road: Road, service: Service | None = None) -> AsyncIterator[None]:
+async def viewing(resources: Resources, road: Road, service: Service | None = None) -> AsyncIterator[None]:
     async with background(
-        streams.keep(ground, road.bootstrap, road.kafka, [service or probe(road)]), name="views of the probe"
+        streams.keep(resources, road.bootstrap, road.kafka, [service or probe(road)]), name="views of the probe"
     ):
         yield
 
 
 @pytest.fixture
-async def ground(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ground]:
+async def resources(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Resources]:
     own = Topic(name=road.topic, key="as it comes", producers=(), consumers=(), partitions=2)
     monkeypatch.setattr(topics, "TOPICS", (*topics.TOPICS, own))
     config = Config.load(
@@ -117,20 +117,20 @@ async def ground(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatch) 
             "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap,
         }
     )
-    async with standing(config) as ground:
-        await ground.database.pool.execute("create schema operations")
-        async with ground.database.engine.begin() as connection:
+    async with standing(config) as resources:
+        await resources.database.pool.execute("create schema operations")
+        async with resources.database.engine.begin() as connection:
             await connection.run_sync(processes.METADATA.create_all)
-        yield ground
+        yield resources
 
 
 async def test_a_version_of_a_newer_release_holds_its_partition_alone(
-    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await road.send("one")
     await road.send("two", type_=NEWER)
     await road.send("three")
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["one"])
         for number in range(3):
             await road.send(f"other {number}", partition=1)
@@ -139,22 +139,22 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone(
         await asyncio.sleep(3)  # offsets of views are committed once in a while
     assert await road.dead() == []
     monkeypatch.setitem(inbox.decode.__globals__["_registry"], NEWER, OrganisationRegistered)
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["one", "other 0", "other 1", "other 2", "two", "three"])
 
 
 async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_person_gave_it_up(
-    ground: Ground, road: Road
+    resources: Resources, road: Road
 ) -> None:
     await road.send("one")
     await road.send("two", type_=OrganisationRegistered.TYPE.replace(".v1", ".v99"))
     await road.send("three")
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["one"])
         await until_said(State.degraded)
         assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said().remedy
         record = await deadletters.record_at(road.bootstrap, deadletters.Place(road.topic, 0, 1))
-        async with ground.database.pool.acquire() as connection:
+        async with resources.database.pool.acquire() as connection:
             await given_up.give_up(connection, given_up.of(record), "a faulty program wrote it")
         await until_heard(road, ["one", "three"])
         await until_buried(road, 1)
@@ -162,28 +162,30 @@ async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_perso
     assert "a faulty program wrote it" in (await road.dead())[0]
 
 
-async def test_records_that_are_no_events_cost_a_view_themselves_alone(ground: Ground, road: Road) -> None:
+async def test_records_that_are_no_events_cost_a_view_themselves_alone(resources: Resources, road: Road) -> None:
     for value, without_value in BAD_RECORDS:
         await road.send_bytes(value, without_value=without_value)
     await road.send("after")
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["after"])
         await until_buried(road, len(BAD_RECORDS))
 
 
-async def test_a_header_whose_name_is_not_utf8_costs_a_view_at_most_its_own_event(ground: Ground, road: Road) -> None:
+async def test_a_header_whose_name_is_not_utf8_costs_a_view_at_most_its_own_event(
+    resources: Resources, road: Road
+) -> None:
     await road.send_odd("with one more header")
     await road.send_odd("without its type", damaged="ce_type")
     await road.send("after")
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["with one more header", "after"])
         await until_buried(road, 1)
 
 
 async def test_a_view_reads_what_the_broker_did_not_know_yet_when_its_group_was_dealt_out(
-    ground: Ground, road: Road
+    resources: Resources, road: Road
 ) -> None:
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await road.send("one")
         await until_heard(road, ["one"])
         with forgotten_for_a_while(road.topic) as dealt_out:
@@ -195,13 +197,13 @@ async def test_a_view_reads_what_the_broker_did_not_know_yet_when_its_group_was_
 
 
 async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
-    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "STOP_AFTER", 3)
     road.fails = lambda name: ValueError("cannot bear it") if name.startswith("bad") else None
     await road.send("other", partition=1)
     await road.send("one", *(f"bad {number}" for number in range(5)))
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_said(State.stopped)
         await road.send("another", partition=1)
 
@@ -213,13 +215,13 @@ async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
 
 
 async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no_other_meanwhile(
-    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "STOP_AFTER", 3)
     road.fails = lambda name: ValueError("cannot bear it") if name.startswith("bad") else None
     names = ["one", *(f"bad {number}" for number in range(5)), "last"]
     await road.send(*names)
-    async with viewing(ground, road, two(road)):
+    async with viewing(resources, road, two(road)):
         await until_said(State.stopped)
         assert resuming.stopped_here("view") == [f"view {VIEW}"]
         assert f"lonja consumers resume {VIEW}" in said().remedy
@@ -227,7 +229,7 @@ async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no
         await until_other_heard(road, *names, "told while it stands")
         assert said(OTHER).state is State.running
         await asyncio.sleep(resuming.EVERY)  # a person acts later
-        await resuming.ask(ground.database.pool, [f"view {VIEW}"])
+        await resuming.ask(resources.database.pool, [f"view {VIEW}"])
         await until_said(State.running)
 
         async def all_there() -> bool:
@@ -237,7 +239,9 @@ async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no
         assert len(await road.dead()) == 5
 
 
-async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(ground: Ground, road: Road) -> None:
+async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(
+    resources: Resources, road: Road
+) -> None:
     await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
 
     async def note(tx: Transaction, event: OrganisationRegistered) -> None:
@@ -251,7 +255,7 @@ async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(g
     async def ours() -> list[str]:
         return [each for each in await road.names() if OTHER not in each]
 
-    async with viewing(ground, road, two(road)):
+    async with viewing(resources, road, two(road)):
         async with locking(road, "rows"):
             await road.send("one", "locked", *many)
             await until_said(State.waiting)
@@ -271,7 +275,7 @@ async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(g
 
 
 async def test_behind_a_locked_row_a_view_keeps_so_many_messages_in_memory_and_loses_none(
-    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MOST_BEHIND", 5)
     monkeypatch.setattr(streams, "BATCH", 2)
@@ -283,7 +287,7 @@ async def test_behind_a_locked_row_a_view_keeps_so_many_messages_in_memory_and_l
 
     road.note = note  # type: ignore[method-assign]
     names = [f"name {number}" for number in range(40)]
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         async with locking(road, "rows"):
             await road.send(*names)
             await until_said(State.waiting)
@@ -292,7 +296,7 @@ async def test_behind_a_locked_row_a_view_keeps_so_many_messages_in_memory_and_l
 
 
 async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
-    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle, failures = inbox.Inbox.handle, iter([RuntimeError("a fault of this code")])
 
@@ -303,7 +307,7 @@ async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
 
     monkeypatch.setattr(inbox.Inbox, "handle", failing_once)
     await road.send("one", "two")
-    async with viewing(ground, road, two(road)):
+    async with viewing(resources, road, two(road)):
         await until_said(State.degraded)
         assert "a fault of this code" in said().detail and said(OTHER).state is State.running
         await until_other_heard(road, "one", "two")
@@ -315,16 +319,18 @@ async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
         await until(all_there, road.names)
 
 
-async def test_a_view_begins_where_the_group_of_all_views_stood_in_a_former_release(ground: Ground, road: Road) -> None:
+async def test_a_view_begins_where_the_group_of_all_views_stood_in_a_former_release(
+    resources: Resources, road: Road
+) -> None:
     await road.send("handled by the former release", "one")
     async with AIOKafkaConsumer(**access(road.bootstrap), group_id=streams.GROUPS, enable_auto_commit=False) as kafka:
         kafka.assign([TopicPartition(road.topic, 0)])
         await kafka.commit({TopicPartition(road.topic, 0): 1})
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["one"])
         await until_committed(road, 2, 0)
     await road.send("two")
-    async with viewing(ground, road):
+    async with viewing(resources, road):
         await until_heard(road, ["one", "two"])
 
 

@@ -20,7 +20,7 @@ from infra.embedded import Servers
 from infra.embedded.ports import free_port
 from infra.health import HEALTH, State
 from infra.ids import new_id
-from infra.service import Ground, Service, Timer
+from infra.service import Resources, Service, Timer
 from infra.tasks import background
 from tests.market import Markets, empty_database, skip_to_now
 
@@ -69,8 +69,8 @@ async def test_a_worker_without_kafka_keeps_its_clocks_and_goes_on_when_kafka_co
 
     load = runtime.load
 
-    def with_a_deadline(ground: Ground, names: tuple[str, ...]) -> list[Service]:
-        return [replace(service, timers=(Timer("probe", 0.1, fall_due),)) for service in load(ground, names)]
+    def with_a_deadline(resources: Resources, names: tuple[str, ...]) -> list[Service]:
+        return [replace(service, timers=(Timer("probe", 0.1, fall_due),)) for service in load(resources, names)]
 
     await skip_to_now(servers.kafka_bootstrap, ("pools",))
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home)})

@@ -100,7 +100,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 async def demo(market: Market) -> Market:
     """The filled market, with the front-end libraries that `lonja up` unpacks."""
-    web_assets(market.ground.config.home, market.ground.config.cache, print)
+    web_assets(market.resources.config.home, market.resources.config.cache, print)
     await fill(market)
     return market
 

@@ -59,7 +59,7 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
         supplier = await visitor.login("supplier2@demo.example", PASSWORD)
         colleague = {"email": f"{'c' * 64}@demo.example", "name": LONG_WORD, "roles": ["buyer_officer"]}
         invited = await agency.post("/api/members", colleague)
-        config = demo.ground.config
+        config = demo.resources.config
         links = Links(secret(config.secrets_dir, "unsubscribe"), "")
     return {"": [invited["path"], links.url(supplier.me["member_id"], "digest"), "/register/regions?country=RU"]}
 

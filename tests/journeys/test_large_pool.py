@@ -34,7 +34,7 @@ def with_long_names(pool: Pool) -> Pool:
 
 @pytest.mark.parametrize("lines", [1, LINES])
 async def test_demands_and_shares_need_no_sideways_move(market: Market, browser: Browser, lines: int) -> None:
-    web_assets(market.ground.config.home, market.ground.config.cache, print)
+    web_assets(market.resources.config.home, market.resources.config.cache, print)
     pool_id = await kept(market, shared_out(with_long_names(a_large_pool(MEMBERS, lines))))
     for language, size in product(("en", "es", "ru"), (DESK, PHONE)):
         context = await browser.new_context(viewport=size, locale=language)  # type: ignore[arg-type]

@@ -22,14 +22,14 @@ MODERATOR = a_member("Operator", "moderator")
 
 @pytest.fixture
 async def town(market: Market) -> Town:
-    web_assets(market.ground.config.home, market.ground.config.cache, print)
+    web_assets(market.resources.config.home, market.resources.config.cache, print)
     return await a_town(market)
 
 
 @pytest.fixture
 async def sit(town: Town, browser: Browser) -> AsyncIterator[Sit]:
     """``await sit(member)`` is that member, logged in at a browser."""
-    screens = (town.market.ground.config.home / "screens").absolute()
+    screens = (town.market.resources.config.home / "screens").absolute()
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []
     async with AsyncExitStack() as stack:
@@ -115,7 +115,7 @@ async def test_signed_with_equivalents_an_objection_and_a_security(town: Town, s
     refusal = buyer.page.get_by_text("Please correct 1 field")
     await expect(refusal).to_be_in_viewport()
     await expect(refusal).to_be_focused()
-    await buyer.page.screenshot(path=town.market.ground.config.home / "screens" / "signing-refused-answer.png")
+    await buyer.page.screenshot(path=town.market.resources.config.home / "screens" / "signing-refused-answer.png")
     await refusal.get_by_role("link").click()
     await expect(buyer.page.get_by_text("Say why the draft stays as it is on point 2.")).to_be_in_viewport()
     await buyer.fill(**{"reason-2": "The school is open all day in summer"})

@@ -21,9 +21,9 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
     demo: Market, meet: Meet, api: Api, sku_ids: dict[str, str]
 ) -> None:
     await open_auction(await api("agency"), "RU-MOW", TITLE, sku_ids[GOOD.name], 30, LONGEST_AUCTION)
-    home = demo.ground.config.home
+    home = demo.resources.config.home
     port = urlsplit(kept_mail.smtp_url(home)).port
-    keeper = mailbox.Keeper(demo.ground.config.mail_dir)
+    keeper = mailbox.Keeper(demo.resources.config.mail_dir)
     smtp = await asyncio.get_running_loop().create_server(lambda: SMTP(keeper), "127.0.0.1", port)
     async with smtp:
         supplier = await meet()
@@ -59,7 +59,7 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
         await supplier.shot("supplier-recommendations")
 
         async def letter() -> kept_mail.Mail | None:
-            mails = kept_mail.messages(demo.ground.config.mail_dir)
+            mails = kept_mail.messages(demo.resources.config.mail_dir)
             return next((mail for mail in mails if email in mail.recipients), None)
 
         mail = await demo.eventually(letter, within=75)  # a postponed letter is tried again after half a minute

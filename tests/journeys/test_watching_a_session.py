@@ -256,9 +256,9 @@ async def test_a_clock_that_is_wrong_by_hours_and_a_machine_that_slept_show_the_
 @asynccontextmanager
 async def a_web_part(market: Market, port: int) -> AsyncIterator[str]:
     """Looks to a browser like another web process of the market; it ends with the block."""
-    async with standing(market.ground.config, market.clock) as ground:
-        app = create_app(ground, load(ground), market.ground.config.home / "static")
-        served = server(app, ground.config, ground.live.end, port=port)
+    async with standing(market.resources.config, market.clock) as resources:
+        app = create_app(resources, load(resources), market.resources.config.home / "static")
+        served = server(app, resources.config, resources.live.end, port=port)
         serving = asyncio.create_task(served.serve())
         while not served.started:
             await asyncio.sleep(0.02)

@@ -1,6 +1,6 @@
 """One suite for the simulated servers and the real ones: each scenario becomes a test on both.
 
-A module that uses it has a fixture ``ground``, once ``played`` and once ``real``. Its ``run`` plays a scenario in a
+A module that uses it has a fixture ``setting``, once ``played`` and once ``real``. Its ``run`` plays a scenario in a
 loop of its own, so that the patches for the simulated servers do not affect other code.
 """
 
@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import asyncpg
 
 
-class Ground(Protocol):
+class Setting(Protocol):
     def run(self, scenario: Any) -> None: ...
 
 
-def alike(scenario: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Ground], None]:
-    def test(ground: Ground) -> None:
-        ground.run(scenario)
+def alike(scenario: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Setting], None]:
+    def test(setting: Setting) -> None:
+        setting.run(scenario)
 
     test.__doc__ = scenario.__doc__
     return test

@@ -11,10 +11,10 @@ from catalogue.rules import RuleBroken
 from events.bounds import Name, Password
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     MEMBERS,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     allow,
@@ -45,68 +45,68 @@ class AccountPages(Controller):
     opt = MEMBERS
 
     @get()
-    async def account(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._page(ground, request)
+    async def account(self, resources: FromResources, request: MemberVisit) -> Template:
+        return await self._page(resources, request)
 
     @post("/password")
-    async def change_password(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+    async def change_password(self, resources: FromResources, request: MemberVisit) -> Response[Any]:
         fields = await form_fields(request)
         try:
             await login.change_password(
-                ground,
+                resources,
                 request.user,
                 fields.get("current", ""),
                 text_in(fields, "password", Password),
                 address_of(request),
             )
         except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error, fields))
+            return await self._page(resources, request, errors=beside(error, fields))
         except TooManyTries:
-            return await self._page(ground, request, errors={"": slow_down()})
+            return await self._page(resources, request, errors={"": slow_down()})
         return redirect("/account", gettext("Your password is changed."))
 
     @post("/keys")
-    async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+    async def make_key(self, resources: FromResources, request: MemberVisit) -> Response[Any]:
         """Show the page with the secret, only to this session. The secret is not stored anywhere where others can read
         it."""
         fields = await form_fields(request)
         form, errors = read_form(fields, KeyForm)
         if form is None:
-            return await self._page(ground, request, errors=errors, values=fields)
+            return await self._page(resources, request, errors=errors, values=fields)
         try:
-            async with ground.database.transaction("accounts") as tx:
+            async with resources.database.transaction("accounts") as tx:
                 secret = await keys.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
         except keys.MemberUnknown as unknown:
             raise NotAuthorizedException(str(unknown)) from None
         except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error, fields), values=fields)
-        return await self._page(ground, request, secret=secret)
+            return await self._page(resources, request, errors=beside(error, fields), values=fields)
+        return await self._page(resources, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")
-    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
-        async with ground.database.transaction("accounts") as tx:
+    async def revoke_key(self, resources: FromResources, request: MemberVisit, key_id: PathId) -> Redirect:
+        async with resources.database.transaction("accounts") as tx:
             await keys.revoke_key(tx, request.user, key_id)
         return redirect("/account", gettext("The API secret is revoked; its last token ends within the hour."))
 
     @post("/members", opt=allow(*MANAGERS))
-    async def invite(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
-        return await self._page(ground, request, errors=errors, values=values, link=link)
+    async def invite(self, resources: FromResources, request: MemberVisit) -> Response[Any]:
+        link, errors, values = await invite_by_form(resources, request, request.user.organisation_id)
+        return await self._page(resources, request, errors=errors, values=values, link=link)
 
     @post("/invitations/{invitation_id:str}/withdraw", opt=allow(*MANAGERS))
     async def withdraw_invitation(
-        self, ground: FromGround, request: MemberVisit, invitation_id: PathId
+        self, resources: FromResources, request: MemberVisit, invitation_id: PathId
     ) -> Response[Any]:
         try:
-            async with ground.database.transaction("accounts") as tx:
+            async with resources.database.transaction("accounts") as tx:
                 await invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
         except Missing:
             over = gettext("This invitation is over: it was used or withdrawn already, or its days have passed.")
-            return await self._page(ground, request, errors={"": over})
+            return await self._page(resources, request, errors={"": over})
         return redirect("/account", gettext("The invitation is withdrawn."))
 
-    async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
-        async with ground.database.transaction("accounts") as tx:
+    async def _page(self, resources: Resources, request: MemberVisit, **more: Any) -> Template:
+        async with resources.database.transaction("accounts") as tx:
             own = await views.account(tx, request.user)
         shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
         return page(

@@ -16,14 +16,14 @@ from catalogue.rules import RuleBroken
 from events.bounds import Password
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import SESSION_HOURS, Principal
 from infra.web import (
     BY_LINK,
     LOADED_AGAIN,
     PUBLIC,
     Filled,
-    FromGround,
+    FromResources,
     PathId,
     Short,
     Visit,
@@ -60,7 +60,7 @@ def named_countries() -> list[tuple[str, str]]:
     return sorted(((code, names.get(code, name)) for code, name in countries()), key=lambda pair: pair[1])
 
 
-def entered(ground: Ground, session: Session, answer: R) -> R:
+def entered(resources: Resources, session: Session, answer: R) -> R:
     """Set the session cookie, which every service checks."""
     answer.set_cookie(
         Cookie(
@@ -69,7 +69,7 @@ def entered(ground: Ground, session: Session, answer: R) -> R:
             max_age=SESSION_HOURS * 3600,
             path="/",
             httponly=True,
-            secure=ground.config.public_url.startswith("https://"),
+            secure=resources.config.public_url.startswith("https://"),
             samesite="lax",
         )
     )
@@ -114,25 +114,25 @@ class EntryPages(Controller):
         return login_page(request, goal=local_path(goal))
 
     @post("/login")
-    async def log_in(self, ground: FromGround, request: Visit) -> Response[Any]:
+    async def log_in(self, resources: FromResources, request: Visit) -> Response[Any]:
         """Log in. A form that the person wanted to send when the login had ended is shown again; the login form carries
         it as ``kept``."""
         fields = await form_fields(request)
         goal, email = local_path(fields.get("next", "/")[:2_000]), fields.get("email", "")[:300]
         kept = kept_by_login((await request.form()).multi_items())
         try:
-            session = await login.log_in(ground, email, fields.get("password", ""), address_of(request))
+            session = await login.log_in(resources, email, fields.get("password", ""), address_of(request))
         except LoginRefused:
             error, status = gettext("E-mail address and password do not match."), 401
         except TooManyTries:
             error, status = slow_down(), 429
         else:
             if kept is None:
-                return entered(ground, session, redirect(goal))
+                return entered(resources, session, redirect(goal))
             begin_session(request, session.token)
             kept = kept._replace(goal=local_path(kept.goal))
             request.scope["user"] = session.principal
-            return entered(ground, session, page(request, "again.html", kept=kept))
+            return entered(resources, session, page(request, "again.html", kept=kept))
         return login_page(request, email=email, goal=goal, error=error, kept=kept, status_code=status)
 
     @post("/logout")
@@ -153,7 +153,7 @@ class EntryPages(Controller):
         return page(request, "accounts/regions.html", regions=atlas.regions(country).items())
 
     @post("/register")
-    async def register(self, ground: FromGround, request: Visit) -> Response[Any]:
+    async def register(self, resources: FromResources, request: Visit) -> Response[Any]:
         fields, (chosen, unfit) = await form_fields(request), await form_list(request, "divisions")
         form, errors = read_form(fields, Registrant)
         errors = await asyncio.to_thread(_refused, fields, chosen, errors) | errors | unfit
@@ -165,9 +165,9 @@ class EntryPages(Controller):
                 # A password may begin or end with a blank, which read_form would remove.
                 wanted = msgspec.structs.replace(wanted, password=fields["password"])
                 password_hash = await passwords.hashed(handlers.checked_new_password(wanted))
-                async with ground.database.transaction("accounts") as tx:
+                async with resources.database.transaction("accounts") as tx:
                     await handlers.register(tx, wanted, password_hash, fields.get("request_key", ""))
-                session = await login.log_in(ground, wanted.email, wanted.password, address_of(request))
+                session = await login.log_in(resources, wanted.email, wanted.password, address_of(request))
             except RuleBroken as error:
                 errors = beside(error, fields.keys() | {"kind"})
                 fields = shown_again(fields, error)
@@ -178,7 +178,7 @@ class EntryPages(Controller):
             else:
                 target = "/recommendations" if form.kind == "supplier" else "/catalogue"
                 welcome = gettext("Welcome to Lonja, %(name)s.", name=session.principal.name)
-                return entered(ground, session, redirect(target, welcome))
+                return entered(resources, session, redirect(target, welcome))
         fields.pop("password", None)
         return self._form(request, Filled(fields, errors), chosen, 422)
 
@@ -198,8 +198,8 @@ class EntryPages(Controller):
         )
 
     @get("/join/{secret:str}", opt=BY_LINK)
-    async def join_page(self, ground: FromGround, request: Visit, secret: PathId) -> Template:
-        async with ground.database.transaction("accounts") as tx:
+    async def join_page(self, resources: FromResources, request: Visit, secret: PathId) -> Template:
+        async with resources.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await invitations.invited(tx, secret)
             except InvitationOver as over:
@@ -207,9 +207,9 @@ class EntryPages(Controller):
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
     @post("/join/{secret:str}", opt=LOADED_AGAIN)
-    async def join(self, ground: FromGround, request: Visit, secret: PathId) -> Response[Any]:
+    async def join(self, resources: FromResources, request: Visit, secret: PathId) -> Response[Any]:
         fields = await form_fields(request)
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await invitations.invited(tx, secret)
             except InvitationOver as over:
@@ -218,10 +218,10 @@ class EntryPages(Controller):
             password = text_in(fields, "password", Password)
             checked_password(password, invitation.email, invitation.name)
             password_hash = await passwords.hashed(password)
-            async with ground.database.transaction("accounts") as tx:
+            async with resources.database.transaction("accounts") as tx:
                 await invitations.accept_invitation(tx, secret, password_hash)
         except InvitationOver as over:
-            async with ground.database.transaction("accounts") as tx:
+            async with resources.database.transaction("accounts") as tx:
                 return await _over(tx, request, secret, over)
         except RuleBroken as error:
             return page(
@@ -232,8 +232,8 @@ class EntryPages(Controller):
                 organisation=organisation,
                 errors=beside(error, {"password"}),
             )
-        session = await login.log_in(ground, invitation.email, password, address_of(request))
-        return entered(ground, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
+        session = await login.log_in(resources, invitation.email, password, address_of(request))
+        return entered(resources, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
 
 
 async def _over(tx: Transaction, request: Visit, secret: str, over: InvitationOver) -> Template:

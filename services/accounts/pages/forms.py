@@ -6,7 +6,7 @@ import msgspec
 
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Name
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import MemberVisit, beside, form_fields, form_list, read_form
 from infra.web.languages import gettext
 from services.accounts import invitations
@@ -26,7 +26,7 @@ def slow_down() -> str:
 
 
 async def invite_by_form(
-    ground: Ground, request: MemberVisit, organisation_id: str
+    resources: Resources, request: MemberVisit, organisation_id: str
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
     """Invite a person by a form. Returns (link of the invitation or "", errors, the values to show again, including the
     ticked roles)."""
@@ -38,7 +38,7 @@ async def invite_by_form(
     if form is None or errors:
         return "", errors, typed
     try:
-        async with ground.database.transaction("accounts") as tx:
+        async with resources.database.transaction("accounts") as tx:
             secret = await invitations.invite(
                 tx,
                 organisation_id,
@@ -48,4 +48,4 @@ async def invite_by_form(
             )
     except RuleBroken as error:
         return "", beside(error, fields.keys() | {"roles"}), typed
-    return f"{ground.config.public_url}/join/{secret}", {}, {}
+    return f"{resources.config.public_url}/join/{secret}", {}, {}

@@ -10,10 +10,10 @@ from catalogue.roles import ADMINISTRATOR
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Reason
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     PUBLIC,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     Visit,
@@ -46,22 +46,22 @@ class OrganisationPages(Controller):
     path = "/organisations"
 
     @get(opt=PUBLIC)
-    async def organisations(self, ground: FromGround, request: Visit, q: Words = "") -> Template:
-        async with ground.database.transaction("accounts") as tx:
+    async def organisations(self, resources: FromResources, request: Visit, q: Words = "") -> Template:
+        async with resources.database.transaction("accounts") as tx:
             found = await store.find_organisations(tx, q.strip(), FOUND)
         return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
 
     @get("/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
-        return await self._page(ground, request, organisation_id)
+    async def organisation(self, resources: FromResources, request: Visit, organisation_id: PathId) -> Template:
+        return await self._page(resources, request, organisation_id)
 
     @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
-    async def set_state(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Response[Any]:
+    async def set_state(self, resources: FromResources, request: Visit, organisation_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         form, errors = read_form(fields, StateForm)
         if form is not None:
             try:
-                async with ground.database.transaction("accounts") as tx:
+                async with resources.database.transaction("accounts") as tx:
                     wanted = handlers.NewState(state=form.state, reason=form.reason)
                     changed = await handlers.set_state(tx, organisation_id, wanted)
                 return redirect(
@@ -70,15 +70,15 @@ class OrganisationPages(Controller):
                 )
             except RuleBroken as error:
                 errors = beside(error, fields)
-        return await self._page(ground, request, organisation_id, errors=errors, values=fields)
+        return await self._page(resources, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: PathId) -> Response[Any]:
-        link, errors, values = await invite_by_form(ground, request, organisation_id)
-        return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
+    async def invite(self, resources: FromResources, request: MemberVisit, organisation_id: PathId) -> Response[Any]:
+        link, errors, values = await invite_by_form(resources, request, organisation_id)
+        return await self._page(resources, request, organisation_id, errors=errors, values=values, link=link)
 
-    async def _page(self, ground: Ground, request: Visit, organisation_id: str, **more: Any) -> Template:
-        async with ground.database.transaction("accounts") as tx:
+    async def _page(self, resources: Resources, request: Visit, organisation_id: str, **more: Any) -> Template:
+        async with resources.database.transaction("accounts") as tx:
             found = await views.record(tx, organisation_id)
         organisation = found.organisation
         shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more

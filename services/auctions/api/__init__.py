@@ -18,8 +18,8 @@ from infra.ids import new_id
 from infra.reading import Unreadable
 from infra.web import (
     PUBLIC,
-    FromGround,
     FromKeyed,
+    FromResources,
     IdempotencyKey,
     MemberVisit,
     PageNumber,
@@ -136,7 +136,7 @@ class AuctionsApi(Controller):
     @get(opt=PUBLIC)
     async def list_auctions(
         self,
-        ground: FromGround,
+        resources: FromResources,
         status: FromQuery[Literal["", "open", "closed"]] = "",
         category: CategoryCode = "",
         region: Region = "",
@@ -146,9 +146,9 @@ class AuctionsApi(Controller):
         """List sessions: running ones by the nearest end, then closed ones, the latest first. ``category`` is the
         beginning of a code, ``region`` an ISO 3166-2 code or a country. ``q`` has words of the title or the buyer's
         name, or beginnings of words."""
-        now = ground.clock()
+        now = resources.clock()
         wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
-        found = await listed(ground, wanted, now, page)
+        found = await listed(resources, wanted, now, page)
         return AuctionPage(
             total=found.total,
             more=found.more,
@@ -157,9 +157,9 @@ class AuctionsApi(Controller):
         )
 
     @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_auction(self, ground: FromGround, auction_id: PathId) -> AuctionView:
-        now = ground.clock()
-        stored = await existing(ground, auction_id)
+    async def read_auction(self, resources: FromResources, auction_id: PathId) -> AuctionView:
+        now = resources.clock()
+        stored = await existing(resources, auction_id)
         opened, result = stored.opened, stored.result
         public, over = stored.state.public(), stored.state.over(now)
         return AuctionView(
@@ -171,20 +171,20 @@ class AuctionsApi(Controller):
             reference_ids=opened.reference_ids,
             pool_id=opened.pool_id,
             outcome=result.outcome if result else None,
-            winner=await winner_name(ground, stored),
+            winner=await winner_name(resources, stored),
         )
 
     @get("/{auction_id:str}/bids", opt=PUBLIC, raises=[NotFound])
     async def read_verdicts(
         self,
-        ground: FromGround,
+        resources: FromResources,
         auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
         """List every verdict, the latest first, 200 at a time. To read on, send the last position as ``before``. A
         position is left out while its verdict cannot be read."""
-        await existing(ground, auction_id)
-        log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
+        await existing(resources, auction_id)
+        log = await bids.public_log(resources.database.pool, auction_id, limit=200, before=before)
         return [
             PublicAcceptance(position=position, event=event)
             if isinstance(event, BidAccepted)
@@ -195,10 +195,10 @@ class AuctionsApi(Controller):
 
     @post(opt=allow(BUYER_OFFICER))
     async def open(
-        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewAuction], key: IdempotencyKey = ""
+        self, request: MemberVisit, resources: FromResources, data: JSONBody[NewAuction], key: IdempotencyKey = ""
     ) -> AuctionOpenedOut:
-        policy = load(ground.config.policy)
-        async with ground.database.transaction("auctions") as tx:
+        policy = load(resources.config.policy)
+        async with resources.database.transaction("auctions") as tx:
             auction_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
         return AuctionOpenedOut(auction_id=auction_id)
 
@@ -206,13 +206,13 @@ class AuctionsApi(Controller):
     async def withdraw(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         auction_id: PathId,
         data: JSONBody[WithdrawalIn],
     ) -> None:
         """End the buyer's own session without a winner, as long as the policy allows it. The reason is published."""
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
 
 

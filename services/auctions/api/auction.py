@@ -13,7 +13,7 @@ from litestar.response import Stream
 from catalogue.roles import OBSERVER, SUPPLIER_AGENT
 from events.bounds import Amount
 from infra.denied import Missing
-from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, allow, clean
+from infra.web import PUBLIC, FromKeyed, FromResources, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
 from services.auctions.bidders import Bidder, bidders
@@ -43,9 +43,9 @@ class AuctionApi(Controller):
     tags = ["auctions"]
 
     @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> AutobidOut:
+    async def read_autobid(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> AutobidOut:
         """Return the caller's own floor. Nobody else sees it."""
-        stored = await existing(ground, auction_id)
+        stored = await existing(resources, auction_id)
         autobid = stored.autobids.get(request.user.organisation_id)
         if autobid is None:
             raise Missing("autobid of yours in auction", auction_id)
@@ -53,11 +53,16 @@ class AuctionApi(Controller):
 
     @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def set_autobid(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId, data: JSONBody[AutobidIn]
+        self,
+        request: MemberVisit,
+        resources: FromResources,
+        keyed: FromKeyed,
+        auction_id: PathId,
+        data: JSONBody[AutobidIn],
     ) -> AutobidOut:
         """Let the market bid for the caller down to the floor, after a first bid by hand. The floor can be changed or
         switched off at any time."""
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             autobid = await keyed.once(
                 tx, Autobid, lambda: handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
             )
@@ -67,31 +72,31 @@ class AuctionApi(Controller):
     async def read_receipt(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         auction_id: PathId,
         position: PathNumber,
     ) -> Response[Receipt]:
         """Return the signed receipt of the caller's own bid, by the number of its line in the log. ``lonja verify
         receipt`` checks this file."""
-        kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
+        kept = await bids.of_line(resources.database.pool, clean(auction_id), position)
         if kept is None or kept.verdict.bid.supplier_id != request.user.organisation_id:
             raise Missing("bid of yours in the log's line", str(position))
-        (receipt,) = receipts.issue(ground.signer, [kept])
+        (receipt,) = receipts.issue(resources.signer, [kept])
         name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
         return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
 
     @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
-    async def read_participants(self, ground: FromGround, auction_id: PathId) -> list[Bidder]:
+    async def read_participants(self, resources: FromResources, auction_id: PathId) -> list[Bidder]:
         """Return who took part, for observers. It is refused until the session is closed."""
-        return await bidders(ground.database.pool, await existing(ground, auction_id))
+        return await bidders(resources.database.pool, await existing(resources, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
-        self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: PathId
+        self, resources: FromResources, market_log: NamedDependency[MarketLog], auction_id: PathId
     ) -> Stream:
         """Return the whole public log of a closed session with its proof, for ``lonja verify auction``, as JSON lines."""
         try:
-            parts = await market_log.proof(ground.database.pool, clean(auction_id))
+            parts = await market_log.proof(resources.database.pool, clean(auction_id))
         except NotProvable:
             raise Missing("proof yet of auction", auction_id) from None
         except SubtreesMissing as missing:

@@ -14,7 +14,7 @@ from msgspec import Meta
 from catalogue.roles import SUPPLIER_AGENT
 from events.auctions import BidAccepted
 from events.bounds import Amount, Id
-from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.web import FromKeyed, FromResources, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import PROBLEM, NotFound, on_http_error
 from infra.web.languages import gettext
 from services.auctions import handlers
@@ -80,10 +80,10 @@ class BidsApi(Controller):
 
     @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def delete_last_bid(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId
+        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, auction_id: PathId
     ) -> None:
         """Take back the caller's own last bid, if the policy allows it: once, and within its number of seconds."""
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.delete_last_bid(tx, auction_id, request.user))
 
 

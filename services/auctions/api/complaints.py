@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from catalogue.roles import MODERATOR, SUPPLIER_AGENT
 from events.bounds import Reason
 from infra.ids import new_id
-from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow
+from infra.web import FromKeyed, FromResources, IdempotencyKey, MemberVisit, PageNumber, PathId, allow
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.domain.complaints import Complaint
@@ -53,36 +53,36 @@ class ComplaintsApi(Controller):
     async def complain(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         auction_id: PathId,
         data: JSONBody[ComplaintIn],
         key: IdempotencyKey = "",
     ) -> ComplaintOut:
         """File a complaint about a session that is not closed. A moderator decides. The complainant's name is not
         published."""
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             wanted = NewComplaint(auction_id=auction_id, grounds=data.grounds, evidence=data.evidence)
             complaint_id = await handlers.complain(tx, wanted, request.user, key or new_id())
         return ComplaintOut(complaint_id=complaint_id)
 
     @get("/complaints", opt=allow(MODERATOR))
-    async def list_complaints(self, ground: FromGround, number: PageNumber = 1) -> ComplaintPage:
+    async def list_complaints(self, resources: FromResources, number: PageNumber = 1) -> ComplaintPage:
         """List complaints, undecided ones first; complainants take turns. Each text has at most 500 characters here;
         read the complaint for the whole text."""
-        found = await listed_complaints(ground, number)
+        found = await listed_complaints(resources, number)
         complaints = [each.complaint for each in found.rows]
         return ComplaintPage(total=found.total, more=found.more, page=number, complaints=complaints)
 
     @get("/complaints/{complaint_id:str}", opt=allow(MODERATOR), raises=[NotFound])
-    async def read_complaint(self, ground: FromGround, complaint_id: PathId) -> Complaint:
+    async def read_complaint(self, resources: FromResources, complaint_id: PathId) -> Complaint:
         """Return one complaint with its whole texts."""
-        return await the_complaint(ground, complaint_id)
+        return await the_complaint(resources, complaint_id)
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, ground: FromGround, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
+        self, resources: FromResources, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
     ) -> Complaint:
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             return await keyed.once(
                 tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
             )

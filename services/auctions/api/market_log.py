@@ -7,7 +7,7 @@ import msgspec
 from litestar import Controller, get
 from litestar.params import QueryParameter
 
-from infra.web import PUBLIC, FromGround
+from infra.web import PUBLIC, FromResources
 from services.auctions.store import market_log as log_store
 
 
@@ -28,16 +28,16 @@ class MarketLogApi(Controller):
     tags = ["auctions"]
 
     @get(opt=PUBLIC)
-    async def read_checkpoint(self, ground: FromGround) -> CheckpointOut:
+    async def read_checkpoint(self, resources: FromResources) -> CheckpointOut:
         """Return the latest checkpoint, and the market's public key (Ed25519, hexadecimal)."""
-        latest = await log_store.checkpoint(ground.database.pool)
+        latest = await log_store.checkpoint(resources.database.pool)
         if latest is None:
-            return CheckpointOut(key=ground.signer.key)
+            return CheckpointOut(key=resources.signer.key)
         return CheckpointOut(**msgspec.structs.asdict(latest))
 
     @get("/leaves", opt=PUBLIC)
     async def read_leaves(
-        self, ground: FromGround, after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0
+        self, resources: FromResources, after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0
     ) -> list[str]:
         """Return 1,000 leaves in order, beginning after number ``after``."""
-        return await log_store.leaves(ground.database.pool, after=after, limit=1000)
+        return await log_store.leaves(resources.database.pool, after=after, limit=1000)

@@ -12,11 +12,11 @@ from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Amount
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     BLANK,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     allow,
@@ -55,65 +55,65 @@ class ActPages(Controller):
 
     @post("/{auction_id:str}/autobid", opt=allow(SUPPLIER_AGENT))
     async def set_floor(
-        self, request: MemberVisit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
+        self, request: MemberVisit, resources: FromResources, boards: NamedDependency[Boards], auction_id: PathId
     ) -> Response[Any] | Template:
         fields = await form_fields(request)
         form, errors = read_form(fields, FloorForm)
         if form is None:
             tried = fitting(fields, FloorForm)
             instead = tried and await refusal_of_state(
-                ground.database,
+                resources.database,
                 "auctions",
                 lambda tx: handlers.set_autobid(tx, auction_id, tried.floor, True, request.user),
             )
-            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors, instead or ""))
-        async with ground.database.transaction("auctions") as tx:
+            return await shown(request, resources, boards, auction_id, filled=Filled(fields, errors, instead or ""))
+        async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)
             except RuleBroken as broken:
-                errors = await _refused(ground, auction_id, broken, fields)
+                errors = await _refused(resources, auction_id, broken, fields)
         if errors:
-            return await shown(request, ground, boards, auction_id, filled=Filled(fields, errors))
+            return await shown(request, resources, boards, auction_id, filled=Filled(fields, errors))
         said = _("The market bids for you down to your floor.") if form.on else _("Autobid is off.")
         return _back(auction_id, said)
 
     @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
     async def delete_last(
-        self, request: MemberVisit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
+        self, request: MemberVisit, resources: FromResources, boards: NamedDependency[Boards], auction_id: PathId
     ) -> Redirect | Template:
         errors: dict[str, str] = {}
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.delete_last_bid(tx, auction_id, request.user)
             except RuleBroken as broken:
-                errors = await _refused(ground, auction_id, broken, ())
+                errors = await _refused(resources, auction_id, broken, ())
         if errors:
-            return await shown(request, ground, boards, auction_id, filled=Filled(errors=errors))
+            return await shown(request, resources, boards, auction_id, filled=Filled(errors=errors))
         return _back(auction_id, _("Your last bid is deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
-    async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
-        return await self._form(request, ground, auction_id, "withdrawal", BLANK)
+    async def withdrawal_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
+        return await self._form(request, resources, auction_id, "withdrawal", BLANK)
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
-    async def withdraw(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
+    async def withdraw(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
                 errors = beside(broken, fields)
-        return await self._form(request, ground, auction_id, "withdrawal", Filled(fields, errors))
+        return await self._form(request, resources, auction_id, "withdrawal", Filled(fields, errors))
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
-    async def complaint_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
-        return await self._form(request, ground, auction_id, "complaint", BLANK)
+    async def complaint_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
+        return await self._form(request, resources, auction_id, "complaint", BLANK)
 
     @post("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
-    async def complain(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
+    async def complain(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             try:
                 wanted = NewComplaint(
                     auction_id=auction_id,
@@ -127,13 +127,13 @@ class ActPages(Controller):
             except RuleBroken as broken:
                 errors = beside(broken, fields)
                 fields = shown_again(fields, broken)
-        return await self._form(request, ground, auction_id, "complaint", Filled(fields, errors))
+        return await self._form(request, resources, auction_id, "complaint", Filled(fields, errors))
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
-    async def receipts_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
-        opened = (await existing(ground, auction_id)).opened
+    async def receipts_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
+        opened = (await existing(resources, auction_id)).opened
         own = await bids.own_log(
-            ground.database.pool, opened.auction_id, request.user.organisation_id, limit=RECEIPTS + 1
+            resources.database.pool, opened.auction_id, request.user.organisation_id, limit=RECEIPTS + 1
         )
         return page(
             request,
@@ -145,9 +145,9 @@ class ActPages(Controller):
         )
 
     async def _form(
-        self, request: MemberVisit, ground: FromGround, auction_id: str, name: str, filled: Filled
+        self, request: MemberVisit, resources: FromResources, auction_id: str, name: str, filled: Filled
     ) -> Template:
-        stored = await existing(ground, auction_id)
+        stored = await existing(resources, auction_id)
         return form_page(
             request,
             f"auctions/{name}.html",
@@ -163,5 +163,5 @@ def _back(auction_id: str, notice: str) -> Redirect:
     return redirect(f"/auctions/{clean(auction_id)}", notice)
 
 
-async def _refused(ground: Ground, auction_id: str, broken: RuleBroken, places: Container[str]) -> dict[str, str]:
-    return beside(broken, places, (await existing(ground, auction_id)).opened.currency)
+async def _refused(resources: Resources, auction_id: str, broken: RuleBroken, places: Container[str]) -> dict[str, str]:
+    return beside(broken, places, (await existing(resources, auction_id)).opened.currency)

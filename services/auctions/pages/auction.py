@@ -10,14 +10,14 @@ from litestar.response import Stream, Template
 
 from catalogue.roles import OBSERVER, SUPPLIER_AGENT
 from infra.denied import Missing
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import (
     BLANK,
     PUBLIC,
     STREAMED,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -55,7 +55,7 @@ class AuctionPages(Controller):
     async def list_page(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         status: FromQuery[Literal["open", "closed", "all"]] = "open",
         category: Short = "",
         region: Short = "",
@@ -64,8 +64,8 @@ class AuctionPages(Controller):
     ) -> Template:
         asked, errors = read_filters(category=category, region=region)
         wanted = Filter(status="" if status == "all" else clean(status), q=clean(q), **asked)
-        now = ground.clock()
-        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(ground, wanted, now, each))
+        now = resources.clock()
+        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(resources, wanted, now, each))
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,
@@ -83,15 +83,15 @@ class AuctionPages(Controller):
 
     @get("/{auction_id:str}", opt=PUBLIC)
     async def auction_page(
-        self, request: Visit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
+        self, request: Visit, resources: FromResources, boards: NamedDependency[Boards], auction_id: PathId
     ) -> Template:
-        return await shown(request, ground, boards, auction_id)
+        return await shown(request, resources, boards, auction_id)
 
     @get("/{auction_id:str}/live", opt=STREAMED)
     async def live(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         boards: NamedDependency[Boards],
         auction_id: PathId,
         since: Since = -1,
@@ -102,7 +102,7 @@ class AuctionPages(Controller):
             raise Missing("auction", auction_id)
         last = whole(request.headers.get("last-event-id", ""))
         since = since if last is None else max(since, last)
-        pushes = push(request, ground, boards, clean(auction_id), since)
+        pushes = push(request, resources, boards, clean(auction_id), since)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return Stream(pushes, media_type="text/event-stream", headers=headers)
 
@@ -110,12 +110,12 @@ class AuctionPages(Controller):
     async def bid(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         boards: NamedDependency[Boards],
         lane: NamedDependency[Lane],
         auction_id: PathId,
     ) -> Response[Any] | Template:
-        arrived_at = ground.clock()
+        arrived_at = resources.clock()
         fields = await form_fields(request)
         form, errors = read_form(fields, BidForm, asks=True)
         board = await boards.get(clean(auction_id))
@@ -136,17 +136,17 @@ class AuctionPages(Controller):
             answer = await handlers.place_bid(lane, bid, request.user, arrived_at)
         if request.headers.get("hx-request") != "true":
             filled = Filled(fields, errors)
-            return await shown(request, ground, boards, auction_id, answer=answer, sure=sure, filled=filled)
+            return await shown(request, resources, boards, auction_id, answer=answer, sure=sure, filled=filled)
         board = await boards.get(clean(auction_id)) or board
         template = "sure" if sure else "answer"
-        said = render(request, template, board, ground, **verdict_of(answer, board), errors=errors, sure=sure)
+        said = render(request, template, board, resources, **verdict_of(answer, board), errors=errors, sure=sure)
         return Response(said, media_type="text/html")
 
     @get("/{auction_id:str}/score", opt=PUBLIC)
     async def score_of_a_bid(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         boards: NamedDependency[Boards],
         auction_id: PathId,
     ) -> Response[Any]:
@@ -160,12 +160,12 @@ class AuctionPages(Controller):
         scored = ""
         if form is not None:
             scored = scored_as(board, form.amount, choices_in(fields))
-        return Response(render(request, "score", board, ground, scored=scored), media_type="text/html")
+        return Response(render(request, "score", board, resources, scored=scored), media_type="text/html")
 
 
 async def shown(
     request: Visit,
-    ground: Ground,
+    resources: Resources,
     boards: Boards,
     auction_id: str,
     *,
@@ -185,13 +185,15 @@ async def shown(
         request,
         "auctions/auction.html",
         status_code=422 if refused else 200,
-        **context(request, board, ground)
+        **context(request, board, resources)
         | verdict_of(answer, board)
-        | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
+        | {"bidders": await bidders(resources.database.pool, board.stored) if named else []}
         | {"errors": filled.errors, "sure": sure, "values": filled.values if refused or sure else {}}
         | {"instead": filled.instead},
         shared={
-            name: fragment(request, name, board, ground).html.replace(SERVER_NOW.decode(), ground.clock().isoformat())
+            name: fragment(request, name, board, resources).html.replace(
+                SERVER_NOW.decode(), resources.clock().isoformat()
+            )
             for name in ("price", "log")
         },
     )

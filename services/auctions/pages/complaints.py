@@ -7,11 +7,11 @@ from litestar.response import Template
 
 from catalogue.roles import MODERATOR
 from catalogue.rules import RuleBroken
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     BLANK,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -35,34 +35,34 @@ class ComplaintPages(Controller):
     include_in_schema = False
 
     @get(opt=allow(MODERATOR))
-    async def list_page(self, request: MemberVisit, ground: FromGround, number: PageNumber = 1) -> Template:
-        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed_complaints(ground, each))
+    async def list_page(self, request: MemberVisit, resources: FromResources, number: PageNumber = 1) -> Template:
+        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed_complaints(resources, each))
         return page(request, "auctions/complaints.html", found=found, number=number, last=last)
 
     @get("/{complaint_id:str}", opt=allow(MODERATOR))
-    async def complaint_page(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Template:
-        return await _shown(request, ground, complaint_id, BLANK)
+    async def complaint_page(self, request: MemberVisit, resources: FromResources, complaint_id: PathId) -> Template:
+        return await _shown(request, resources, complaint_id, BLANK)
 
     @post("/{complaint_id:str}", opt=allow(MODERATOR))
-    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Response[Any]:
+    async def decide(self, request: MemberVisit, resources: FromResources, complaint_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
-        async with ground.database.transaction("auctions") as tx:
+        async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.decide_complaint(tx, complaint_id, decision, clean(text_in(fields, "reason")))
                 upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
                 errors = beside(broken, fields)
-        return await _shown(request, ground, complaint_id, Filled(fields, errors))
+        return await _shown(request, resources, complaint_id, Filled(fields, errors))
 
 
-async def _shown(request: MemberVisit, ground: Ground, complaint_id: str, filled: Filled) -> Template:
-    complaint = await the_complaint(ground, complaint_id)
+async def _shown(request: MemberVisit, resources: Resources, complaint_id: str, filled: Filled) -> Template:
+    complaint = await the_complaint(resources, complaint_id)
     return form_page(
         request,
         "auctions/complaint_decision.html",
         filled,
         complaint=complaint,
-        title=(await existing(ground, complaint.auction_id)).opened.title,
+        title=(await existing(resources, complaint.auction_id)).opened.title,
     )

@@ -25,9 +25,9 @@ from events.auctions import AuctionOpened
 from events.values import Category, Line
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
-    FromGround,
+    FromResources,
     MemberVisit,
     Several,
     Short,
@@ -63,7 +63,7 @@ class ComposePages(Controller):
     async def compose_page(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         again: Short = "",
         contract: Short = "",
         sku: Several = None,
@@ -71,9 +71,9 @@ class ComposePages(Controller):
     ) -> Template:
         """Show the form. ``again`` is a session to open once more, ``contract`` an own contract of the buyer whose
         lines are wanted again. Pairs of ``sku`` and ``quantity`` are lines to begin with."""
-        async with ground.database.pool.acquire() as db:
+        async with resources.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
-            fields = _head(buyer, load(ground.config.policy))
+            fields = _head(buyer, load(resources.config.policy))
             if again:
                 before = await auctions.get(db, clean(again))
                 if before is None:
@@ -92,18 +92,18 @@ class ComposePages(Controller):
                 fields["title"] = signed.title
                 # The price that was paid is shown as the last price. If a reference price binds, the unit price begins
                 # with it.
-                beside = await handlers.priced(db, signed.lines, signed.place, load(ground.config.policy).currency)
+                beside = await handlers.priced(db, signed.lines, signed.place, load(resources.config.policy).currency)
                 fields |= {f"line-{n}-unit_price": "" for n, each in enumerate(beside) if each.reference}
             else:
                 fields |= await _from_query(db, sku or (), quantity or ())
-        return await _form(request, ground, fields, {}, prefill=True)
+        return await _form(request, resources, fields, {}, prefill=True)
 
     @get("/history")
-    async def history(self, request: MemberVisit, ground: FromGround, q: Words = "") -> Template:
+    async def history(self, request: MemberVisit, resources: FromResources, q: Words = "") -> Template:
         """Show the buyer's own closed sessions and its contracts. Each can be the basis of a new session."""
         own, words = request.user.organisation_id, clean(q)[:200]
-        now = ground.clock()
-        async with ground.database.pool.acquire() as db:
+        now = resources.clock()
+        async with resources.database.pool.acquire() as db:
             over = Filter(status="closed", buyer_id=own, q=words)
             sessions = await listing.search(db, over, now=now, limit=SHOWN_OF_BEFORE, offset=0)
             contracts = await past.of_buyer(db, own, words, SHOWN_OF_BEFORE)
@@ -117,34 +117,34 @@ class ComposePages(Controller):
         )
 
     @post()
-    async def compose(self, request: MemberVisit, ground: FromGround) -> Response[Any] | Template:
+    async def compose(self, request: MemberVisit, resources: FromResources) -> Response[Any] | Template:
         fields = await form_fields(request)
         fields.pop("_csrf_token", None)
         action = fields.pop("action", "")
         for box in ("vat_included", "equivalents"):
             fields.setdefault(box, "")
         if action not in ("review", "open"):
-            return await _form(request, ground, draft.edited(fields, action), {}, prefill=True)
-        policy = load(ground.config.policy)
-        async with ground.database.pool.acquire() as db:
+            return await _form(request, resources, draft.edited(fields, action), {}, prefill=True)
+        policy = load(resources.config.policy)
+        async with resources.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
         wanted, errors = await draft.read(fields, buyer.time_zone)
         if wanted is not None:
             try:
                 if action == "review":
-                    return await _review(request, ground, fields, wanted, policy)
-                async with ground.database.transaction("auctions") as tx:
+                    return await _review(request, resources, fields, wanted, policy)
+                async with resources.database.transaction("auctions") as tx:
                     auction_id = await handlers.open_for_buyer(
                         tx, wanted, request.user, policy, fields.get("request_key") or new_id()
                     )
                 said = gettext("The session is open. Suppliers may bid now.")
-                if wanted.opens_at is not None and wanted.opens_at > ground.clock():
+                if wanted.opens_at is not None and wanted.opens_at > resources.clock():
                     said = gettext("The session is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
                 errors = {_field_of(broken, fields): told(broken, policy.currency, buyer.time_zone)}
                 fields = shown_again(fields, broken)
-        return await _form(request, ground, fields, errors, status_code=422)
+        return await _form(request, resources, fields, errors, status_code=422)
 
 
 def kinds() -> dict[str, str]:
@@ -207,15 +207,15 @@ def _kind_of(category: Category) -> str:
 
 async def _form(
     request: MemberVisit,
-    ground: Ground,
+    resources: Resources,
     fields: Fields,
     errors: dict[str, str],
     *,
     prefill: bool = False,
     status_code: int = 200,
 ) -> Template:
-    policy, now = load(ground.config.policy), ground.clock()
-    async with ground.database.pool.acquire() as db:
+    policy, now = load(resources.config.policy), resources.clock()
+    async with resources.database.pool.acquire() as db:
         buyer = await handlers.buyer_of(db, request.user)
         sketched, place = draft.sketch(fields), draft.place_in(fields)
         known = await replicas.skus.get(db, [line.sku_id for line in sketched.lines if line.sku_id])
@@ -274,10 +274,12 @@ def _instead(duration: Duration, broken: RuleBroken | None, calendar: RegionCale
     return calendar.local(start) if start else None
 
 
-async def _review(request: MemberVisit, ground: Ground, fields: Fields, wanted: NewAuction, policy: Policy) -> Template:
+async def _review(
+    request: MemberVisit, resources: Resources, fields: Fields, wanted: NewAuction, policy: Policy
+) -> Template:
     """Show everything as it would be opened. Raise RuleBroken."""
-    now = ground.clock()
-    async with ground.database.pool.acquire() as db:
+    now = resources.clock()
+    async with resources.database.pool.acquire() as db:
         opened: AuctionOpened = await handlers.preview(db, wanted, request.user, policy, now)
         buyer = await handlers.buyer_of(db, request.user)
         beside = await handlers.priced(db, opened.lines, opened.place, policy.currency)

@@ -9,7 +9,7 @@ from catalogue import places
 from catalogue.money import minor_units
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import Visit
 from infra.web.languages import moment, spoken, unit_name
@@ -24,28 +24,28 @@ SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
 """Marks that are replaced when fragments are pushed."""
 
 
-def fragment(request: Visit, name: str, board: Board, ground: Ground) -> Fragment:
+def fragment(request: Visit, name: str, board: Board, resources: Resources) -> Fragment:
     """Return the fragment, rendered once for all. Only the server's time is inserted again each time."""
     key = (name, spoken())
     found = board.fragments.get(key)
     if found is None:
-        html = render(request, name, board, ground, pushed=True)
+        html = render(request, name, board, resources, pushed=True)
         found = board.fragments[key] = Fragment(html, ServerSentEventMessage(html, event=name).encode())
     return found
 
 
-def own_part(request: Visit, board: Board, ground: Ground) -> bytes:
+def own_part(request: Visit, board: Board, resources: Resources) -> bytes:
     """Return the reader's own part as it is pushed, without the key of the next bid."""
     principal: Principal | None = request.scope.get("user")
     reader = (principal.roles, principal.organisation_id) if principal else ((), "")
     part = board.own_parts.get((spoken(), reader))
     if part is None:
-        own = own_of(board, reader[1], ground.clock())
-        part = board.own_parts[spoken(), reader] = own.put_into(_alike(request, board, ground, own.alike))
+        own = own_of(board, reader[1], resources.clock())
+        part = board.own_parts[spoken(), reader] = own.put_into(_alike(request, board, resources, own.alike))
     return part
 
 
-def _alike(request: Visit, board: Board, ground: Ground, own: Own) -> bytes:
+def _alike(request: Visit, board: Board, resources: Resources, own: Own) -> bytes:
     """Return the own part for all readers whose parts differ only in numbers, rendered once."""
     principal: Principal | None = request.scope.get("user")
     buys = principal is not None and principal.organisation_id == board.stored.opened.buyer_id
@@ -53,22 +53,22 @@ def _alike(request: Visit, board: Board, ground: Ground, own: Own) -> bytes:
     part = board.own_parts.get(key)
     if part is None:
         more = {**own.for_template(), "pushed": True, "request_key": REQUEST_KEY.decode()}
-        html = render(request, "mine", board, ground, **more)
+        html = render(request, "mine", board, resources, **more)
         part = board.own_parts[key] = ServerSentEventMessage(html, event="mine").encode()
     return part
 
 
-def render(request: Visit, name: str, board: Board, ground: Ground, **more: Any) -> str:
+def render(request: Visit, name: str, board: Board, resources: Resources, **more: Any) -> str:
     template = template_of(request, f"auctions/_{name}.html")
-    shown = {**context(request, board, ground), **more, "csrf_input": ""}
+    shown = {**context(request, board, resources), **more, "csrf_input": ""}
     return str(template.render(**shown))
 
 
-def context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
+def context(request: Visit, board: Board, resources: Resources) -> dict[str, Any]:
     stored = board.stored
     principal: Principal | None = request.scope.get("user")
     state, rules = stored.state.public(), stored.state.rules
-    over = state.over(ground.clock())
+    over = state.over(resources.clock())
     own = principal.organisation_id if principal else ""
     one_day = state.closes_at - stored.opened.opens_at <= timedelta(days=1)
     return {
@@ -97,7 +97,7 @@ def context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "chart_size": (WIDTH, HEIGHT),
         "at": _hour if one_day else _day_and_hour,
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
-        **own_of(board, own, ground.clock()).for_template(),
+        **own_of(board, own, resources.clock()).for_template(),
     }
 
 

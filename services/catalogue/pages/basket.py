@@ -15,8 +15,8 @@ from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Packs
 from events.limits import LINE
-from infra.service import Ground
-from infra.web import BLANK, Filled, FromGround, MemberVisit, allow, form_fields, form_page, read_form, redirect
+from infra.service import Resources
+from infra.web import BLANK, Filled, FromResources, MemberVisit, allow, form_fields, form_page, read_form, redirect
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
@@ -49,11 +49,13 @@ class BasketPages(Controller):
     opt = allow(BUYER_OFFICER)
 
     @get()
-    async def basket(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Template:
-        return await _page(ground, finder, request)
+    async def basket(self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit) -> Template:
+        return await _page(resources, finder, request)
 
     @post()
-    async def put(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+    async def put(
+        self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit
+    ) -> Response[Any]:
         """Put a SKU in, from a search, from its page, or after it was taken out; ``back`` is the search to return to.
         Only a SKU's page sends a ``quantity``, and an error about it is shown there, beside its field."""
         fields = await form_fields(request)
@@ -62,7 +64,7 @@ class BasketPages(Controller):
             errors["quantity"] = gettext("is required")
         if form is not None and not errors:
             try:
-                async with ground.database.transaction("catalogue") as tx:
+                async with resources.database.transaction("catalogue") as tx:
                     quantity = await basket.put(tx, form.sku, form.quantity, request.user)
                 back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
                 return redirect(back, gettext("In your basket: %(number)s.", number=digits(quantity)))
@@ -70,11 +72,13 @@ class BasketPages(Controller):
                 errors = {"quantity" if broken.field == "quantity" else "": told(broken)}
         if "quantity" in fields and "sku" not in errors:
             wanted = WantedPrices(region=region_of(request, fields.get("region"))[:6])
-            return await show_sku(ground, finder, request, fields["sku"], wanted, Filled(fields, errors))
-        return await _page(ground, finder, request, Filled(errors={"": " ".join(errors.values())}))
+            return await show_sku(resources, finder, request, fields["sku"], wanted, Filled(fields, errors))
+        return await _page(resources, finder, request, Filled(errors={"": " ".join(errors.values())}))
 
     @post("/lines")
-    async def change(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+    async def change(
+        self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit
+    ) -> Response[Any]:
         """Change all quantities in one step, all or none; ``remove`` names a SKU to take out."""
         fields = await form_fields(request)
         typed = {name.removeprefix(_QUANTITY): text for name, text in fields.items() if name.startswith(_QUANTITY)}
@@ -90,21 +94,21 @@ class BasketPages(Controller):
             else:
                 wanted[sku_id] = form.quantity
         if not errors:
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 await basket.change(tx, wanted, request.user)
                 if removed:
                     await basket.take_out(tx, removed, request.user)
         if errors:
-            return await _page(ground, finder, request, Filled(fields, errors))
+            return await _page(resources, finder, request, Filled(fields, errors))
         return redirect(
             PATH,
             gettext("Taken out; you can put it back below.") if removed else gettext("The quantities are changed."),
         )
 
 
-async def _page(ground: Ground, finder: Finder, request: MemberVisit, filled: Filled = BLANK) -> Template:
+async def _page(resources: Resources, finder: Finder, request: MemberVisit, filled: Filled = BLANK) -> Template:
     region = home_region(request.user)
-    async with ground.database.transaction("catalogue") as tx:
+    async with resources.database.transaction("catalogue") as tx:
         shown = await basket_of(tx, request.user, region, finder.currency)
     quantities = {_QUANTITY + line.sku.sku_id: unambiguous(line.quantity) for line in shown.lines}
     return form_page(

@@ -20,10 +20,10 @@ from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     Short,
@@ -102,8 +102,8 @@ class OfferPages(Controller):
     opt = allow(SUPPLIER_AGENT)
 
     @get()
-    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
-        async with ground.database.transaction("catalogue") as tx:
+    async def own(self, resources: FromResources, request: MemberVisit) -> Template:
+        async with resources.database.transaction("catalogue") as tx:
             own = await store.offers_of(tx, request.user.organisation_id)
             today = await store.today(tx, request.user)
         return page(request, "catalogue/offers.html", own=own, today=today)
@@ -111,7 +111,7 @@ class OfferPages(Controller):
     @get("/new")
     async def offering(
         self,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku: Short = "",
@@ -119,13 +119,13 @@ class OfferPages(Controller):
     ) -> Template:
         """The form for an offer on a SKU; with ``copy`` it is filled with the terms of an own offer, which it will
         replace if that is still current."""
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             seat = await store.organisations.get(await tx.raw(), request.user.organisation_id)
             former = await store.offer(tx, copy) if copy else None
             today = local_date(seat, tx.now)
         if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):
             raise Missing("offer of yours", copy)
-        latest = months_later(today, load_policy(ground.config.policy).catalogue.offer_months)
+        latest = months_later(today, load_policy(resources.config.policy).catalogue.offer_months)
         if former:
             values, regions = fields_of(former.offer), list(former.offer.regions)
             values |= {"valid_until": str(latest), "replaces": "" if former.ended else copy}
@@ -141,20 +141,22 @@ class OfferPages(Controller):
                 "stock_region": (place and place.region) or request.user.region,
                 "stock_locality": (place and place.locality) or "",
             }
-        return await self._form(ground, finder, request, Filled(values), regions)
+        return await self._form(resources, finder, request, Filled(values), regions)
 
     @post("/new")
-    async def publish(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+    async def publish(
+        self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit
+    ) -> Response[Any]:
         values = await form_fields(request)
         values.pop("regions", None)
         regions, unfit = await form_list(request, "regions")
         terms, errors = terms_in(values, regions)
         errors |= unfit
         if terms is not None and not errors:
-            policy = load_policy(ground.config.policy)
+            policy = load_policy(resources.config.policy)
             places = values.keys() - {"sku_id", "request_key"} | GROUPS
             try:
-                async with ground.database.transaction("catalogue") as tx:
+                async with resources.database.transaction("catalogue") as tx:
                     broken = await offers.check(tx, terms, request.user, policy)
                     for error in reversed(broken):
                         errors |= _in_its_row(error, values) or beside(error, places)
@@ -167,29 +169,29 @@ class OfferPages(Controller):
             if not errors:
                 notice = gettext("Your offer is published; buyers find it within a second.")
                 return redirect("/catalogue/offers", notice)
-        return await self._form(ground, finder, request, Filled(values, errors), regions)
+        return await self._form(resources, finder, request, Filled(values, errors), regions)
 
     @post("/{offer_id:str}/withdraw")
-    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Redirect:
-        async with ground.database.transaction("catalogue") as tx:
+    async def withdraw(self, resources: FromResources, request: MemberVisit, offer_id: PathId) -> Redirect:
+        async with resources.database.transaction("catalogue") as tx:
             await offers.withdraw(tx, offer_id, request.user)
         return redirect("/catalogue/offers", gettext("The offer is withdrawn. “Offer again” brings its terms back."))
 
     async def _form(
         self,
-        ground: Ground,
+        resources: Resources,
         finder: Finder,
         request: MemberVisit,
         filled: Filled,
         regions: list[str],
     ) -> Template:
         sku_id = filled.values.get("sku_id", "")
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             known = (await store.published(tx, [sku_id])).get(sku_id)
             today = await store.today(tx, request.user)
         if known is None:
             raise Missing("published SKU", sku_id)
-        months = load_policy(ground.config.policy).catalogue.offer_months
+        months = load_policy(resources.config.policy).catalogue.offer_months
         choices = await region_choices(request.user, regions)
         ticked = {code: choices.get(code, code) for code in regions}
         return form_page(

@@ -20,9 +20,9 @@ from catalogue.numbers import unambiguous
 from catalogue.roles import BUYER_OFFICER
 from events.bounds import Packs, Price
 from infra.database import Transaction
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
-from infra.web import PUBLIC, Filled, FromGround, PathId, Visit, form_page, leafed, page, read_form
+from infra.web import PUBLIC, Filled, FromResources, PathId, Visit, form_page, leafed, page, read_form
 from infra.web.filters import read_filters
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
@@ -75,7 +75,7 @@ class SearchPages(Controller):
     @get()
     async def search(
         self,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         request: Visit,
         region: Region = None,
@@ -96,7 +96,7 @@ class SearchPages(Controller):
         if "category" in refused:
             chosen["category"] = ""
         asked = Search(**chosen, region=asked_region, attributes=attributes)
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             found = await views.search(tx, finder, asked, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
         if found.complete:  # while the index is filled, the page may be found a moment later
@@ -127,7 +127,7 @@ class SearchPages(Controller):
     @get("/skus/{sku_id:str}")
     async def sku(
         self,
-        ground: FromGround,
+        resources: FromResources,
         finder: NamedDependency[Finder],
         request: Visit,
         sku_id: PathId,
@@ -142,11 +142,11 @@ class SearchPages(Controller):
         there = region_of(request, region if region is None else read["region"])
         wanted = WantedPrices(region=there, quantity=asked.quantity, page=asked.page)
         errors |= refused
-        return await show_sku(ground, finder, request, sku_id, wanted, Filled(values, errors))
+        return await show_sku(resources, finder, request, sku_id, wanted, Filled(values, errors))
 
 
 async def show_sku(
-    ground: Ground,
+    resources: Resources,
     finder: Finder,
     request: Visit,
     sku_id: str,
@@ -155,7 +155,7 @@ async def show_sku(
 ) -> Template:
     """The page of one SKU, with its forms as filled in."""
     principal = request.scope.get("user")
-    async with ground.database.transaction("catalogue") as tx:
+    async with resources.database.transaction("catalogue") as tx:
         shown = await views.sku_page(tx, sku_id, wanted, finder.currency, principal)
         inside = await in_basket(tx, principal)
     leafed(request, wanted.page, max(1, shown.pages))

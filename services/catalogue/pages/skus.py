@@ -21,10 +21,10 @@ from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -85,17 +85,17 @@ class SkuPages(Controller):
     path = "/catalogue"
 
     @get("/new", opt=PROPOSERS)
-    async def proposing(self, ground: FromGround, request: MemberVisit, sku: Short = "") -> Template:
+    async def proposing(self, resources: FromResources, request: MemberVisit, sku: Short = "") -> Template:
         """The form, empty or filled with the card ``sku``, for a new version of it or for the correction of a returned
         one."""
         values: dict[str, str] = {"language": request.user.language, "base_unit": "C62", "pack_size": "1"}
         if sku:
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 known = await store.newest(tx, sku)
             if known is None or known.state not in (State.PUBLISHED, State.RETURNED):
                 raise Missing("SKU that can be changed", sku)
             values = fields_of(known.sku)
-        return await self._form(ground, request, Filled({**values, "sku": sku}))
+        return await self._form(resources, request, Filled({**values, "sku": sku}))
 
     @get("/new/attributes", opt=PROPOSERS)
     async def attributes(self, request: MemberVisit, category: Short = "") -> Template:
@@ -104,37 +104,39 @@ class SkuPages(Controller):
         return page(request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category))
 
     @post("/new", opt=PROPOSERS)
-    async def propose(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+    async def propose(
+        self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit
+    ) -> Response[Any]:
         values = await form_fields(request)
         category = values.get("category", "").strip()
         if category and _code(category) != _code(values.get("attributes_of", "")) and asked_by(category):
             note = {"category": gettext("This category asks for more about the SKU: see below.")}
-            return await self._form(ground, request, Filled(values | {"attributes_of": category}, note))
+            return await self._form(resources, request, Filled(values | {"attributes_of": category}, note))
         form, errors = read_form(values, CardForm)
         errors |= wrong_in_attributes(values, asked_by(category))
         if form is None or errors:
-            return await self._form(ground, request, Filled(values, errors))
+            return await self._form(resources, request, Filled(values, errors))
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
         places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
         try:
             card = skus.card_of(proposal, sku_id)
         except RuleBroken as error:
-            return await self._form(ground, request, Filled(values, beside(error, places)))
-        if broken := broken_rules(card, load_policy(ground.config.policy).catalogue):
+            return await self._form(resources, request, Filled(values, beside(error, places)))
+        if broken := broken_rules(card, load_policy(resources.config.policy).catalogue):
             for each in reversed(broken):
                 errors |= beside(each, places)
-            return await self._form(ground, request, Filled(values, errors))
+            return await self._form(resources, request, Filled(values, errors))
         alike = () if proposal.none_of_these else await finder.near_duplicates(card)
-        policy = load_policy(ground.config.policy)
+        policy = load_policy(resources.config.policy)
         try:
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 proposed = ProposedCard(proposal=proposal, sku_id=sku_id, alike=alike)
                 made = await skus.propose(tx, proposed, request.user, policy, values.get("request_key", ""))
         except NearDuplicates as error:
-            return await self._form(ground, request, Filled(values, {"none_of_these": told(error)}), error)
+            return await self._form(resources, request, Filled(values, {"none_of_these": told(error)}), error)
         except RuleBroken as error:
-            return await self._form(ground, request, Filled(shown_again(values, error), beside(error, places)))
+            return await self._form(resources, request, Filled(shown_again(values, error), beside(error, places)))
         days = policy.catalogue.moderation_days
         said = ngettext(
             "“%(name)s” awaits moderation; it is decided within %(num)s working day.",
@@ -145,7 +147,7 @@ class SkuPages(Controller):
 
     async def _form(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         filled: Filled,
         duplicates: NearDuplicates | None = None,
@@ -153,7 +155,7 @@ class SkuPages(Controller):
         numbers = duplicates.numbers if duplicates else {}
         ids = [sku_id for sku_id in str(numbers.get("sku_ids", "")).split(", ") if sku_id][:MOST_ALIKE]
         scores = dict(zip(ids, str(numbers.get("likeness", "")).split(", "), strict=False))
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             mine = await proposals.proposals_of(tx, request.user.organisation_id)
             alike = [
                 (found, Decimal(scores[sku_id]) * 100) for sku_id in ids if (found := await store.newest(tx, sku_id))
@@ -177,7 +179,7 @@ class SkuPages(Controller):
             ),
             categories=[(code, short_cpv().name(code)) for code in all_categories()],
             languages=LANGUAGES,
-            rules=load_policy(ground.config.policy).catalogue,
+            rules=load_policy(resources.config.policy).catalogue,
             alike=alike,
             mine=mine,
         )
@@ -185,39 +187,39 @@ class SkuPages(Controller):
     @get("/moderation", opt=allow(MODERATOR))
     async def moderation(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: MemberVisit,
         number: PageNumber = 1,
     ) -> Template:
-        return await self._queue(ground, request, number)
+        return await self._queue(resources, request, number)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
-    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
+    async def publish(self, resources: FromResources, request: MemberVisit, sku_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         try:
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
         except RuleBroken as error:
-            return await self._queue(ground, request, _page_in(fields), {sku_id: ruled(error)})
+            return await self._queue(resources, request, _page_in(fields), {sku_id: ruled(error)})
         return redirect(_queue_at(fields), gettext("“%(name)s” is published.", name=done.sku.name))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
-    async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
+    async def send_back(self, resources: FromResources, request: MemberVisit, sku_id: PathId) -> Response[Any]:
         """Return a card. Each line of the form is one reason."""
         fields = await form_fields(request)
         try:
             reasons = tuple(text_in(fields, "reasons").splitlines())
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
             typed = {sku_id: fields.get("reasons", "")}
             instead = await refusal_of_state(
-                ground.database,
+                resources.database,
                 "catalogue",
                 lambda tx: skus.send_back(tx, sku_id, (WORDS,), whole(fields.get("version", ""))),
             )
             said = {sku_id: ruled(error)}
-            return await self._queue(ground, request, _page_in(fields), said, typed, instead)
+            return await self._queue(resources, request, _page_in(fields), said, typed, instead)
         return redirect(
             _queue_at(fields),
             gettext("“%(name)s” is returned to %(proposer)s.", name=done.sku.name, proposer=done.proposer_name),
@@ -225,32 +227,34 @@ class SkuPages(Controller):
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
     async def archive(
-        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: PathId
+        self, resources: FromResources, finder: NamedDependency[Finder], request: MemberVisit, sku_id: PathId
     ) -> Response[Any]:
         fields = await form_fields(request)
         try:
             reason = text_in(fields, "reason")
-            async with ground.database.transaction("catalogue") as tx:
+            async with resources.database.transaction("catalogue") as tx:
                 done = await skus.archive(tx, sku_id, reason)
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": ruled(error)}
             wanted = WantedPrices(region=region_of(request, None))
-            instead = await refusal_of_state(ground.database, "catalogue", lambda tx: skus.archive(tx, sku_id, WORDS))
-            return await show_sku(ground, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
+            instead = await refusal_of_state(
+                resources.database, "catalogue", lambda tx: skus.archive(tx, sku_id, WORDS)
+            )
+            return await show_sku(resources, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
         return redirect(
             f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
         )
 
     async def _queue(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         number: int,
         errors: Mapping[str, str] | None = None,
         reasons: Mapping[str, str] | None = None,
         instead: str = "",
     ) -> Template:
-        async with ground.database.transaction("catalogue") as tx:
+        async with resources.database.transaction("catalogue") as tx:
             found, number, last = await leaf(
                 request,
                 number,

@@ -3,7 +3,7 @@
 from litestar import Controller, get
 from litestar.response import Template
 
-from infra.web import PUBLIC, FromGround, PathId, Visit, page
+from infra.web import PUBLIC, FromResources, PathId, Visit, page
 from services.conduct.views.record import record_of
 
 SHOWN = 10
@@ -38,6 +38,6 @@ class RecordPages(Controller):
     include_in_schema = False
 
     @get("/{organisation_id:str}/record", opt=PUBLIC)
-    async def show(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
-        found = await record_of(ground, organisation_id, request.scope.get("user"), shown=SHOWN)
+    async def show(self, resources: FromResources, request: Visit, organisation_id: PathId) -> Template:
+        found = await record_of(resources, organisation_id, request.scope.get("user"), shown=SHOWN)
         return page(request, "conduct/record.html", record=found, kinds=KINDS, performed=PERFORMED, shown=SHOWN)

@@ -7,8 +7,8 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
-from infra.service import Ground
-from infra.web import MEMBERS, FromGround, MemberVisit, PageNumber, PathId, allow, clean, misfits
+from infra.service import Resources
+from infra.web import MEMBERS, FromResources, MemberVisit, PageNumber, PathId, allow, clean, misfits
 from infra.web.languages import gettext
 from infra.web.queues import Queue
 from services.conduct import handlers
@@ -16,13 +16,13 @@ from services.conduct.domain.sanctions import Decision, Sanction
 from services.conduct.views.sanctions import QUEUE, appealed, as_seen, own_sanctions
 
 
-async def _own(ground: Ground, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
+async def _own(resources: Resources, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
     appeals = request.user.may(*handlers.APPEALS)
-    return {"sanctions": await as_seen(ground, found, request.user), "appeals": appeals}
+    return {"sanctions": await as_seen(resources, found, request.user), "appeals": appeals}
 
 
-async def _appealed(ground: Ground, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
-    return {"sanctions": await as_seen(ground, found, request.user), "decides": request.user.may(MODERATOR)}
+async def _appealed(resources: Resources, request: MemberVisit, found: Sequence[Sanction]) -> Mapping[str, Any]:
+    return {"sanctions": await as_seen(resources, found, request.user), "decides": request.user.may(MODERATOR)}
 
 
 OWN = Queue(
@@ -30,7 +30,7 @@ OWN = Queue(
     address="/contracts/sanctions",
     template="conduct/sanctions.html",
     per_page=QUEUE,
-    read=lambda ground, request, number: own_sanctions(ground, request.user.organisation_id, number),
+    read=lambda resources, request, number: own_sanctions(resources, request.user.organisation_id, number),
     shown=_own,
 )
 APPEALED = Queue(
@@ -38,7 +38,7 @@ APPEALED = Queue(
     address="/contracts/appeals",
     template="conduct/appeals.html",
     per_page=QUEUE,
-    read=lambda ground, _, number: appealed(ground, number),
+    read=lambda resources, _, number: appealed(resources, number),
     shown=_appealed,
 )
 
@@ -48,22 +48,22 @@ class SanctionPages(Controller):
     include_in_schema = False
 
     @get("/sanctions", opt=MEMBERS)
-    async def own(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await OWN.page(ground, request, number)
+    async def own(self, resources: FromResources, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await OWN.page(resources, request, number)
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
     async def appeal(
-        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+        self, resources: FromResources, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """Handle the form of an appeal. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
-            async with ground.database.transaction("conduct") as tx:
+            async with resources.database.transaction("conduct") as tx:
                 await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
             return gettext("Your appeal is filed. A moderator decides about it.")
 
         return await OWN.act(
-            ground,
+            resources,
             request,
             number,
             sanction_id,
@@ -73,23 +73,23 @@ class SanctionPages(Controller):
         )
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await APPEALED.page(ground, request, number)
+    async def appeals(self, resources: FromResources, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await APPEALED.page(resources, request, number)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
     async def decide(
-        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+        self, resources: FromResources, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
             decision = cast(Decision, values["decision"])
-            async with ground.database.transaction("conduct") as tx:
+            async with resources.database.transaction("conduct") as tx:
                 await handlers.decide(tx, clean(sanction_id), decision, values.get("explanation", ""))
             return gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
 
         return await APPEALED.act(
-            ground,
+            resources,
             request,
             number,
             sanction_id,

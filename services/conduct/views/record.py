@@ -9,7 +9,7 @@ import msgspec
 from catalogue.roles import SEES_ALL
 from infra.denied import Missing
 from infra.listing import COUNTED
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
@@ -97,11 +97,13 @@ def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | Non
     )
 
 
-async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
+async def record_of(
+    resources: Resources, organisation_id: str, reader: Principal | None, *, shown: int = 50
+) -> RecordView:
     """Return the record with at most ``shown`` contracts per kind and ``shown`` suspensions, the latest first. The
     counts include all of them. Raise Missing."""
-    organisation_id, now = clean(organisation_id), ground.clock()
-    async with ground.database.pool.acquire() as db:
+    organisation_id, now = clean(organisation_id), resources.clock()
+    async with resources.database.pool.acquire() as db:
         organisation = await replicas.organisations.get(db, organisation_id)
         if organisation is None:
             raise Missing("organisation", organisation_id)

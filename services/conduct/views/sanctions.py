@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from infra.listing import Listed
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from services.conduct.domain.sanctions import Decision, Party, Sanction
 from services.conduct.store import replicas, sanctions
@@ -40,21 +40,21 @@ class SanctionView(msgspec.Struct, kw_only=True):
     decided_at: datetime | None
 
 
-async def own_sanctions(ground: Ground, organisation_id: str, number: int) -> Listed[Sanction]:
+async def own_sanctions(resources: Resources, organisation_id: str, number: int) -> Listed[Sanction]:
     """Return a page of one organisation's suspensions."""
     return await sanctions.of_organisation(
-        ground.database.pool, organisation_id, limit=QUEUE, offset=QUEUE * (number - 1)
+        resources.database.pool, organisation_id, limit=QUEUE, offset=QUEUE * (number - 1)
     )
 
 
-async def appealed(ground: Ground, number: int) -> Listed[Sanction]:
+async def appealed(resources: Resources, number: int) -> Listed[Sanction]:
     """Return a page of the suspensions whose appeals wait for a decision."""
-    return await sanctions.appealed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+    return await sanctions.appealed(resources.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
 
 
-async def as_seen(ground: Ground, found: Sequence[Sanction], reader: Principal) -> list[SanctionView]:
-    now = ground.clock()
-    async with ground.database.pool.acquire() as db:
+async def as_seen(resources: Resources, found: Sequence[Sanction], reader: Principal) -> list[SanctionView]:
+    now = resources.clock()
+    async with resources.database.pool.acquire() as db:
         ids = {each.sanctioned.organisation_id for each in found}
         names = await replicas.organisations.names(db, ids)
         contracts = await replicas.mentions(db, {one for each in found for one in each.sanctioned.contract_ids})

@@ -8,8 +8,8 @@ from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause, Code
 from infra.web import (
     PUBLIC,
-    FromGround,
     FromKeyed,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -65,7 +65,7 @@ class ContractsApi(Controller):
     async def list_contracts(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         process: Short = "",
         wanted_state: State = "",
         q: Search = "",
@@ -81,42 +81,42 @@ class ContractsApi(Controller):
         given, ``page`` does not count.
         """
         wanted = wanted_by(request.scope.get("user"), mine=mine, state=wanted_state, process=process, q=q)
-        async with ground.database.pool.acquire() as db:
+        async with resources.database.pool.acquire() as db:
             found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
         rows = [as_listed(each) for each in found.rows]
         return ContractPage(total=found.total, more=found.more, next=found.next, page=number, contracts=rows)
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_contract(self, request: Visit, ground: FromGround, contract_id: PathId) -> ContractView:
-        return await shown(ground, contract_id, request.scope.get("user"))
+    async def read_contract(self, request: Visit, resources: FromResources, contract_id: PathId) -> ContractView:
+        return await shown(resources, contract_id, request.scope.get("user"))
 
     @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def take_step(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[StepIn],
     ) -> ContractView:
         """Sign, or send the draft. If the step was taken before, the answer is the contract as it is now."""
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.take_step(tx, clean(contract_id), clean(data.step), request.user, clean_all(data)),
             )
-        return await shown(ground, contract_id, request.user)
+        return await shown(resources, contract_id, request.user)
 
     @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def refuse(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[RefusalIn],
     ) -> ContractView:
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.refuse(
@@ -128,15 +128,15 @@ class ContractsApi(Controller):
                     evidence=clean(data.evidence),
                 ),
             )
-        return await shown(ground, contract_id, request.user)
+        return await shown(resources, contract_id, request.user)
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def activate_next(
-        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId
+        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, contract_id: PathId
     ) -> ContractPage:
         """Ask the next bidder, after the supplier of this contract left. The answer has every contract of the deal."""
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.activate_next(tx, clean(contract_id), request.user))
-        before = (await visible(ground, contract_id, request.user)).drafted
-        found = await listing.of_deal(ground.database.pool, before.process_id, before.buyer_id)
+        before = (await visible(resources, contract_id, request.user)).drafted
+        found = await listing.of_deal(resources.database.pool, before.process_id, before.buyer_id)
         return ContractPage(total=len(found), page=1, contracts=[as_listed(each) for each in found])

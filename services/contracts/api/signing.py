@@ -11,7 +11,7 @@ from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from events.bounds import Clause, Code
 from events.contracts import Point, PointAnswer
 from infra.answered import Answered
-from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
+from infra.web import FromKeyed, FromResources, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.views import ContractView, shown
@@ -61,22 +61,22 @@ class SigningApi(Controller):
     async def extend(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[ExtensionIn],
     ) -> ContractView:
         """Take more time for the reader's own step. If the step was extended before, the answer is the contract as it
         is now."""
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.extend(tx, clean(contract_id), clean(data.step), request.user))
-        return await shown(ground, contract_id, request.user)
+        return await shown(resources, contract_id, request.user)
 
     @post("/objection", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def file_objection(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[ObjectionIn],
@@ -88,15 +88,15 @@ class SigningApi(Controller):
             Point(number=number, code=each.code, wanted=each.wanted, reason=each.reason, line_id=each.line_id)
             for number, each in enumerate(wanted.points, start=1)
         )
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.file_objection(tx, clean(contract_id), points, request.user))
-        return await shown(ground, contract_id, request.user)
+        return await shown(resources, contract_id, request.user)
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def answer_objection(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[ObjectionAnswerIn],
@@ -105,9 +105,9 @@ class SigningApi(Controller):
         answers = tuple(
             PointAnswer(number=each.number, accepted=each.accepted, reason=clean(each.reason)) for each in data.answers
         )
-        async with ground.database.transaction("contracts") as tx:
+        async with resources.database.transaction("contracts") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.answer_objection(tx, clean(contract_id), data.number, answers, request.user),
             )
-        return await shown(ground, contract_id, request.user)
+        return await shown(resources, contract_id, request.user)

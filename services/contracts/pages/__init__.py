@@ -11,13 +11,13 @@ from litestar.response import Redirect, Template
 from catalogue.policy import TERMS
 from events.bounds import Clause
 from infra.listing import PAGES
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import (
     BLANK,
     PUBLIC,
     Filled,
-    FromGround,
+    FromResources,
     PageNumber,
     PathId,
     Short,
@@ -95,11 +95,11 @@ def too_long(values: Mapping[str, str]) -> dict[str, str]:
     return misfits(values, Clause)
 
 
-async def contract_page(ground: Ground, request: Visit, contract_id: str, filled: Filled = BLANK) -> Template:
+async def contract_page(resources: Resources, request: Visit, contract_id: str, filled: Filled = BLANK) -> Template:
     principal: Principal | None = request.scope.get("user")
-    found = await visible(ground, contract_id, principal)
+    found = await visible(resources, contract_id, principal)
     drafted = found.drafted
-    deal = await listing.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
+    deal = await listing.of_deal(resources.database.pool, drafted.process_id, drafted.buyer_id)
     others = [each for each in deal if each.rank != drafted.rank and _told(each, found, principal)]
     return form_page(
         request,
@@ -107,7 +107,7 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
         filled,
         contract=found,
         drafted=drafted,
-        status=(await replicas.carried_out(ground.database.pool, [contract_id])).get(contract_id),
+        status=(await replicas.carried_out(resources.database.pool, [contract_id])).get(contract_id),
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -117,8 +117,8 @@ async def contract_page(ground: Ground, request: Visit, contract_id: str, filled
         party=side_of(found, principal) or "",
         insider=is_insider(found, principal),
         paper=paper_for(found, principal),
-        choices=await choices_of(ground, found, principal),
-        ending=await ending_of(ground, found, principal),
+        choices=await choices_of(resources, found, principal),
+        ending=await ending_of(resources, found, principal),
         terms=TERMS,
         line_names={line.line_id: line.description for line in drafted.lines},
         securities=SECURITIES,
@@ -144,7 +144,7 @@ class ContractPages(Controller):
     @get(opt=PUBLIC)
     async def list_contracts(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         q: Search = "",
         wanted_state: State = "",
@@ -157,14 +157,14 @@ class ContractPages(Controller):
         party = is_party(principal)
         mine = party and whose != "all"
         wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
-        pool = ground.database.pool
+        pool = resources.database.pool
 
         async def read(number: int) -> listing.Found:
             async with pool.acquire() as db:
                 return await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
 
         found, number, pages = await leaf(request, number, PER_PAGE, read)
-        me, now = principal.organisation_id if principal else "", ground.clock()
+        me, now = principal.organisation_id if principal else "", resources.clock()
         kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
             request,
@@ -189,12 +189,12 @@ class ContractPages(Controller):
 
     @get("/{contract_id:str}", opt=PUBLIC)
     async def show(
-        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
+        self, resources: FromResources, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
     ) -> Template | Redirect:
         """Show the contract. ``page`` and ``part`` belong to its history and its orders, which have their own page;
         letters of both releases still link to this address with ``part``, and are redirected."""
         if part is not None or number > 1:
-            found = await visible(ground, contract_id, request.scope.get("user"))
+            found = await visible(resources, contract_id, request.scope.get("user"))
             query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})
             return redirect(f"/contracts/{found.drafted.contract_id}/execution?{query}")
-        return await contract_page(ground, request, contract_id)
+        return await contract_page(resources, request, contract_id)

@@ -8,10 +8,10 @@ from litestar.response import Redirect, Template
 
 from catalogue.roles import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -32,7 +32,7 @@ from services.contracts.views import QUEUE
 from services.contracts.views.refusals import DisputedRefusal, undecided
 
 
-async def _disputed(_: Ground, request: MemberVisit, found: Sequence[DisputedRefusal]) -> Mapping[str, Any]:
+async def _disputed(_: Resources, request: MemberVisit, found: Sequence[DisputedRefusal]) -> Mapping[str, Any]:
     return {"refusals": found, "decides": request.user.may(MODERATOR)}
 
 
@@ -41,7 +41,7 @@ DISPUTED = Queue(
     address="/contracts/refusals",
     template="contracts/refusals.html",
     per_page=QUEUE,
-    read=lambda ground, _, number: undecided(ground, number),
+    read=lambda resources, _, number: undecided(resources, number),
     shown=_disputed,
 )
 
@@ -51,42 +51,42 @@ class RefusalPages(Controller):
     include_in_schema = False
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def dispute(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def dispute(self, resources: FromResources, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
             instead = await refusal_of_state(
-                ground.database,
+                resources.database,
                 "contracts",
                 lambda tx: handlers.dispute(tx, clean(contract_id), "", request.user),
             )
-            return await contract_page(ground, request, contract_id, Filled(values, errors, instead))
+            return await contract_page(resources, request, contract_id, Filled(values, errors, instead))
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with resources.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, Filled(values, beside(broken, values)))
+            return await contract_page(resources, request, contract_id, Filled(values, beside(broken, values)))
         return redirect(f"/contracts/{contract_id}", gettext("You dispute the refusal. A moderator decides about it."))
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def queue(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        return await DISPUTED.page(ground, request, number)
+    async def queue(self, resources: FromResources, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await DISPUTED.page(resources, request, number)
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR))
     async def decide(
-        self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PageNumber = 1
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId, number: PageNumber = 1
     ) -> Template | Redirect:
         """Handle the form of a decision. ``page`` in the address is the page of the list that contains the form."""
 
         async def act(values: Mapping[str, str]) -> str:
             decision = cast(Verdict, values["decision"])
-            async with ground.database.transaction("contracts") as tx:
+            async with resources.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(contract_id), decision, text_in(values, "explanation"))
             if decision == "justified":
                 return gettext("The refusal was justified: no penalty.")
             return gettext("The refusal was not justified: it counts as a breach.")
 
         return await DISPUTED.act(
-            ground,
+            resources,
             request,
             number,
             contract_id,

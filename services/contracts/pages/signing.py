@@ -14,11 +14,11 @@ from catalogue.rules import RuleBroken
 from events.bounds import Amount, Clause, Code, Quantity, fitted
 from events.contracts import Point, PointAnswer
 from infra.database import Transaction
-from infra.service import Ground
+from infra.service import Resources
 from infra.web import (
     BLANK,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PathId,
     allow,
@@ -131,7 +131,9 @@ class SigningPages(Controller):
     include_in_schema = False
 
     @post("/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def take_step(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def take_step(
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId
+    ) -> Template | Redirect:
         values = await form_fields(request)
         step = values.get("step", "")
         with_it, errors = handlers.NOTHING, too_long(values)
@@ -139,14 +141,14 @@ class SigningPages(Controller):
             with_it, errors = brought(step, values)
         if errors:
             return await _unread(
-                ground,
+                resources,
                 request,
                 contract_id,
                 Filled(values, errors),
                 lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user),
             )
         return await self._act(
-            ground,
+            resources,
             request,
             contract_id,
             values,
@@ -155,10 +157,10 @@ class SigningPages(Controller):
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def extend(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def extend(self, resources: FromResources, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         step = (await form_fields(request)).get("step", "")
         return await self._act(
-            ground,
+            resources,
             request,
             contract_id,
             {},
@@ -167,39 +169,39 @@ class SigningPages(Controller):
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
-    async def write_objection(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template:
-        return await self._objection(ground, request, contract_id, BLANK, ROWS)
+    async def write_objection(self, resources: FromResources, request: MemberVisit, contract_id: PathId) -> Template:
+        return await self._objection(resources, request, contract_id, BLANK, ROWS)
 
     @post("/objection", opt=allow(SUPPLIER_AGENT))
     async def file_objection(
-        self, ground: FromGround, request: MemberVisit, contract_id: PathId
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId
     ) -> Template | Redirect:
         values = await form_fields(request)
         points = points_of(values)
         if values.get("more"):
             more = whole(values["more"])
             rows = ROWS if more is None else more + 1
-            return await self._objection(ground, request, contract_id, Filled(values), min(rows, MOST_ROWS))
+            return await self._objection(resources, request, contract_id, Filled(values), min(rows, MOST_ROWS))
         written, rows = _written(points), max(ROWS, len(points))
         if errors := too_long(written):
-            return await self._objection(ground, request, contract_id, Filled(written, errors), rows)
+            return await self._objection(resources, request, contract_id, Filled(written, errors), rows)
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with resources.database.transaction("contracts") as tx:
                 await handlers.file_objection(tx, clean(contract_id), points, request.user)
         except RuleBroken as broken:
             filled = Filled(written, beside(broken, written))
-            return await self._objection(ground, request, contract_id, filled, rows)
+            return await self._objection(resources, request, contract_id, filled, rows)
         return redirect(f"/contracts/{contract_id}", gettext("Your objection is filed. The buyer answers it."))
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER))
     async def answer_objection(
-        self, ground: FromGround, request: MemberVisit, contract_id: PathId
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId
     ) -> Template | Redirect:
         values = await form_fields(request)
         number = whole(values.get("number", "")) or 0
         if errors := too_long(values):
             return await _unread(
-                ground,
+                resources,
                 request,
                 contract_id,
                 Filled(values, errors),
@@ -216,7 +218,7 @@ class SigningPages(Controller):
             if (point := whole(each)) is not None
         )
         return await self._act(
-            ground,
+            resources,
             request,
             contract_id,
             values,
@@ -225,14 +227,14 @@ class SigningPages(Controller):
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def refuse(self, resources: FromResources, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         form, errors = read_form(values, RefusalForm)
-        await visible(ground, contract_id, request.user)
+        await visible(resources, contract_id, request.user)
         if form is None or not form.confirmed:
             unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box to confirm.")}
             return await _unread(
-                ground,
+                resources,
                 request,
                 contract_id,
                 Filled(values, {**errors, **unsaid}),
@@ -240,7 +242,7 @@ class SigningPages(Controller):
             )
         said = form
         return await self._act(
-            ground,
+            resources,
             request,
             contract_id,
             values,
@@ -251,19 +253,21 @@ class SigningPages(Controller):
         )
 
     @post("/activate", opt=allow(BUYER_OFFICER))
-    async def activate_next(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def activate_next(
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId
+    ) -> Template | Redirect:
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with resources.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, Filled(errors=beside(broken, ())))
-        ended = await visible(ground, contract_id, request.user)
-        newest = (await listing.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
+            return await contract_page(resources, request, contract_id, Filled(errors=beside(broken, ())))
+        ended = await visible(resources, contract_id, request.user)
+        newest = (await listing.of_deal(resources.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
         return redirect(f"/contracts/{newest.contract_id}", gettext("The next bidder was asked to sign."))
 
     async def _act(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         contract_id: str,
         values: dict[str, str],
@@ -272,22 +276,22 @@ class SigningPages(Controller):
     ) -> Template | Redirect:
         """Carry out the act and go back to the contract, or show there which rule forbids it, beside its field."""
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with resources.database.transaction("contracts") as tx:
                 await act(tx)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, Filled(values, beside(broken, _places(values))))
+            return await contract_page(resources, request, contract_id, Filled(values, beside(broken, _places(values))))
         return redirect(f"/contracts/{contract_id}", done)
 
     async def _objection(
         self,
-        ground: Ground,
+        resources: Resources,
         request: MemberVisit,
         contract_id: str,
         filled: Filled,
         rows: int,
     ) -> Template:
-        contract = await visible(ground, contract_id, request.user)
-        choices = await choices_of(ground, contract, request.user)
+        contract = await visible(resources, contract_id, request.user)
+        choices = await choices_of(resources, contract, request.user)
         return form_page(
             request,
             "contracts/objection.html",
@@ -303,7 +307,7 @@ class SigningPages(Controller):
 
 
 async def _unread(
-    ground: Ground,
+    resources: Resources,
     request: MemberVisit,
     contract_id: str,
     filled: Filled,
@@ -311,8 +315,8 @@ async def _unread(
 ) -> Template:
     """Return the errors of a form's fields. If the form is gone because the contract went on, return the rule that
     forbids to ``act``."""
-    instead = await refusal_of_state(ground.database, "contracts", act)
-    return await contract_page(ground, request, contract_id, msgspec.structs.replace(filled, instead=instead))
+    instead = await refusal_of_state(resources.database, "contracts", act)
+    return await contract_page(resources, request, contract_id, msgspec.structs.replace(filled, instead=instead))
 
 
 def _places(values: Mapping[str, str]) -> set[str]:

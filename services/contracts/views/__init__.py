@@ -10,7 +10,7 @@ from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SEES_ALL, SUPPLIER_AG
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.denied import Missing
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.contracts.domain.choices import Choices, choices
@@ -134,9 +134,9 @@ def wanted_by(
     )
 
 
-async def visible(ground: Ground, contract_id: str, principal: Principal | None) -> Contract:
+async def visible(resources: Resources, contract_id: str, principal: Principal | None) -> Contract:
     """Return the contract. Raise Missing, also if this reader may not see it."""
-    found = await contracts.get(ground.database.pool, clean(contract_id))
+    found = await contracts.get(resources.database.pool, clean(contract_id))
     if found is None or not may_see(found, principal):
         raise Missing("contract", contract_id)
     return found
@@ -196,15 +196,15 @@ def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
     ]
 
 
-async def choices_of(ground: Ground, contract: Contract, principal: Principal | None) -> Choices | None:
+async def choices_of(resources: Resources, contract: Contract, principal: Principal | None) -> Choices | None:
     side = side_of(contract, principal)
     if side is None or contract.step is None:
         return None
-    kept = await deals.get(ground.database.pool, contract.drafted.process_id, contract.drafted.buyer_id)
+    kept = await deals.get(resources.database.pool, contract.drafted.process_id, contract.drafted.buyer_id)
     latest = kept.deal.contract if kept else None
     if kept is None or latest is None or latest.contract_id != contract.drafted.contract_id:
         return None
-    return choices(kept.deal, side, ground.clock())
+    return choices(kept.deal, side, resources.clock())
 
 
 def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -> DisputeView:
@@ -224,11 +224,11 @@ def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -
     )
 
 
-async def ending_of(ground: Ground, contract: Contract, principal: Principal | None) -> Ending | None:
+async def ending_of(resources: Resources, contract: Contract, principal: Principal | None) -> Ending | None:
     ended = contract.ended
     if ended is None:
         return None
-    kept = await disputable.get(ground.database.pool, ended.contract_id) if ended.dispute_until else None
+    kept = await disputable.get(resources.database.pool, ended.contract_id) if ended.dispute_until else None
     return Ending(
         reason=ended.reason,
         by=ended.by,
@@ -240,11 +240,11 @@ async def ending_of(ground: Ground, contract: Contract, principal: Principal | N
         ground_title=ended.ground_title,
         evidence=ended.evidence,
         justified=ended.justified,
-        dispute=dispute_view(kept.refusal, principal, ground.clock()) if kept else None,
+        dispute=dispute_view(kept.refusal, principal, resources.clock()) if kept else None,
     )
 
 
-async def view(ground: Ground, contract: Contract, principal: Principal | None) -> ContractView:
+async def view(resources: Resources, contract: Contract, principal: Principal | None) -> ContractView:
     paper = paper_for(contract, principal)
     return ContractView(
         **summary(contract),
@@ -260,11 +260,11 @@ async def view(ground: Ground, contract: Contract, principal: Principal | None) 
         equivalents=paper.equivalents,
         security_due=contract.drafted.security_due,
         security=paper.security,
-        choices=await choices_of(ground, contract, principal),
-        ending=await ending_of(ground, contract, principal),
+        choices=await choices_of(resources, contract, principal),
+        ending=await ending_of(resources, contract, principal),
     )
 
 
-async def shown(ground: Ground, contract_id: str, principal: Principal | None) -> ContractView:
+async def shown(resources: Resources, contract_id: str, principal: Principal | None) -> ContractView:
     """Return the contract as this reader sees it. Raise Missing."""
-    return await view(ground, await visible(ground, contract_id, principal), principal)
+    return await view(resources, await visible(resources, contract_id, principal), principal)

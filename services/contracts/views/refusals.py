@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from infra.listing import Listed
-from infra.service import Ground
+from infra.service import Resources
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store import listing, refusals
 from services.contracts.store.listing import Summary
@@ -31,12 +31,12 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
     overdue: bool
 
 
-async def undecided(ground: Ground, number: int) -> Listed[DisputedRefusal]:
+async def undecided(resources: Resources, number: int) -> Listed[DisputedRefusal]:
     """Return a page of the refusals that wait for a decision, the earliest deadline first."""
-    found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+    found = await refusals.disputed(resources.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
     ids = [each.ended.contract_id for each in found.rows]
-    known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}
-    now = ground.clock()
+    known = {each.contract_id: each for each in await listing.some(resources.database.pool, ids)}
+    now = resources.clock()
     rows = [_told(known[each.ended.contract_id], each, now) for each in found.rows if each.ended.contract_id in known]
     return Listed(rows, found.total, found.more, found.end)
 

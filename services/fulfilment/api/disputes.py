@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
 from events.bounds import Count, Reason
-from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
+from infra.web import PUBLIC, FromKeyed, FromResources, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.fulfilment import handlers
 from services.fulfilment.api.execution import PARTIES, Act, acting
@@ -53,11 +53,11 @@ class DisputesApi(Controller):
 
     @get("/{contract_id:str}/disputes/{number:int}", opt=PUBLIC, raises=[NotFound])
     async def read_dispute(
-        self, request: Visit, ground: FromGround, contract_id: PathId, number: PathNumber
+        self, request: Visit, resources: FromResources, contract_id: PathId, number: PathNumber
     ) -> Dispute:
         """Return one dispute with all its statements. Their words are only for the two sides and those who supervise
         the market."""
-        return (await the_dispute(ground, contract_id, number, request.scope.get("user")))[1]
+        return (await the_dispute(resources, contract_id, number, request.scope.get("user")))[1]
 
     @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
     async def answer_dispute(
@@ -70,21 +70,21 @@ class DisputesApi(Controller):
     async def decide_dispute(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
         number: PathNumber,
         data: JSONBody[DisputeDecisionIn],
     ) -> ExecutionView:
         command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))
-        async with ground.database.transaction("fulfilment") as tx:
+        async with resources.database.transaction("fulfilment") as tx:
             await keyed.do(tx, lambda: handlers.decide_dispute(tx, clean(contract_id), command))
-        return await view(ground, contract_id, request.user)
+        return await view(resources, contract_id, request.user)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def list_disputes(
-        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+        self, request: MemberVisit, resources: FromResources, number: PageNumber = 1
     ) -> list[OpenDisputeView]:
         """List summaries of open disputes, 20 contracts at a time and at most five disputes of each, the earliest
         deadline first."""
-        return open_disputes((await disputed(ground, number)).rows, ground.clock())
+        return open_disputes((await disputed(resources, number)).rows, resources.clock())

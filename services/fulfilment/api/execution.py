@@ -12,11 +12,11 @@ from msgspec import UNSET
 
 from events.bounds import ByLine, Count, Days, Few, Id, Instant, Name, Quantity, Reason
 from infra.ids import new_id
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import (
     PUBLIC,
-    FromGround,
+    FromResources,
     IdempotencyKey,
     MemberVisit,
     PathId,
@@ -108,7 +108,7 @@ class EndingWithdrawalIn(msgspec.Struct, kw_only=True):
 class Act:
     """What a member does about one contract. The answer is the state of the contract after the act."""
 
-    ground: Ground
+    resources: Resources
     contract_id: str
     principal: Principal
     key: str
@@ -122,13 +122,13 @@ class Act:
         return {"organisation_id": self.organisation_id, "member_id": self.principal.member_id}
 
     async def __call__(self, command: Command) -> ExecutionView:
-        async with self.ground.database.transaction("fulfilment") as tx:
+        async with self.resources.database.transaction("fulfilment") as tx:
             await handlers.act(tx, clean(self.contract_id), command, self.principal, clean(self.key) or new_id())
-        return await view(self.ground, self.contract_id, self.principal)
+        return await view(self.resources, self.contract_id, self.principal)
 
 
-def acting(request: MemberVisit, ground: FromGround, contract_id: PathId, key: IdempotencyKey = "") -> Act:
-    return Act(ground, contract_id, request.user, key)
+def acting(request: MemberVisit, resources: FromResources, contract_id: PathId, key: IdempotencyKey = "") -> Act:
+    return Act(resources, contract_id, request.user, key)
 
 
 class ExecutionApi(Controller):
@@ -137,40 +137,40 @@ class ExecutionApi(Controller):
     dependencies = {"act": Provide(acting, sync_to_thread=False)}
 
     @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
-    async def read_execution(self, request: Visit, ground: FromGround, contract_id: PathId) -> ExecutionView:
+    async def read_execution(self, request: Visit, resources: FromResources, contract_id: PathId) -> ExecutionView:
         """Return how far a concluded contract is carried out. Everybody may read it."""
-        return await view(ground, contract_id, request.scope.get("user"))
+        return await view(resources, contract_id, request.scope.get("user"))
 
     @get("/{contract_id:str}/execution/orders", opt=PUBLIC, raises=[NotFound])
     async def list_orders(
-        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+        self, request: Visit, resources: FromResources, contract_id: PathId, before: BeforeNumber = 0
     ) -> tuple[Order, ...]:
         """Return the newest fifty orders with numbers below ``before``. Everybody may read this list and the following
         ones."""
-        return of_page((await readable(ground, contract_id, request.scope.get("user"))).orders, before)
+        return of_page((await readable(resources, contract_id, request.scope.get("user"))).orders, before)
 
     @get("/{contract_id:str}/execution/deliveries", opt=PUBLIC, raises=[NotFound])
     async def list_deliveries(
-        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+        self, request: Visit, resources: FromResources, contract_id: PathId, before: BeforeNumber = 0
     ) -> tuple[Delivery, ...]:
-        return of_page((await readable(ground, contract_id, request.scope.get("user"))).deliveries, before)
+        return of_page((await readable(resources, contract_id, request.scope.get("user"))).deliveries, before)
 
     @get("/{contract_id:str}/execution/invoices", opt=PUBLIC, raises=[NotFound])
     async def list_invoices(
-        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+        self, request: Visit, resources: FromResources, contract_id: PathId, before: BeforeNumber = 0
     ) -> tuple[Invoice, ...]:
-        return of_page((await readable(ground, contract_id, request.scope.get("user"))).invoices, before)
+        return of_page((await readable(resources, contract_id, request.scope.get("user"))).invoices, before)
 
     @get("/{contract_id:str}/execution/disputes", opt=PUBLIC, raises=[NotFound])
     async def list_disputes_of_one(
-        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+        self, request: Visit, resources: FromResources, contract_id: PathId, before: BeforeNumber = 0
     ) -> tuple[DisputeSummary, ...]:
-        execution = await readable(ground, contract_id, request.scope.get("user"))
+        execution = await readable(resources, contract_id, request.scope.get("user"))
         return tuple(map(summary, of_page(execution.disputes, before)))
 
     @post("/{contract_id:str}/orders", opt=PARTIES, raises=[NotFound])
     async def place_order(self, act: NamedDependency[Act], data: JSONBody[OrderIn]) -> ExecutionView:
-        contract = await readable(act.ground, act.contract_id, act.principal)
+        contract = await readable(act.resources, act.contract_id, act.principal)
         command = PlaceOrder(
             **act.by,
             lines=data.lines,

@@ -17,12 +17,12 @@ from catalogue.rules import KeyReused, RuleBroken
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import (
     MEMBERS,
     PUBLIC,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -60,7 +60,7 @@ PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 async def _forbidden(
-    ground: Ground, contract_id: str, read: Callable[[Fields], Command], fields: Fields, principal: Principal
+    resources: Resources, contract_id: str, read: Callable[[Fields], Command], fields: Fields, principal: Principal
 ) -> str:
     """Return the rule that now forbids the act of a form, whatever the errors of its fields are, or ""."""
     fields = fields | {name: WORDS for name in ("reasons", "words") if not fields.get(name, "").strip()}
@@ -77,16 +77,16 @@ async def _forbidden(
             act = partial(
                 handlers.act, contract_id=contract_id, command=command, principal=principal, request_key=new_id()
             )
-            return await refusal_of_state(ground.database, "fulfilment", act)
+            return await refusal_of_state(resources.database, "fulfilment", act)
     return ""
 
 
 async def execution_page(
-    ground: Ground, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
+    resources: Resources, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
 ) -> Template:
     """Show a contract that is carried out. ``acted`` is a form that was refused; for ``asked`` see :mod:`parts`. Raise
     Missing."""
-    work = await section(ground, contract_id, request.scope.get("user"), acted, asked)
+    work = await section(resources, contract_id, request.scope.get("user"), acted, asked)
     leafed(request, asked.history, work["last"])
     for name, last in work["pages"].items():
         leafed(request, getattr(asked, name), last, name)
@@ -95,24 +95,24 @@ async def execution_page(
         "fulfilment/execution.html",
         status_code=422 if acted.errors else 200,
         work=work,
-        named=await name_of(ground, contract_id),
+        named=await name_of(resources, contract_id),
         errors=acted.on_page(),
         instead=acted.instead,
     )
 
 
 async def dispute_page(
-    ground: Ground, request: Visit, contract_id: str, number: int, acted: Acted = NOTHING
+    resources: Resources, request: Visit, contract_id: str, number: int, acted: Acted = NOTHING
 ) -> Template:
     """Show all statements in one dispute. ``acted`` is a form of this page that was refused."""
     principal = request.scope.get("user")
-    execution, dispute = await the_dispute(ground, contract_id, number, principal)
+    execution, dispute = await the_dispute(resources, contract_id, number, principal)
     return page(
         request,
         "fulfilment/dispute.html",
         status_code=422 if acted.errors else 200,
         contract_id=contract_id,
-        named=await name_of(ground, contract_id),
+        named=await name_of(resources, contract_id),
         dispute=dispute,
         work={**forms(execution, principal, acted), "asked": ASKED},
         errors=acted.on_page(),
@@ -127,7 +127,7 @@ class ExecutionPages(Controller):
     @get("/{contract_id:str}/execution", opt=PUBLIC)
     async def show(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         contract_id: PathId,
         number: PageNumber = 1,
@@ -139,27 +139,27 @@ class ExecutionPages(Controller):
         """Show a contract that is carried out. ``page`` is the page of the history. ``at`` names a form, whose page is
         shown."""
         asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
-        return await execution_page(ground, request, clean(contract_id), asked=asked)
+        return await execution_page(resources, request, clean(contract_id), asked=asked)
 
     @get("/due", opt=MEMBERS)
-    async def due(self, ground: FromGround, request: MemberVisit) -> Template:
+    async def due(self, resources: FromResources, request: MemberVisit) -> Template:
         """Show the duties. The page of all contracts includes this list."""
-        return page(request, "fulfilment/due.html", due=await due_of(ground, request.user))
+        return page(request, "fulfilment/due.html", due=await due_of(resources, request.user))
 
     @post("/{contract_id:str}/execution/{action:str}", opt=allow(*handlers.ACTS))
     async def act(
-        self, ground: FromGround, request: MemberVisit, contract_id: PathId, action: PathId
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId, action: PathId
     ) -> Template | Redirect:
         if action not in ACTS:
             raise Missing("form", action)
         read, said = ACTS[action]
         contract_id, fields = clean(contract_id), await form_fields(request)
         by = {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}
-        execution = await readable(ground, contract_id, request.user)
+        execution = await readable(resources, contract_id, request.user)
         instead = ""
         try:
             command = read(fields, execution, by)
-            async with ground.database.transaction("fulfilment") as tx:
+            async with resources.database.transaction("fulfilment") as tx:
                 await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
         except NotUnderstood as wrong:
             errors = wrong.errors
@@ -172,24 +172,24 @@ class ExecutionPages(Controller):
             return redirect(f"/contracts/{contract_id}/{there}", pgettext("contract", said))
         if "" not in errors:
             instead = await _forbidden(
-                ground, contract_id, lambda texts: read(texts, execution, by), fields, request.user
+                resources, contract_id, lambda texts: read(texts, execution, by), fields, request.user
             )
         acted = Acted(form=fields.get("form", ""), values=fields, errors=errors, instead=instead)
         number = whole(fields.get("number", ""))
         if action == "dispute-answer" and number in {each.number for each in execution.disputes}:
-            return await dispute_page(ground, request, contract_id, number, acted)
-        return await execution_page(ground, request, contract_id, acted)
+            return await dispute_page(resources, request, contract_id, number, acted)
+        return await execution_page(resources, request, contract_id, acted)
 
     @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR))
     async def decide_dispute(
-        self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PathNumber
+        self, resources: FromResources, request: MemberVisit, contract_id: PathId, number: PathNumber
     ) -> Template | Redirect:
         contract_id, fields = clean(contract_id), await form_fields(request)
         instead = ""
         try:
             outcome = choice(fields, "outcome", get_args(Outcome))
             command = DecideDispute(dispute=number, outcome=outcome, explanation=text_in(fields, "explanation"))
-            async with ground.database.transaction("fulfilment") as tx:
+            async with resources.database.transaction("fulfilment") as tx:
                 await handlers.decide_dispute(tx, contract_id, command)
         except NotUnderstood as wrong:
             errors = wrong.errors
@@ -203,24 +203,26 @@ class ExecutionPages(Controller):
         if "" not in errors:
             tried = DecideDispute(dispute=number, outcome=get_args(Outcome)[0], explanation=WORDS)
             instead = await refusal_of_state(
-                ground.database, "fulfilment", lambda tx: handlers.decide_dispute(tx, contract_id, tried)
+                resources.database, "fulfilment", lambda tx: handlers.decide_dispute(tx, contract_id, tried)
             )
         acted = Acted(form=f"decide-{number}", values=fields, errors=errors, instead=instead)
-        return await dispute_page(ground, request, contract_id, number, acted)
+        return await dispute_page(resources, request, contract_id, number, acted)
 
     @get("/{contract_id:str}/disputes/{number:int}", opt=PUBLIC)
-    async def dispute(self, ground: FromGround, request: Visit, contract_id: PathId, number: PathNumber) -> Template:
-        return await dispute_page(ground, request, clean(contract_id), number)
+    async def dispute(
+        self, resources: FromResources, request: Visit, contract_id: PathId, number: PathNumber
+    ) -> Template:
+        return await dispute_page(resources, request, clean(contract_id), number)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def disputes(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        found, number, pages = await leaf(request, number, QUEUE, lambda each: disputed(ground, each))
+    async def disputes(self, resources: FromResources, request: MemberVisit, number: PageNumber = 1) -> Template:
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: disputed(resources, each))
         ids = [each.contract_id for each in found.rows]
-        known = await replicas.named(ground.database.pool, ids)
+        known = await replicas.named(resources.database.pool, ids)
         return page(
             request,
             "fulfilment/disputes.html",
-            disputes=open_disputes([each for each in found.rows if each.contract_id in known], ground.clock()),
+            disputes=open_disputes([each for each in found.rows if each.contract_id in known], resources.clock()),
             known=known,
             number=number,
             pages=pages,

@@ -13,7 +13,7 @@ from catalogue.roles import MODERATOR
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
 from infra.reading import Unreadable
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web.forms import Filled
 from infra.web.languages import gettext, pgettext
@@ -92,7 +92,7 @@ def party_of(execution: Execution | Waiting, principal: Principal | None) -> Par
 
 
 async def section(
-    ground: Ground,
+    resources: Resources,
     contract_id: str,
     principal: Principal | None,
     acted: Acted = NOTHING,
@@ -101,7 +101,7 @@ async def section(
     """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
     reader may act. Each part shows the page that is ``asked`` for, or the last; a refused form is shown on its own
     page."""
-    execution, now = await readable(ground, contract_id, principal), ground.clock()
+    execution, now = await readable(resources, contract_id, principal), resources.clock()
     pages = parts.pages_of(execution)
     asked = pages.with_form(msgspec.structs.replace(asked, at=acted.form or asked.at))
     at = {name: min(getattr(asked, name), len(getattr(pages, name))) for name in pages._fields}
@@ -117,10 +117,12 @@ async def section(
     most_due = parts.DUE_AT_ONCE if party else parts.DUE_TO_OTHERS
     number = asked.history
     before = OF_HISTORY * (number - 1)
-    history = await executions.history(ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=before)
+    history = await executions.history(
+        resources.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=before
+    )
     last = number
     if number > 1 and not history:
-        last = last_page(await executions.happened(ground.database.pool, execution.contract_id, before), OF_HISTORY)
+        last = last_page(await executions.happened(resources.database.pool, execution.contract_id, before), OF_HISTORY)
     return {
         **by_forms,
         "execution": execution,
@@ -204,9 +206,9 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
 
 
-async def due_of(ground: Ground, principal: Principal) -> list[Due]:
+async def due_of(resources: Resources, principal: Principal) -> list[Due]:
     """Return what waits for this member in contracts that are carried out, the most urgent first."""
-    pool, now = ground.database.pool, ground.clock()
+    pool, now = resources.database.pool, resources.clock()
     found = await executions.waiting_for(pool, principal.organisation_id, AT_MOST)
     told = await replicas.named(pool, [each.contract_id for each in found])
     due = []

@@ -9,7 +9,7 @@ import msgspec
 
 from infra.denied import Missing
 from infra.listing import Listed
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from services.fulfilment.domain.state import Dispute, Execution
 from services.fulfilment.store import executions
@@ -28,18 +28,18 @@ class OpenDisputeView(msgspec.Struct, kw_only=True):
 
 
 async def the_dispute(
-    ground: Ground, contract_id: str, number: int, principal: Principal | None
+    resources: Resources, contract_id: str, number: int, principal: Principal | None
 ) -> tuple[Execution, Dispute]:
     """Return the execution and its dispute as the reader may see them. Raise Missing."""
-    execution = await readable(ground, contract_id, principal)
+    execution = await readable(resources, contract_id, principal)
     if not 1 <= number <= len(execution.disputes):
         raise Missing("dispute", str(number))
     return execution, execution.disputes[number - 1]
 
 
-async def disputed(ground: Ground, number: int) -> Listed[Execution]:
+async def disputed(resources: Resources, number: int) -> Listed[Execution]:
     """Return a page of the contracts with an open dispute."""
-    return await executions.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+    return await executions.disputed(resources.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
 
 
 def open_disputes(found: Sequence[Execution], now: datetime) -> list[OpenDisputeView]:

@@ -10,7 +10,7 @@ import msgspec
 
 from catalogue.roles import SEES_ALL
 from infra.denied import Missing
-from infra.service import Ground
+from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.fulfilment.domain.duties import Duty
@@ -109,23 +109,23 @@ def insider(execution: Execution, principal: Principal | None) -> bool:
     )
 
 
-async def found(ground: Ground, contract_id: str) -> StoredExecution:
+async def found(resources: Resources, contract_id: str) -> StoredExecution:
     """Return the stored execution. Raise Missing if the contract is not concluded."""
-    kept = await executions.get(ground.database.pool, clean(contract_id))
+    kept = await executions.get(resources.database.pool, clean(contract_id))
     if kept is None:
         raise Missing("concluded contract", contract_id)
     return kept
 
 
-async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
+async def readable(resources: Resources, contract_id: str, principal: Principal | None) -> Execution:
     """Return the execution as the reader may see it. Raise Missing if the contract is not concluded."""
-    execution = (await found(ground, contract_id)).execution
+    execution = (await found(resources, contract_id)).execution
     return execution if insider(execution, principal) else execution.without_words
 
 
-async def name_of(ground: Ground, contract_id: str) -> Named:
+async def name_of(resources: Resources, contract_id: str) -> Named:
     """Return the names of the contract. Raise Missing if they are not announced yet."""
-    named = (await replicas.named(ground.database.pool, [contract_id])).get(contract_id)
+    named = (await replicas.named(resources.database.pool, [contract_id])).get(contract_id)
     if named is None:
         raise Missing("concluded contract", contract_id)
     return named
@@ -137,8 +137,8 @@ def of_page(parts: Sequence[T], before: int = 0) -> tuple[T, ...]:
     return tuple(parts[max(0, end - OF_PAGE) : end])
 
 
-async def view(ground: Ground, contract_id: str, principal: Principal | None) -> ExecutionView:
-    kept, now = await found(ground, contract_id), ground.clock()
+async def view(resources: Resources, contract_id: str, principal: Principal | None) -> ExecutionView:
+    kept, now = await found(resources, contract_id), resources.clock()
     execution = kept.execution if insider(kept.execution, principal) else kept.execution.without_words
     same = "contract_id status how over_at term_until currency amount ending"
     return ExecutionView(

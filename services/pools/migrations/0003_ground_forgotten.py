@@ -1,6 +1,6 @@
-"""ground tables: what the inbox has forgotten"""
+"""common tables: the time before which inbox claims were deleted"""
 
-from infra.ground_tables import remember_what_was_forgotten
+from infra.common_tables import remember_what_was_forgotten
 
 revision = "0003"
 down_revision = "0002"

@@ -29,7 +29,7 @@ from infra.web import (
     CHOSEN,
     PUBLIC,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -78,7 +78,7 @@ class PoolPages(Controller):
     @get("/{pool_id:str}", opt=PUBLIC)
     async def pool(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         pool_id: PathId,
         number: PageNumber = 1,
@@ -86,13 +86,13 @@ class PoolPages(Controller):
         lines: Lines = 1,
     ) -> Template:
         """Show a pool. ``page`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines."""
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             return await _page(tx, request, pool_id, number=number, members=members, lines=lines)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
-    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
+    async def enrol(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
             enrolment, errors = _enrolment(values, pool)
             if enrolment is not None:
@@ -104,15 +104,15 @@ class PoolPages(Controller):
                     return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool)))
         tried = Enrolment(demands=())
         instead = await refusal_of_state(
-            ground.database, "pools", lambda tx: handlers.enrol(tx, pool_id, tried, request.user)
+            resources.database, "pools", lambda tx: handlers.enrol(tx, pool_id, tried, request.user)
         )
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
+    async def withdraw(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             try:
                 default = await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
@@ -125,8 +125,8 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", said)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
-    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
-        async with ground.database.transaction("pools") as tx:
+    async def freeze(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
+        async with resources.database.transaction("pools") as tx:
             try:
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
@@ -134,9 +134,9 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
-    async def source(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
+    async def source(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
             shape = msgspec.defstruct(
                 "SourcingForm",
@@ -158,24 +158,24 @@ class PoolPages(Controller):
                     return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool, prefix="price")))
         tried = Sourcing(step_percent=Decimal(1))
         instead = await refusal_of_state(
-            ground.database, "pools", lambda tx: handlers.request_sourcing(tx, pool_id, tried, request.user)
+            resources.database, "pools", lambda tx: handlers.request_sourcing(tx, pool_id, tried, request.user)
         )
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             return await _page(tx, request, pool_id, Filled(values, errors, instead))
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
-    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
+    async def cancel(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         missing = misfits({"reason": values.get("reason", "")})
         if not values.get("reason", "").strip():
             missing = {"reason": gettext("is required: the members read it")}
         if missing:
             instead = await refusal_of_state(
-                ground.database, "pools", lambda tx: handlers.cancel(tx, pool_id, request.user, WORDS)
+                resources.database, "pools", lambda tx: handlers.cancel(tx, pool_id, request.user, WORDS)
             )
-            async with ground.database.transaction("pools") as tx:
+            async with resources.database.transaction("pools") as tx:
                 return await _page(tx, request, pool_id, Filled(values, missing, instead), form="cancel")
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             try:
                 await handlers.cancel(tx, pool_id, request.user, values["reason"].strip())
             except RuleBroken as broken:

@@ -25,7 +25,7 @@ from infra.web import (
     CHOSEN,
     PUBLIC,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     Several,
     Short,
@@ -75,7 +75,7 @@ class TermsPages(Controller):
     @get(opt=PUBLIC)
     async def pools(
         self,
-        ground: FromGround,
+        resources: FromResources,
         request: Visit,
         group: FromQuery[Literal["enrolling", "running", "done", "all"]] = "enrolling",
         region: Short = "",
@@ -83,7 +83,7 @@ class TermsPages(Controller):
         start: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> Template:
         asked, errors = read_filters(region=region, category=category)
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             shown, more = await listing.search(tx, group=group, **asked, limit=PAGE, offset=start)
             if start and not shown:
                 fit = await listing.fitting(tx, group=group, **asked, most=start)
@@ -104,11 +104,11 @@ class TermsPages(Controller):
         )
 
     @get("/new", opt=OFFICERS)
-    async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:
+    async def terms(self, resources: FromResources, request: MemberVisit, sku: Several = None) -> Template:
         """Show the form of a new pool. ``sku`` may occur several times in the query: the pool begins with these SKUs."""
         wanted = list(dict.fromkeys(map(clean, sku or ())))[:LINES]
-        policy = load_policy(ground.config.policy)
-        async with ground.database.transaction("pools") as tx:
+        policy = load_policy(resources.config.policy)
+        async with resources.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
             values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
             values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
@@ -116,15 +116,15 @@ class TermsPages(Controller):
             return await _page(tx, request, policy, lead, Filled(values), lines)
 
     @post("/new", opt=OFFICERS)
-    async def open_pool(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+    async def open_pool(self, resources: FromResources, request: MemberVisit) -> Template | Redirect:
         """Handle the form. `do` says whether to search for a SKU, add or remove a line, or open the pool."""
-        policy = load_policy(ground.config.policy)
+        policy = load_policy(resources.config.policy)
         values = await form_fields(request)
         ticked, unfit = await form_list(request, "regions")
         lines = _typed_lines(values)
         do, _, which = values.get("do", "enter").partition(":")
         searched = values.get("search", "").strip()[:300]
-        async with ground.database.transaction("pools") as tx:
+        async with resources.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
             if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:
                 lines.append(await _line(tx, which, lead, policy))

@@ -24,7 +24,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.web import (
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     Several,
     Short,
@@ -77,16 +77,16 @@ class ComposePages(Controller):
     async def compose_page(
         self,
         request: MemberVisit,
-        ground: FromGround,
+        resources: FromResources,
         again: Short = "",
         sku: Several = None,
         quantity: Several = None,
     ) -> Template:
         """Show the form. ``sku`` and ``quantity`` may occur several times, in pairs. ``again`` is a former request to
         copy."""
-        policy = load_policy(ground.config.policy)
+        policy = load_policy(resources.config.policy)
         pairs = list(_pairs(sku or (), quantity or ()))
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             buyer = await handlers.buyer_of(tx, request.user)
             before = await store.get(await tx.raw(), clean(again)) if again else None
             fields = {"kind": "goods", "request_key": new_id(), "closes_at": _first_deadline(policy, buyer, tx.now)}
@@ -106,14 +106,14 @@ class ComposePages(Controller):
             return await _form(tx, request, policy, buyer, Filled(fields))
 
     @post()
-    async def compose(self, request: MemberVisit, ground: FromGround) -> Redirect | Template:
+    async def compose(self, request: MemberVisit, resources: FromResources) -> Redirect | Template:
         """Handle the form. ``action`` says whether to add or remove a line, to search for a SKU, or to send the
         request."""
-        policy = load_policy(ground.config.policy)
+        policy = load_policy(resources.config.policy)
         fields = await form_fields(request)
         action, _, which = fields.pop("action", "enter").partition(":")
         found: Sequence[SkuPublished] | None = None
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             buyer = await handlers.buyer_of(tx, request.user)
             errors: dict[str, str] = {}
             if action == "open":

@@ -23,14 +23,14 @@ from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
 from infra.live import BEAT, BEAT_SECONDS
-from infra.service import Ground
+from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import (
     BLANK,
     PUBLIC,
     STREAMED,
     Filled,
-    FromGround,
+    FromResources,
     MemberVisit,
     PageNumber,
     PathId,
@@ -92,7 +92,7 @@ class RequestPages(Controller):
     async def list_page(
         self,
         request: Visit,
-        ground: FromGround,
+        resources: FromResources,
         group: FromQuery[Literal["", "open", "choosing", "closed", "all"]] = "open",
         category: Short = "",
         region: Short = "",
@@ -107,7 +107,7 @@ class RequestPages(Controller):
         own = buyer if mine else ""
         asked, errors = read_filters(category=category, region=region)
         wanted = Wanted(group=group, words=clean(q), buyer_id=own, **asked)
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             found, number, last = await leaf(
                 request,
                 number,
@@ -132,18 +132,18 @@ class RequestPages(Controller):
 
     @get("/{request_id:str}", opt=PUBLIC)
     async def request_page(
-        self, request: Visit, ground: FromGround, request_id: PathId, number: PageNumber = 1
+        self, request: Visit, resources: FromResources, request_id: PathId, number: PageNumber = 1
     ) -> Answer:
         """Show a request. ``number`` is the page of the participants."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id, part=number)
 
     @get("/{request_id:str}/participants/{number:int}", opt=OFFICERS)
     async def participant_page(
-        self, request: MemberVisit, ground: FromGround, request_id: PathId, number: PathNumber
+        self, request: MemberVisit, resources: FromResources, request_id: PathId, number: PathNumber
     ) -> Answer:
         """Show the buyer one quote line by line. All quotes together can be many megabytes."""
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             one = await read_participant(tx, request_id, number, request.user)
             if not one.lines:
                 raise Missing("participant", str(number))
@@ -153,15 +153,17 @@ class RequestPages(Controller):
         return await rendered_beside(request, shown_page)
 
     @get("/{request_id:str}/live", opt=STREAMED)
-    async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:
+    async def live(
+        self, request: Visit, resources: FromResources, request_id: PathId, since: Since = -1
+    ) -> ServerSentEvent:
         """Send the number of quotes whenever it changes, until the deadline."""
-        return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
+        return ServerSentEvent(_pushes(request, resources, clean(request_id), since))
 
     @post("/{request_id:str}/mine", opt=AGENTS)
-    async def submit(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
-        arrived_at = ground.clock()
+    async def submit(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
+        arrived_at = resources.clock()
         values = await form_fields(request)
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             shown = await read(tx, request_id, request.user)
             quote, errors = _quote(values, shown.lines)
             if quote is not None:
@@ -178,17 +180,17 @@ class RequestPages(Controller):
                     return await _page(tx, request, request_id, Filled(values, errors))
         tried = NewQuote(prices={}, delivery_days=1)
         instead = await refusal_of_state(
-            ground.database,
+            resources.database,
             "quotes",
             lambda tx: handlers.submit(tx, request_id, tried, request.user, arrived_at, new_id()),
         )
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id, Filled(values, errors, instead))
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
-    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
-        arrived_at = ground.clock()
-        async with ground.database.transaction("quotes") as tx:
+    async def withdraw(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
+        arrived_at = resources.clock()
+        async with resources.database.transaction("quotes") as tx:
             try:
                 await handlers.withdraw(tx, request_id, request.user, arrived_at)
             except RuleBroken as broken:
@@ -198,20 +200,20 @@ class RequestPages(Controller):
         )
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
-    async def choose(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
+    async def choose(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
         """Handle the choice. The same form has a button for another page of participants, which keeps what was marked
         and typed."""
         values = await form_fields(request)
         if other := whole(values.get("show", "")):
-            async with ground.database.transaction("quotes") as tx:
+            async with resources.database.transaction("quotes") as tx:
                 return await _page(tx, request, request_id, Filled(values), part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
         instead = ""
         if form is None:
             instead = await refusal_of_state(
-                ground.database, "quotes", lambda tx: handlers.choose(tx, request_id, 0, "", request.user)
+                resources.database, "quotes", lambda tx: handlers.choose(tx, request_id, 0, "", request.user)
             )
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             if form is not None:
                 try:
                     await handlers.choose(tx, request_id, form.participant, form.justification, request.user)
@@ -225,15 +227,15 @@ class RequestPages(Controller):
             return await _page(tx, request, request_id, Filled(values, errors, instead), part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
-    async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
+    async def reject_all(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
         values = await form_fields(request)
         if errors := misfits({"reason": values.get("reason", "")}, Clause):
             act = partial(handlers.reject_all, request_id=request_id, reason=WORDS, principal=request.user)
-            over = await refusal_of_state(ground.database, "quotes", act)
+            over = await refusal_of_state(resources.database, "quotes", act)
             filled = Filled(values, {"": over} if over else errors)
-            async with ground.database.transaction("quotes") as tx:
+            async with resources.database.transaction("quotes") as tx:
                 return await _page(tx, request, request_id, filled, part=_part(values))
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             try:
                 await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
@@ -241,15 +243,15 @@ class RequestPages(Controller):
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
-    async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
+    async def withdraw_request(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
         values = await form_fields(request)
         if errors := misfits({"reason": values.get("reason", "")}, Clause):
             act = partial(handlers.withdraw_request, request_id=request_id, reason=WORDS, principal=request.user)
-            over = await refusal_of_state(ground.database, "quotes", act)
+            over = await refusal_of_state(resources.database, "quotes", act)
             filled = Filled(values, {"": over} if over else errors)
-            async with ground.database.transaction("quotes") as tx:
+            async with resources.database.transaction("quotes") as tx:
                 return await _page(tx, request, request_id, filled)
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             try:
                 await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
@@ -352,22 +354,24 @@ def _former(shown: Details) -> dict[str, str]:
     }
 
 
-async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -> AsyncIterator[ServerSentEventMessage]:
+async def _pushes(
+    request: Visit, resources: Resources, request_id: str, since: int
+) -> AsyncIterator[ServerSentEventMessage]:
     """Yield the pushes of a live page. Each is rendered as for a visitor, so it says nothing that the page does not
     show to everybody. If nothing changed, a comment is sent."""
     template = template_of(request, "quotes/_state.html")
     quiet = ServerSentEventMessage(data=None, comment="nothing new")
-    async for said in ground.live.watch(channel(request_id), beat=BEAT_SECONDS):
+    async for said in resources.live.watch(channel(request_id), beat=BEAT_SECONDS):
         if said is None or said is BEAT:
             yield quiet
         if said is BEAT or (said is not None and said["version"] <= since):
             continue
-        async with ground.database.transaction("quotes") as tx:
+        async with resources.database.transaction("quotes") as tx:
             try:
                 shown: Any = await read(tx, request_id, None)
             except Missing:
                 return
-            context = {"shown": shown, "now": ground.clock, "pushed": True}
+            context = {"shown": shown, "now": resources.clock, "pushed": True}
         if shown.version > since:
             since = shown.version
             yield ServerSentEventMessage(template.render(**context), event="state")

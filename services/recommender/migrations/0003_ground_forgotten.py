@@ -1,6 +1,6 @@
-"""ground tables: the time before which inbox claims were deleted"""
+"""common tables: the time before which inbox claims were deleted"""
 
-from infra.ground_tables import remember_what_was_forgotten
+from infra.common_tables import remember_what_was_forgotten
 
 revision = "0003"
 down_revision = "0002"

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from infra.service import Ground
+from infra.service import Resources
 
 
 @asynccontextmanager
-async def alone(ground: Ground, work: str) -> AsyncIterator[bool]:
+async def alone(resources: Resources, work: str) -> AsyncIterator[bool]:
     """True if no other process does this work now. The lock needs no open transaction, and is freed if this process dies."""
-    async with ground.database.pool.acquire() as connection:
+    async with resources.database.pool.acquire() as connection:
         key = f"recommender/{work}"
         mine = await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", key)
         try:

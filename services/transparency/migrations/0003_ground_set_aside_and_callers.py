@@ -1,6 +1,6 @@
-"""ground tables: rows set aside, callers of requests"""
+"""common tables: rows set aside, callers of requests"""
 
-from infra.ground_tables import set_rows_aside_and_know_callers
+from infra.common_tables import set_rows_aside_and_know_callers
 
 revision = "0003"
 down_revision = "0002"

@@ -248,12 +248,12 @@ async def test_tries_at_once_keep_nobody_from_the_database_and_never_wait_for_ea
 ) -> None:
     """Two network addresses, each of which is used as an e-mail address by the other."""
     here, there = (f"2001:db8:{new_id()[-4:]}::{number}" for number in (1, 2))
-    pool, most = market.ground.database.engine.pool, 0
+    pool, most = market.resources.database.engine.pool, 0
 
     async def a_try(number: int) -> None:
         nonlocal most
         with pytest.raises((LoginRefused, TooManyTries)):
-            await log_in(market.ground, *((here, "wrong", there) if number % 2 else (there, "wrong", here)))
+            await log_in(market.resources, *((here, "wrong", there) if number % 2 else (there, "wrong", here)))
 
     async def watch() -> None:
         nonlocal most
@@ -272,9 +272,9 @@ async def test_tries_of_one_address_wait_for_each_other_alone_and_more_than_may_
     busy, here = f"{new_id()}@busy.example", "198.51.100.5"
     async with market.client() as client:
         sent, _ = await registered(client)
-        async with market.ground.database.transaction("accounts") as tx:
+        async with market.resources.database.transaction("accounts") as tx:
             await store.hold(tx, "try of e-mail", busy)  # another request counts, and takes long
-            tries = [asyncio.create_task(log_in(market.ground, busy, "wrong", here)) for _ in range(TRIES + 20)]
+            tries = [asyncio.create_task(log_in(market.resources, busy, "wrong", here)) for _ in range(TRIES + 20)]
             assert (await session(client, sent["email"])).status_code == 200
             early = [each for each in tries if each.done()]
             assert [type(each.exception()) for each in early] == [TooManyTries] * 20
@@ -289,7 +289,7 @@ async def test_a_stranger_elsewhere_keeps_nobody_out_but_all_strangers_together_
 
         async def guess(address: str) -> None:
             with pytest.raises((LoginRefused, TooManyTries)):
-                await log_in(market.ground, sent["email"], "a wrong guess", address)
+                await log_in(market.resources, sent["email"], "a wrong guess", address)
 
         for _ in range(TRIES + 2):
             await guess("198.51.100.7")
@@ -309,7 +309,7 @@ async def test_right_passwords_are_never_counted(market: Market) -> None:
 async def test_token_tampered_with_or_expired_is_no_login(market: Market) -> None:
     token = market.token(ADMIN)
     head, claims, signature = token.split(".")
-    expired = market.ground.tokens.issue(ADMIN, market.clock() - timedelta(hours=13))
+    expired = market.resources.tokens.issue(ADMIN, market.clock() - timedelta(hours=13))
     forged = f"{head}.{claims[:-2]}{'AA' if claims[-2:] != 'AA' else 'BB'}.{signature}"
     async with market.client() as client:
         for bad in (forged, expired, f"{head}.{claims}.", "nonsense"):
@@ -521,7 +521,7 @@ async def test_ensured_member_is_made_once(market: Market) -> None:
     password_hash = await passwords.hashed(PASSWORD)
     found = []
     for roles in (("moderator",), ("moderator",)):
-        async with market.ground.database.transaction("accounts") as tx:
+        async with market.resources.database.transaction("accounts") as tx:
             found.append(await ensure_member(tx, wanted, password_hash))
         assert found[-1].roles == roles
     assert found[0] == found[1]
@@ -530,7 +530,7 @@ async def test_ensured_member_is_made_once(market: Market) -> None:
 
 
 async def test_command_line_adds_staff_and_a_repeat_changes_nothing(market: Market) -> None:
-    config, email = market.ground.config, f"{new_id()}@operator.example"
+    config, email = market.resources.config, f"{new_id()}@operator.example"
     command = (
         f"add --email {email} --name Root --organisation Operator-{email} --role administrator --role moderator"
         f" --country ES --password {PASSWORD.replace(' ', '-')} --json"
@@ -699,7 +699,7 @@ async def test_a_member_that_cannot_be_read_costs_itself_alone(market: Market) -
 
 
 async def test_who_runs_the_market_lists_its_members(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")
     first = new_id()
     async with market.client() as client:
         for letter in "abc":

@@ -29,7 +29,7 @@ async def test_lapsed_invitations_and_revoked_secrets_go_and_those_in_use_stay(m
         )
     pruner = Pruner("accounts", [], Keep(), PRUNES)
     while True:
-        async with market.ground.database.transaction("accounts") as tx:
+        async with market.resources.database.transaction("accounts") as tx:
             if not await pruner.step(tx):
                 break
     kept = await market.fetch(

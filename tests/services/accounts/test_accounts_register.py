@@ -10,7 +10,7 @@ MANY = 10_000
 
 
 async def test_the_register_is_not_read_whole(market: Market) -> None:
-    async with undone(market.ground.database, "accounts") as (tx, db):
+    async with undone(market.resources.database, "accounts") as (tx, db):
         await db.execute(
             """insert into accounts.organisations (organisation_id, name, roles, state, identifier_scheme, identifier, place,
                    time_zone, language, categories, imported, registered_at)
@@ -31,7 +31,7 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
 
 
 async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Market) -> None:
-    async with undone(market.ground.database, "accounts") as (tx, db):
+    async with undone(market.resources.database, "accounts") as (tx, db):
         await db.execute(
             """insert into accounts.contracts (contract_id, process_id, buyer_id, buyer_name, supplier_id, supplier_name, title,
                    currency, amount, signed_at, imported)

@@ -154,6 +154,6 @@ async def a_scene_under(market: Market, policy: str, minutes: int, scoring: Scor
         step_percent=Decimal(1),
         scoring=scoring or Scoring(),
     )
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         auction_id = await open_for_buyer(tx, wanted, buyer, rules, new_id())
     return Scene(market, auction_id, buyer, suppliers)

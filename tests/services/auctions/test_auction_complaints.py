@@ -27,7 +27,7 @@ async def a_moderator(market: Market) -> Principal:
 async def filed_earlier(market: Market, scene: Scene, side: str, number: int, decision: str = "") -> None:
     """Store complaints as they were before their number had a limit, with the longest possible texts."""
     now = market.clock()
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         await db.executemany(
             "insert into auctions.complaints (complaint_id, auction_id, organisation_id, grounds, evidence, filed_at, decision,"
             " reason, decided_at) values ($1, $2, $3, $4, $4, $5, $6, $7, $8)",

@@ -54,7 +54,7 @@ ASKED = [
 async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
     scene = await a_scene(market)
     await scene.close()
-    async with undone(market.ground.database, "auctions") as (_, db):
+    async with undone(market.resources.database, "auctions") as (_, db):
         await _years_of_auctions(db, scene.auction_id)
         for wanted, number in ASKED:
             async with listening(db) as reading:
@@ -66,7 +66,7 @@ async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
 async def test_pages_follow_one_another_and_nothing_is_counted_for_ever(market: Market) -> None:
     scene = await a_scene(market)
     await scene.close()
-    async with undone(market.ground.database, "auctions") as (_, db):
+    async with undone(market.resources.database, "auctions") as (_, db):
         await _years_of_auctions(db, scene.auction_id)
 
         async def of(wanted: Filter, number: int = 1) -> listing.Listed[listing.Summary]:

@@ -27,7 +27,7 @@ from tests.services.auctions.market_builders import Scene, a_scene
 @asynccontextmanager
 async def held(market: Market, sql: str, *arguments: object) -> AsyncIterator[asyncpg.Connection]:
     """Keep the rows locked by another session until the block ends."""
-    holder = await asyncpg.connect(market.ground.database.url)
+    holder = await asyncpg.connect(market.resources.database.url)
     try:
         async with holder.transaction():
             await holder.execute(sql, *arguments)
@@ -127,7 +127,7 @@ async def test_who_keeps_the_signs_locked_that_bids_can_be_decided_stops_no_bid_
         for amount, who in ((980, "b"), (970, "a"), (960, "b")):
             await asyncio.sleep(outages.STALLED / 2)
             assert (await scene.bid(who, str(amount))).status_code == 201
-        started = Lane(market.ground.database.url, market.clock, market.ground.signer)
+        started = Lane(market.resources.database.url, market.clock, market.resources.signer)
         async with started.running():  # a lane that was away as well
             assert not started.pulse.away
         [row] = await market.fetch("select beat_at from auctions.beats order by number desc limit 1")
@@ -136,7 +136,7 @@ async def test_who_keeps_the_signs_locked_that_bids_can_be_decided_stops_no_bid_
 
 
 async def test_a_beat_of_a_former_release_counts(market: Market) -> None:
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         work = db.transaction()
         await work.start()
         later = market.clock() + timedelta(seconds=20)
@@ -148,7 +148,7 @@ async def test_a_beat_of_a_former_release_counts(market: Market) -> None:
 
 
 async def test_only_the_newest_beats_are_kept(market: Market) -> None:
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         work = db.transaction()
         await work.start()
         await db.execute(
@@ -235,7 +235,7 @@ async def test_a_write_that_fails_for_one_auction_is_found_and_set_apart(
         await write(db, written, *more, **rest)
 
     monkeypatch.setattr(lanes, "write", failing)
-    lane = Lane(market.ground.database.url, market.clock, market.ground.signer)
+    lane = Lane(market.resources.database.url, market.clock, market.resources.signer)
     supplier = scenes[0].suppliers["a"].organisation_id
     wanted = [Asked(scene.auction_id, supplier, "k", Decimal(990), market.clock()) for scene in scenes]
     async with lane.running():
@@ -252,7 +252,7 @@ async def test_a_lock_that_outlasts_an_outage_does_not_hold_up_those_that_come_b
         return lambda: scene.events(AuctionExtended)
 
     async with the_row(market, locked):
-        async with market.ground.database.pool.acquire() as db, db.transaction():
+        async with market.resources.database.pool.acquire() as db, db.transaction():
             await outages.lose_time(db, now - timedelta(minutes=2), now)
         await market.eventually(given_back(free))
         assert not await locked.events(AuctionExtended)
@@ -264,7 +264,7 @@ async def test_the_clock_goes_on_while_one_auction_is_locked(market: Market) -> 
     locked, free = await a_scene(market), await a_scene(market)
     async with the_row(market, locked):
         await free.close()
-        async with market.ground.database.transaction("auctions") as tx:
+        async with market.resources.database.transaction("auctions") as tx:
             await clock()(tx)
     assert await free.events(AuctionClosed)
 

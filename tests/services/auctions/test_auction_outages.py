@@ -29,7 +29,7 @@ def portion(monkeypatch: pytest.MonkeyPatch) -> Portion:
 
 
 async def an_outage(market: Market, since: datetime, until: datetime) -> None:
-    async with market.ground.database.pool.acquire() as db, db.transaction():
+    async with market.resources.database.pool.acquire() as db, db.transaction():
         await outages.lose_time(db, since, until)
     await asyncio.sleep(2 * outages.BEAT)  # the lane has noticed it, as it does before it is back
 
@@ -46,7 +46,7 @@ async def test_portions_are_committed_one_by_one_the_soonest_end_first(market: M
     await an_outage(market, now - timedelta(minutes=2), now)
     others = "delete from auctions.blocked where auction_id <> all($1)"
     await market.fetch(others, [scene.auction_id for scene in scenes])
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         assert await portion(db, now, 2) == 2
         assert await waiting(market, scenes) == [0]
         assert await portion(db, now, 2) == 1
@@ -69,7 +69,7 @@ async def test_a_bid_on_a_session_that_waits_is_decided_with_its_time_given_back
     assert given.until == ended, "what passes until its turn is no outage: bids are decided"
     assert not await second.events(AuctionExtended)
     assert await waiting(market, [first, second]) == [1]
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         while await portion(db, market.clock()):
             pass
     assert len(await first.events(AuctionExtended)) == len(await second.events(AuctionExtended)) == 1
@@ -81,7 +81,7 @@ async def test_a_session_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(mar
     await an_outage(market, market.clock(), ends - timedelta(minutes=1))
     market.clock.advance(ends + timedelta(minutes=2) - market.clock())
     await asyncio.sleep(2 * outages.BEAT)
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         await clock()(tx)
     assert not await scene.events(AuctionClosed)
     assert (await scene.bid("a", "990")).status_code == 201
@@ -124,7 +124,7 @@ async def test_a_bid_waits_while_another_gives_a_session_that_looks_over_its_tim
     ends = datetime.fromisoformat((await scene.view())["closes_at"])
     await an_outage(market, market.clock(), ends - timedelta(minutes=1))
     market.clock.advance(ends + timedelta(seconds=1) - market.clock())
-    async with market.ground.database.pool.acquire() as db:
+    async with market.resources.database.pool.acquire() as db:
         async with db.transaction():
             await db.execute("select from auctions.blocked where auction_id = $1 for update", scene.auction_id)
             asked = asyncio.create_task(scene.bid("a", "990"))

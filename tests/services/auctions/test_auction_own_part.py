@@ -23,7 +23,7 @@ from services.auctions.store.auctions import StoredAuction
 from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
-GROUND: Any = SimpleNamespace(clock=lambda: AT)
+RESOURCES: Any = SimpleNamespace(clock=lambda: AT)
 BIDS = {"a": "900", "b": "880", "c": "860"}
 SERVICES = Path(__file__).parents[3] / "services"
 
@@ -44,7 +44,7 @@ READERS = [None, who("newcomer"), who("school", BUYER_OFFICER), *map(who, BIDS)]
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Any:
     config = Config.load({"LONJA_HOME": str(tmp_path_factory.mktemp("home"))})
-    return engine(config, GROUND.clock, SERVICES)
+    return engine(config, RESOURCES.clock, SERVICES)
 
 
 def a_board(policy: str, over: bool) -> Board:
@@ -65,8 +65,8 @@ def test_everybody_gets_what_a_page_of_its_own_says_and_nobody_anothers(
     board = a_board(policy, over)
     for reader in READERS:
         request: Any = SimpleNamespace(scope={"user": reader}, app=SimpleNamespace(template_engine=templates))
-        alone = render(request, "mine", board, GROUND, pushed=True, request_key=REQUEST_KEY.decode())
-        pushed = own_part(request, board, GROUND).decode()
+        alone = render(request, "mine", board, RESOURCES, pushed=True, request_key=REQUEST_KEY.decode())
+        pushed = own_part(request, board, RESOURCES).decode()
         assert pushed == ServerSentEventMessage(alone, event="mine").encode().decode()
         for number, (bidder, amount) in enumerate(BIDS.items(), start=1):
             own = reader is not None and reader.organisation_id == bidder

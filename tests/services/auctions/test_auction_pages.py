@@ -262,7 +262,7 @@ async def a_sealed_scene(market: Market) -> Scene:
     )
     state = begin(opened)
     fresh = StoredAuction(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         db = await tx.raw()
         await auctions.insert(tx, state, policy)
         await write(db, [chained(fresh, entries([opened]), state, now)], now)

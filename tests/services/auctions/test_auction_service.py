@@ -159,7 +159,7 @@ async def test_the_timer_run_twice_closes_once(market: Market) -> None:
     scene = await a_scene(market)
     await scene.bid("a", "990")
     await scene.close()
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         await clock()(tx)
     assert len(await scene.events(AuctionClosed)) == 1
 
@@ -168,7 +168,7 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
     """The row is locked, as by a slow commit, while a bid arrives before the end and is decided after it."""
     scene = await a_scene(market, duration_minutes=3)
     ends = (await market.fetch("select closes_at from auctions.auctions where auction_id = $1", scene.auction_id))[0][0]
-    holder = await asyncpg.connect(market.ground.database.url)
+    holder = await asyncpg.connect(market.resources.database.url)
     transaction = holder.transaction()
     await transaction.start()
     await holder.execute("select 1 from auctions.auctions where auction_id = $1 for update", scene.auction_id)
@@ -196,8 +196,8 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
 
 async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
     scene = await a_scene(market)
-    url = market.ground.database.url
-    one, two = (Lane(url, market.clock, market.ground.signer) for _ in range(2))
+    url = market.resources.database.url
+    one, two = (Lane(url, market.clock, market.resources.signer) for _ in range(2))
     suppliers = [principal.organisation_id for principal in scene.suppliers.values()]
 
     def asked(number: int, supplier: int, amount: int) -> Asked:
@@ -229,7 +229,7 @@ async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
 async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market) -> None:
     scene = await a_scene(market)
     supplier = scene.suppliers["a"].organisation_id
-    lane = Lane(market.ground.database.url, market.clock, market.ground.signer)
+    lane = Lane(market.resources.database.url, market.clock, market.resources.signer)
 
     def asked(key: str, amount: str) -> Asked:
         return Asked(scene.auction_id, supplier, key, Decimal(amount), market.clock())
@@ -375,7 +375,7 @@ async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_
     market: Market, tmp_path: Path
 ) -> None:
     on_a_working_day(market)
-    with in_force(tmp_path, "auction", "open_in_all = 2", market.ground.config.policy):
+    with in_force(tmp_path, "auction", "open_in_all = 2", market.resources.config.policy):
         first = await a_scene(market)
         async with market.client(first.buyer) as buyer:
 
@@ -400,7 +400,7 @@ async def test_after_an_outage_sessions_get_their_time_back_once(market: Market)
         return not await market.fetch("select from auctions.blocked where auction_id = $1", scene.auction_id)
 
     for _ in range(2):
-        async with market.ground.database.pool.acquire() as db, db.transaction():
+        async with market.resources.database.pool.acquire() as db, db.transaction():
             await lose_time(db, now - timedelta(minutes=2), now)
         await market.eventually(given_back)
     (extended,) = await scene.events(AuctionExtended)
@@ -418,7 +418,7 @@ async def test_a_clock_that_jumps_is_no_outage(market: Market) -> None:
         return bool(rows[0]["beat_at"] > market.clock() - timedelta(seconds=2))
 
     await market.eventually(beaten)
-    async with Lane(market.ground.database.url, market.clock, market.ground.signer).running():
+    async with Lane(market.resources.database.url, market.clock, market.resources.signer).running():
         await asyncio.sleep(0.2)
     assert not await scene.events(AuctionExtended)
 

@@ -70,7 +70,7 @@ async def test_what_was_bought_before_is_found_however_much_there_is(market: Mar
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     contract = a_contract(market, buyer.organisation_id, sku_id, "240")
     await concluded(market, contract)
-    async with undone(market.ground.database, "auctions") as (_, db):
+    async with undone(market.resources.database, "auctions") as (_, db):
         await db.execute(
             "insert into auctions.past_contracts select made.* from auctions.past_contracts a, generate_series(1, $2::int) n,"
             " jsonb_populate_record(a, jsonb_build_object('contract_id', 'years-' || n,"

@@ -80,7 +80,7 @@ async def test_code_reading_the_original_end(market: Market) -> None:
     effective = instant((await scene.bid("a", "990")).json()["closes_at"])
     assert effective > original
     market.clock.advance(original - market.clock() + timedelta(seconds=3))
-    async with market.ground.database.transaction("auctions") as tx:
+    async with market.resources.database.transaction("auctions") as tx:
         await clock()(tx)
     view = await scene.view()
     assert (view["status"], view["next_bid"], instant(view["closes_at"])) == ("open", "980.00", effective)

@@ -87,7 +87,7 @@ async def _changes(tx: Transaction, start: int) -> Any:
 
 async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
     sku_id = await Stall(market).published("Pattern")
-    async with undone(market.ground.database, "catalogue") as (tx, db):
+    async with undone(market.resources.database, "catalogue") as (tx, db):
         await _years(db, sku_id)
         for table, questions in _asked(tx).items():
             for ask in questions:
@@ -103,7 +103,7 @@ async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
 
 async def test_changes_come_in_portions_and_each_once(market: Market) -> None:
     sku_id = await Stall(market).published("Pattern")
-    async with undone(market.ground.database, "catalogue") as (tx, db):
+    async with undone(market.resources.database, "catalogue") as (tx, db):
         await db.execute("delete from catalogue.changes")
         await _years(db, sku_id)
         span, last, seen = store.Span(10, 20, 0), None, []

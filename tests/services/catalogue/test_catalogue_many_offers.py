@@ -214,7 +214,7 @@ class TestWhatAReaderIsShown:
             assert (await visitor.get(f"/catalogue/skus/{sku_id}")).status_code == 200
         assert max(read) == views.OFFERS_A_PAGE
         read.clear()
-        database = stall.market.ground.database.of("catalogue")
+        database = stall.market.resources.database.of("catalogue")
         async with database.transaction("catalogue") as tx:
             skus = [version.sku for version in (await stall_versions(tx, sku_id))]
             here = LocalMarket(region="", currency="RUB", on=stall.market.clock().date())
@@ -283,7 +283,7 @@ class TestEnding:
         last = await stall.offer(supplier, sku_id)
         await copies(stall, last, 5)
         states = ("suspended", "active")
-        pool = stall.market.ground.database.pool
+        pool = stall.market.resources.database.pool
         async with pool.acquire() as held, held.transaction():
             await held.fetch(
                 "select from catalogue.offers where sku_id = $1 order by offer_id desc limit 1 for update", sku_id
@@ -322,7 +322,7 @@ async def test_a_card_that_the_index_refuses_costs_itself_alone(stall: Stall) ->
     await stall.market.fetch(
         """update catalogue.offers set body = body || '{"price": "1E+30"}' where offer_id = $1""", offer_id
     )
-    finder = Finder(stall.market.ground.database.of("catalogue"), "RUB")
+    finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")
 
     async def finds(*wanted: str) -> bool:
         return finder.ready and set((await finder.search(Wanted(text=name))).sku_ids) == set(wanted)

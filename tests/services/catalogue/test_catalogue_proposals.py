@@ -131,7 +131,7 @@ class TestComparing:
     async def test_an_ordinary_proposal_among_fat_cards_of_a_former_release(self, stall: Stall) -> None:
         first = await proposed(stall, await stall.supplier(), "Fat", category=CATEGORY)
         await copies(stall, first, 100, {"attributes": a_fat_card(8_500)["attributes"]})
-        async with stall.market.ground.database.of("catalogue").transaction("catalogue") as tx:
+        async with stall.market.resources.database.of("catalogue").transaction("catalogue") as tx:
             assert await proposals.comparable(tx, [], CATEGORY) == []
         names = [f"Ordinary glove {new_id()}" for _ in range(10)]
         cards = [a_card(name, category=CATEGORY) for name in names]

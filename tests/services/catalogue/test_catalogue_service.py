@@ -361,7 +361,7 @@ async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(s
 async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall: Stall) -> None:
     name = f"gong {new_id()[-6:]}"
     ids = sorted([await stall.published(name), await stall.published(f"{name} two")])
-    finder = Finder(stall.market.ground.database.of("catalogue"), "RUB")
+    finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")
 
     async def finds(*wanted: str) -> bool:
         hits = (await finder.search(Wanted(text=name))).sku_ids
@@ -372,7 +372,7 @@ async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall:
         finder.running(),
     ):
         await stall.market.eventually(partial(finds, ids[0]))
-    finder = Finder(stall.market.ground.database.of("catalogue"), "RUB")
+    finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")
     async with finder.running():
         await stall.market.eventually(partial(finds, *ids))
 

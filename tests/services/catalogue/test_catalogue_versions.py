@@ -13,7 +13,7 @@ from tests.services.catalogue.market_builders import Stall, a_card
 async def until_waiting(market: Market, many: int) -> None:
     waiting = "select count(*) from pg_locks where not granted"
     async with asyncio.timeout(30):
-        while await market.ground.database.pool.fetchval(waiting) < many:
+        while await market.resources.database.pool.fetchval(waiting) < many:
             await asyncio.sleep(0.01)
 
 
@@ -26,7 +26,7 @@ async def test_of_two_next_versions_proposed_at_once_one_stays_and_the_other_is_
     sku_id = await stall.published("Lute string of gut")
     path = f"/skus/{sku_id}/versions"
     authors = {"Lute string of silk": stall.buyer, "Lute string of nylon": await stall.supplier()}
-    async with market.ground.database.transaction("catalogue") as tx:
+    async with market.resources.database.transaction("catalogue") as tx:
         await (await tx.raw()).execute("select from catalogue.skus where sku_id = $1 for update", sku_id)
         tasks = [asyncio.create_task(stall.post(who, path, a_card(name))) for name, who in authors.items()]
         await until_waiting(market, 2)
@@ -46,7 +46,7 @@ async def test_a_version_that_is_replaced_meanwhile_is_not_archived(market: Mark
     sku_id = await stall.published("Cornett mouthpiece")
     await stall.post(stall.buyer, f"/skus/{sku_id}/versions", a_card("Cornett mouthpiece of horn"))
     reason = {"reason": "no longer made"}
-    async with market.ground.database.transaction("catalogue") as tx:
+    async with market.resources.database.transaction("catalogue") as tx:
         await publish(tx, sku_id, 2)
         archiving = asyncio.create_task(stall.post(stall.moderator, f"/skus/{sku_id}/archive", reason))
         await until_waiting(market, 1)

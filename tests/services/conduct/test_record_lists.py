@@ -8,7 +8,7 @@ from tests.services.contracts.test_contract_lists import MANY, MILL
 
 
 async def test_a_public_record_counts_a_thousand_of_a_kind(market: Market) -> None:
-    async with undone(market.ground.database, "conduct") as (_, db):
+    async with undone(market.resources.database, "conduct") as (_, db):
         await db.execute(
             "insert into conduct.facts (contract_id, organisation_id, kind, side, at)"
             " select 'years-' || n, case when n % 4 = 0 then $1 else 'supplier-' || n % 99 end,"

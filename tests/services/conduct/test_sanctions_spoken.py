@@ -163,7 +163,7 @@ async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: T
 
 
 async def _is_buried(town: Town, contract_id: str) -> bool:
-    bootstrap = addresses(town.market.ground.config)[1]
+    bootstrap = addresses(town.market.resources.config)[1]
     buried = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "conduct"]
     return any(contract_id in value for value in buried)
 
@@ -234,7 +234,7 @@ async def test_a_record_counts_all_and_reads_the_latest_alone(market: Market) ->
         for number in range(30)
         for kind in ("concluded", "evaded")
     ]
-    pool = market.ground.database.pool
+    pool = market.resources.database.pool
     async with pool.acquire() as db:
         await db.executemany(
             "insert into conduct.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)",

@@ -36,7 +36,7 @@ async def years(
 ) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
     """Insert MANY copies of a row, numbered ``n``, and delete them afterwards."""
     key, of = pattern
-    async with undone(town.market.ground.database, schema) as (tx, db):
+    async with undone(town.market.resources.database, schema) as (tx, db):
         await db.execute(
             f"insert into {schema}.{table} select made.* from {schema}.{table} a, generate_series(1, {MANY}) n,"
             f" jsonb_populate_record(a, jsonb_build_object('{key}', 'years-' || n, {changes})) made where a.{key} = $1",
@@ -179,7 +179,7 @@ async def test_what_waits_for_somebody_is_read_from_an_index_the_most_urgent(tow
 
 
 async def test_which_contracts_of_a_list_are_over_is_read_by_their_ids(town: Town) -> None:
-    async with undone(town.market.ground.database, "contracts") as (_, db):
+    async with undone(town.market.resources.database, "contracts") as (_, db):
         await db.execute(
             "insert into contracts.carried_out (contract_id, status)"
             f" select 'years-' || n, case when n % 7 = 0 then 'closed' else 'terminated' end from generate_series(1, {MANY}) n"

@@ -34,7 +34,7 @@ LATER = {
 @asynccontextmanager
 async def copies(town: Town, table: str, key: str, of: str, words: str) -> AsyncIterator[None]:
     """Insert copies of this row for two more pages, each a minute later, with different texts."""
-    pool = town.market.ground.database.pool
+    pool = town.market.resources.database.pool
     rows = f"{SCHEMAS.get(table, 'contracts')}.{table}"
     await pool.execute(
         f"insert into {rows} select made.* from {rows} a, generate_series(1, $2::int) n,"

@@ -26,7 +26,7 @@ def among(allocated: PoolAllocated, members: int) -> PoolAllocated:
 
 async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market: Market) -> None:
     opened, _, allocated = a_pool(await a_town(market))
-    async with undone(market.ground.database, "contracts") as (tx, db):
+    async with undone(market.resources.database, "contracts") as (tx, db):
         spent = {}
         for members in (FEW, FEW, MANY):
             many = among(allocated, members)
@@ -60,7 +60,7 @@ async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market
 
 async def test_where_some_have_their_contract_already_the_others_get_theirs(market: Market) -> None:
     opened, _, allocated = a_pool(await a_town(market))
-    async with undone(market.ground.database, "contracts") as (tx, db):
+    async with undone(market.resources.database, "contracts") as (tx, db):
         many = among(allocated, 5)
         await replicas.put_pool(tx, structs.replace(opened, pool_id=many.pool_id))
         for parts in (many.allocations[:2], many.allocations):

@@ -94,7 +94,7 @@ async def test_what_waits_no_more_is_not_listed_whichever_was_told_first(town: T
     for said in await both_see(town):
         assert SEEN.format(other.process_id) in said
         assert SEEN.format(early.process_id) not in said and SEEN.format(late.process_id) not in said
-    async with town.market.ground.database.transaction("contracts") as tx:
+    async with town.market.resources.database.transaction("contracts") as tx:
         await replicas.put_request(tx, late)
     assert not await town.market.fetch("select from contracts.purchase_requests where process_id = $1", late.process_id)
 
@@ -141,7 +141,7 @@ async def test_where_more_wait_than_are_listed_the_page_says_so_in_each_language
 
 async def test_a_list_reads_what_it_shows_and_what_is_counted(town: Town) -> None:
     one = a_request(town)
-    async with undone(town.market.ground.database.of("contracts"), "contracts") as (tx, db):
+    async with undone(town.market.resources.database.of("contracts"), "contracts") as (tx, db):
         await replicas.put_request(tx, one)
         await db.execute(
             "insert into contracts.purchase_requests select made.* from contracts.purchase_requests r,"
@@ -180,7 +180,7 @@ async def test_what_is_past_its_time_goes(town: Town) -> None:
         )
     pruner = Pruner("contracts", [], Keep(), PRUNES)
     while True:
-        async with town.market.ground.database.transaction("contracts") as tx:
+        async with town.market.resources.database.transaction("contracts") as tx:
             if not await pruner.step(tx):
                 break
     rows = await town.market.fetch(

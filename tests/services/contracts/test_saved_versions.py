@@ -23,16 +23,16 @@ async def town(market: Market) -> Town:
 
 
 async def twice(market: Market, save: Save, service: str = "contracts") -> None:
-    async with market.ground.database.transaction(service) as tx:
+    async with market.resources.database.transaction(service) as tx:
         await save(tx)
     with pytest.raises(Outdated):
-        async with market.ground.database.transaction(service) as tx:
+        async with market.resources.database.transaction(service) as tx:
             await save(tx)
 
 
 async def test_a_deal_and_its_execution(town: Town) -> None:
     work = await a_signed_contract(town)
-    pool = town.market.ground.database.pool
+    pool = town.market.resources.database.pool
     deal = await deals.get(pool, work.process_id, town.school.organisation_id)
     execution = await town.market.eventually(lambda: executions.get(pool, work.contract_id))
     assert deal is not None
@@ -48,7 +48,7 @@ async def test_a_deal_and_its_execution(town: Town) -> None:
 
 
 async def test_a_purchase(town: Town) -> None:
-    purchase = await purchases.get(town.market.ground.database.pool, await asked(town))
+    purchase = await purchases.get(town.market.resources.database.pool, await asked(town))
     assert purchase is not None
 
     async def save(tx: Transaction) -> None:

@@ -13,7 +13,7 @@ async def test_the_page_shows_the_newest_and_leads_to_the_rest(market: Market) -
     town = await a_town(market)
     work = await a_signed_contract(town)
     assert (await work.order())[0] == 201
-    await market.ground.database.pool.execute(
+    await market.resources.database.pool.execute(
         "insert into fulfilment.execution_events select contract_id, n, at, member_name, type,"
         " jsonb_set(body, '{order}', to_jsonb(n)) from fulfilment.execution_events, generate_series(2, $2::int) n"
         " where contract_id = $1 and position = 1",

@@ -28,7 +28,7 @@ async def test_contracts_with_disputes_are_listed_by_page_and_many_disputes_of_o
     async with copies(town, "executions", "contract_id", work.contract_id, "disputes.0.said.0.words"):
         found = await leafed(town, MODERATOR, "/contracts/disputes")
         assert [each for each in found if each.startswith("copy ")] == EXPECTED
-    kept = await executions.get(town.market.ground.database.pool, work.contract_id)
+    kept = await executions.get(town.market.resources.database.pool, work.contract_id)
     assert kept is not None
     (dispute,) = kept.execution.disputes
     many = [

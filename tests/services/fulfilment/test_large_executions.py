@@ -43,7 +43,7 @@ async def work(market: Market) -> Work:
 
 
 async def _grow(town: Town, contract_id: str) -> None:
-    pool = town.market.ground.database.pool
+    pool = town.market.resources.database.pool
     state = msgspec.json.decode(await _state(pool, contract_id))
     (order,), (delivery,), (invoice,) = state["orders"], state["deliveries"], state["invoices"]
     for line in state["lines"]:
@@ -149,7 +149,7 @@ async def test_however_often_anybody_reads_it_it_is_decoded_once_and_holds_up_no
 
 
 async def test_an_act_writes_of_what_counts_only_what_it_changes(work: Work) -> None:
-    pool = work.town.market.ground.database.pool
+    pool = work.town.market.resources.database.pool
     before = await _written(pool, work.contract_id)
     assert len(before) > DELIVERIES
     status, _ = await work.deliver(ONE, order=ORDERS)
@@ -174,7 +174,7 @@ async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pyt
         return []
 
     monkeypatch.setattr(states, "readable", counted)
-    database = work.town.market.ground.database
+    database = work.town.market.resources.database
     async with undone(database, "fulfilment") as (tx, db):
         await db.execute(
             "update fulfilment.executions set due_at = '2000-01-01Z' where contract_id = $1", work.contract_id

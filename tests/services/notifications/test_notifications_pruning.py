@@ -38,7 +38,7 @@ async def prune(market: Market) -> None:
     pruner = Pruner("notifications", [], Keep(), PRUNES)
     for _ in range(2):  # the record of mailed opportunities is deleted after its letter
         while True:
-            async with market.ground.database.transaction("notifications") as tx:
+            async with market.resources.database.transaction("notifications") as tx:
                 if not await pruner.step(tx):
                     break
 

@@ -54,7 +54,7 @@ class Server:
 @pytest.fixture(scope="module")
 async def server(market: Market) -> AsyncIterator[Server]:
     keeper = Server()
-    port = urlsplit(kept_mail.smtp_url(market.ground.config.home)).port
+    port = urlsplit(kept_mail.smtp_url(market.resources.config.home)).port
     smtp = await asyncio.get_running_loop().create_server(lambda: SMTP(keeper), "127.0.0.1", port)
     async with smtp:
         yield keeper

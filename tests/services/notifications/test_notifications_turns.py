@@ -165,9 +165,9 @@ async def test_many_readers_of_one_cause_take_turns_with_the_reader_of_another(
     eager, calm, urgent = [f"{new_id()}-{n}" for n in range(MANY)], new_id(), new_id()
     await reading(market, [*eager, calm, urgent])
     async with busy(market, monkeypatch) as (order, let_go):
-        async with market.ground.database.of("notifications").transaction("notifications") as tx:
+        async with market.resources.database.of("notifications").transaction("notifications") as tx:
             await claiming.add_letters(tx, [(a_letter(each, "eager", market), "one") for each in eager])
-        async with market.ground.database.of("notifications").transaction("notifications") as tx:
+        async with market.resources.database.of("notifications").transaction("notifications") as tx:
             rest = a_letter(calm, "calm", market), a_letter(urgent, "eager", market, "supplier-offer")
             await claiming.add_letters(tx, [(each, "one") for each in rest])
         let_go()
@@ -358,7 +358,7 @@ async def test_what_a_former_release_wrote_or_put_off_gets_its_turn(market: Mark
     event = requested(market, agent, "buyer")
     letter = a_letter(agent.member_id, "", market)
     old = structs.replace(letter, email=agent.email, duty=structs.replace(letter.duty, path=path_of(event)))
-    async with undone(market.ground.database.of("notifications"), "notifications") as (tx, db):
+    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
         await claiming.add_letters(tx, [(old, "as it was")])
         row = dict(await db.fetchrow("select * from notifications.letters where letter_id = $1", old.letter_id))
     for new in ("kind", "cause", "urgency", "turn", "within"):
@@ -375,7 +375,7 @@ async def claims(tx: Transaction) -> None:
 
 
 async def test_the_next_letter_and_its_turn_are_found_in_an_index_however_many_wait(market: Market) -> None:
-    async with undone(market.ground.database.of("notifications"), "notifications") as (tx, db):
+    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
         letter = a_letter("reader", "eager", market)
         await claiming.add_letters(tx, [(letter, "one")])
         await db.execute(

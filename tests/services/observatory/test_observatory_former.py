@@ -67,7 +67,7 @@ class Former:
         self.item = item
 
     async def does(self, script: str, *arguments: str) -> str:
-        config = self.item.market.ground.config
+        config = self.item.market.resources.config
         where = {
             "LONJA_HOME": str(config.home),
             "LONJA_DATABASE_URL": config.database_url or "",

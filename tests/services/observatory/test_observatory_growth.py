@@ -54,18 +54,18 @@ class Judged:
         """The results of the pure rules, by the id of the snapshot that was made from them."""
 
     async def hears(self, *contracts: ContractConcluded) -> None:
-        async with self.market.ground.database.transaction("observatory") as tx:
+        async with self.market.resources.database.transaction("observatory") as tx:
             far = tx.now + timedelta(days=366)
             await store.put_all(tx, [intake.of_contract(contract) for contract in contracts], far)
 
     async def loses(self, *contracts: ContractConcluded) -> None:
-        async with self.market.ground.database.transaction("observatory") as tx:
+        async with self.market.resources.database.transaction("observatory") as tx:
             far = tx.now + timedelta(days=366)
             await store.withdraw(tx, [its_end(contract).contract_id for contract in contracts], far)
 
     async def is_judged(self) -> str | None:
         """Judge the item with this release. Returns the current snapshot."""
-        async with self.market.ground.database.transaction("observatory") as tx:
+        async with self.market.resources.database.transaction("observatory") as tx:
             card = await store.card(tx, self.key)
             assert card is not None
             answer = await self._pure(tx, card)
@@ -76,7 +76,7 @@ class Judged:
     async def is_judged_by_the_former_release(self) -> str:
         """Judge as the former release does: it compares with the verdicts in the body of the current snapshot, finds
         differences, and writes all into a new one."""
-        async with self.market.ground.database.transaction("observatory") as tx:
+        async with self.market.resources.database.transaction("observatory") as tx:
             card = await store.card(tx, self.key)
             assert card is not None
             made = await self._pure(tx, card)
@@ -119,7 +119,7 @@ class Judged:
     async def read_back(self, reference_id: str) -> list[Verdict]:
         """Read a snapshot page by page, as readers do."""
         found: list[Verdict] = []
-        async with self.market.ground.database.transaction("observatory") as tx:
+        async with self.market.resources.database.transaction("observatory") as tx:
             while page := await store.verdicts(tx, reference_id, offset=len(found), most=50):
                 found += page
         return found
@@ -156,7 +156,7 @@ def in_order(verdicts: Sequence[Verdict]) -> list[Verdict]:
 async def all_is_read_back(item: Judged) -> None:
     for number, verdicts in item.found.items():
         assert await item.read_back(number) == in_order(verdicts), number
-        async with item.market.ground.database.transaction("observatory") as tx:
+        async with item.market.resources.database.transaction("observatory") as tx:
             tally = await store.tally(tx, number)
         assert sum(tally.values()) == len(verdicts) and tally[""] == sum(one.dropped is None for one in verdicts)
 

@@ -119,14 +119,14 @@ class TestOneJudgesAnItem:
     @asynccontextmanager
     async def claiming(self, item: growth.Judged) -> AsyncIterator[tuple[Transaction, list[Card]]]:
         """(the transaction, the item's card if it is claimed)."""
-        async with item.market.ground.database.transaction("observatory") as tx:
+        async with item.market.resources.database.transaction("observatory") as tx:
             claimed = await self.claim_due(tx, 1000, 10**9)
             cards = [each for each in claimed if not isinstance(each, Unreadable) and each.item.item_key == item.key]
             yield tx, cards
 
     async def hears(self, item: growth.Judged, *some: Any) -> None:
         """Store a new price, so that the item is due."""
-        async with item.market.ground.database.transaction("observatory") as tx:
+        async with item.market.resources.database.transaction("observatory") as tx:
             await (await tx.raw()).execute("set local lock_timeout = '1s'")
             await store.put_all(tx, [intake.of_contract(one) for one in some], tx.now - timedelta(hours=1))
 
@@ -229,7 +229,7 @@ async def test_one_that_fails_keeps_the_others_from_nothing(
         return judge(of, *rest)
 
     monkeypatch.setattr(handlers, "judge", fails)
-    async with item.market.ground.database.transaction("observatory") as tx:
+    async with item.market.resources.database.transaction("observatory") as tx:
         card = await store.card(tx, item.key)
         assert card is not None
         broken = Card(

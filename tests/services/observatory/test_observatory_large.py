@@ -42,7 +42,7 @@ async def key(observatory: Observatory) -> AsyncIterator[str]:
 async def has(market: Market, key: str, prices: int) -> None:
     """Give it this number of prices instead of three, and judge them like the timer."""
     await market.fetch(COPIES, key, prices - 3)
-    async with market.ground.database.transaction("observatory") as tx:
+    async with market.resources.database.transaction("observatory") as tx:
         card = await store.card(tx, key)
         assert card is not None
         await handlers.assess(tx, [card], load("moscow").observatory)

@@ -72,7 +72,7 @@ ASKED = [
 
 
 async def test_no_list_reads_all_items(market: Market) -> None:
-    async with undone(market.ground.database, "observatory") as (tx, db):
+    async with undone(market.resources.database, "observatory") as (tx, db):
         await _years_of_items(db)
         for wanted, number in ASKED:
             async with listening(db) as reading:
@@ -86,7 +86,7 @@ async def test_no_list_reads_all_items(market: Market) -> None:
 
 
 async def test_what_fits_is_found_in_order_and_page_by_page(market: Market) -> None:
-    async with undone(market.ground.database, "observatory") as (tx, db):
+    async with undone(market.resources.database, "observatory") as (tx, db):
         await db.execute("delete from observatory.items")
         await db.execute("delete from observatory.listed")
         await _years_of_items(db)
@@ -196,7 +196,7 @@ class TestAClaim:
         await db.execute("analyze observatory.observations")
 
     async def test_takes_items_of_so_many_prices_together_live_ones_first(self, market: Market) -> None:
-        async with undone(market.ground.database, "observatory") as (tx, db):
+        async with undone(market.resources.database, "observatory") as (tx, db):
             await self._due(tx, db)
             claimed = []
             for prices in (50, 1, 1000):
@@ -208,7 +208,7 @@ class TestAClaim:
             assert keys[0] == {f"due-{n}" for n in range(15, 20)} and keys[1] == {"due-14"} and "due-20" in keys[2]
 
     async def test_reads_what_is_due_alone(self, market: Market) -> None:
-        async with undone(market.ground.database, "observatory") as (tx, db):
+        async with undone(market.resources.database, "observatory") as (tx, db):
             await self._due(tx, db)
             claimed = []
             db.add_query_logger(claimed.append)

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, observatory: Observatory) -> Iterator[Path]:
 
 
 def write(folder: Path, market: Observatory, text: str, change: tuple[str, str] = ("", "")) -> None:
-    name = f"{market.market.ground.config.policy}.toml"
+    name = f"{market.market.resources.config.policy}.toml"
     (folder / name).write_text(f"{(SHIPPED / name).read_text().replace(*change, 1)}\n[observatory]\n{text}\n")
 
 
@@ -94,12 +94,12 @@ async def test_items_are_marked_in_portions_each_once(
         await three(observatory, sku)
         await observatory.settled(sku, 3)
     monkeypatch.setattr(numbers, "AT_ONCE", 1)
-    async with observatory.market.ground.database.transaction("observatory") as tx:
-        usual = load(observatory.market.ground.config.policy).observatory
+    async with observatory.market.resources.database.transaction("observatory") as tx:
+        usual = load(observatory.market.resources.config.policy).observatory
         await store.mark_changed(tx, usual)
         await (await tx.raw()).execute("select from observatory.numbers for update")  # the market's own timer waits
         write(folder, observatory, "decimal_places = 4")
-        others = load(observatory.market.ground.config.policy).observatory
+        others = load(observatory.market.resources.config.policy).observatory
         items = await (await tx.raw()).fetchval("select count(*) from observatory.items")
         assert [await store.mark_changed(tx, others) for _ in range(items + 2)] == [1] * items + [0, 0]
         due = await (await tx.raw()).fetchval(

@@ -415,11 +415,11 @@ class TestRollingView:
             assert all(row["last"] in last[row["month"]] for row in rows)
             return {row["month"]: (row["count"], row["low"], row["high"], row["total"]) for row in rows}
 
-        bootstrap = market.ground.config.kafka_bootstrap or ""
+        bootstrap = market.resources.config.kafka_bootstrap or ""
         kafka = Producer(bootstrap)
         await kafka.start()
-        served = service.create(market.ground)
-        app = streams.create_app(market.ground, bootstrap, kafka, served, served.views[0])
+        served = service.create(market.resources)
+        app = streams.create_app(market.resources, bootstrap, kafka, served, served.views[0])
         await app.start()
         try:
             numbered = [(contract, new_id()) for contract in contracts]
@@ -432,7 +432,7 @@ class TestRollingView:
             await market.eventually(complete, within=60)
         finally:
             await app.stop()
-        await streams.rebuild(market.ground, bootstrap, kafka, served, served.views[0])
+        await streams.rebuild(market.resources, bootstrap, kafka, served, served.views[0])
         await kafka.stop()
         assert await figures() == expected
         async with market.client() as client:

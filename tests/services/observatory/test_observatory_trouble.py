@@ -69,7 +69,7 @@ async def test_an_item_with_a_live_price_is_judged_before_those_of_an_import(obs
         return Seen(origin=Origin.OFFER, document_id=new_id(), items=(item,), observations=())
 
     with suppress(Undone):
-        async with observatory.market.ground.database.transaction("observatory") as tx:
+        async with observatory.market.resources.database.transaction("observatory") as tx:
             await (await tx.raw()).execute("update observatory.items set due_at = null")
             await store.put_all(tx, [seen(imported), seen(both)], tx.now - timedelta(hours=1), in_bulk=True)
             await store.put_all(tx, [seen(live), seen(both)], tx.now)

@@ -103,7 +103,7 @@ def test_a_member_that_wants_more_than_is_shown_at_once_is_shown_alone(monkeypat
 
 
 async def kept(market: Market, pool: Pool) -> str:
-    async with market.ground.database.transaction("pools") as tx:
+    async with market.resources.database.transaction("pools") as tx:
         before = await store.lock(tx, pool.opened.pool_id)
         after = store.StoredPool(pool=pool, opened_at=NOW, version=before.version if before else 0)
         await store.save(tx, after, None if pool.allocated else ENDS, [])

@@ -88,7 +88,7 @@ def load_the_state(statements: Sequence[str]) -> list[str]:
 
 
 async def test_a_contract_of_a_large_pool_costs_its_own_row_and_not_the_pool(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, db):
+    async with undone(market.resources.database, "pools") as (tx, db):
         spent = []
         for members in (FEW, MANY):
             pool_id = await an_allocated(tx, members)
@@ -103,7 +103,7 @@ async def test_a_contract_of_a_large_pool_costs_its_own_row_and_not_the_pool(mar
 
 
 async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, _):
+    async with undone(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW)
         one, two = await has_drafts(tx, market, pool_id, FEW)
         await tell(tx, concluded(one))
@@ -115,7 +115,7 @@ async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> No
 
 
 async def test_a_pool_waits_for_members_of_whose_contracts_nothing_was_told_yet(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, _):
+    async with undone(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW)
         first = a_draft(market, pool_id, "m000")
         await tell(tx, first, concluded(first))
@@ -124,7 +124,7 @@ async def test_a_pool_waits_for_members_of_whose_contracts_nothing_was_told_yet(
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_what_comes_twice_late_or_of_no_pool_changes_nothing(market: Market, known: bool) -> None:
-    async with undone(market.ground.database, "pools") as (tx, _):
+    async with undone(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW) if known else new_id()
         first, second = (a_draft(market, pool_id, "m000", rank=rank) for rank in (1, 2))
         await tell(tx, first, ended(first), second, ended(first), concluded(second), ended(second), second)
@@ -136,7 +136,7 @@ async def test_what_comes_twice_late_or_of_no_pool_changes_nothing(market: Marke
 
 
 async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_among_few(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, db):
+    async with undone(market.resources.database, "pools") as (tx, db):
         spent = []
         for members in (FEW, MANY):
             story = a_story(members)
@@ -158,7 +158,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
 
 
 async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, _):
+    async with undone(market.resources.database, "pools") as (tx, _):
         story = a_story(FEW)
         story.allocated("400.00")
         pool_id = await kept(tx, story.pool)
@@ -176,7 +176,7 @@ async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> N
 
 
 async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: Market) -> None:
-    async with undone(market.ground.database, "pools") as (tx, db):
+    async with undone(market.resources.database, "pools") as (tx, db):
         story = Story(pool_id=new_id(), lead_id=new_id(), enrolment_ends_at=tx.now + timedelta(days=3))
         pool_id = await kept(tx, story.pool)
         come_and_go = (

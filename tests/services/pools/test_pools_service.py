@@ -303,7 +303,7 @@ async def test_the_page_shows_the_newest_of_the_log_and_leads_to_the_rest(market
 
 async def test_the_newest_of_a_log_are_found_without_the_rest(market: Market) -> None:
     pool_id = await a_pool(market, await a_buyer(market), await a_sku(market))
-    async with undone(market.ground.database, "pools") as (tx, db):
+    async with undone(market.resources.database, "pools") as (tx, db):
         await db.execute(
             "insert into pools.log (pool_id, type, at, data) select pool_id, type, at, data from pools.log,"
             " generate_series(1, 5000) where pool_id = $1",
@@ -379,7 +379,7 @@ async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
 
 async def test_a_buyer_leads_so_many_pools_and_opens_the_next_when_one_is_over(market: Market, tmp_path: Path) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)
-    with in_force(tmp_path, "pool", "open_in_all = 1", market.ground.config.policy):
+    with in_force(tmp_path, "pool", "open_in_all = 1", market.resources.config.policy):
         first = await a_pool(market, lead, sku_id)
         refused = (await say(market, lead, "", terms(market, sku_id))).json()
         assert (refused["rule"], refused["numbers"]) == ("too-many-pools-open", {"most": 1})

@@ -10,7 +10,7 @@ SHOWN = 6
 
 
 async def test_openings_suppliers_and_contracts_are_not_read_whole(market: Market) -> None:
-    async with undone(market.ground.database, "portal") as (tx, db):
+    async with undone(market.resources.database, "portal") as (tx, db):
         await db.execute(
             """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, bids, members, closes_at)
                select 'size-' || n, 'auction', '', '', '', 'EUR', 0, '{}', now() + interval '2 years' + n * interval '1 second'

@@ -108,11 +108,11 @@ async def test_the_database_compares_offers_as_the_rules_do(
     other = town.suppliers[1].organisation_id
     fields = {"tiers": tiers, "min_quantity": D(1), "supplier_id": other, "sku_id": sku.sku_id} | changes
     rival = await an_offer(town, **fields)
-    offer = await replicas.offer(town.market.ground.database.pool, sku.offer_id)
+    offer = await replicas.offer(town.market.resources.database.pool, sku.offer_id)
     assert offer is not None
     day = town.market.clock().date()
     got = await replicas.cheaper(
-        town.market.ground.database.pool,
+        town.market.resources.database.pool,
         offer,
         Money(D(total), "RUB"),
         Need(D(10), "RU-MOW", day),

@@ -168,7 +168,7 @@ async def test_an_offer_that_was_archived_before_it_is_heard_of_stands_nowhere(t
     archived = OfferArchived(
         offer_id=offer.offer_id, sku_id=offer.sku_id, supplier_id=offer.supplier_id, reason="withdrawn"
     )
-    async with town.market.ground.database.transaction("purchases") as tx:
+    async with town.market.resources.database.transaction("purchases") as tx:
         await replicas.archive_offers(tx, [archived, archived])
         await replicas.put_offers(tx, [offer])
     status, refused = await town.post(town.school, PURCHASES, {"offer_id": offer.offer_id, "quantity": "100"})
@@ -253,7 +253,7 @@ async def test_so_many_requests_wait_for_one_supplier_and_in_all_and_an_answer_m
 async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_there_is(town: Town) -> None:
     purchase_id, rules = await asked(town), load("demo").purchase
     (requested,) = await bought(town, purchase_id, PurchaseRequested)
-    async with undone(town.market.ground.database.of("purchases"), "purchases") as (tx, db):
+    async with undone(town.market.resources.database.of("purchases"), "purchases") as (tx, db):
         await db.execute(
             "insert into purchases.purchases select made.* from purchases.purchases one, generate_series(1, 20000) n,"
             " jsonb_populate_record(one, jsonb_build_object('process_id', 'many-' || n, 'buyer_id', case when n <= 400 then 'b1'"

@@ -57,7 +57,7 @@ async def _years_of_requests(db: asyncpg.Connection, pattern: str) -> None:
 
 async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
     request_id = await asked(market, await a_buyer(market))
-    async with undone(market.ground.database, "quotes") as (tx, db):
+    async with undone(market.resources.database, "quotes") as (tx, db):
         await _years_of_requests(db, request_id)
         for wanted, number in ASKED:
             async with listening(db) as reading:
@@ -93,7 +93,7 @@ async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: M
 async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
     """This holds also if the former release stored them in the state with all their lines: the database counts them."""
     request_id, *_ = await two_quotes(market)
-    async with undone(market.ground.database, "quotes") as (tx, db):
+    async with undone(market.resources.database, "quotes") as (tx, db):
         await db.execute(
             'update quotes.quote_requests set state = jsonb_set(state, \'{quotes}\', \'{"a": {}, "b": {"withdrawn": true}}\'),'
             " kept_apart = null where request_id = $1",
@@ -115,7 +115,7 @@ async def test_the_status_in_the_list_follows_the_stage(market: Market) -> None:
 
 async def test_skus_are_found_by_words_however_many_there_are(market: Market) -> None:
     body = msgspec.json.encode(msgspec.json.decode(EXAMPLE.read_bytes())["data"])
-    async with undone(market.ground.database, "quotes") as (_, db):
+    async with undone(market.resources.database, "quotes") as (_, db):
         await db.execute(
             """insert into quotes.skus (sku_id, version, body)
                select 'sku-' || n, 1, $1::jsonb || jsonb_build_object('sku_id', 'sku-' || n, 'name',

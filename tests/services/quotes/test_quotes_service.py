@@ -480,7 +480,7 @@ async def first_push(market: Market, reader: Principal | None, request_id: str) 
 
 async def test_a_buyer_asks_so_often_and_the_next_time_when_one_is_decided(market: Market, tmp_path: Path) -> None:
     buyer = await a_buyer(market)
-    with in_force(tmp_path, "quote", "open_in_all = 1", market.ground.config.policy):
+    with in_force(tmp_path, "quote", "open_in_all = 1", market.resources.config.policy):
         first = await asked(market, buyer)
         async with market.client(buyer) as client:
             refused = (await client.post("/api/quotes", json=asking(market))).json()

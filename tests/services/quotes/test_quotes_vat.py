@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_request_keeps_the_usual_vat_that_it_was_opened_under(market: Market, folder: Path) -> None:
-    name = market.ground.config.policy
+    name = market.resources.config.policy
     buyer, supplier = await a_buyer(market), await a_supplier(market)
     file = folder / f"{name}.toml"
     shipped = (Path(catalogue.__file__).parent / "policies" / file.name).read_text()

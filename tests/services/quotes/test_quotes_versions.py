@@ -13,7 +13,7 @@ async def test_a_request_and_the_quotes_on_it(market: Market) -> None:
     request_id = await asked(market, await a_buyer(market))
     supplier = await a_supplier(market)
     await quote(market, request_id, supplier, "10")
-    database = market.ground.database
+    database = market.resources.database
     async with database.transaction("quotes") as tx:
         read = await store.get(await tx.raw(), request_id)
         mine = await store.quote_of(tx, request_id, supplier.organisation_id)

@@ -75,7 +75,7 @@ async def test_what_ends_years_ahead_makes_no_list_anew_and_is_in_none(market: M
 async def test_it_is_recommended_when_the_horizon_comes_to_it(market: Market) -> None:
     trade = its_own_trade()
     supplier = a_supplier(trade)
-    until = horizon(market.ground.config.policy, market.clock()) - market.clock()
+    until = horizon(market.resources.config.policy, market.clock()) - market.clock()
     soon, later = [
         an_auction(market.clock(), trade, closes_in=until + timedelta(minutes=minutes)) for minutes in (-1, 30)
     ]
@@ -132,8 +132,8 @@ async def _far_away(tx: Transaction, number: int) -> None:
 
 
 async def test_openings_beyond_the_horizon_are_not_read(market: Market) -> None:
-    async with undone(market.ground.database, "recommender") as (tx, db):
-        until = horizon(market.ground.config.policy, tx.now)
+    async with undone(market.resources.database, "recommender") as (tx, db):
+        until = horizon(market.resources.config.policy, tx.now)
         await reach(tx, until)
         here = len(await candidates(tx, until))
         await _far_away(tx, AHEAD)
@@ -147,7 +147,7 @@ async def test_openings_beyond_the_horizon_are_not_read(market: Market) -> None:
 
 
 async def test_each_is_come_to_once_and_one_that_nobody_saw_closes_unseen(market: Market) -> None:
-    async with undone(market.ground.database, "recommender") as (tx, _):
+    async with undone(market.resources.database, "recommender") as (tx, _):
         until = tx.now + timedelta(days=900)
         await reach(tx, tx.now + timedelta(days=700))
         await _far_away(tx, 3)
@@ -158,7 +158,7 @@ async def test_each_is_come_to_once_and_one_that_nobody_saw_closes_unseen(market
 
 
 async def test_a_long_history_of_awards_is_not_counted_whole(market: Market) -> None:
-    async with undone(market.ground.database, "recommender") as (tx, db):
+    async with undone(market.resources.database, "recommender") as (tx, db):
         await db.execute(
             """insert into recommender.awards (award_id, supplier_id, process_id, kind, buyer_name, region, city, category, method,
                    title, awarded_on, cancelled, heard_at)

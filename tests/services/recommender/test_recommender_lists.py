@@ -435,7 +435,7 @@ async def test_pages_let_in_whom_they_are_for(
 
 async def test_a_mark_that_comes_while_a_list_is_made_is_not_lost(market: Market) -> None:
     supplier = a_supplier()
-    database = market.ground.database
+    database = market.resources.database
     async with database.transaction("recommender") as tx:
         await (await tx.raw()).execute(
             "insert into recommender.suppliers values ($1, '', 'active', '', '{}', true, $2)",

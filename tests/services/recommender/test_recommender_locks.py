@@ -34,7 +34,7 @@ async def waits(market: Market, query: str) -> None:
 
 async def test_who_waits_for_a_supplier_holds_none_behind_it(market: Market) -> None:
     first, second, third = await suppliers(market)
-    database = market.ground.database.of("recommender")
+    database = market.resources.database.of("recommender")
 
     async def mark() -> None:
         async with database.transaction("recommender") as tx:
@@ -50,7 +50,7 @@ async def test_who_waits_for_a_supplier_holds_none_behind_it(market: Market) -> 
 
 async def test_a_walk_passes_over_whom_somebody_holds_and_says_so(market: Market) -> None:
     first, second, third = await suppliers(market)
-    database = market.ground.database.of("recommender")
+    database = market.resources.database.of("recommender")
     await market.fetch("update recommender.suppliers set dirty_at = null where dirty_at is not null")
     async with database.transaction("recommender") as tx:
         await marks.ask_everyone(tx)
@@ -82,7 +82,7 @@ async def test_who_waits_for_a_price_holds_none_behind_it(market: Market) -> Non
             observation_id,
             document,
         )
-    database = market.ground.database.of("observatory")
+    database = market.resources.database.of("observatory")
 
     async def withdraw() -> None:
         async with database.transaction("observatory") as tx:

@@ -31,7 +31,7 @@ async def test_lists_of_others_rankings_and_old_dismissals_go_and_those_of_this_
 
     async def prune() -> dict[str, set[str]]:
         while True:
-            async with market.ground.database.transaction("recommender") as tx:
+            async with market.resources.database.transaction("recommender") as tx:
                 if not await pruner.step(tx):
                     break
         found = {}

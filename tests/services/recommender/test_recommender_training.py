@@ -82,7 +82,7 @@ async def learned(market: Market) -> Training:
     awards = a_pattern(market, 480, days_ago=880)
     await market.publish(*awards)
     await until_heard(market, awards)
-    return await train_now(market.ground)
+    return await train_now(market.resources)
 
 
 async def test_a_model_is_learned_measured_kept_and_used(market: Market, learned: Training) -> None:
@@ -94,7 +94,7 @@ async def test_a_model_is_learned_measured_kept_and_used(market: Market, learned
     assert figures["all", "n"] == round(0.2 * training.awards)
     (event,) = [one for one in await market.published("recommender", ModelTrained) if one.model_id == training.model_id]
     assert (event.promoted, event.awards, event.figures) == (True, training.awards, training.figures)
-    async with market.ground.database.transaction("recommender") as tx:
+    async with market.resources.database.transaction("recommender") as tx:
         in_use, data = await trainings.model_in_use(tx)
     assert in_use == training.model_id
     model = Model.from_bytes(data or b"")
@@ -117,7 +117,7 @@ async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market
     awards = a_lottery(market, 600) + a_pattern(market, 270, days_ago=272)
     await market.publish(*awards)
     await until_heard(market, awards)
-    training = await train_now(market.ground)
+    training = await train_now(market.resources)
     assert not training.promoted, training
     assert training.code == "worse_than_incumbent"
     assert training.in_use == learned.model_id
@@ -132,7 +132,7 @@ async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market
 
 
 async def test_a_restarted_service_recommends_with_the_kept_model(market: Market, learned: Training) -> None:
-    async with market.ground.database.transaction("recommender") as tx:
+    async with market.resources.database.transaction("recommender") as tx:
         in_use, model = await trainings.model_in_use(tx)
         history = await advice.awards(tx)
     assert in_use == learned.model_id
@@ -153,26 +153,26 @@ async def test_a_restarted_service_recommends_with_the_kept_model(market: Market
 async def test_too_little_history_is_refused_by_name(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.recommender.training.MIN_AWARDS", 10**6)
     with pytest.raises(TooFewAwards, match="at least 1000000"):
-        await train_now(market.ground)
+        await train_now(market.resources)
 
 
 async def test_two_trainings_do_not_run_at_once(market: Market) -> None:
-    async with alone(market.ground, "training") as mine:
+    async with alone(market.resources, "training") as mine:
         assert mine
         with pytest.raises(TrainingRuns):
-            await train_now(market.ground)
+            await train_now(market.resources)
 
 
 @pytest.fixture
 async def kafka(market: Market) -> AsyncIterator[AIOKafkaProducer]:
-    started = Producer(market.ground.config.kafka_bootstrap or "")
+    started = Producer(market.resources.config.kafka_bootstrap or "")
     await started.start()
     yield started
     await started.stop()
 
 
 async def test_interest_and_co_purchases_come_again_by_replay(market: Market, kafka: AIOKafkaProducer) -> None:
-    bootstrap = market.ground.config.kafka_bootstrap or ""
+    bootstrap = market.resources.config.kafka_bootstrap or ""
     supplier = a_supplier()
     trade = Category(scheme="TEST", code=new_id().replace("-", "").upper())
     bid = BidDisclosed(auction_id=new_id(), bid_id=new_id(), supplier_id=supplier.organisation_id, category=trade)
@@ -200,7 +200,7 @@ async def test_interest_and_co_purchases_come_again_by_replay(market: Market, ka
     await market.publish(*skus, bid, *contracts)
     for _ in range(2):
         for view in VIEWS:
-            assert await streams.rebuild(market.ground, bootstrap, kafka, create(market.ground), view) > 0
+            assert await streams.rebuild(market.resources, bootstrap, kafka, create(market.resources), view) > 0
         async with market.client() as client:
             together = (await client.get("/api/recommender/co-purchases", params={"sku": paper})).json()
         assert [(one["name"], one["together"]) for one in together] == [("Ink", 2), ("Glue", 1)]

@@ -32,7 +32,7 @@ LEDGER = ["not_understood", "places"]
 @pytest.fixture
 def lonja(market: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `lonja import …` as another process would, while the market runs."""
-    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")
 
     async def run(*arguments: object) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, import_app, [str(word) for word in arguments])
@@ -131,7 +131,7 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await intake.take_in(market.ground.database, read_ocds(path, NotUnderstood()), stop)
+        await intake.take_in(market.resources.database, read_ocds(path, NotUnderstood()), stop)
     assert counts(await lonja("ocds", path, "--json")) == [1, 5, 1, 4, 0]
     told = Counter(
         one.tender.ocid
@@ -171,7 +171,9 @@ async def test_the_next_batch_is_read_while_one_is_saved_and_what_breaks_it_come
 
 async def test_two_imports_of_one_file_at_once_share_the_work(market: Market, publish: Callable[..., Path]) -> None:
     path = publish([a_release(f"ocds-abc123-{new_id()}") for _ in range(30)])
-    tries = (intake.take_in(market.ground.database, read_ocds(path, NotUnderstood()), lambda _: None) for _ in range(2))
+    tries = (
+        intake.take_in(market.resources.database, read_ocds(path, NotUnderstood()), lambda _: None) for _ in range(2)
+    )
     first, second = await asyncio.gather(*tries)
     assert (first.imported + second.imported, first.records, second.records) == (30, 30, 30)
 

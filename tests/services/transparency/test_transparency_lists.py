@@ -36,7 +36,7 @@ async def _years_of_releases(db: asyncpg.Connection) -> None:
 
 
 async def test_the_page_counts_no_release(market: Market) -> None:
-    async with undone(market.ground.database, store.NAME) as (tx, db):
+    async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with listening(db) as reading:
             state = await store.feed_state(tx)
@@ -47,7 +47,7 @@ async def test_the_page_counts_no_release(market: Market) -> None:
 
 
 async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
-    async with undone(market.ground.database, store.NAME) as (tx, db):
+    async with undone(market.resources.database, store.NAME) as (tx, db):
         before = await store.feed_state(tx)
         counted = await db.fetchrow(
             "select count(*) as n, count(distinct ocid) as processes from transparency.releases"
@@ -63,7 +63,7 @@ async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
 
 
 async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Market) -> None:
-    async with undone(market.ground.database, store.NAME) as (tx, db):
+    async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with listening(db) as reading:
             contracts = [Asked("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
@@ -81,7 +81,7 @@ async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Mar
 
 
 async def test_of_thousands_of_publications_the_largest_are_listed(market: Market) -> None:
-    async with undone(market.ground.database, store.NAME) as (tx, db):
+    async with undone(market.resources.database, store.NAME) as (tx, db):
         await db.execute("delete from transparency.sources")
         await db.execute(
             "insert into transparency.sources (source, publisher, licence, records, imported_at)"
@@ -93,7 +93,7 @@ async def test_of_thousands_of_publications_the_largest_are_listed(market: Marke
 
 
 async def test_the_timer_reads_the_ends_that_moved_alone(market: Market) -> None:
-    async with undone(market.ground.database, store.NAME) as (tx, db):
+    async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_sessions(tx, db)
         async with listening(db) as reading:
             moved = await auctions.lock_moved(tx, 100)

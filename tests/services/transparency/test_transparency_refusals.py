@@ -65,7 +65,7 @@ def a_mapping(folder: Path, kind: str) -> Path:
 
 @pytest.fixture
 def lonja(market: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")
 
     async def run(*arguments: object) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, import_app, [str(word) for word in arguments])

@@ -54,7 +54,7 @@ async def everything(market: Market, limit: int = 1000) -> list[dict[str, Any]]:
             if not package["releases"]:
                 return found
             found += package["releases"]
-            path = package["links"]["next"].partition(market.ground.config.public_url)[2]
+            path = package["links"]["next"].partition(market.resources.config.public_url)[2]
 
 
 async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ async def test_a_release_of_a_contract_reads_what_was_said_of_its_own_milestone_
     orders = [msgspec.structs.replace(ordered, order=number) for number in range(1, 6)]
     await market.publish(*orders)
     await history(market, story, 10)
-    async with market.ground.database.transaction(store.NAME) as tx:
+    async with market.resources.database.transaction(store.NAME) as tx:
         asked = Asked(ocid_of(story.process_id), story.contract_id, "order-5")
         said = History(await store.said_of(tx, [asked])).of(asked)
         others = await store.said_of(tx, [Asked(ocid_of(story.process_id), story.award_id)])
@@ -264,7 +264,7 @@ async def test_the_feed_loses_nothing_when_transactions_commit_out_of_order(mark
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def publish(name: str, *, slowly: bool) -> None:
-        async with market.ground.database.transaction("transparency") as tx:
+        async with market.resources.database.transaction("transparency") as tx:
             release = {"ocid": name, "id": name, "tag": ["tender"], "date": "2026-11-18T09:00:00Z"}
             await store.lock_feed(tx)
             await store.publish(tx, [store.New(name, release, tx.now)])
@@ -288,7 +288,7 @@ async def test_feed_bulk_and_export_say_the_same(
 ) -> None:
     await concluded(market, Story())
     monkeypatch.setattr(published, "AT_ONCE", 2)  # of the releases that are in memory at once
-    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")
     file, zipped = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
     for path in (file, zipped):
         result = await asyncio.to_thread(CliRunner().invoke, export_app, ["ocds", str(path)])
@@ -332,7 +332,7 @@ async def test_a_record_that_would_be_too_large_says_where_its_releases_are(
         assert linked["compiledRelease"] == embedded["compiledRelease"]
         for link, release in zip(linked["releases"], embedded["releases"], strict=True):
             assert (link["date"], link["tag"]) == (release["date"], release["tag"])
-            found = (await client.get(link["url"].removeprefix(market.ground.config.public_url))).json()
+            found = (await client.get(link["url"].removeprefix(market.resources.config.public_url))).json()
             assert found["releases"] == [release]
     assert faults(validators(data)[2], answer) == []
 

@@ -1,4 +1,4 @@
-"""Changes of the ground tables (outbox, inbox, requests, forgotten), which the schema of every service contains.
+"""Changes of the common tables (outbox, inbox, requests, forgotten), which the schema of every service contains.
 
 Each change is written once here and called by one migration of every service.
 """
