@@ -26,6 +26,9 @@ from services.auctions.domain.scoring import score
 Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended | RoundBegan | TurnEnded | AuctionClosed
 """What may stand in the log after the opening."""
 
+STOPPED = ("withdrawn", "cancelled")
+"""The outcomes of a session that somebody ended, whenever its end was."""
+
 
 class Bid(msgspec.Struct, frozen=True):
     """What a supplier sent, and what was known of it when it was decided. This is what the service stores.
@@ -100,7 +103,8 @@ class AuctionState(msgspec.Struct, frozen=True):
 
     ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the leader's
     amount, the initial price without one. ``closes_at`` is the effective end (of sealed first bids, until rounds begin).
-    ``shown`` are the participants as the public sees them where turns are sealed, else None.
+    ``shown`` are the participants as the public sees them where turns are sealed, else None. ``stopped`` is the close of a session
+    that was withdrawn or cancelled, which may be before its end.
     """
 
     opened: AuctionOpened
@@ -116,6 +120,12 @@ class AuctionState(msgspec.Struct, frozen=True):
     resumed_at: datetime | None = None
     restarted: bool = False
     closed: bool = False
+    stopped: AuctionClosed | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        """Of a closed session: when it was stopped, else its effective end."""
+        return self.stopped.closed_at if self.stopped else self.closes_at
 
     @property
     def floor(self) -> Decimal:
@@ -179,7 +189,7 @@ def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
             running = replace(state.round, ended=state.round.ended + 1)
             return replace(state, round=running, shown=state.participants)
         case AuctionClosed():
-            return replace(state, closed=True)
+            return replace(state, closed=True, stopped=fact if fact.outcome in STOPPED else None)
     raise TypeError(f"{type(fact).__name__} changes no auction")
 
 

@@ -21,7 +21,7 @@ from infra.database import json_text
 from infra.outgoing import Outgoing
 from infra.reading import Unreadable, read_one, readable
 from infra.running import Outdated
-from services.auctions.domain.auction import AuctionState, Participant, Round, begin
+from services.auctions.domain.auction import AuctionState, Participant, Round, apply, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
 from services.auctions.domain.opening import session_rules
@@ -259,9 +259,10 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
         leader_id=row["leader_id"],
         sequence=row["sequence"],
         participants=msgspec.json.decode(row["participants"], type=dict[str, Participant]),
-        closed=result is not None,
         **asdict(course),
     )
+    if result is not None:
+        state = apply(state, result)
     return StoredAuction(
         state=state,
         policy=policy,

@@ -29,6 +29,12 @@ class QuotingOver(RuleBroken):
     code = "quoting-over"
 
 
+class RequestWithdrawn(RuleBroken):
+    """Its buyer withdrew it before its deadline."""
+
+    code = "request-withdrawn"
+
+
 class BuyerCannotQuote(RuleBroken):
     code = "buyer-cannot-quote"
 
@@ -88,7 +94,7 @@ class Submit:
 
 def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
     """The new version after ``before``, the supplier's latest one, also a withdrawn one; nothing where it is the standing one again.
-    Raises a RuleBroken of this module, QuotingOver first."""
+    Raises a RuleBroken of this module, RequestWithdrawn and QuotingOver first."""
     _in_time(request, arrived_at)
     if command.supplier_id == request.opened.buyer_id:
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
@@ -137,7 +143,8 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
 
 
 def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tuple[Fact, ...]:
-    """``quote`` is the supplier's latest version. Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
+    """``quote`` is the supplier's latest version. Harmless when repeated. Raises RequestWithdrawn, QuotingOver,
+    NothingToWithdraw."""
     _in_time(request, arrived_at)
     if quote is None:
         raise NothingToWithdraw("Your organisation has no quote here.")
@@ -167,6 +174,13 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
 
 
 def _in_time(request: Request, arrived_at: datetime) -> None:
+    if request.stage is Stage.WITHDRAWN and request.closed is not None:
+        withdrawn_at = request.closed.ended_at
+        raise RequestWithdrawn(
+            f"The buyer withdrew this request at {withdrawn_at:%Y-%m-%d %H:%M:%S} UTC: no quotes are taken any more.",
+            withdrawn_at=withdrawn_at,
+            arrived_at=arrived_at,
+        )
     if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
             f"Quotes were taken until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
