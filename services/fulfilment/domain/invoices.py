@@ -10,9 +10,10 @@ from services.fulfilment.domain import bounds
 from services.fulfilment.domain.orders import the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
     ByMember,
+    InvoiceNumberMissing,
     require_party,
-    require_reasons,
     require_undisputed,
+    require_words,
 )
 from services.fulfilment.domain.state import (
     NONE,
@@ -77,7 +78,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
         require_undisputed(execution, Matter("delivery", number))
     if not numbers:
         raise NothingToInvoice("An invoice names the deliveries it is for.", field="deliveries")
-    reference = require_reasons(command.reference, "Give the invoice's number.", field="reference")
+    reference = require_words(command.reference, InvoiceNumberMissing("Give the invoice's number.", field="reference"))
     lines = priced(execution, numbers)
     return (
         InvoiceSubmitted(

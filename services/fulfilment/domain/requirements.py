@@ -45,6 +45,26 @@ class ReasonsMissing(RuleBroken):
     code = "reasons-missing"
 
 
+class InvoiceNumberMissing(RuleBroken):
+    code = "invoice-number-missing"
+
+
+class DeliveryNoteMissing(RuleBroken):
+    code = "delivery-note-missing"
+
+
+class GrievanceMissing(RuleBroken):
+    """Who opens a dispute says what is wrong."""
+
+    code = "grievance-missing"
+
+
+class AnswerMissing(RuleBroken):
+    """Who answers in a dispute says something."""
+
+    code = "answer-missing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByMember:
     """A command for which a member answers by name, for its organisation."""
@@ -86,9 +106,15 @@ def require_undisputed(execution: Execution, matter: Matter) -> None:
 
 
 def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
-    """The words without blanks around them."""
+    """The words without blanks around them. Raises ReasonsMissing."""
+    return require_words(words, ReasonsMissing(sentence, field=field))
+
+
+def require_words(words: str, missing: RuleBroken) -> str:
+    """The words without blanks around them. Raises ``missing``, whose code says what is asked for: a reader in another language is
+    told by the code alone."""
     if not words.strip():
-        raise ReasonsMissing(sentence, field=field)
+        raise missing
     return words.strip()
 
 
