@@ -98,8 +98,15 @@ def require_running(contract: Contract, now: datetime) -> None:
 def require_step(contract: Contract, step: str) -> None:
     if contract.step != step:
         raise StepOutOfOrder(
-            f"The step {step} is not due now, but {contract.step}.", field="step", step=step, due=contract.step
+            f"The step “{_named(step)}” is not due now, but “{_named(contract.step)}”.",
+            field="step",
+            step=step,
+            due=contract.step,
         )
+
+
+def _named(step: str | None) -> str:
+    return (step or "none").replace("-", " ")
 
 
 def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
