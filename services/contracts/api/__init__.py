@@ -4,7 +4,7 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import FromQuery, JSONBody
 
-from events.bounds import Clause, Code
+from events.bounds import Clause, Code, Count
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     PUBLIC,
@@ -48,11 +48,13 @@ class StepIn(Brought, frozen=True, kw_only=True):
 
 
 class RefusalIn(msgspec.Struct, kw_only=True):
-    """``ground`` is a code of ``choices.grounds``, "" for none of them; ``evidence`` says where a justified one can be seen."""
+    """``ground`` is a code of ``choices.grounds``, "" for none of them; ``evidence`` says where a justified one can be seen.
+    ``version`` is the draft's that was read."""
 
     explanation: Clause
     ground: Code = ""
     evidence: Clause = ""
+    version: Count | None = None
 
 
 class ContractsApi(Controller):
@@ -121,6 +123,7 @@ class ContractsApi(Controller):
                     request.user,
                     ground=clean(data.ground),
                     evidence=clean(data.evidence),
+                    version=data.version,
                 ),
             )
         return await shown(ground, contract_id, request.user)

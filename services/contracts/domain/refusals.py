@@ -61,13 +61,15 @@ class VerdictUnexplained(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen."""
+    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen. ``version`` is as in a
+    signature."""
 
     contract_id: str
     organisation_id: str
     explanation: str
     ground: str = ""
     evidence: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

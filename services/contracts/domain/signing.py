@@ -38,6 +38,7 @@ from services.contracts.domain.turns import (
     require_running,
     require_side,
     require_step,
+    require_version,
 )
 
 
@@ -59,7 +60,7 @@ class Award:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeStep:
     """Besides the signature: ``equivalents`` go with the supplier's offer; ``terms``, and ``refused`` equivalents with the reason by
-    line, with the buyer's draft; ``security`` with the supplier's signature."""
+    line, with the buyer's draft; ``security`` with the supplier's signature. For ``version`` see :func:`turns.require_version`."""
 
     contract_id: str
     step: str
@@ -68,6 +69,7 @@ class TakeStep:
     terms: tuple[Term, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     security: Security | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         return ()
     require_running(contract, now)
     require_step(contract, command.step)
+    require_version(contract, command.version)
     following = flow[len(contract.taken) + 1 :]
     taken = ContractStepTaken(
         process_id=deal.process_id,
@@ -221,6 +224,7 @@ def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...
         require_repeat(words == said, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence))))
         return ()
     require_running(contract, deciding.now)
+    require_version(contract, command.version)
     return _end(deal, party, deciding, command)
 
 

@@ -26,6 +26,12 @@ class StepOutOfOrder(RuleBroken):
     code = "step-out-of-order"
 
 
+class DraftChanged(RuleBroken):
+    """What was read is not what would be signed, or refused."""
+
+    code = "draft-changed"
+
+
 class StepOverdue(RuleBroken):
     code = "step-overdue"
 
@@ -107,6 +113,15 @@ def require_step(contract: Contract, step: str) -> None:
 
 def _named(step: str | None) -> str:
     return (step or "none").replace("-", " ")
+
+
+def require_version(contract: Contract, read: int | None) -> None:
+    """``read`` is the version of the draft that the side read; pages of the former release do not say (None). Raises DraftChanged."""
+    if read not in (None, contract.version):
+        raise DraftChanged(
+            f"The draft changed since you read it: version {contract.version} stands now. Read it.",
+            version=contract.version,
+        )
 
 
 def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
