@@ -18,7 +18,7 @@ import msgspec
 
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
-from catalogue.rules import NameMissing, ReasonMissing, RuleBroken
+from catalogue.rules import NameMissing, RuleBroken
 from catalogue.units import UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
@@ -60,6 +60,12 @@ class WrongState(RuleBroken):
     """The card is not in a state that allows the step, such as publishing a draft that was not moderated."""
 
     code = "wrong-state"
+
+
+class CardReasonMissing(RuleBroken):
+    """Who returns or archives a card says why."""
+
+    code = "card-reason-missing"
 
 
 class PublishedSkuImmutable(RuleBroken):
@@ -215,7 +221,7 @@ def gtin_is_valid(gtin: str) -> bool:
 def next_state(
     state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
 ) -> State:
-    """The state after the step. Raises WrongState, the first broken rule of a card submitted, or ReasonMissing if a
+    """The state after the step. Raises WrongState, the first broken rule of a card submitted, or CardReasonMissing if a
     card is returned or archived without a reason."""
     after = _NEXT.get((state, step))
     if after is None:
@@ -227,7 +233,7 @@ def next_state(
     if step is Step.SUBMIT and (broken := broken_rules(sku, rules)):
         raise broken[0]
     if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):
-        raise ReasonMissing(f"To {step} a SKU, say why.", field="reasons", step=str(step))
+        raise CardReasonMissing("Say why this card is returned or archived.", field="reasons")
     return after
 
 

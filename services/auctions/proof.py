@@ -17,6 +17,7 @@ from events.auctions import AuctionClosed, AuctionOpened, BidRefused
 from events.codec import Event, registry
 from infra.signing import signed_by
 from services.auctions.domain import chain
+from services.auctions.domain.auction import STOPPED
 from services.auctions.domain.audit import Audit, Unsound, begun, follow
 from services.auctions.receipts import Receipt, holds
 
@@ -109,7 +110,7 @@ def _too_late(receipt: Receipt, lines: list[bytes]) -> bool:
     return (
         isinstance(refused, BidRefused)
         and isinstance(closed, AuctionClosed)
-        and (refused.arrived_at >= closed.closed_at or closed.outcome in ("withdrawn", "cancelled"))
+        and (refused.arrived_at >= closed.closed_at or closed.outcome in STOPPED)
     )
 
 

@@ -9,8 +9,8 @@ from catalogue.skus import (
     LIKELY_DUPLICATE,
     MOST_LETTERS,
     Attribute,
+    CardReasonMissing,
     PublishedSkuImmutable,
-    ReasonMissing,
     Sku,
     State,
     Step,
@@ -112,7 +112,7 @@ def test_steps_out_of_turn_are_refused():
 def test_a_broken_card_is_not_submitted_and_a_return_needs_a_reason():
     with pytest.raises(TooFewAttributes):
         next_state(State.DRAFT, Step.SUBMIT, a_sku(category="90910000", attributes=PAPER[:1]))
-    with pytest.raises(ReasonMissing):
+    with pytest.raises(CardReasonMissing):
         next_state(State.MODERATION, Step.RETURN, a_sku())
 
 

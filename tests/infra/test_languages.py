@@ -467,6 +467,37 @@ def test_a_list_is_said_word_by_word_a_unit_by_its_name_and_what_a_person_wrote_
         assert said_of("open, Smith") == "open, Smith", "a name among them: it is no list of our words"
 
 
+@pytest.mark.parametrize(
+    ("code", "numbers", "told"),
+    [
+        ("decided-otherwise", {"decision": "justified"}, "Un moderador ya halló este rechazo justificado."),
+        ("decided-otherwise", {"decision": "unjustified"}, "Un moderador ya halló este rechazo injustificado."),
+        (
+            "decided-otherwise",
+            {"decision": "lifted", "suspension": "was lifted"},
+            "El recurso ya está decidido: la suspensión se levantó.",
+        ),
+        (
+            "decided-otherwise",
+            {"decision": "upheld", "suspension": "stands"},
+            "El recurso ya está decidido: la suspensión se mantiene.",
+        ),
+        (
+            "wrong-state",
+            {"state": "published", "step": "return"},
+            "El estado de la ficha es «publicada»: eso ya no es posible. Cargue la página de nuevo.",
+        ),
+        ("card-reason-missing", {}, "Diga por qué devuelve o archiva esta ficha."),
+        ("invoice-number-missing", {}, "Indique el número de la factura."),
+    ],
+)
+def test_no_sentence_has_an_english_code_or_asks_for_another_thing(
+    code: str, numbers: dict[str, str], told: str
+) -> None:
+    with speaking("es"):
+        assert refusal_in_texts(code, "", numbers) == told
+
+
 def test_a_reason_that_was_stored_without_a_value_is_said_without_it() -> None:
     numbers = {"price": "9.00", "low": "1.00", "high": "2.00", "among": "12"}
     with speaking("es"):

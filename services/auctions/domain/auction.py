@@ -26,6 +26,9 @@ from services.auctions.domain.scoring import score
 Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended | RoundBegan | TurnEnded | AuctionClosed
 """The facts that may be in the log after the opening."""
 
+STOPPED = ("withdrawn", "cancelled")
+"""The outcomes of a session that a person ended, perhaps before its end."""
+
 
 class Bid(msgspec.Struct, frozen=True):
     """What a supplier sent, and what was known about it when it was decided. This is what the service stores.
@@ -104,7 +107,7 @@ class AuctionState(msgspec.Struct, frozen=True):
     ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the
     leader's amount, or the initial price if there is no leader. ``closes_at`` is the effective end (until rounds begin:
     the end of sealed first bids). ``shown`` are the participants as the public sees them if turns are sealed, otherwise
-    None.
+    None. ``stopped`` is the close of a session that was withdrawn or cancelled, which may be before its end.
     """
 
     opened: AuctionOpened
@@ -120,6 +123,12 @@ class AuctionState(msgspec.Struct, frozen=True):
     resumed_at: datetime | None = None
     restarted: bool = False
     closed: bool = False
+    stopped: AuctionClosed | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        """The time at which a closed session was stopped, or its effective end."""
+        return self.stopped.closed_at if self.stopped else self.closes_at
 
     @property
     def floor(self) -> Decimal:
@@ -185,7 +194,7 @@ def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
             running = replace(state.round, ended=state.round.ended + 1)
             return replace(state, round=running, shown=state.participants)
         case AuctionClosed():
-            return replace(state, closed=True)
+            return replace(state, closed=True, stopped=fact if fact.outcome in STOPPED else None)
     raise TypeError(f"{type(fact).__name__} changes no auction")
 
 

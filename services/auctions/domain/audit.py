@@ -21,7 +21,7 @@ from events.auctions import (
 from events.codec import Event
 from events.values import Refusal
 from services.auctions.domain import rounds
-from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
+from services.auctions.domain.auction import STOPPED, AuctionState, Bid, Verdict, apply, begin
 from services.auctions.domain.bids import place_bid
 from services.auctions.domain.closing import closed
 from services.auctions.domain.due import restart
@@ -124,7 +124,7 @@ def _alike(said: Refusal, expected: Refusal) -> bool:
 
 
 def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:
-    if fact.outcome in ("withdrawn", "cancelled"):
+    if fact.outcome in STOPPED:
         expected = closed(state, fact.outcome, fact.closed_at, fact.reason)
     else:
         settled = state.settles_at + timedelta(microseconds=1)

@@ -20,7 +20,7 @@ import msgspec
 from catalogue.money import minor_units, round_money
 from catalogue.numbers import written_out
 from catalogue.rules import RuleBroken, SupplierNotActive
-from events.auctions import BidAccepted, BidRefused
+from events.auctions import AuctionClosed, BidAccepted, BidRefused
 from events.values import Refusal
 from services.auctions.domain.auction import AuctionState, Bid, Offered, Verdict, apply
 from services.auctions.domain.rounds import timetable, turn_of
@@ -36,6 +36,19 @@ class AuctionNotOpenYet(RuleBroken):
 
 class AuctionOver(RuleBroken):
     code = "auction-over"
+
+
+class AuctionWithdrawn(RuleBroken):
+    """The buyer withdrew the session, perhaps before its end. Such a bid gets a receipt, but no line in the log, because the
+    log ends with the close."""
+
+    code = "auction-withdrawn"
+
+
+class AuctionCancelled(RuleBroken):
+    """A moderator cancelled the session. Otherwise this is like :class:`AuctionWithdrawn`."""
+
+    code = "auction-cancelled"
 
 
 class BuyerCannotBid(RuleBroken):
@@ -194,6 +207,8 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
     """Return the amount, written to the minor unit. Raise the first rule that the bid breaks: identity and time are
     checked before the amount."""
     opened, arrived_at = state.opened, bid.arrived_at
+    if state.stopped is not None:
+        raise _stopped(state.stopped, arrived_at)
     if arrived_at < opened.opens_at:
         raise AuctionNotOpenYet(
             f"Bidding opens at {_clock(opened.opens_at)}; the bid arrived at {_clock(arrived_at)}.",
@@ -223,6 +238,17 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
     if opened.scoring.criteria or bid.choices:
         complete(opened.scoring, bid.choices)
     return _low_enough(state, bid)
+
+
+def _stopped(close: AuctionClosed, arrived_at: datetime) -> RuleBroken:
+    withdrawn = close.outcome == "withdrawn"
+    broken = AuctionWithdrawn if withdrawn else AuctionCancelled
+    what = "The buyer withdrew the session" if withdrawn else "A moderator cancelled the session"
+    return broken(
+        f"{what} at {_clock(close.closed_at)}; the bid arrived at {_clock(arrived_at)}.",
+        closed_at=close.closed_at,
+        arrived_at=arrived_at,
+    )
 
 
 def _in_turn(state: AuctionState, bid: Bid) -> None:

@@ -37,7 +37,7 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
     AlreadyClosed, NotOverYet (also during the settle window and while turns are to come) and LogIncomplete.
     """
     if state.closed:
-        raise AlreadyClosed(f"The session was closed at {state.closes_at:%H:%M:%S}.", closes_at=state.closes_at)
+        raise AlreadyClosed(f"The session was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
     if now < state.settles_at:
         raise NotOverYet(
             f"The session ends at {state.closes_at:%H:%M:%S} and settles until {state.settles_at:%H:%M:%S}.",

@@ -130,4 +130,4 @@ def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
 
 def _open(state: AuctionState) -> None:
     if state.closed:
-        raise AlreadyClosed(f"The session was closed at {state.closes_at:%H:%M:%S}.", closes_at=state.closes_at)
+        raise AlreadyClosed(f"The session was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)

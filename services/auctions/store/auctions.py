@@ -22,7 +22,7 @@ from infra.database import Transaction, json_text
 from infra.outgoing import Outgoing
 from infra.reading import Unreadable, read_one, readable
 from infra.running import Outdated
-from services.auctions.domain.auction import AuctionState, Participant, Round, begin
+from services.auctions.domain.auction import AuctionState, Participant, Round, apply, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
 from services.auctions.domain.opening import opening_rules
@@ -265,9 +265,10 @@ def _stored(row: asyncpg.Record) -> StoredAuction:
     state = replace(
         begin(opened, opening_rules(policy.auction, None)),
         **{name: row[name] for name in COLUMNS_OF_STATE} | {"participants": participants},
-        closed=result is not None,
         **asdict(course),
     )
+    if result is not None:
+        state = apply(state, result)
     return StoredAuction(
         state=state,
         policy=policy,

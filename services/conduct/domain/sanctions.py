@@ -195,8 +195,12 @@ def decide_appeal(
         if sanction.decided.decision == decision:
             require_repeat(explanation.strip() == sanction.decided.explanation, sanction.decided.explanation)
             return ()
+        suspension = "was lifted" if sanction.decided.decision == "lifted" else "stands"
         raise DecidedOtherwise(
-            f"The appeal was {sanction.decided.decision} already.", field="decision", decision=sanction.decided.decision
+            f"The appeal was decided already: the suspension {suspension}.",
+            field="decision",
+            decision=sanction.decided.decision,
+            suspension=suspension,
         )
     if not explanation.strip():
         raise DecisionUnexplained("Say why you decide so.", field="explanation")

@@ -5,7 +5,7 @@ from litestar import Controller, get, post
 from litestar.params import FromQuery, JSONBody
 
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
-from events.bounds import Clause, Code
+from events.bounds import Clause, Code, Count
 from infra.web import (
     PUBLIC,
     FromKeyed,
@@ -50,11 +50,12 @@ class StepIn(Brought, frozen=True, kw_only=True):
 
 class RefusalIn(msgspec.Struct, kw_only=True):
     """``ground`` is a code of ``choices.grounds``, or "" if none of them applies. ``evidence`` says where a justified
-    ground can be seen."""
+    ground can be seen. ``version`` is the version of the draft that was read."""
 
     explanation: Clause
     ground: Code = ""
     evidence: Clause = ""
+    version: Count | None = None
 
 
 class ContractsApi(Controller):
@@ -126,6 +127,7 @@ class ContractsApi(Controller):
                     request.user,
                     ground=clean(data.ground),
                     evidence=clean(data.evidence),
+                    version=data.version,
                 ),
             )
         return await shown(resources, contract_id, request.user)

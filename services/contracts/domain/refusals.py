@@ -63,13 +63,14 @@ class VerdictUnexplained(RuleBroken):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
     """``ground`` is a code of the policy's list, or "" for none of them. ``evidence`` says where the ground can be
-    seen."""
+    seen. For ``version`` see :func:`turns.require_version`."""
 
     contract_id: str
     organisation_id: str
     explanation: str
     ground: str = ""
     evidence: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from services.contracts.domain.turns import (
     require_running,
     require_side,
     require_step,
+    require_version,
 )
 
 
@@ -61,7 +62,7 @@ class Award:
 class TakeStep:
     """What a step brings besides the signature. ``equivalents`` belong to the supplier's offer. ``terms`` belong to the
     buyer's draft, and so do the ``refused`` equivalents with the reason by line. ``security`` belongs to the supplier's
-    signature."""
+    signature. For ``version`` see :func:`turns.require_version`."""
 
     contract_id: str
     step: str
@@ -70,6 +71,7 @@ class TakeStep:
     terms: tuple[Term, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     security: Security | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         return ()
     require_running(contract, now)
     require_step(contract, command.step)
+    require_version(contract, command.version)
     following = flow[len(contract.taken) + 1 :]
     taken = ContractStepTaken(
         process_id=deal.process_id,
@@ -223,6 +226,7 @@ def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...
         require_repeat(words == said, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence))))
         return ()
     require_running(contract, deciding.now)
+    require_version(contract, command.version)
     return _end(deal, party, deciding, command)
 
 

@@ -27,6 +27,12 @@ class StepOutOfOrder(RuleBroken):
     code = "step-out-of-order"
 
 
+class DraftChanged(RuleBroken):
+    """The draft that was read is not the draft that would be signed or refused."""
+
+    code = "draft-changed"
+
+
 class StepOverdue(RuleBroken):
     code = "step-overdue"
 
@@ -99,10 +105,24 @@ def require_running(contract: Contract, now: datetime) -> None:
 def require_step(contract: Contract, step: str) -> None:
     if contract.step != step:
         raise StepOutOfOrder(
-            f"The step {step} is not due now; the present step is {contract.step}.",
+            f"The step “{_named(step)}” is not due now; the present step is “{_named(contract.step)}”.",
             field="step",
             step=step,
             due=contract.step,
+        )
+
+
+def _named(step: str | None) -> str:
+    return (step or "none").replace("-", " ")
+
+
+def require_version(contract: Contract, read: int | None) -> None:
+    """Raise DraftChanged if the side read another version of the draft. ``read`` is the version that it read; pages of
+    the former release do not send it (None)."""
+    if read not in (None, contract.version):
+        raise DraftChanged(
+            f"The draft changed since you read it: version {contract.version} stands now. Read it.",
+            version=contract.version,
         )
 
 

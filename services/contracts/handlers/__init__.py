@@ -13,7 +13,7 @@ from catalogue.roles import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
 from catalogue.rules import RoleMissing
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
-from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
+from events.bounds import Amount, ByLine, Clause, Code, Count, Few, Lines, Quantity
 from events.catalogue import SkuPublished
 from events.contracts import ContractDrafted, ContractEnded, Equivalent, Point, PointAnswer, Security, Term
 from events.fulfilment import ExecutionOver
@@ -76,12 +76,14 @@ class NamedSecurity(msgspec.Struct, frozen=True, kw_only=True):
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
     """What a step brings besides a signature: the supplier's equivalents with its offer; the terms and the refused
-    equivalents (the reason by line) with the buyer's draft; a performance security with the supplier's signature."""
+    equivalents (the reason by line) with the buyer's draft; a performance security with the supplier's signature.
+    ``version`` is the version of the draft that was read."""
 
     equivalents: Few[NamedEquivalent] = ()
     terms: Lines[WrittenTerm] = ()
     refused_equivalents: ByLine[Clause] = {}
     security: NamedSecurity | None = None
+    version: Count | None = None
 
 
 NOTHING = Brought()
@@ -111,6 +113,7 @@ async def take_step(
         terms=tuple(Term(**structs.asdict(each)) for each in brought.terms),
         refused=brought.refused_equivalents,
         security=Security(**structs.asdict(brought.security)) if brought.security else None,
+        version=brought.version,
     )
     await _act(tx, contract_id, command, principal)
 
@@ -167,7 +170,14 @@ async def answer_objection(
 
 
 async def refuse(
-    tx: Transaction, contract_id: str, explanation: str, principal: Principal, *, ground: str = "", evidence: str = ""
+    tx: Transaction,
+    contract_id: str,
+    explanation: str,
+    principal: Principal,
+    *,
+    ground: str = "",
+    evidence: str = "",
+    version: int | None = None,
 ) -> None:
     command = Refuse(
         contract_id=contract_id,
@@ -175,6 +185,7 @@ async def refuse(
         explanation=explanation.strip(),
         ground=ground,
         evidence=evidence.strip(),
+        version=version,
     )
     await _act(tx, contract_id, command, principal)
 

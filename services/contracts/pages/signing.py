@@ -74,7 +74,7 @@ _EQUIVALENT = {"quantity": "equivalent-", "sku_id": "sku-", "description": "stan
 def brought(step: str, values: Mapping[str, str]) -> tuple[Brought, dict[str, str]]:
     """Return what the form of a step brings, and its errors by field. Raise OutOfBounds for values that no page of ours
     sends."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"version": whole(values.get("version", ""))}
     errors: dict[str, str] = {}
     if step == SUPPLIER_OFFER:
         fields["equivalents"] = []
@@ -247,7 +247,13 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.refuse(
-                tx, clean(contract_id), said.explanation, request.user, ground=said.ground, evidence=said.evidence
+                tx,
+                clean(contract_id),
+                said.explanation,
+                request.user,
+                ground=said.ground,
+                evidence=said.evidence,
+                version=whole(values.get("version", "")),
             ),
             gettext("You refused the contract."),
         )

@@ -18,9 +18,12 @@ from services.fulfilment.domain import bounds
 from services.fulfilment.domain.invoices import settled, the_invoice
 from services.fulfilment.domain.orders import Assessment, assessed, the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
+    AnswerMissing,
+    GrievanceMissing,
     party_of,
     require_reasons,
     require_undisputed,
+    require_words,
 )
 from services.fulfilment.domain.state import (
     OTHER,
@@ -149,7 +152,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
             by=by,
             member_id=command.member_id,
             asks=command.asks,
-            reasons=require_reasons(command.reasons, "Say what is wrong."),
+            reasons=require_words(command.reasons, GrievanceMissing("Say what is wrong.", field="reasons")),
             opened_at=now,
             answer_by=execution.due(now, rules.answer_days),
             decide_by=execution.due(now, rules.decision_days),
@@ -178,7 +181,7 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
     """Add a statement of either side. If both sides now ask for the same outcome, the dispute ends with it."""
     by = party_of(execution, command.organisation_id)
     dispute = _the_open(execution, command.dispute)
-    words = require_reasons(command.words, "Say something to the other side.", field="words")
+    words = require_words(command.words, AnswerMissing("Say something to the other side.", field="words"))
     last = dispute.said[-1]
     if (last.by, last.asks, last.words) == (by, command.asks, words):
         return ()

@@ -10,9 +10,10 @@ from events.contracts import InvoicedLine, InvoicePaid, InvoiceSettled, InvoiceS
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.orders import the_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
+    InvoiceNumberMissing,
     require_party,
-    require_reasons,
     require_undisputed,
+    require_words,
 )
 from services.fulfilment.domain.state import (
     NONE,
@@ -80,7 +81,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
         require_undisputed(execution, Matter("delivery", number))
     if not numbers:
         raise NothingToInvoice("Name the deliveries that the invoice is for.", field="deliveries")
-    reference = require_reasons(command.reference, "Give the invoice's number.", field="reference")
+    reference = require_words(command.reference, InvoiceNumberMissing("Give the invoice's number.", field="reference"))
     lines = priced(execution, numbers)
     return (
         InvoiceSubmitted(

@@ -14,11 +14,13 @@ from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdr
 from events.values import Place
 from services.fulfilment.domain import bounds
 from services.fulfilment.domain.requirements import (
+    DeliveryNoteMissing,
     quantities,
     require_party,
     require_reasons,
     require_running,
     require_undisputed,
+    require_words,
 )
 from services.fulfilment.domain.state import (
     NONE,
@@ -185,7 +187,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
                 left=rest,
             )
     bounds.require_delivery(execution, order.number, lines)
-    note = require_reasons(command.note, "Name the delivery note.", field="note")
+    note = require_words(command.note, DeliveryNoteMissing("Name the delivery note.", field="note"))
     first, last = (execution.calendar.local(instant).date() for instant in (order.placed_at, now))
     delivered_on = command.delivered_on or last
     if not first <= delivered_on <= last:

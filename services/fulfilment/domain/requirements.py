@@ -45,6 +45,26 @@ class ReasonsMissing(RuleBroken):
     code = "reasons-missing"
 
 
+class InvoiceNumberMissing(RuleBroken):
+    code = "invoice-number-missing"
+
+
+class DeliveryNoteMissing(RuleBroken):
+    code = "delivery-note-missing"
+
+
+class GrievanceMissing(RuleBroken):
+    """A side that opens a dispute must say what is wrong."""
+
+    code = "grievance-missing"
+
+
+class AnswerMissing(RuleBroken):
+    """An answer in a dispute must have words."""
+
+    code = "answer-missing"
+
+
 def party_of(execution: Execution, organisation_id: str) -> Party:
     """Return the side of the organisation. Raise NotAParty."""
     if organisation_id == execution.buyer_id:
@@ -79,8 +99,14 @@ def require_undisputed(execution: Execution, matter: Matter) -> None:
 
 def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
     """Return the words without the blanks around them. Raise ReasonsMissing if there are none."""
+    return require_words(words, ReasonsMissing(sentence, field=field))
+
+
+def require_words(words: str, missing: RuleBroken) -> str:
+    """Return the words without the blanks around them. Raise ``missing`` if there are none. Its code says what is asked
+    for, because texts in other languages depend only on the code."""
     if not words.strip():
-        raise ReasonsMissing(sentence, field=field)
+        raise missing
     return words.strip()
 
 

@@ -29,6 +29,12 @@ class QuotingOver(RuleBroken):
     code = "quoting-over"
 
 
+class RequestWithdrawn(RuleBroken):
+    """The buyer withdrew the request before its deadline."""
+
+    code = "request-withdrawn"
+
+
 class BuyerCannotQuote(RuleBroken):
     code = "buyer-cannot-quote"
 
@@ -89,7 +95,8 @@ class Submit:
 
 def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
     """Return the facts of the new version, none if it repeats the version that stands. ``before`` is the supplier's
-    latest version, which may be a withdrawn one. Raise a RuleBroken of this module, QuotingOver first."""
+    latest version, which may be a withdrawn one. Raise a RuleBroken of this module, RequestWithdrawn and QuotingOver
+    first."""
     _in_time(request, arrived_at)
     if command.supplier_id == request.opened.buyer_id:
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
@@ -138,7 +145,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
 
 def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tuple[Fact, ...]:
     """Return the facts of the withdrawal, none if the quote is withdrawn already. ``quote`` is the supplier's latest
-    version. Raise QuotingOver or NothingToWithdraw."""
+    version. Raise RequestWithdrawn, QuotingOver or NothingToWithdraw."""
     _in_time(request, arrived_at)
     if quote is None:
         raise NothingToWithdraw("Your organisation has no quote here.")
@@ -169,6 +176,13 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
 
 
 def _in_time(request: Request, arrived_at: datetime) -> None:
+    if request.stage is Stage.WITHDRAWN and request.closed is not None:
+        withdrawn_at = request.closed.ended_at
+        raise RequestWithdrawn(
+            f"The buyer withdrew this request at {withdrawn_at:%Y-%m-%d %H:%M:%S} UTC, so quotes are no longer accepted.",
+            withdrawn_at=withdrawn_at,
+            arrived_at=arrived_at,
+        )
     if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
             f"Quotes were possible until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"

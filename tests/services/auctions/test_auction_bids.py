@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from events.auctions import BidRefused
-from services.auctions.domain import closing
+from services.auctions.domain import closing, remedies
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
 from services.auctions.domain.bids import decide, ladder, next_bid, place_bid
 from tests.services.auctions.builders import MOSCOW, NOON_UTC, a_bid, a_line, after, an_auction, rule
@@ -206,6 +206,29 @@ def test_another_bid_under_the_same_key_gets_no_verdict_in_one_batch_and_across_
 def test_two_suppliers_may_use_the_same_request_key() -> None:
     batch = decide(an_auction(), [a_bid("a", "990", key="k"), a_bid("b", "980", key="k")], {})
     assert [verdict and verdict.event.amount for verdict in batch.answers] == [990, 980]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "broken", "told"),
+    [
+        ("withdrawn", "auction-withdrawn", "The buyer withdrew the session at"),
+        ("cancelled", "auction-cancelled", "A moderator cancelled the session at"),
+    ],
+)
+def test_a_bid_on_a_session_that_was_stopped_is_told_so_and_of_no_end_that_has_not_come(
+    outcome: str, broken: str, told: str
+) -> None:
+    state = an_auction()
+    for stopped_at in (NOON_UTC - SECOND, NOON_UTC + SECOND):
+        stopped = apply(state, closing.closed(state, outcome, stopped_at, "No money."))
+        for arrived_at in (stopped_at - TICK, stopped_at, END):
+            refused = place_bid(stopped, a_bid("a", "990", at=arrived_at)).event
+            assert isinstance(refused, BidRefused)
+            assert (
+                refused.refusal.rule == broken and f"{told} {stopped_at:%Y-%m-%d %H:%M:%S}" in refused.refusal.message
+            )
+        with pytest.raises(closing.AlreadyClosed, match=f"{stopped_at:%H:%M:%S}"):
+            remedies.cancel(stopped, "Once more.", END)
 
 
 # The close.

@@ -3,7 +3,7 @@
 from services.auctions.domain.auction import AuctionState
 from services.auctions.store.auctions import COLUMNS_OF_STATE, Course
 
-FROM_ELSEWHERE = ("opened", "rules", "closed")
+FROM_ELSEWHERE = ("opened", "rules", "closed", "stopped")
 """Fields that are read from the opening and the result."""
 
 

@@ -236,7 +236,21 @@ def test_a_bid_on_a_session_that_was_withdrawn_before_it_opened_has_its_receipt_
     proof = log.proof()
     log.bid("a", "990", at=NOON_UTC - 900 * SECOND)
     (receipt,) = issue(SIGNER, [log.kept(2)])
-    assert "auction-not-open-yet" in receipt.line
+    assert "auction-withdrawn" in receipt.line
+    assert verify_receipt(msgspec.json.encode(receipt), proof, key=SIGNER.key).position == 2
+
+
+@pytest.mark.parametrize(
+    ("arrived_at", "rule"), [(-900 * SECOND, "auction-not-open-yet"), (900 * SECOND, "auction-over")]
+)
+def test_a_receipt_of_an_earlier_release_that_knew_no_withdrawal_still_holds(arrived_at: timedelta, rule: str) -> None:
+    log = Log(an_auction())
+    log.add(closed(log.state, "withdrawn", NOON_UTC - 600 * SECOND, "No money."))
+    proof = log.proof()
+    log.state = msgspec.structs.replace(log.state, stopped=None)
+    log.bid("a", "990", at=NOON_UTC + arrived_at)
+    (receipt,) = issue(SIGNER, [log.kept(2)])
+    assert f'"{rule}"' in receipt.line
     assert verify_receipt(msgspec.json.encode(receipt), proof, key=SIGNER.key).position == 2
 
 

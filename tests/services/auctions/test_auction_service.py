@@ -368,7 +368,9 @@ async def test_the_buyer_withdraws_with_a_reason_and_nobody_wins_or_is_named(mar
     (closed,) = await scene.events(AuctionClosed)
     assert (closed.reason, closed.winner_id) == ("The school was closed.", None)
     assert not await scene.events(BidDisclosed)
-    assert (await scene.bid("b", "980")).json()["rule"] == "auction-over"
+    late = (await scene.bid("b", "980")).json()
+    assert late["rule"] == "auction-withdrawn"
+    assert "The buyer withdrew the session at" in late["receipt"]["line"]
 
 
 async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_closed(

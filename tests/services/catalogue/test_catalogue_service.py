@@ -78,7 +78,7 @@ class TestModeration:
     async def test_a_returned_card_is_mended_by_its_proposer_alone(self, stall: Stall) -> None:
         sku_id = (await stall.post(stall.buyer, "/skus", a_card("Bassoon reed"))).json()["sku"]["sku_id"]
         empty = await stall.post(stall.moderator, f"/skus/{sku_id}/return", {"reasons": [" "]})
-        assert (empty.status_code, empty.json()["rule"]) == (422, "reason-missing")
+        assert (empty.status_code, empty.json()["rule"]) == (422, "card-reason-missing")
         for _ in range(2):
             returned = await stall.post(stall.moderator, f"/skus/{sku_id}/return", {"reasons": ["say the cut"]})
             assert returned.json()["reasons"] == ["say the cut"]

@@ -1,17 +1,19 @@
-"""Forms of an old tab with a wrong field, sent after their act was done in another tab: the page says so, and nothing
-about the field."""
+"""Forms of an old tab. If a form with a wrong field is sent after its act was done in another tab, the page says so, and
+nothing about the field. If the draft changed since, a correct form signs or refuses nothing that was not read."""
 
+import re
 from typing import Any
 
 import pytest
 
 from infra.ids import new_id
 from infra.tokens import Principal
+from infra.web.languages import COOKIE
 from tests.gone import LONG, OVER, check_told_over
 from tests.market import Market
 from tests.services.conduct.test_sanctions_spoken import evaded, sanctions
 from tests.services.contracts.market_builders import Town, a_member, a_town, a_won_auction
-from tests.services.contracts.test_contracts_objected import a_justified_refusal
+from tests.services.contracts.test_contracts_objected import ANSWERS, POINTS, SIGNATURE, a_draft, a_justified_refusal
 from tests.services.contracts.test_contracts_signed import signed
 from tests.services.fulfilment.test_contracts_carried_out import Work, a_signed_contract, today
 from tests.services.purchases.test_purchases_bought import asked
@@ -53,6 +55,32 @@ async def test_a_contract_that_was_signed_meanwhile_is_over(town: Town) -> None:
     for who, forms in ((town.suppliers[0], OF_THE_SUPPLIER), (town.school, OF_THE_BUYER)):
         for action, fields, words in forms:
             await told_over(town, who, f"/contracts/{contract_id}/{action}", fields, words, CONCLUDED)
+
+
+async def test_what_is_signed_or_refused_is_the_version_that_was_read(town: Town) -> None:
+    _, contract_id = await a_draft(town)
+    path, supplier = f"/contracts/{contract_id}", town.suppliers[0]
+    async with town.market.browser(supplier) as browser:
+        read = re.findall('name="version" value="([^"]*)"', (await browser.get(path)).text)
+        assert read == ["1", "1"], "of the signature and of the refusal"
+        await town.post(supplier, f"/api{path}/objection", POINTS)
+        await town.post(town.school, f"/api{path}/objection/answer", ANSWERS)
+        refusal = {"explanation": "One copy is too few", "version": "1"}
+        unsure = await browser.post(f"{path}/refuse", refusal)
+        assert unsure.status_code == 422 and 'name="version" value="1"' in unsure.text
+        for action, fields in (
+            ("steps", {"step": SIGNATURE, "version": "1"}),
+            ("refuse", {**refusal, "confirmed": "on"}),
+        ):
+            for language, said in (("en", "version 2 stands now"), ("es", "la versión 2"), ("ru", "версия 2")):
+                browser.client.cookies.set(COOKIE, language)
+                told = await browser.post(f"{path}/{action}", {**fields})
+                assert told.status_code == 422 and said in told.text and 'name="version" value="2"' in told.text
+    for action, body in (("steps", {"step": SIGNATURE}), ("refuse", {"explanation": "No"})):
+        status, refused = await town.post(supplier, f"/api{path}/{action}", {**body, "version": 1})
+        assert (status, refused["rule"]) == (422, "draft-changed")
+    status, signed = await town.post(supplier, f"/api{path}/steps", {"step": SIGNATURE, "version": 2})
+    assert (status, signed["state"]) == (201, "concluded")
 
 
 async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: Town) -> None:

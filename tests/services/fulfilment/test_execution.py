@@ -33,6 +33,7 @@ from services.fulfilment.domain.disputes import (
     DisputedBefore,
     DisputeOver,
     NotDisputable,
+    OpenDispute,
     OtherSideUnheard,
     OwnWordStillRuns,
     may_dispute,
@@ -48,7 +49,7 @@ from services.fulfilment.domain.endings import (
     WorkUnfinished,
     grounds,
 )
-from services.fulfilment.domain.invoices import InvoicedAlready, NothingToInvoice
+from services.fulfilment.domain.invoices import InvoicedAlready, NothingToInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import (
     DeliveredOn,
     DeliveryDateWrong,
@@ -57,12 +58,17 @@ from services.fulfilment.domain.orders import (
     MoreThanContracted,
     MoreThanDelivered,
     MoreThanOrdered,
+    ReportDelivery,
     longest_order,
 )
 from services.fulfilment.domain.requirements import (
     ActOfOtherParty,
+    AnswerMissing,
     ContractNotRunning,
+    DeliveryNoteMissing,
     Disputed,
+    GrievanceMissing,
+    InvoiceNumberMissing,
     LineNotInContract,
     QuantityAbsurd,
     QuantityTooFine,
@@ -374,6 +380,21 @@ class TestDispute:
         assert work.state.deliveries[0].status == "reported"
         assert due_of(work) == [("buyer", "assess", 1)]
         assert work.assess()[0].outcome == "accepted"
+
+    def test_what_is_missing_has_a_code_of_its_own_since_other_languages_are_told_by_it(self):
+        missing = {"organisation_id": MILL, "member_id": "bob"}
+        work = ordered()
+        with pytest.raises(DeliveryNoteMissing):
+            work.tell(ReportDelivery(order=1, lines=ALL, note=" ", **missing))
+        work.deliver()
+        work.assess(HALF)
+        with pytest.raises(InvoiceNumberMissing):
+            work.tell(SubmitInvoice(deliveries=(1,), reference=" ", **missing))
+        with pytest.raises(GrievanceMissing):
+            work.tell(OpenDispute(about="delivery", number=1, asks="set-aside", reasons=" ", **missing))
+        work.dispute("delivery", by=MILL)
+        with pytest.raises(AnswerMissing):
+            work.reply(by=SCHOOL, asks="stands", words=" ")
 
     def test_a_moderator_decides_when_both_were_heard(self):
         work = delivered()

@@ -314,8 +314,12 @@ class TestChoice:
         assert story.called_off(" We found some ", now=AFTER) == ()
         with pytest.raises(DoneOtherwise, match="“We found some”"):
             story.called_off("Once more", now=AFTER)
-        with pytest.raises(quoting.QuotingOver):
-            story.quoted("two", "9")
+        for late in (now, AFTER):
+            with pytest.raises(quoting.RequestWithdrawn) as refused:
+                story.quoted("two", "9", at=late)
+            assert f"withdrew this request at {now:%Y-%m-%d %H:%M:%S} UTC" in refused.value.message
+            with pytest.raises(quoting.RequestWithdrawn):
+                story.withdrawn("one", at=late)
         assert story.ended() == ()
         with pytest.raises(WrongStage, match="Now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
