@@ -4,8 +4,9 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
+from msgspec import UNSET
 
-from events.bounds import Count, Reason
+from events.bounds import Code, Count, Reason
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
@@ -18,12 +19,14 @@ from services.fulfilment.views.execution import ExecutionView, view
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
-    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
+    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside.
+    ``word`` is the status that was read of it; where it has another one, nothing is disputed."""
 
     about: About
     number: Count
     asks: Outcome
     reasons: Reason
+    word: Code = ""
 
 
 class DisputeAnswerIn(msgspec.Struct, kw_only=True):
@@ -46,7 +49,12 @@ class DisputesApi(Controller):
     @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
     async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
         command = OpenDispute(
-            **act.by, about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
+            **act.by,
+            about=data.about,
+            number=data.number,
+            asks=data.asks,
+            reasons=clean(data.reasons),
+            word=data.word or UNSET,
         )
         return await act(command)
 

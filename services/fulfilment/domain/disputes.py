@@ -8,6 +8,8 @@ waited is gone, an answered one waits again, with fresh time.
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import UNSET, UnsetType
+
 from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
@@ -49,6 +51,12 @@ class NotDisputable(RuleBroken):
     code = "not-disputable"
 
 
+class WordChanged(RuleBroken):
+    """The same request would ask for something else of what was said since."""
+
+    code = "word-changed"
+
+
 class DisputedBefore(RuleBroken):
     """A dispute found that this word stands."""
 
@@ -73,10 +81,13 @@ class OtherSideUnheard(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDispute(ByMember):
+    """``word`` is the status that was read of what is disputed; pages of the former release do not say."""
+
     about: About
     number: int
     asks: Outcome
     reasons: str
+    word: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +127,13 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
         state = "invoiced" if whose else word
         raise NotDisputable(
             f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
+        )
+    if command.word not in (UNSET, word):
+        raise WordChanged(
+            f"The {about} {number} changed since you read it, it is {word} now: read what you would ask for.",
+            about=about,
+            number=number,
+            state=word,
         )
     earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):

@@ -176,6 +176,7 @@ def _dispute(fields: Fields, execution: Execution, by: Fields) -> Command:
         number=_form(fields, _NumberForm)[0].number,
         asks=_choice(fields, "asks", get_args(Outcome)),
         reasons=text_in(fields, "reasons"),
+        word=fields.get("word") or UNSET,
     )
 
 
@@ -228,7 +229,7 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
 """By the last part of the address: how a form is read, and what is said when it was taken."""
 
 
-HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at"}
+HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at", "word"}
 GROUPS = {"deliveries", "wish", "asks", "outcome"}
 """Errors of choices, of which nothing may be sent."""
 
