@@ -4,9 +4,10 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
+from msgspec import UNSET
 
 from catalogue.roles import ADMINISTRATOR, MODERATOR
-from events.bounds import Count, Reason
+from events.bounds import Code, Count, Reason
 from infra.web import PUBLIC, FromKeyed, FromResources, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.fulfilment import handlers
@@ -19,12 +20,13 @@ from services.fulfilment.views.execution import ExecutionView, view
 
 class DisputeIn(msgspec.Struct, kw_only=True):
     """``number`` is the number of the delivery or invoice. ``asks`` says whether the last word on it should stand or be
-    set aside."""
+    set aside. ``word`` is its status as it was read; if the status is another one by now, the dispute is refused."""
 
     about: About
     number: Count
     asks: Outcome
     reasons: Reason
+    word: Code = ""
 
 
 class DisputeAnswerIn(msgspec.Struct, kw_only=True):
@@ -47,7 +49,12 @@ class DisputesApi(Controller):
     @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
     async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
         command = OpenDispute(
-            **act.by, about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
+            **act.by,
+            about=data.about,
+            number=data.number,
+            asks=data.asks,
+            reasons=clean(data.reasons),
+            word=data.word or UNSET,
         )
         return await act(command)
 

@@ -10,6 +10,8 @@ answer is removed, an answered one waits again, with a new deadline.
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import UNSET, UnsetType
+
 from catalogue.actors import Actor
 from catalogue.rules import RuleBroken, require_repeat
 from events import Event
@@ -51,6 +53,12 @@ class NotDisputable(RuleBroken):
     code = "not-disputable"
 
 
+class WordChanged(RuleBroken):
+    """The status changed since it was read, so the same request would ask for something else."""
+
+    code = "word-changed"
+
+
 class DisputedBefore(RuleBroken):
     """An earlier dispute decided that this word stands."""
 
@@ -75,10 +83,13 @@ class OtherSideUnheard(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDispute(Actor):
+    """``word`` is the status, as it was read, of the delivery or invoice. Pages of the former release do not send it."""
+
     about: About
     number: int
     asks: Outcome
     reasons: str
+    word: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,13 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
             about=about,
             number=number,
             state=state,
+        )
+    if command.word not in (UNSET, word):
+        raise WordChanged(
+            f"The {about} {number} changed since you read it: it is {word} now. Check what you ask for.",
+            about=about,
+            number=number,
+            state=word,
         )
     earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):

@@ -135,6 +135,7 @@ def _dispute(fields: Fields, execution: Execution, by: Fields) -> Command:
         number=_form(fields, _NumberForm)[0].number,
         asks=choice(fields, "asks", get_args(Outcome)),
         reasons=text_in(fields, "reasons"),
+        word=fields.get("word") or UNSET,
     )
 
 
@@ -187,6 +188,6 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
 """The function that reads a form, and the message after the act, by the last part of the address."""
 
 
-HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at"}
+HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at", "word"}
 GROUPS = {"deliveries", "wish", "asks", "outcome"}
 """Names of choices. The form may be sent without them, so their errors need a place."""

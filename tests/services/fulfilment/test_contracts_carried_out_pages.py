@@ -265,6 +265,30 @@ async def test_an_answer_is_to_the_proposal_that_was_read(town: Town) -> None:
     assert "The contract was terminated, by agreement" in text
 
 
+async def test_a_dispute_is_of_the_word_that_was_read(town: Town) -> None:
+    """An invoice that must be paid and an invoice that was paid are different matters of a dispute."""
+    work = await a_signed_contract(town)
+    await work.order()
+    await work.deliver()
+    await work.assess({"1": "100", "2": "3"})
+    await work.invoice()
+    async with town.market.browser(work.buyer) as browser:
+        text = (await browser.get(f"/contracts/{work.contract_id}/execution")).text
+    assert text.partition('name="word" value="')[2].partition('"')[0] == "submitted"
+    await work.pay()
+    asked = {"form": "dispute-invoice-1", "about": "invoice", "number": 1, "asks": "stands", "word": "submitted"}
+    status, text = await filled(work, work.supplier, "dispute", **asked, reasons="x" * 6_000)
+    assert status == 422 and 'name="word" value="submitted"' in text
+    status, text = await filled(work, work.supplier, "dispute", **asked, reasons="It is not paid")
+    assert status == 422 and "changed since you read it" in text and 'name="word" value="paid"' in text
+    body = {"about": "invoice", "number": 1, "asks": "stands", "reasons": "No", "word": "submitted"}
+    assert (await work.tell(work.supplier, "disputes", body))[1]["rule"] == "word-changed"
+    status, text = await filled(
+        work, work.supplier, "dispute", **{**asked, "word": "paid", "asks": "set-aside"}, reasons="No"
+    )
+    assert status == 200 and "The dispute is open" in text
+
+
 async def test_an_unsigned_contract_is_not_carried_out(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     work = Work(town, "", contract_id)
