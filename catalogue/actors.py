@@ -1,4 +1,4 @@
-"""Who acts."""
+"""The person who acts, and its organisation."""
 
 from dataclasses import dataclass
 

@@ -63,7 +63,7 @@ class WrongState(RuleBroken):
 
 
 class CardReasonMissing(RuleBroken):
-    """Who returns or archives a card says why."""
+    """A card is returned or archived only with a reason."""
 
     code = "card-reason-missing"
 

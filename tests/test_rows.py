@@ -74,8 +74,9 @@ def _parts(path: str, source: str) -> Iterator[_Part]:
 
 
 def unguarded(sources: Mapping[str, str]) -> list[str]:
-    """Where these modules decode what is in a row, or call who does, so that a row that cannot be read would end all that they do. A
-    function may that is called for one row by what :data:`READS` names, or by another such function."""
+    """The places where these modules decode a row, or call a function that does, so that one unreadable row would stop all
+    of their work. Allowed are functions that are called for one row by a function in :data:`READS`, or by another such
+    function."""
     parts = [each for path, source in sources.items() for each in _parts(path, source)]
     parts = [each for each in parts if (each.path, each.name) not in EXCEPT]
     decoders = {each.full for each in parts if each.decodes and each.name and not each.waits}

@@ -92,6 +92,6 @@ async def account(tx: Transaction, reader: Principal) -> Account:
 
 
 def roles_in(organisation: Organisation | None) -> tuple[str, ...]:
-    """What a member of it may be."""
+    """The roles that a member of the organisation may have."""
     kinds = organisation.roles if organisation else ()
     return tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind]))

@@ -1,4 +1,4 @@
-"""What pages and API of auctions show besides the boards."""
+"""The data that the pages and the API of auctions show besides the boards."""
 
 from datetime import datetime
 

@@ -1,1 +1,1 @@
-"""What conduct shows: suspensions and public records."""
+"""The data that the pages and the API of conduct show: suspensions and public records."""
