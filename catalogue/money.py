@@ -87,7 +87,7 @@ class Money(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         minor_units(self.currency)
         if not self.amount.is_finite():
-            raise AmountNotFinite(f"An amount of money is a finite number, not {self.amount}.", amount=self.amount)
+            raise AmountNotFinite(f"An amount of money must be a finite number, not {self.amount}.", amount=self.amount)
 
     def __add__(self, other: Money) -> Money:
         return Money(self.amount + self._same(other), self.currency)
@@ -143,7 +143,9 @@ def minor_step(currency: str) -> Decimal:
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """Half-even to the currency's minor unit. Raises AmountNotFinite, also if the number has too many digits."""
     if not can_be_written_out(amount):
-        raise AmountNotFinite(f"An amount of money is a finite number of few digits, not {amount}.", amount=amount)
+        raise AmountNotFinite(
+            f"An amount of money must be a finite number with few digits, not {amount}.", amount=amount
+        )
     return amount.quantize(minor_step(currency), context=_EXACT)
 
 

@@ -145,7 +145,9 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield UnknownCurrency(unknown.message, field="currency", **unknown.numbers)
     if not 0 <= offer.vat_rate < 100:
         yield VatRateOutOfRange(
-            f"VAT is a percentage from 0 to below 100, not {offer.vat_rate}.", field="vat_rate", vat_rate=offer.vat_rate
+            f"The VAT rate must be at least 0 and below 100 percent, not {offer.vat_rate}.",
+            field="vat_rate",
+            vat_rate=offer.vat_rate,
         )
     if not offer.regions:
         yield NoRegionServed("An offer serves at least one region.", field="regions")
@@ -220,7 +222,7 @@ def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
         )
     if offer.valid_until > latest:
         yield ValidityTooLong(
-            f"An offer beginning on {offer.valid_from} is valid until {latest} at the latest, not {offer.valid_until}.",
+            f"An offer that begins on {offer.valid_from} may be valid until {latest} at the latest, not {offer.valid_until}.",
             field="valid_until",
             valid_from=offer.valid_from,
             latest=latest,

@@ -177,14 +177,14 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
                 yield broken
     if len(sku.attributes) < rules.fewest_attributes:
         yield TooFewAttributes(
-            f"A SKU has at least {rules.fewest_attributes} attributes, this one {len(sku.attributes)}.",
+            f"A SKU must have at least {rules.fewest_attributes} attributes; this one has {len(sku.attributes)}.",
             field="attributes",
             given=len(sku.attributes),
             fewest=rules.fewest_attributes,
         )
     if sku.letters > MOST_LETTERS:
         yield CardTooLong(
-            f"Name, description and attributes of a SKU have {MOST_LETTERS} letters at most, these have {sku.letters}: shorten them.",
+            f"Name, description and attributes of a SKU may have {MOST_LETTERS} letters together; these have {sku.letters}: shorten them.",
             field="attributes",
             letters=sku.letters,
             most=MOST_LETTERS,
@@ -204,7 +204,7 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield UnknownUnit(unknown.message, field="base_unit", unit=sku.base_unit)
     if not (sku.pack_size.is_finite() and sku.pack_size > 0):
         yield PackNotPositive(
-            f"A pack holds more than nothing, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size
+            f"The size of a pack must be above zero, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size
         )
     if sku.gtin and not gtin_is_valid(sku.gtin):
         yield GtinWrong(f"{sku.gtin!r} is not a GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)

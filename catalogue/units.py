@@ -182,7 +182,7 @@ def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     if found.dimension in _NOT_COMPARABLE:
         raise NotComparable(f"A price per {unit_word(found.code)} says nothing about its content.", unit=found.code)
     if not can_be_written_out(pack.size) or pack.size <= 0:
-        raise BadQuantity(f"A pack holds more than nothing, not {pack.size}.", size=pack.size)
+        raise BadQuantity(f"The size of a pack must be above zero, not {pack.size}.", size=pack.size)
     if not can_be_written_out(price):
         raise NotComparable(f"{price} is not a price that can be compared.", price=price)
     exact = Fraction(price) / (Fraction(pack.size) * found.factor)

@@ -1,7 +1,7 @@
 """The metrics of this process for Prometheus. The names are a contract with dashboards and alarms:
 ``docs/operating.md`` lists them.
 
-No metric is labelled by a person, organisation or auction: labels are route templates, services and words of this file.
+No metric is labelled by a person, organisation or auction: a label has few values, such as the route templates or the services.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,23 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 REQUESTS = Histogram(
     "lonja_http_request_duration_seconds",
-    "From the arrival of a request to the beginning of its answer",
+    "Seconds from the arrival of a request to the beginning of its answer",
     ("method", "route", "status"),
     buckets=SECONDS,
 )
 EVENTS_SENT = Counter("lonja_events_published", "Events that the relay sent to Kafka", ("service",))
-EVENTS_HANDLED = Counter("lonja_events_handled", "Events in effect", ("consumer",))
-EVENTS_BURIED = Counter("lonja_events_buried", "Events that became dead letters here", ("consumer",))
-ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows of the common tables whose time was over", ("service", "table"))
-MAILS = Counter("lonja_mails", "Letters, by what became of them", ("outcome",))
+EVENTS_HANDLED = Counter("lonja_events_handled", "Events that a consumer handled", ("consumer",))
+EVENTS_BURIED = Counter("lonja_events_buried", "Events that a consumer sent to the dead letters", ("consumer",))
+ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows that were deleted because they were too old", ("service", "table"))
+MAILS = Counter("lonja_mails", "Letters, by outcome", ("outcome",))
 WATCHERS = Gauge("lonja_sse_watchers", "Browsers that watch a live page")
 
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 
-def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one request. Its labels are looked up only once, because this is called for every bid."""
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one answered request and its duration. Each combination of labels is looked up only once, because this is
+    called for every bid."""
     child = _children.get((method, route, status))
     if child is None:
         child = _children[method, route, status] = REQUESTS.labels(method, route, str(status))
@@ -41,8 +42,8 @@ def answered(method: str, route: str, status: int, seconds: float) -> None:
 
 
 @contextmanager
-def watching() -> Iterator[None]:
-    """A browser watches a live page for as long as the block runs."""
+def count_watcher() -> Iterator[None]:
+    """Count one more browser that watches a live page, while the block runs."""
     WATCHERS.inc()
     try:
         yield
@@ -51,18 +52,20 @@ def watching() -> Iterator[None]:
 
 
 class Lateness(Collector):
-    """For how long each timer has been due without having run: 0 while it is punctual."""
+    """Seconds since each timer became due, if it has not run since; otherwise 0."""
 
     def __init__(self) -> None:
         self._due: dict[tuple[str, str], float] = {}
 
     def next_run(self, service: str, timer: str, within: float) -> None:
-        """The timer ran and is due again ``within`` that many seconds."""
+        """Record when the timer will be due: in ``within`` seconds."""
         self._due[service, timer] = monotonic() + within
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
-            "lonja_timer_lateness_seconds", "How long a timer has been due and has not run", labels=("service", "timer")
+            "lonja_timer_lateness_seconds",
+            "Seconds since a timer became due without having run",
+            labels=("service", "timer"),
         )
         now = monotonic()
         for labels, due in list(self._due.items()):
@@ -71,7 +74,7 @@ class Lateness(Collector):
 
 
 class Conditions(Collector):
-    """The state of each part of this process: 1 for the state it is in."""
+    """The states of each part of this process: 1 for the state that it is in, 0 for the others."""
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""Deletes old rows of the common tables, and of tables that a service names, in small steps, so that nothing grows
+"""Delete old rows of the common tables, and of tables that a service names, in small steps, so that no table grows
 without bound. docs/operating.md says what is kept for how long, and why.
 
 A sweep goes over a table page by page, so that a step costs the same for any size of the table, needs no index, and
@@ -24,13 +24,13 @@ REST_SECONDS = 0.1
 EVERY_SECONDS = 600.0
 """Seconds between two sweeps."""
 FOR_A_BACKUP = timedelta(hours=2)
-"""A published event is kept at least this long, however many there are: a backup copies the database after it noted the
-ends of the topics, and only the outbox has the events that were published in between."""
+"""A published event is kept at least this long, even if the outbox has more rows than it should. A backup reads the ends
+of the topics first and copies the database later; only the outbox has the events that were published in between."""
 
 
 class Pruner:
-    """The sweeps over the common tables of one service and its ``own`` tables; ``topics`` are those that it
-    consumes."""
+    """The sweeps over the common tables of one service and over its ``own`` tables. ``topics`` are the topics that the
+    service consumes."""
 
     def __init__(self, service: str, topics: Sequence[str], keep: Keep, own: Sequence[Prune] = ()) -> None:
         self._service = service
@@ -46,8 +46,8 @@ class Pruner:
         self._page = 0
 
     async def step(self, tx: Transaction) -> int:
-        """Examine the next pages and delete what is too old. Returns the number of pages; 0 after the last page of the
-        last table."""
+        """Examine the next pages and delete the rows that are too old. Return 0 after the last page of the last table,
+        otherwise a number above 0: there is more to do."""
         db = await tx.raw()
         table, prune = self._sweeps[self._table]
         pages = await db.fetchval(
@@ -62,8 +62,8 @@ class Pruner:
         return PAGES
 
     async def _prune_outbox(self, db: asyncpg.Connection) -> int:
-        """Delete published rows. Rows that were not published stay, and so do all that were set aside, even if they
-        were dismissed."""
+        """Delete rows that were published too long ago, and the oldest published rows if there are too many. Keep rows
+        that were not published, and rows that were set aside, even if a person dismissed them."""
         newest = await db.fetchval(f"select max(position) from {self._service}.outbox")
         return await self._delete(
             db,
@@ -97,7 +97,7 @@ class Pruner:
         return await self._delete(db, each.table, each.over, *([each.age(self._keep)] if each.age else []))
 
     async def _delete(self, db: asyncpg.Connection, table: str, condition: str, *values: object) -> int:
-        """Delete rows in the pages that the sweep has reached."""
+        """Delete the rows that meet the condition in the pages of this step. Return their number."""
         done = await db.execute(
             f"delete from {self._service}.{table} where ctid >= $1 and ctid < $2 and ({condition})",
             (self._page, 0),

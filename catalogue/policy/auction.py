@@ -128,15 +128,17 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):
-            raise ValueError("step_percents lie between 0 and 100, and there is at least one")
+            raise ValueError("step_percents must have at least one value, and each must lie between 0 and 100")
         if not 0 <= self.floor_percent < 100:
-            raise ValueError("floor_percent lies between 0 and 100")
+            raise ValueError("floor_percent must lie between 0 and 100")
         if self.extension_seconds < self.extension_window_seconds:
             raise ValueError("extension_seconds below extension_window_seconds would bring the end nearer")
         if bool(self.durations) == bool(self.none_because):
-            raise ValueError("there is at least one duration, or none_because says why there is no live auction")
+            raise ValueError(
+                "durations must have at least one value, or none_because must say why there is no live auction"
+            )
         if not all(ceiling > 0 for ceiling in self.ceilings.values()):
-            raise ValueError("every ceiling is above zero")
+            raise ValueError("every ceiling must be above zero")
         named = {*self.ceilings, *self.kinds()}
         if unknown := named - KINDS:
             raise ValueError(f"there is no kind {sorted(unknown)}")

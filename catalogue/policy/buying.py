@@ -35,7 +35,7 @@ class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.ceiling <= 0:
-            raise ValueError("the ceiling of a direct purchase is above zero")
+            raise ValueError("the ceiling of a direct purchase must be above zero")
 
     def cheapest_only(self, category: str) -> bool:
         return category.startswith(self.in_demand) if self.in_demand else False
@@ -67,4 +67,4 @@ class QuoteRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.ceiling is not None and self.ceiling <= 0:
-            raise ValueError("the ceiling of a quick quote is above zero")
+            raise ValueError("the ceiling of a quick quote must be above zero")

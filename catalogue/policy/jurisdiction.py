@@ -1,4 +1,4 @@
-"""All parts of a policy together."""
+"""A policy with all its parts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation.
 
     A part that a preset leaves out is also left out of the stored policy, because the former release, which runs beside
-    this one, may not know it. Therefore the defaults here must never change: they would change running processes, which
-    follow the stored policy.
+    this one, may not know it. Therefore the defaults here must never change: an auction or contract follows the stored
+    policy until its end, and another default would change its rules while it runs.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     currency: str
     vat_percent: Decimal = Decimal(20)
-    """The VAT rate that forms show first, and that applies to a price without a stated rate."""
+    """The VAT rate that forms propose, and that applies to a price without a stated rate."""
     working_day_minutes: Positive | None = None
     """The length of a working day in a rehearsal, in minutes; None: the working days of the region calendar."""
     auction: AuctionRules
@@ -41,6 +41,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     quote: QuoteRules | None = None
     """Rules for quick quotes; None: this market has no quick quotes."""
     sanctions: Sanctions | None = None
+    """Rules for sanctions; None: this market has no sanctions."""
     catalogue: CatalogueRules = USUAL
     recommendation: RecommendationRules = RecommendationRules()
     observatory: ObservatoryRules = USUAL_OBSERVATORY
@@ -56,14 +57,14 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if not 0 <= self.vat_percent <= 100:
-            raise FieldNotValid("vat_percent", "lies between 0 and 100")
+            raise FieldNotValid("vat_percent", "must lie between 0 and 100")
         try:
             minor_units(self.currency)
         except RuleBroken as error:
             raise ValueError(error.message) from None
 
     def due(self, since: datetime, days: int, calendar: RegionCalendar) -> datetime:
-        """The end, in UTC, of a step of ``days`` working days that began at ``since``."""
+        """Return the end, in UTC, of a step of ``days`` working days that began at ``since``."""
         if self.working_day_minutes is None:
             return calendar.add_working_days(since, days)
         return since + timedelta(minutes=self.working_day_minutes * days)

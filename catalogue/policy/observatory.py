@@ -29,9 +29,9 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("z_limit", "fences", "flat_percent"):
             if not 0 < getattr(self, name) <= 1000:
-                raise FieldNotValid(name, "lies above 0 and up to 1000")
+                raise FieldNotValid(name, "must be above 0 and at most 1000")
         if self.z_from < self.fences_from:
-            raise FieldNotValid("z_from", "is fences_from at least, because fewer prices are all kept")
+            raise FieldNotValid("z_from", "must be at least fences_from, because fewer prices are all kept")
 
 
 class ObservatoryRules(Rules, frozen=True, kw_only=True):
@@ -59,15 +59,15 @@ class ObservatoryRules(Rules, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(set(self.kinds)) < len(self.kinds):
-            raise FieldNotValid("kinds", "names each kind once")
+            raise FieldNotValid("kinds", "must name each kind once")
         if not 0 <= self.grade_a_percent <= 1000:
-            raise FieldNotValid("grade_a_percent", "lies between 0 and 1000")
+            raise FieldNotValid("grade_a_percent", "must lie between 0 and 1000")
         if not self.grade_a_percent <= self.grade_b_percent <= 1000:
-            raise FieldNotValid("grade_b_percent", "lies between grade_a_percent and 1000")
+            raise FieldNotValid("grade_b_percent", "must lie between grade_a_percent and 1000")
         if self.fewest_suppliers < self.supplier_share_one_in:
             raise FieldNotValid(
                 "fewest_suppliers",
-                "is supplier_share_one_in at least, because fewer suppliers cannot each weigh so little",
+                "must be at least supplier_share_one_in, because fewer suppliers cannot each weigh so little",
             )
 
     @property

@@ -1,5 +1,5 @@
-"""Each process writes every two seconds that it is alive and the states of its parts. Every process that judges the
-market, on any host, reads these rows."""
+"""Each process writes every two seconds that it is alive and the states of its parts. Every process that reports the
+health of the market, on any host, reads these rows."""
 
 import asyncio
 import logging
@@ -23,20 +23,22 @@ from infra.tasks import background
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
+"""Seconds between two writes of a process."""
 SILENT = timedelta(seconds=15)
-"""A process that did not write for this long, while others could, hangs, is dead, or cannot reach the database."""
+"""A process that did not write for this long, while others could, is dead, hangs, or cannot reach the database."""
 GAP = SILENT / 2
-"""If a process has not written for longer than this, the database may have been away: that time does not count as
-silence of any process. A shorter absence, including the intervals before and after it, makes no process silent for
+"""If a process did not write for longer than this, the database may have been away, so this time does not count as
+silence of any process. A shorter absence of the database, with the intervals before and after it, is shorter than
 SILENT."""
 GONE = timedelta(hours=1)
-"""A process that did not return for this long was removed on purpose. Its consumer groups are still observed."""
+"""A process that has been silent for this long counts as removed on purpose. Its consumer groups are still observed."""
 FORGOTTEN = timedelta(days=7)
+"""The row of a process that has been silent for this long is deleted."""
 RETIRED = ("lonja.views",)
-"""Groups of former releases that were replaced by others: they are observed while such a release still runs, and are
-not used afterwards."""
+"""Consumer groups that only former releases use. They are observed only while one of their processes is alive."""
 REPLACED = timedelta(days=1)
-"""A process that has been silent for this long is deleted if its consumer groups, if it has any, have newer members."""
+"""The row of a process that has been silent for this long is deleted if each of its consumer groups has a member that
+wrote since then."""
 FORGET_EVERY = timedelta(hours=1)
 
 METADATA = MetaData(schema="operations")
@@ -86,8 +88,9 @@ Table(
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """``process`` is host/kind/port; ``groups`` are its Kafka consumer groups, and ``reads`` their topics, which a
-    process of an older release does not write; ``silent_for`` is measured by the database's clock."""
+    """The row of a process. ``process`` is host/kind/port. ``groups`` are its Kafka consumer groups. ``reads`` has the
+    topics of each group; it is empty for a process of an older release. ``silent_for`` is measured by the database's
+    clock."""
 
     process: str
     kind: str
@@ -97,9 +100,9 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     silent_for: timedelta
     silent: bool = False
-    """Whether it was silent for SILENT while another process wrote without a gap, so that the database was not away."""
+    """Whether it was silent for SILENT while another process wrote without a gap, which shows that the database was there."""
     ended: bool = False
-    """Whether it ended in order, so that it is not missing."""
+    """Whether it wrote that it ended; then it does not count as missing."""
     reads: dict[str, list[str]] = {}
 
     @property
@@ -108,22 +111,24 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missed(self) -> bool:
+        """Whether it counts as missing."""
         return not self.ended and self.silent and self.silent_for < GONE
 
     @property
     def awaited(self) -> bool:
-        """It has not written, but perhaps it could not: a living process writes within seconds after the database has
-        returned."""
+        """Whether it may be alive although it has not written, because the database was away: a living process writes
+        within seconds after the database has returned."""
         return not self.ended and not self.alive and not self.silent
 
 
-def named(kind: str, port: int) -> str:
+def process_name(kind: str, port: int) -> str:
     return f"{socket.gethostname()}/{kind}/{port}"
 
 
 def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
-    """The topics that each consumer group reads, according to its living processes, or, if none is alive, according to
-    their last rows. None: a process of an older release does not say it."""
+    """Return the topics that each consumer group reads, according to its living processes or, if none is alive,
+    according to the last rows of all. None for a group if one of these processes is of an older release, which does not
+    write its topics."""
     known: dict[str, list[Process]] = {}
     for row in rows:
         for group in row.groups:
@@ -133,8 +138,9 @@ def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
         if not any(each.alive for each in known.get(group, ())):
             known.pop(group, None)
     for group, members in known.items():
-        told = [each.reads.get(group) for each in members if each.alive] or [each.reads.get(group) for each in members]
-        found[group] = None if None in told else {topic for topics in told for topic in topics or ()}
+        asked = [each for each in members if each.alive] or members
+        written = [each.reads.get(group) for each in asked]
+        found[group] = None if None in written else {topic for topics in written for topic in topics or ()}
     return found
 
 
@@ -144,20 +150,20 @@ async def reporting(
 ) -> AsyncIterator[None]:
     """Write this process's row for as long as the block runs. ``reads``: the topics that it reads, by consumer
     group."""
-    process = named(kind, port)
+    process = process_name(kind, port)
     topics = {group: sorted(each) for group, each in (reads or {}).items()}
     try:
         async with background(_report(database.pool, process, kind, topics), name="report of this process"):
             yield
     finally:
-        await _say_that_it_ends(database.pool, process)
+        await _write_the_end(database.pool, process)
 
 
-async def _say_that_it_ends(pool: asyncpg.Pool, process: str) -> None:
+async def _write_the_end(pool: asyncpg.Pool, process: str) -> None:
     try:
         await pool.execute("update operations.processes set ended = true where process = $1", process, timeout=2)
     except (*LOST, TimeoutError) as error:
-        log.warning("this process will be missed: that it ends was not written down: %s", error)
+        log.warning("could not write that this process ended, so it will count as missing: %s", error)
 
 
 async def _report(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, list[str]]) -> None:
@@ -172,7 +178,7 @@ async def _report(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, 
                 await forget(pool)
                 forgot_at = time.monotonic()
         except (*LOST, TimeoutError) as error:
-            log.warning("the state of this process was not written down: %r", error)
+            log.warning("could not write the state of this process: %r", error)
         await asyncio.sleep(EVERY)
 
 
@@ -195,7 +201,7 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, l
 
 
 async def forget(pool: asyncpg.Pool) -> None:
-    """Delete the rows of processes that are not observed any more."""
+    """Delete the rows that FORGOTTEN and REPLACED describe."""
     await pool.execute(
         "delete from operations.processes where seen_at < now() - $1::interval or (seen_at < now() - $2::interval and"
         " groups <@ array(select unnest(groups) from operations.processes where seen_at >= now() - $2::interval))",
@@ -206,7 +212,7 @@ async def forget(pool: asyncpg.Pool) -> None:
 
 
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
-    """All processes of the last days, including dead ones, by kind and name."""
+    """Return the processes that wrote within FORGOTTEN, including dead ones, in order of kind and name."""
     rows = await connection.fetch(
         "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended,"
         " exists (select from operations.processes as other"

@@ -32,7 +32,7 @@ from infra.denied import Missing, NotAllowed
 from infra.embedded import addresses
 from infra.ids import new_id
 from infra.operations.figures import Observer
-from infra.operations.processes import named
+from infra.operations.processes import process_name
 from infra.secrets import secret
 from infra.service import Resources, Service
 from infra.web import errors, openapi
@@ -89,7 +89,7 @@ class App(Litestar):
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 method, route, status = scope["method"], scope.get("path_template") or "none", message["status"]
-                metrics.answered(method, route, status, perf_counter() - began)
+                metrics.count_request(method, route, status, perf_counter() - began)
                 await self.limits.hold(scope)
                 span.describe(f"{method} {route}", http_route=route, http_status=status)
                 headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
@@ -101,7 +101,7 @@ class App(Litestar):
                 message["headers"] = headers
             await send(message)
 
-        watched = metrics.watching() if scope["path"].endswith("/live") else nullcontext()
+        watched = metrics.count_watcher() if scope["path"].endswith("/live") else nullcontext()
         with (
             telemetry.span("server", scope["method"]) as span,
             caused_by(number, number, span.traceparent),
@@ -174,7 +174,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
 
     app = App(
         route_handlers=[
-            *health_routes(observer, config, named("web", port or config.port)),
+            *health_routes(observer, config, process_name("web", port or config.port)),
             choose_language,
             create_static_files_router(
                 "/static",

@@ -71,7 +71,7 @@ class ExactRequest(Request[Any, Any, Any]):
             parts = body.count(b"[") + body.count(b"{")
             if parts > MOST_PARTS or parts + body.count(b",") + body.count(b":") > MOST_VALUES:
                 raise RequestEntityTooLarge(
-                    f"a body in JSON has {MOST_PARTS:,} lists and objects and {MOST_VALUES:,} values at most"
+                    f"a body in JSON may have at most {MOST_PARTS:,} lists and objects and {MOST_VALUES:,} values"
                 )
             data = self.route_handler.parsed_fn_signature.parameters.get("data")
             kind = data.annotation if data is not None else Any
@@ -117,7 +117,7 @@ def _decoded(body: bytes, kind: Any, now: datetime | None) -> Any:
 async def _fields(body: bytes) -> dict[str, Any]:
     """Parse the form. Litestar's own function would cache the last thousand bodies, including passwords."""
     if body.count(b"&") >= MOST_FIELDS:
-        raise RequestEntityTooLarge(f"a form has {MOST_FIELDS} fields at most")
+        raise RequestEntityTooLarge(f"a form may have at most {MOST_FIELDS} fields")
     pairs = await _beside(partial(_pairs, body)) if len(body) > SHORT_FORM else _pairs(body)
     found: dict[str, Any] = {}
     for name, value in pairs:

@@ -22,7 +22,7 @@ class BeyondLast(Exception):
     """The ``parameter`` of the address asks for a page after the ``last``."""
 
     def __init__(self, last: int, parameter: str) -> None:
-        super().__init__(f"{parameter} is {last} at most")
+        super().__init__(f"{parameter} may be at most {last}")
         self.last = last
         self.parameter = parameter
 

@@ -37,7 +37,7 @@ async def observed(
         port: int = listener.getsockname()[1]
         observer = Observer(resources.database.pool, bootstrap)
         app = Litestar(
-            health_routes(observer, resources.config, processes.named(kind, port)),
+            health_routes(observer, resources.config, processes.process_name(kind, port)),
             openapi_config=None,
             logging_config=None,
         )

@@ -37,7 +37,7 @@ _SHOWN = 100
 
 class LongAddress(HTTPException):
     status_code = 414
-    detail = f"the address of a request has {TARGET_BYTES:,} bytes at most, and its query {PARAMETERS} parameters"
+    detail = f"the address of a request may have at most {TARGET_BYTES:,} bytes, and its query at most {PARAMETERS} parameters"
 
 
 def whole_addresses(app: ASGIApp) -> ASGIApp:

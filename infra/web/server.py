@@ -61,12 +61,12 @@ OTHER_FILES = 200
 NO_REQUEST = Refusal(400, "these bytes are no HTTP request", turned_away.no_request)
 LARGE_HEAD = Refusal(
     431,
-    f"the address and the headers of a request have {HEAD_BYTES:,} bytes and {HEADERS} headers at most",
+    f"the address and the headers of a request may have at most {HEAD_BYTES:,} bytes and {HEADERS} headers",
     partial(turned_away.large_head, HEAD_BYTES // 1024, HEADERS),
 )
 SMALL_CHUNKS = Refusal(
     400,
-    f"the sizes of chunks, trailers and empty lines around a body have {HEAD_BYTES:,} bytes at most: send larger chunks, of 1 KB or more",
+    f"the sizes of chunks, trailers and empty lines around a body may have at most {HEAD_BYTES:,} bytes: send chunks of 1 KB or more",
     turned_away.no_request,
 )
 MANY_WAIT = Refusal(

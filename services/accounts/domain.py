@@ -175,14 +175,14 @@ def checked_password(password: str, *known: str) -> str:
     length, not for kinds of characters)."""
     if len(password) < PASSWORD_MINIMUM:
         raise PasswordTooShort(
-            f"A password has at least {PASSWORD_MINIMUM} characters; this one has {len(password)}.",
+            f"A password must have at least {PASSWORD_MINIMUM} characters; this one has {len(password)}.",
             field="password",
             minimum=PASSWORD_MINIMUM,
             length=len(password),
         )
     if len(password) > PASSWORD_MAXIMUM:
         raise PasswordTooLong(
-            f"A password has at most {PASSWORD_MAXIMUM} characters.", field="password", maximum=PASSWORD_MAXIMUM
+            f"A password may have at most {PASSWORD_MAXIMUM} characters.", field="password", maximum=PASSWORD_MAXIMUM
         )
     if len(set(password)) < 4 or password.casefold() in {fact.casefold() for fact in known}:
         raise PasswordGuessable("This password is too easy to guess.", field="password")

@@ -11,7 +11,7 @@ from infra.listing import Listed
 from infra.tokens import Principal
 from services.accounts import store
 from services.accounts.domain import MANAGERS, MEMBER_ROLES, Member, Organisation
-from services.accounts.store import ApiKey, Deal, OpenInvitation
+from services.accounts.store import ApiKey, OpenInvitation, PublicContract
 
 DEALS = 10
 """The number of contracts on each side that the page of an organisation shows."""
@@ -39,8 +39,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """An organisation and its latest contracts on each side."""
 
     organisation: Organisation
-    bought: Listed[Deal]
-    sold: Listed[Deal]
+    bought: Listed[PublicContract]
+    sold: Listed[PublicContract]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +60,8 @@ async def record(tx: Transaction, organisation_id: str, limit: int = DEALS) -> R
         raise Missing("organisation", organisation_id)
     return Record(
         organisation=found,
-        bought=await store.deals(tx, organisation_id, side="buyer", limit=limit),
-        sold=await store.deals(tx, organisation_id, side="supplier", limit=limit),
+        bought=await store.latest_contracts(tx, organisation_id, side="buyer", limit=limit),
+        sold=await store.latest_contracts(tx, organisation_id, side="supplier", limit=limit),
     )
 
 

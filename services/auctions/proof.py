@@ -144,7 +144,7 @@ def _anchored(lines: list[bytes], root: bytes, trailer: Trailer, key: str | None
         raise Unsound(f"the lines make the root {root.hex()}, the trailer says {trailer.root}", number)
     opened = _fact(lines[0], 0)
     try:
-        climbed = chain.climb(chain.leaf(opened.subject, number - 1, root), trailer.path)
+        climbed = chain.root_of_path(chain.leaf(opened.subject, number - 1, root), trailer.path)
         log_root = bytes.fromhex(trailer.log_root)
     except ValueError as error:
         raise Unsound(f"the path into the market's log is not valid: {error}", number) from error

@@ -57,7 +57,7 @@ def holds(receipt: Receipt) -> bool:
     """Return whether the receipt is sound: the hash matches its line, the path the hash, and the signature the key."""
     try:
         hashed = chain.link(bytes.fromhex(receipt.previous), receipt.line.encode())
-        root = chain.climb(chain.leaf(receipt.auction_id, receipt.position, hashed), receipt.path)
+        root = chain.root_of_path(chain.leaf(receipt.auction_id, receipt.position, hashed), receipt.path)
     except ValueError:
         return False
     return hashed.hex() == receipt.hash and signed_by(receipt.key, receipt.signature, chain.receipt_text(root))

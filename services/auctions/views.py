@@ -18,8 +18,8 @@ PER_PAGE = 50
 
 
 def status_of(state: AuctionState, over: bool, now: datetime) -> str:
-    """Return scheduled, open, settling (ended, not closed yet) or closed. ``over`` is about all bids, including sealed
-    ones."""
+    """Return scheduled, open, settling (ended, not closed yet) or closed. ``over``: whether the time of all bids,
+    including sealed ones, is over."""
     if state.closed:
         return "closed"
     if now < state.opened.opens_at:
@@ -28,27 +28,28 @@ def status_of(state: AuctionState, over: bool, now: datetime) -> str:
 
 
 async def winner_name(resources: Resources, stored: StoredAuction) -> str | None:
-    """Return the winner's name after the close, otherwise None."""
+    """Return the winner's name, or its id if this service does not know the name yet; None if there is no winner."""
     if stored.result is None or stored.result.winner_id is None:
         return None
     found = await replicas.organisations.get(resources.database.pool, stored.result.winner_id)
     return found.name if found else stored.result.winner_id
 
 
-async def listed(resources: Resources, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
-    """Return a page of the list."""
+async def list_auctions(resources: Resources, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
+    """Return page ``number`` of the auctions that ``wanted`` describes."""
     async with resources.database.pool.acquire() as db:
         return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
 
-async def existing(resources: Resources, auction_id: str) -> StoredAuction:
+async def get_auction(resources: Resources, auction_id: str) -> StoredAuction:
+    """Return the auction. Raise Missing."""
     stored = await auctions.get(resources.database.pool, clean(auction_id))
     if stored is None:
         raise Missing("auction", auction_id)
     return stored
 
 
-async def the_complaint(resources: Resources, complaint_id: str) -> Complaint:
+async def get_complaint(resources: Resources, complaint_id: str) -> Complaint:
     """Return the complaint. Raise Missing."""
     found = await filed.get(resources.database.pool, clean(complaint_id))
     if found is None:
@@ -56,7 +57,7 @@ async def the_complaint(resources: Resources, complaint_id: str) -> Complaint:
     return found.complaint
 
 
-async def listed_complaints(resources: Resources, number: int) -> Listed[Brief]:
-    """Return a page of the complaints."""
+async def list_complaints(resources: Resources, number: int) -> Listed[Brief]:
+    """Return page ``number`` of the complaints."""
     async with resources.database.pool.acquire() as db:
         return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))

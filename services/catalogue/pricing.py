@@ -22,7 +22,8 @@ class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
-    """The lowest price of one pack, VAT and delivery included, with each offer at its own minimum quantity."""
+    """Return the lowest price of one pack, VAT and delivery included, if each offer is bought in its minimum quantity;
+    None if no offer has a price in this market."""
     answers = (
         price_for(offer, Need(offer.min_quantity, market.region or offer.regions[0], market.on))
         for offer in offers
@@ -32,7 +33,7 @@ def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
 
 
 def home_region(principal: Principal | None) -> str:
-    """The region for a reader's prices: its region, else its country; "" if neither is known."""
+    """Return the region whose prices a reader sees: the reader's region, else its country; "" if neither is known."""
     return (principal.region or principal.country) if principal else ""
 
 
@@ -45,7 +46,9 @@ def from_minor_units(amount: int, currency: str) -> Decimal:
 
 
 def broken_quantity(quantity: Decimal | None) -> tuple[RuleBroken, ...]:
-    """What is wrong with the number of packs for which prices are asked."""
+    """Return QuantityNotPositive if the number of packs is not above zero, otherwise nothing."""
     if quantity is None or quantity > 0:
         return ()
-    return (QuantityNotPositive(f"A quantity is above zero, not {quantity}.", field="quantity", quantity=quantity),)
+    return (
+        QuantityNotPositive(f"A quantity must be above zero, not {quantity}.", field="quantity", quantity=quantity),
+    )

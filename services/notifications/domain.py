@@ -66,7 +66,7 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
                 period=self.period,
             )
         if not 0 <= self.hour <= 23:
-            raise NoSuchHour(f"The hour is 0 to 23, not {self.hour}.", field="hour", hour=self.hour)
+            raise NoSuchHour(f"The hour must be from 0 to 23, not {self.hour}.", field="hour", hour=self.hour)
         if unknown := set(self.topics) - set(TOPICS):
             raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics", topic=sorted(unknown)[0])
 

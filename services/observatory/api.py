@@ -134,7 +134,7 @@ class ObservatoryApi(Controller):
         """What a quantity of a SKU, in base units, should cost in a region. 404 if there is no reference."""
         wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
-            raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
+            raise QuantityNotPositive(f"A quantity must be above 0 and at most {MOST}, not {wanted}.", field="quantity")
         policy = load(resources.config.policy)
         async with resources.database.transaction("observatory") as tx:
             found = await whole_answer(tx, sku, place_of(region, "region"), policy.observatory)

@@ -304,6 +304,6 @@ async def test_a_process_that_is_silent_for_long_is_forgotten(with_processes: Da
     await database.pool.execute("update operations.processes set seen_at = now() - interval '9 days'")
     async with processes.reporting(database, "web", 1), asyncio.timeout(20):
         while [row["process"] for row in await database.pool.fetch("select process from operations.processes")] != [
-            processes.named("web", 1)
+            processes.process_name("web", 1)
         ]:
             await asyncio.sleep(0.05)

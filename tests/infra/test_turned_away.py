@@ -149,7 +149,7 @@ async def test_a_long_address_is_told_on_a_page_of_the_market(tmp_path: Path, qu
             nowhere.status_code == 414 and "/nowhere" not in nowhere.text.partition("<main")[2].partition("</main")[0]
         )
         program = await client.get(f"/api/list{query}", headers=headers)
-        assert program.json()["detail"].startswith("the address of a request has 8,192 bytes at most")
+        assert program.json()["detail"].startswith("the address of a request may have at most 8,192 bytes")
         form = await client.post(f"/list/sent{query}", headers=headers)
         assert form.status_code == 403, "who asks is looked at first"
 

@@ -31,7 +31,7 @@ from services.accounts.domain import NEXT_STATES
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form
 from services.accounts.places import countries
 
-FOUND = 50
+MOST_FOUND = 50
 
 
 class StateForm(msgspec.Struct, kw_only=True):
@@ -48,8 +48,8 @@ class OrganisationPages(Controller):
     @get(opt=PUBLIC)
     async def organisations(self, resources: FromResources, request: Visit, q: Words = "") -> Template:
         async with resources.database.transaction("accounts") as tx:
-            found = await store.find_organisations(tx, q.strip(), FOUND)
-        return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
+            found = await store.find_organisations(tx, q.strip(), MOST_FOUND)
+        return page(request, "accounts/organisations.html", organisations=found, q=q, limit=MOST_FOUND)
 
     @get("/{organisation_id:str}", opt=PUBLIC)
     async def organisation(self, resources: FromResources, request: Visit, organisation_id: PathId) -> Template:
@@ -89,7 +89,7 @@ class OrganisationPages(Controller):
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
             sides=[("supplier", found.sold), ("buyer", found.bought)],
-            states=NEXT_STATES.get(organisation.state, ()),  # none for a state of a newer release
+            states=NEXT_STATES.get(organisation.state, ()),  # no choice if only a newer release knows the state
             roles=views.roles_in(organisation),
             languages=LANGUAGE_CHOICES,
             **shown,

@@ -2,7 +2,7 @@
 and who is invited · ``logins`` API keys and failed tries · ``contracts`` that were concluded · ``pruning`` of old
 rows."""
 
-from services.accounts.store.contracts import Deal, add_contracts, deals, drop_contracts
+from services.accounts.store.contracts import PublicContract, add_contracts, drop_contracts, latest_contracts
 from services.accounts.store.logins import (
     ApiKey,
     add_key,
@@ -51,10 +51,10 @@ from services.accounts.store.rows import Row
 
 __all__ = [
     "ApiKey",
-    "Deal",
     "Invitation",
     "Joining",
     "OpenInvitation",
+    "PublicContract",
     "Row",
     "add_contracts",
     "add_invitation",
@@ -64,7 +64,6 @@ __all__ = [
     "add_organisation",
     "add_try",
     "count_members",
-    "deals",
     "drop_contracts",
     "end_suspension",
     "find_organisations",
@@ -75,6 +74,7 @@ __all__ = [
     "invitation",
     "joining",
     "keys_of",
+    "latest_contracts",
     "member",
     "member_by_email",
     "members_of",

@@ -11,7 +11,7 @@ from infra.database import Transaction, columns
 from infra.listing import Listed, count
 
 
-class Deal(msgspec.Struct, frozen=True, kw_only=True):
+class PublicContract(msgspec.Struct, frozen=True, kw_only=True):
     """A concluded contract as the public card of an organisation shows it."""
 
     contract_id: str
@@ -54,8 +54,7 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 
 async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
-    """Delete contracts that were cancelled after their conclusion. Contracts that were never concluded are not
-    stored."""
+    """Delete the contracts that ended after their conclusion. A contract that was never concluded is not stored here."""
     if not events:
         return
     await (await tx.raw()).execute(
@@ -63,8 +62,8 @@ async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> No
     )
 
 
-async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> Listed[Deal]:
-    """The latest contracts as ``buyer`` or ``supplier``."""
+async def latest_contracts(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> Listed[PublicContract]:
+    """Return the latest contracts in which the organisation is the ``side`` (buyer or supplier), at most ``limit``."""
     own, partner = ("buyer", "supplier") if side == "buyer" else ("supplier", "buyer")
     db = await tx.raw()
     rows = await db.fetch(
@@ -74,4 +73,4 @@ async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int)
         limit,
     )
     counted = await count(db, f"select from accounts.contracts where {own}_id = $1", organisation_id)
-    return Listed.of([Deal(**row) for row in rows], counted)
+    return Listed.of([PublicContract(**row) for row in rows], counted)

@@ -41,9 +41,9 @@ from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.market_log import MarketLog
 from services.auctions.store import bids
 from services.auctions.store.listing import Filter
-from services.auctions.views import existing, listed, status_of, winner_name
+from services.auctions.views import get_auction, list_auctions, status_of, winner_name
 
-__all__ = ["AuctionsApi", "BidIn", "BidsApi", "existing", "status_of", "with_lane"]
+__all__ = ["AuctionsApi", "BidIn", "BidsApi", "get_auction", "status_of", "with_lane"]
 
 
 class AuctionSummary(msgspec.Struct, kw_only=True):
@@ -148,7 +148,7 @@ class AuctionsApi(Controller):
         name, or beginnings of words."""
         now = resources.clock()
         wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
-        found = await listed(resources, wanted, now, page)
+        found = await list_auctions(resources, wanted, now, page)
         return AuctionPage(
             total=found.total,
             more=found.more,
@@ -159,7 +159,7 @@ class AuctionsApi(Controller):
     @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_auction(self, resources: FromResources, auction_id: PathId) -> AuctionView:
         now = resources.clock()
-        stored = await existing(resources, auction_id)
+        stored = await get_auction(resources, auction_id)
         opened, result = stored.opened, stored.result
         public, over = stored.state.public(), stored.state.over(now)
         return AuctionView(
@@ -183,7 +183,7 @@ class AuctionsApi(Controller):
     ) -> list[PublicVerdict]:
         """List every verdict, the latest first, 200 at a time. To read on, send the last position as ``before``. A
         position is left out while its verdict cannot be read."""
-        await existing(resources, auction_id)
+        await get_auction(resources, auction_id)
         log = await bids.public_log(resources.database.pool, auction_id, limit=200, before=before)
         return [
             PublicAcceptance(position=position, event=event)

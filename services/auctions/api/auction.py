@@ -21,7 +21,7 @@ from services.auctions.domain.autobid import Autobid
 from services.auctions.market_log import MarketLog, NotProvable, SubtreesMissing
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
-from services.auctions.views import existing
+from services.auctions.views import get_auction
 
 
 class AutobidIn(msgspec.Struct, kw_only=True):
@@ -45,7 +45,7 @@ class AuctionApi(Controller):
     @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def read_autobid(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> AutobidOut:
         """Return the caller's own floor. Nobody else sees it."""
-        stored = await existing(resources, auction_id)
+        stored = await get_auction(resources, auction_id)
         autobid = stored.autobids.get(request.user.organisation_id)
         if autobid is None:
             raise Missing("autobid of yours in auction", auction_id)
@@ -88,7 +88,7 @@ class AuctionApi(Controller):
     @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
     async def read_participants(self, resources: FromResources, auction_id: PathId) -> list[Bidder]:
         """Return who took part, for observers. It is refused until the session is closed."""
-        return await bidders(resources.database.pool, await existing(resources, auction_id))
+        return await bidders(resources.database.pool, await get_auction(resources, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(

@@ -14,7 +14,7 @@ from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.domain.complaints import Complaint
 from services.auctions.handlers import NewComplaint
-from services.auctions.views import listed_complaints, the_complaint
+from services.auctions.views import get_complaint, list_complaints
 
 
 class ComplaintIn(msgspec.Struct, kw_only=True):
@@ -69,14 +69,14 @@ class ComplaintsApi(Controller):
     async def list_complaints(self, resources: FromResources, number: PageNumber = 1) -> ComplaintPage:
         """List complaints, undecided ones first; complainants take turns. Each text has at most 500 characters here;
         read the complaint for the whole text."""
-        found = await listed_complaints(resources, number)
+        found = await list_complaints(resources, number)
         complaints = [each.complaint for each in found.rows]
         return ComplaintPage(total=found.total, more=found.more, page=number, complaints=complaints)
 
     @get("/complaints/{complaint_id:str}", opt=allow(MODERATOR), raises=[NotFound])
     async def read_complaint(self, resources: FromResources, complaint_id: PathId) -> Complaint:
         """Return one complaint with its whole texts."""
-        return await the_complaint(resources, complaint_id)
+        return await get_complaint(resources, complaint_id)
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(

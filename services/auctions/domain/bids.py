@@ -334,7 +334,7 @@ def _fine(amount: Decimal, currency: str) -> None:
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > minor_units(currency):
         raise AmountTooFine(
-            f"Amounts in {currency} have at most {minor_units(currency)} decimals; this one has {-exponent}.",
+            f"Amounts in {currency} may have at most {minor_units(currency)} decimals; this one has {-exponent}.",
             field="amount",
             amount=amount,
             decimals=minor_units(currency),

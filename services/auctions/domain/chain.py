@@ -1,15 +1,15 @@
-"""The log as a hash chain, and receipts for its lines. Anybody can check them from the bytes alone.
+"""The log of an auction as a hash chain, and receipts for its lines. Anybody can check both from the bytes alone.
 
-A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, in which the event has exactly its bytes
-on Kafka. The hash of the first line (the opening) is ``sha256(line)``; that of each next line is ``sha256(hash before
-it + line)``, with hashes as 32 bytes. The hash of the closing line is the auction's root.
+A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, with exactly the bytes that the
+event has on Kafka. The hash of the first line (the opening) is ``sha256(line)``. The hash of each next line is
+``sha256(hash of the line before + line)``, with hashes as 32 bytes. The hash of the closing line is the auction's root.
 
-One signature covers all lines that a batch added. It is over the root of the Merkle tree of their leaves
+One signature covers all lines that a batch added: it signs the root of the Merkle tree of their leaves
 (:func:`leaf`), and each receipt has the path from its own leaf to that root. Nodes are ``sha256(0x01 + left + right)``
 and leaves ``sha256(0x00 + leaf)``, as in RFC 9162.
 
-The market has one Merkle log of all its auctions, made in the same way: a leaf is the auction's closing line, appended
-once. A checkpoint is the market's signature under the size and root of that log. With the checkpoints and the leaves
+The market has one Merkle log of all its auctions, made in the same way. Each auction has one leaf, its
+closing line. A checkpoint is the market's signature of the size and root of that log. With the checkpoints and the leaves
 anybody can check that no leaf was changed or removed.
 """
 
@@ -31,7 +31,7 @@ def line(event_type: str, data: bytes) -> bytes:
 
 
 def link(head: bytes, line: bytes) -> bytes:
-    """Return the hash of a line that follows ``head``."""
+    """Return the hash of a line that follows the line whose hash is ``head``."""
     return sha256(head + line).digest()
 
 
@@ -58,7 +58,7 @@ def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[Path]]:
     return level[0], paths
 
 
-def climb(leaf: bytes, path: Path) -> bytes:
+def root_of_path(leaf: bytes, path: Path) -> bytes:
     """Return the root to which a path leads from a leaf. Raise ValueError if a side or a hash is not valid."""
     node = sha256(b"\x00" + leaf).digest()
     for side, other in path:
@@ -75,12 +75,12 @@ def leaf(auction_id: str, position: int, hashed: bytes) -> bytes:
 
 
 def checkpoint_text(size: int, root: bytes, signed_at: datetime) -> bytes:
-    """Return the text that a checkpoint signs: the market's log of ``size`` leaves has this root. Instants are in RFC
-    3339, UTC."""
+    """Return the text that is signed in a checkpoint: the market's log of ``size`` leaves has this root. The instant is
+    written as in RFC 3339, in UTC."""
     instant = signed_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return f"lonja checkpoint 1\n{size}\n{root.hex()}\n{instant}".encode()
 
 
 def receipt_text(root: bytes) -> bytes:
-    """Return the text that a receipt signs."""
+    """Return the text that is signed in a receipt."""
     return b"lonja receipt 1\n" + root.hex().encode()

@@ -205,7 +205,10 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     if percent not in policy.auction.step_percents:
         offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
         raise StepNotOffered(
-            f"The step is {offered} %, not {percent} %.", field="step_percent", step_percent=percent, offered=offered
+            f"The step must be {offered} %, not {percent} %.",
+            field="step_percent",
+            step_percent=percent,
+            offered=offered,
         )
     step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
     if step >= initial_price:

@@ -38,7 +38,7 @@ from services.auctions.board import Boards
 from services.auctions.handlers import NewComplaint
 from services.auctions.pages.auction import shown
 from services.auctions.store import bids
-from services.auctions.views import existing
+from services.auctions.views import get_auction
 
 RECEIPTS = 500
 """How many receipts are on one page."""
@@ -131,7 +131,7 @@ class ActPages(Controller):
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
     async def receipts_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
-        opened = (await existing(resources, auction_id)).opened
+        opened = (await get_auction(resources, auction_id)).opened
         own = await bids.own_log(
             resources.database.pool, opened.auction_id, request.user.organisation_id, limit=RECEIPTS + 1
         )
@@ -147,7 +147,7 @@ class ActPages(Controller):
     async def _form(
         self, request: MemberVisit, resources: FromResources, auction_id: str, name: str, filled: Filled
     ) -> Template:
-        stored = await existing(resources, auction_id)
+        stored = await get_auction(resources, auction_id)
         return form_page(
             request,
             f"auctions/{name}.html",
@@ -164,4 +164,4 @@ def _back(auction_id: str, notice: str) -> Redirect:
 
 
 async def _refused(resources: Resources, auction_id: str, broken: RuleBroken, places: Container[str]) -> dict[str, str]:
-    return beside(broken, places, (await existing(resources, auction_id)).opened.currency)
+    return beside(broken, places, (await get_auction(resources, auction_id)).opened.currency)

@@ -44,7 +44,7 @@ from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, s
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
 from services.auctions.pages.live import push
 from services.auctions.store.listing import Filter
-from services.auctions.views import PER_PAGE, listed, status_of
+from services.auctions.views import PER_PAGE, list_auctions, status_of
 
 
 class AuctionPages(Controller):
@@ -65,7 +65,9 @@ class AuctionPages(Controller):
         asked, errors = read_filters(category=category, region=region)
         wanted = Filter(status="" if status == "all" else clean(status), q=clean(q), **asked)
         now = resources.clock()
-        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(resources, wanted, now, each))
+        found, number, last = await leaf(
+            request, number, PER_PAGE, lambda each: list_auctions(resources, wanted, now, each)
+        )
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,

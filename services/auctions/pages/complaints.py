@@ -27,7 +27,7 @@ from infra.web import (
 )
 from infra.web.languages import gettext as _
 from services.auctions import handlers
-from services.auctions.views import PER_PAGE, existing, listed_complaints, the_complaint
+from services.auctions.views import PER_PAGE, get_auction, get_complaint, list_complaints
 
 
 class ComplaintPages(Controller):
@@ -36,7 +36,7 @@ class ComplaintPages(Controller):
 
     @get(opt=allow(MODERATOR))
     async def list_page(self, request: MemberVisit, resources: FromResources, number: PageNumber = 1) -> Template:
-        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed_complaints(resources, each))
+        found, number, last = await leaf(request, number, PER_PAGE, lambda each: list_complaints(resources, each))
         return page(request, "auctions/complaints.html", found=found, number=number, last=last)
 
     @get("/{complaint_id:str}", opt=allow(MODERATOR))
@@ -58,11 +58,11 @@ class ComplaintPages(Controller):
 
 
 async def _shown(request: MemberVisit, resources: Resources, complaint_id: str, filled: Filled) -> Template:
-    complaint = await the_complaint(resources, complaint_id)
+    complaint = await get_complaint(resources, complaint_id)
     return form_page(
         request,
         "auctions/complaint_decision.html",
         filled,
         complaint=complaint,
-        title=(await existing(resources, complaint.auction_id)).opened.title,
+        title=(await get_auction(resources, complaint.auction_id)).opened.title,
     )

@@ -42,8 +42,9 @@ class AuctionRow(Row, table=True):
     ``version`` counts its writes.
 
     ``due_at`` is when something becomes due next: a cut, a turn, the close. ``course`` is the part of the state that
-    few sessions have. Only their owners may see ``autobids``. ``lines`` and ``head`` are the length of the log and the
-    hash of its last line. ``leaf`` is its place in the market's log once it is closed.
+    only few sessions have. Each of the ``autobids`` may be shown only to its supplier. ``lines`` and ``head`` are the
+    length of the auction's log and the hash of its last line. ``leaf`` is the place of the closed auction in the
+    market's log.
     """
 
     __tablename__ = "auctions"
@@ -89,8 +90,8 @@ class AuctionRow(Row, table=True):
 class BidRow(Row, table=True):
     """A bid and its verdict. ``verdict`` is the public event as JSON; ``sequence`` is null if the bid was refused.
 
-    ``line`` is its place in the auction's log and ``previous`` the hash of the line before. ``withheld`` says that its
-    turn still runs.
+    ``line`` is the bid's place in the auction's log; ``previous`` is the hash of the line before. ``withheld``: the bid
+    is not published yet, because its turn still runs.
     """
 
     __tablename__ = "bids"
@@ -121,7 +122,7 @@ class BidRow(Row, table=True):
 
 
 class FactRow(Row, table=True):
-    """A line of an auction's log that is no bid: the opening, turns, extensions, the close. ``data`` is the public
+    """A line of an auction's log other than a bid: the opening, a turn, an extension or the close. ``data`` is the public
     event."""
 
     __tablename__ = "facts"
@@ -154,7 +155,8 @@ class ComplaintRow(Row, table=True):
 
 
 class LeafRow(Row, table=True):
-    """The market's log, append only. ``leaf`` counts from 1 without a gap; ``text`` is the hashed text."""
+    """A leaf of the market's log. Rows are only appended; ``leaf`` counts from 1 without a gap; ``text`` is what is
+    hashed."""
 
     __tablename__ = "leaves"
 
@@ -175,7 +177,7 @@ class SubtreeRow(Row, table=True):
 
 
 class CheckpointRow(Row, table=True):
-    """What the market signed: its log of ``size`` leaves had this root."""
+    """A checkpoint: the market signed that its log of ``size`` leaves had this root."""
 
     __tablename__ = "checkpoints"
 
@@ -205,9 +207,10 @@ class PulseRow(Row, table=True):
 
 
 class BlockedRow(Row, table=True):
-    """A session on which no bid can be decided, while bids on others can; or, with ``lost_until``, a session that can
-    be decided and waits for the time of an outage that ended then, in the order of ``closes_at``. There is no foreign
-    key, because the auction's row may be locked."""
+    """A session on which no bid can be decided although bids on others can. With ``lost_until``: a session on which
+    bids can be decided again, and which will be extended because of an outage that ended at ``lost_until``; such
+    sessions are extended in the order of ``closes_at``. There is no foreign key, because the auction's row may be
+    locked."""
 
     __tablename__ = "blocked"
     __table_args__ = (Index("ix_blocked_soonest", text("closes_at nulls first"), "auction_id"),)
@@ -220,7 +223,7 @@ class BlockedRow(Row, table=True):
 
 
 class PastContractRow(Row, table=True):
-    """A contract from which lines or a price can be taken: concluded here, or imported with a SKU. ``body`` is its
+    """A contract from which a buyer can copy lines or a price: concluded here, or imported with a SKU. ``body`` is its
     event."""
 
     __tablename__ = "past_contracts"
@@ -236,7 +239,8 @@ class PastContractRow(Row, table=True):
 
 
 class LastPriceRow(Row, table=True):
-    """A line of a past contract with the price of a SKU, to find the last price by SKU, and by buyer."""
+    """A line of a past contract with the price of a SKU. It serves to find the last price of a SKU, and the last price that
+    one buyer paid for it."""
 
     __tablename__ = "last_prices"
     __table_args__ = (

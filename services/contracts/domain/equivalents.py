@@ -192,7 +192,8 @@ def refused_alike(contract: Contract, refused: Mapping[str, str]) -> bool:
     return before == {line_id: reason.strip() for line_id, reason in refused.items()}
 
 
-def told(contract: Contract) -> str:
+def described(contract: Contract) -> str:
+    """Return the equivalents in words, for the refusal of a repeat with other content."""
     return "; ".join(
         f"{digits(each.quantity)} {each.description}" + (f" ({each.refused})" if each.refused else "")
         for each in contract.equivalents

@@ -42,7 +42,8 @@ def valid_from(deal: Deal, contract: Contract) -> date | None:
     return end + timedelta(days=rules.valid_days) if rules is not None and end is not None else None
 
 
-def told(contract: Contract) -> str:
+def described(contract: Contract) -> str:
+    """Return the security in words, for the refusal of a repeat with another one."""
     named = contract.security
     if named is None:
         return "no performance security"
@@ -66,7 +67,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
         )
     if named.kind not in get_args(SecurityKind):
         raise SecurityKindUnknown(
-            f"The kind of a security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
+            f"The kind of a security must be one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
             field="security-kind",
             kinds=", ".join(get_args(SecurityKind)),
             kind=named.kind,

@@ -1,5 +1,5 @@
-"""Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (docs/rules.md
-section 4)."""
+"""Signing of a contract: each side takes its steps in order and in time. If a side does not, the contract ends, and the
+deal ends with it or continues with the next bidder (docs/rules.md section 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,14 +44,14 @@ from services.contracts.domain.turns import (
 
 
 class NobodyToActivate(RuleBroken):
-    """The buyer may ask the next bidder only after the supplier left and while the cascade waits for the buyer."""
+    """The buyer may ask the next bidder only if the supplier ended the contract and the cascade waits for the buyer."""
 
     code = "nobody-to-activate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Award:
-    """Offer the deal to the lowest bidder, at the deal's amount. ``lines`` are priced."""
+    """Offer the deal to the lowest bidder, at the deal's amount. ``lines`` have its prices."""
 
     supplier_id: str
     supplier_name: str
@@ -60,9 +60,9 @@ class Award:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeStep:
-    """What a step brings besides the signature. ``equivalents`` belong to the supplier's offer. ``terms`` belong to the
-    buyer's draft, and so do the ``refused`` equivalents with the reason by line. ``security`` belongs to the supplier's
-    signature. For ``version`` see :func:`turns.require_version`."""
+    """A side takes a step, and gives what belongs to the step: ``equivalents`` with the supplier's offer; ``terms``, and
+    in ``refused`` the reason for each refused equivalent by line, with the buyer's draft; ``security`` with the
+    supplier's signature. For ``version`` see :func:`turns.require_version`."""
 
     contract_id: str
     step: str
@@ -85,7 +85,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lapse:
-    """A timer's command: a step may be over."""
+    """A timer's command: end the contract if the time of its step is over."""
 
     contract_id: str
 
@@ -102,8 +102,8 @@ Command = Award | TakeStep | FileObjection | AnswerObjection | Extend | Refuse |
 
 
 def decide(deal: Deal, command: Command, deciding: Deciding) -> tuple[Event, ...]:
-    """Return the events, none if the command repeats what was done already. Raise a RuleBroken of this module or of the
-    module that the command is about; DoneOtherwise if the step or refusal was done with other content."""
+    """Return the events; none if the command repeats what was done before. Raise DoneOtherwise if the step or refusal
+    was done before with other content. Raise a RuleBroken of this module or of the module that handles the command."""
     match command:
         case Award():
             return _award(deal, command, deciding)
@@ -158,7 +158,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         member_id=command.actor.member_id,
         next_step=following[0] if following else None,
         due_at=due(deal, following[0], now, deal.awarded_at or now) if following else None,
-        **_brought(deal, contract, command, now),
+        **_content(deal, contract, command, now),
     )
     if following:
         return (taken,)
@@ -169,18 +169,18 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
 def _require_repeat(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> None:
     if command.step == SUPPLIER_OFFER:
         same = equivalents.repeats(contract, command.equivalents)
-        require_repeat(same, equivalents.told(contract) or "no equivalents")
+        require_repeat(same, equivalents.described(contract) or "no equivalents")
     elif command.step == BUYER_DRAFT:
         same = terms.repeats(deal, contract, command.terms, now) and equivalents.refused_alike(
             contract, command.refused
         )
-        require_repeat(same, "; ".join(filter(None, (terms.told(contract), equivalents.told(contract)))))
+        require_repeat(same, "; ".join(filter(None, (terms.described(contract), equivalents.described(contract)))))
     else:
-        require_repeat(contract.security == command.security, security.told(contract))
+        require_repeat(contract.security == command.security, security.described(contract))
 
 
-def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> dict[str, Any]:
-    """Return the fields of the step's event that come with the step."""
+def _content(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> dict[str, Any]:
+    """Return the fields of ContractStepTaken that only this step has."""
     if command.step == SUPPLIER_OFFER:
         return {"equivalents": equivalents.named(deal, contract, command.equivalents)}
     if command.step == BUYER_DRAFT:
@@ -200,7 +200,7 @@ def _extend(deal: Deal, command: Extend, now: datetime) -> tuple[StepExtended, .
     require_step(contract, command.step)
     if contract.step_extended:
         return ()
-    assert contract.due_at is not None, "it runs"
+    assert contract.due_at is not None, "a running step has a deadline"
     return (
         StepExtended(
             process_id=deal.process_id,
@@ -218,12 +218,14 @@ def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.organisation_id)
     ended = contract.ended
-    if contract.ended_by == party and ended is None:  # a former release stored it without the event
+    if contract.ended_by == party and ended is None:  # a former release stored the end without its event
         return ()
     if contract.ended_by == party and ended is not None and ended.reason == "refused":
-        words = (command.ground, command.explanation.strip(), command.evidence.strip())
-        said = (ended.ground, ended.explanation, ended.evidence)
-        require_repeat(words == said, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence))))
+        repeated = (command.ground, command.explanation.strip(), command.evidence.strip())
+        first = (ended.ground, ended.explanation, ended.evidence)
+        require_repeat(
+            repeated == first, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence)))
+        )
         return ()
     require_running(contract, deciding.now)
     require_version(contract, command.version)
@@ -255,8 +257,8 @@ def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Ev
 
 
 def _end(deal: Deal, party: Party, deciding: Deciding, refusal: Refuse | None = None) -> tuple[Event, ...]:
-    """Return the events by which the party ends the latest contract: by its refusal, or because it did not take its
-    step in time. Raise what :func:`refusals.ground_of` raises."""
+    """Return the events with which the latest contract ends: by the party's ``refusal``, or because the party did not
+    take its step in time. Raise what :func:`refusals.ground_of` raises."""
     contract, rules = latest(deal), deal.policy.contract
     ground = ground_of(deal, party, refusal) if refusal else None
     punishable = party == "buyer" or contract.rank < rules.no_penalty_from_rank

@@ -75,7 +75,8 @@ def left_out(deal: Deal, written: Sequence[Term], now: datetime) -> tuple[str, .
     return tuple(term.code for term in defaults(deal, now) if term.code not in wrote)
 
 
-def told(contract: Contract) -> str:
+def described(contract: Contract) -> str:
+    """Return the drafted terms in words, for the refusal of a repeat with other content."""
     return "; ".join(f"{TERMS[term.code]}: {term.text}" for term in contract.drafted or contract.terms)
 
 
@@ -95,7 +96,7 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     """Raise TermUnknown, TermOfNoLine, DeliveryDateInvalid or DeliveryTooLate if the term does not fit."""
     if term.code not in TERMS:
         raise TermUnknown(
-            f"A draft has the terms {', '.join(TERMS)}, not {term.code!r}.",
+            f"A draft may have the terms {', '.join(TERMS)}, not {term.code!r}.",
             field=field,
             term=term.code,
             terms=", ".join(TERMS),

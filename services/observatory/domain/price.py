@@ -100,7 +100,7 @@ def priced(observation: Observation, valuation: Valuation) -> Priced:
 def _check_range(price: Decimal) -> None:
     if not LOWEST <= price <= HIGHEST:
         raise PriceOutOfRange(
-            f"A price lies between {written_out(LOWEST)} and {written_out(HIGHEST)}; this one is {price:.3e}.",
+            f"A price must lie between {written_out(LOWEST)} and {written_out(HIGHEST)}; this one is {price:.3e}.",
             price=price,
             lowest=LOWEST,
             highest=HIGHEST,

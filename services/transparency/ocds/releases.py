@@ -1,4 +1,4 @@
-"""Maps a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
+"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ _LONGEST_DESCRIPTION = 10_000
 
 
 def publisher_of(ocid: str) -> str:
-    """The prefix that the standard registers for a publisher ("ocds-03ad3f"), or the first part of a free ocid."""
+    """Return the prefix that is registered for the publisher ("ocds-03ad3f"), or the first part of an ocid without one."""
     found = re.match(r"ocds-[a-z0-9]{6,8}", ocid, re.IGNORECASE)
     return found[0].lower() if found else re.split(r"[-_/:]", ocid, maxsplit=1)[0]
 
@@ -37,13 +37,13 @@ def read_release(
     country: str | None = None,
     region_code: RegionCode = no_regions,
 ) -> Process:
-    """Read a release. ``country`` is the publisher's, for places without a country. It refuses nothing: what cannot be
-    read is reported in the ledger, and its field in the Process stays empty."""
+    """Read a release. ``country`` is the publisher's country, for places without a country. No release is refused: a
+    value that cannot be read is reported in the ledger, and its field in the Process stays empty."""
     return _Reading(ocid, body, source, ledger, country, region_code).process()
 
 
 def read_process(releases: Sequence[Release], ledger: NotUnderstood, region_code: RegionCode = no_regions) -> Process:
-    """The state of a process from all known releases of its ocid (at least one), in any order."""
+    """Return the state of a process. ``releases`` are all known releases of its ocid, at least one, in any order."""
     ordered = sorted(releases, key=lambda release: (release.released_at, release.digest))
     last = ordered[-1]
     body = last.body if len(ordered) == 1 else merge(release.body for release in ordered)
@@ -135,14 +135,15 @@ class _Reading:
         return process
 
     def _planning(self) -> Sequence[Node]:
-        """The planning section. The standard has one; Armenia publishes a list of plans, each with its own tender."""
+        """Return the planning sections. The standard has one; Armenia publishes a list, each with its own tender."""
         plans = self.root.nodes("planning")
         for plan in plans:
             plan.ignore("id", "ocid", "url")
         return plans
 
     def _buyer(self) -> Organisation | None:
-        """The buyer; else the procuring entity; else the only party with such a role."""
+        """Return the buyer; else the procuring entity; else the first of the ``buyers``; else the first party with the role
+        of a buyer."""
         buyer = self.organisations.refer(self.root.node("buyer"), "buyer")
         entity = self.organisations.refer(self.tender.node("procuringEntity"), "buyer")
         others = [
@@ -155,6 +156,7 @@ class _Reading:
         return self.organisations.current(found) if found else None
 
     def _value(self, value: Node, fallback: str | None = None) -> tuple[Decimal | None, str | None]:
+        """Return the amount (None if it is negative) and the currency (``fallback`` if none is given)."""
         amount, currency = value.decimal("amount"), value.currency("currency") or fallback
         if amount is not None and currency is None:
             self.ledger.add(f"{value.path}.currency: missing", amount)
@@ -170,8 +172,8 @@ class _Reading:
         return " ".join(node.text(name, language=self.language, most=most).split())
 
     def _title(self, planning: Sequence[Node]) -> str:
-        """The title of the tender; else that of the first award or contract; else a description of what is planned or
-        bought."""
+        """Return the first title, in this order: of the tender, the release, the contracts, the awards. Without one,
+        return what the planning section or the tender says in a description."""
         for node in (self.tender, self.root, *self.root.nodes("contracts"), *self.root.nodes("awards")):
             if title := self._text(node, "title"):
                 return title
@@ -185,21 +187,22 @@ class _Reading:
         return status or ("planning" if planning and not self.tender else "")
 
     def _method(self, planning: Sequence[Node]) -> str:
-        """The procurement method: its code; if that is missing or unknown, it is read from the details or from the
-        publisher's own words, also from those of the planning section."""
+        """Return the procurement method. It is read from the first field that is understood: the code and the details
+        of the tender, those of the planned tenders, the publisher's own field."""
         tenders = [self.tender, *(plan.node("tender") for plan in planning)]
         names = ("procurementMethod", "procurementMethodDetails")
         written = [words for tender in tenders for name in names if (words := tender.raw(name)) is not None]
         if own := self.root.raw("procurement_type"):
             written.append(own)
-        unheard = NotUnderstood()
+        unreported = NotUnderstood()
         for words in written:
-            if code := read_choice(words, "tender.procurementMethod", vocabulary.method, unheard):
+            if code := read_choice(words, "tender.procurementMethod", vocabulary.method, unreported):
                 return code
         return read_choice(written[0], "tender.procurementMethod", vocabulary.method, self.ledger) if written else ""
 
     def _place(self, lines: Iterable[Line], buyer: Organisation | None) -> Place:
-        """The place of delivery if it is the same for all lines; else the seat of the buyer."""
+        """Return the place of the lines if all have the same; else the place of delivery in the tender; else the seat of the
+        buyer."""
         places = {line.place for line in lines}
         if len(places) == 1 and (only := places.pop()):
             return only
@@ -248,7 +251,8 @@ class _Reading:
             yield found
 
     def _contracts(self, awards: Sequence[Award]) -> Iterable[Contract]:
-        """The contracts. In the standard the suppliers are named in the award, in many publications in the contract."""
+        """Yield the contracts. The standard names the suppliers in the award, many publications name them in the
+        contract."""
         for local_id, contract in self._numbered(self.root.nodes("contracts")):
             contract.ignore("ocid", "url", "description", "buyer")
             award_id = contract.text("awardID")
@@ -276,12 +280,14 @@ class _Reading:
         return tuple(suppliers) if len(suppliers) == 1 else ()
 
     def _signed_at(self, contract: Node, award: Award | None) -> datetime | None:
+        """Return the date of the signature; else that of the award; else the beginning of the contract."""
         signed, begins = contract.date("dateSigned"), contract.node("period").date("startDate")
         return signed or (award.awarded_at if award else None) or begins
 
     def _numbered(self, nodes: Sequence[Node]) -> Iterable[tuple[str, Node]]:
-        """The objects with unique ids. Objects with the same id, suppliers and value are one object, whose last version
-        counts; if suppliers or value differ, they are several objects, and their ids get numbers."""
+        """Return the objects, each with a unique id. Objects with the same id, suppliers and value are one object: its
+        last version counts. Objects with the same id but other suppliers or another value are several: each after the
+        first gets a number behind its id."""
         if len(nodes) == 1:
             return [(self._local_id(nodes[0], 1), nodes[0])]
         kept: dict[object, tuple[str, Node]] = {}
@@ -297,7 +303,7 @@ class _Reading:
                 continue
             seen[local_id] += 1
             if seen[local_id] > 1:
-                self.ledger.add(f"{node.path}.id: given to several", local_id)
+                self.ledger.add(f"{node.path}.id: several objects have the same", local_id)
                 local_id = f"{local_id}#{seen[local_id]}"
             kept[same] = local_id, node
         return list(kept.values())

@@ -285,4 +285,4 @@ def test_a_proof_that_cannot_be_written_is_said_by_its_name(tmp_path: Path, monk
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))
 def test_every_path_of_a_tree_leads_to_its_root(leaves: list[bytes]) -> None:
     root, paths = chain.tree(leaves)
-    assert all(chain.climb(leaf, path) == root for leaf, path in zip(leaves, paths, strict=True))
+    assert all(chain.root_of_path(leaf, path) == root for leaf, path in zip(leaves, paths, strict=True))

@@ -40,4 +40,4 @@ def test_roots_and_paths_are_those_of_pymerkle(size: int, at_once: int, data: st
     proof = tree.prove_inclusion(leaf + 1, signed)
     steps = zip(proof.rule, proof.path[1:], strict=False)
     assert path == [("left" if bit else "right", other.hex()) for bit, other in steps]
-    assert chain.climb(texts[leaf].encode(), path) == root
+    assert chain.root_of_path(texts[leaf].encode(), path) == root

@@ -96,7 +96,7 @@ async def test_wrong_numbers_are_told_beside_their_field(stall: Stall) -> None:
     sku_id = await stall.published("Harp string, nylon")
     asked = await look(stall.market, None, f"/catalogue/skus/{sku_id}?quantity=-1")
     assert asked.status_code == 422
-    assert "A quantity is above zero" in asked.text
+    assert "A quantity must be above zero" in asked.text
     assert (await look(stall.market, None, "/catalogue?price_from=cheap")).status_code == 422
 
 
