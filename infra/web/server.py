@@ -49,11 +49,11 @@ UNREAD_SECONDS = 60.0
 """Seconds for which a client may read nothing of its answer."""
 GRACE_SECONDS = 3
 """Seconds for running requests when the process is told to end."""
-HEARD = 32
+MOST_READ_BEFORE_REFUSAL = 32
 """The most connections above the limits whose headers are read, so that people get the answer in their language; others
 are answered at once."""
-HEARD_SECONDS = 1.0
-"""Seconds that each of these has for its headers."""
+REFUSAL_SECONDS = 1.0
+"""Seconds within which such a connection must send its headers."""
 OTHER_FILES = 200
 """File descriptors that are reserved for the rest of the process."""
 
@@ -111,7 +111,7 @@ class Door:
     def hear(self) -> bool:
         """Whether the headers of a connection above the limits are read before it is refused; its ``leave`` must then
         say that it was ``heard``."""
-        if self._heard < HEARD:
+        if self._heard < MOST_READ_BEFORE_REFUSAL:
             self._heard += 1
             return True
         return False
@@ -152,7 +152,7 @@ class Connection(HttpToolsProtocol):
         self._deadline = self.loop.time() + HEAD_SECONDS
         if not self.door.enter(self._host):
             self._heard = self.door.hear()
-            self._deadline = self.loop.time() + HEARD_SECONDS
+            self._deadline = self.loop.time() + REFUSAL_SECONDS
             if not self._heard:
                 transport.write(self._said(MANY_CONNECTIONS))
                 transport.close()

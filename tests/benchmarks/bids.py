@@ -90,10 +90,10 @@ async def measure(servers: Servers) -> list[Figure]:
             await _fire(market, process, each.paths, 0.5)  # warm-up
         for _ in range(SLICES):
             for each in (bare, nothing, *bids):
-                await market.events_published()
+                await market.wait_for_events()
                 await each.slice(market, process, SECONDS)
         for each in (bare, nothing, *bids):
-            await market.events_published()
+            await market.wait_for_events()
             await each.open_loop(market, process)
         await market.check_events()
         stored, told = await market.resources.database.pool.fetchrow(

@@ -1,9 +1,11 @@
-"""`lonja import` on real awards and releases: alone, and into a whole market that has live events at the same time.
+"""The speed of `lonja import` on real awards and releases: without a market, and into a running market.
 
-Alone it reads and interprets records, stores each original and publishes events, 500 records in a durable transaction;
-the limit does only the necessary part: it parses the CSV and writes the cells by COPY, with the same number of rows in
-a transaction. In the market the time is measured until the last service has the last award: for an import alone, and
-for another during which offers of this market are published.
+Without a market: the import reads and interprets records, stores each original and publishes events, 500 records in
+each durable transaction. It is compared with a limit, which only parses the CSV and writes the cells by COPY, with the
+same number of rows in a transaction.
+
+Into a running market: the time is measured until each service has handled the last award. This is done twice: without
+other events, and while offers of this market are published.
 """
 
 import asyncio
@@ -49,25 +51,29 @@ from tests.market import empty_database, forget_topics
 DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
 AWARDS = DATA / "canada_awards_2009_2013.csv.gz"
 COPIES = 4
-"""The number of copies of the releases, and of the awards for each import into a whole market. Each copy has its own
+"""The number of copies of the releases, and of the awards in each import into a running market. Each copy has its own
 ids."""
-BETWEEN_OFFERS, BETWEEN_LOOKS = 0.1, 0.02
+BETWEEN_OFFERS = 0.1
 """Seconds between two published offers."""
+BETWEEN_CHECKS = 0.02
+"""Seconds between two checks which offers have arrived."""
 PAPER = Category(code="30197630-1", title="Printing paper")
 
 
 async def measure(servers: Servers) -> list[Figure]:
-    """Records per second into an empty database, and once more when all are known; then into a whole market."""
+    """Measure the records per second of an import into an empty database, of the same import once more, when all records
+    are known, and of imports into a running market."""
     url = await empty_database(servers, "lonja_bench")
-    raw = await _rate(_copied(url))
+    raw = await _rate(_copy_rows(url))
     database = await Database.connect(url, system_clock)
     try:
         await migrations.upgrade(database.engine, NAME, Row.metadata)
-        first, again = await _rate(_imported(database, _awards())), await _rate(_imported(database, _awards()))
+        first = await _rate(_import_reading(database, _awards()))
+        again = await _rate(_import_reading(database, _awards()))
         with TemporaryDirectory() as folder, Readers() as readers:
             path = Path(folder) / "releases.jsonl"
             _write_releases(path)
-            releases = await _rate(_imported(database, readers.read(path, NotUnderstood())))
+            releases = await _rate(_import_reading(database, readers.read(path, NotUnderstood())))
     finally:
         await database.close()
     return [
@@ -75,7 +81,7 @@ async def measure(servers: Servers) -> list[Figure]:
         Figure(name="awards imported", value=first, unit="rows/s", limit=raw, ratio=first / raw, aim="3,000 rows/s"),
         Figure(name="awards imported again", value=again, unit="rows/s", limit=raw, ratio=again / raw),
         Figure(name="OCDS releases imported", value=releases, unit="releases/s", aim="1,000 releases/s"),
-        *await into_a_market(servers, raw),
+        *await import_into_a_market(servers, raw),
     ]
 
 
@@ -84,7 +90,7 @@ async def _rate(work: Awaitable[int]) -> float:
     return await work / (time.perf_counter() - began)
 
 
-async def _copied(url: str) -> int:
+async def _copy_rows(url: str) -> int:
     rows = list(csv.reader(io.StringIO(gzip.decompress(AWARDS.read_bytes()).decode())))
     header, records = rows[0], rows[1:]
     connection = await asyncpg.connect(url)
@@ -102,7 +108,7 @@ def _awards() -> Reading:
 
 
 def _write_releases(path: Path) -> None:
-    """Write all releases of the folder in several copies, each with its own process ids."""
+    """Write COPIES copies of all releases in the folder, each with its own process ids."""
     with path.open("wb") as stream:
         for copy in range(COPIES):
             for published in sorted((DATA / "ocds").glob("*.jsonl.gz")):
@@ -110,50 +116,50 @@ def _write_releases(path: Path) -> None:
                 stream.write(re.sub(rb'("ocid": ?")', rb"\g<1>ocds-copy%02d-" % copy, whole))
 
 
-async def _imported(database: Database, reading: Reading) -> int:
+async def _import_reading(database: Database, reading: Reading) -> int:
     return (await take_in(database, reading, lambda counts: None)).records
 
 
 # In a market
 
 
-async def into_a_market(servers: Servers, raw: float) -> list[Figure]:
+async def import_into_a_market(servers: Servers, raw: float) -> list[Figure]:
     config = Config.load({"LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     url = await empty_database(servers, "lonja_bench")
     config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
-    async with standing(config) as resources, process_of(_work, config), process_of(_stream, config):
-        await _offers_arrive(resources)
+    async with standing(config) as resources, process_of(_run_worker, config), process_of(_run_streams, config):
+        await _wait_for_listeners(resources)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "awards.csv"
             _write_copies(path, 0)
-            alone = await _rate(_into(resources, path))
+            alone = await _rate(_import_everywhere(resources, path))
             _write_copies(path, COPIES)
             async with _offering(resources) as offers:
-                beside = await _rate(_into(resources, path))
-            late = offers.p99()
+                beside = await _rate(_import_everywhere(resources, path))
+            delays = offers.p99()
     name = "awards from file to the last service"
     return [
         Figure(name=name, value=alone, unit="rows/s", limit=raw, ratio=alone / raw, aim="3,000 rows/s"),
         Figure(name=f"{name}, beside live offers", value=beside, unit="rows/s", limit=raw, ratio=beside / raw),
         *(
             Figure(name=f"offer to {service} during an import, p99", value=each, unit="ms", aim="1,000 ms")
-            for service, each in late.items()
+            for service, each in delays.items()
         ),
     ]
 
 
-def _work(config: Config) -> None:
+def _run_worker(config: Config) -> None:
     uvloop.run(run_worker(config))
 
 
-def _stream(config: Config) -> None:
+def _run_streams(config: Config) -> None:
     asyncio.run(run_streams(config))
 
 
 def _write_copies(path: Path, first: int) -> None:
-    """``first``: the number of the first copy."""
+    """Write COPIES copies of the awards, numbered from ``first``: the number precedes the first cell of each row."""
     header, *lines = gzip.decompress(AWARDS.read_bytes()).decode().splitlines()
     with path.open("w", encoding="utf-8") as stream:
         stream.write(header + "\n")
@@ -161,10 +167,10 @@ def _write_copies(path: Path, first: int) -> None:
             stream.writelines(f"{copy}{line}\n" for line in lines)
 
 
-async def _into(resources: Resources, path: Path) -> int:
-    """Returns how many rows every service has."""
+async def _import_everywhere(resources: Resources, path: Path) -> int:
+    """Import, and wait until each service has handled every award. Return the number of awards."""
     await _import(path, resources.database.url)
-    await _everywhere(resources)
+    await _wait_for_services(resources)
     return COPIES * (len(gzip.decompress(AWARDS.read_bytes()).splitlines()) - 1)
 
 
@@ -177,37 +183,38 @@ async def _import(path: Path, url: str) -> None:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await process.communicate()
+    _, output = await process.communicate()
     if process.returncode:
-        raise AssertionError(f"the import failed: {said.decode()[-500:]}")
+        raise AssertionError(f"the import failed: {output.decode()[-500:]}")
 
 
-async def _everywhere(resources: Resources) -> None:
+async def _wait_for_services(resources: Resources) -> None:
     """Wait until each service and view has claimed every import event that it reacts to."""
     rows = await resources.database.pool.fetch(
         "select distinct envelope::json->>'type' as type from transparency.outbox where topic = 'lonja.imports'"
     )
-    told = {row["type"] for row in rows}
+    imported = {row["type"] for row in rows}
     for service in load(resources):
         for prefix, reactions in [("", service.reactions), *((f"{one.name}/", one.reactions) for one in service.views)]:
-            wanted = [kind.TYPE for kind in reactions if kind.TYPE in told]
+            wanted = [kind.TYPE for kind in reactions if kind.TYPE in imported]
             missing = (
                 "select exists (select from (select event_id from transparency.outbox where topic = 'lonja.imports' and"
                 " envelope::json->>'type' = any($2::text[]) order by position desc limit $3) o where not exists"
                 f" (select from {service.name}.inbox i where i.event_id = $1 || o.event_id))"
             )
-            for newest in (200, None):  # checking all of them takes time and would slow down what is measured
+            # the newest first: a check of all events is slow, and would slow down the import
+            for newest in (200, None):
                 while wanted and await resources.database.pool.fetchval(missing, prefix, wanted, newest):
                     await asyncio.sleep(0.5)
 
 
-# Offers meanwhile
+# Offers during an import
 
 
 LISTENERS = ("purchases", "observatory", "recommender")
 
 
-async def _offer(resources: Resources) -> str:
+async def _publish_offer(resources: Resources) -> str:
     today = system_clock().date()
     async with resources.database.transaction("catalogue") as tx:
         return tx.emit(
@@ -232,56 +239,57 @@ async def _offer(resources: Resources) -> str:
         )
 
 
-async def _offers_arrive(resources: Resources) -> None:
-    """Wait until the processes are at work."""
-    await _offer(resources)
+async def _wait_for_listeners(resources: Resources) -> None:
+    """Publish an offer, and wait until each of the LISTENERS has handled an event."""
+    await _publish_offer(resources)
     for service in LISTENERS:
         while not await resources.database.pool.fetchval(f"select exists (select from {service}.inbox)"):
             await asyncio.sleep(0.2)
 
 
 class Offers:
-    """Offers that are published one after the other, with the time at which each took effect. All open ones are checked
-    in one query at a time, so that the checks do not slow down the market."""
+    """Offers that are published one after the other, with the time that each took to arrive. One query checks all offers
+    that have not arrived yet, so that the checks do not slow down the market."""
 
     def __init__(self) -> None:
         self.published: dict[str, float] = {}
         """The time of publication, by event id."""
-        self.late: dict[str, dict[str, float]] = {service: {} for service in LISTENERS}
-        """Milliseconds until the reaction was committed, by service and event id, as seen by the next check."""
+        self.delays: dict[str, dict[str, float]] = {service: {} for service in LISTENERS}
+        """Milliseconds from the publication until the first check after the reaction was committed, by service and event id."""
 
     async def publish(self, resources: Resources) -> None:
         while True:
             began = time.perf_counter()
-            self.published[await _offer(resources)] = began
+            self.published[await _publish_offer(resources)] = began
             await asyncio.sleep(BETWEEN_OFFERS)
 
-    async def watch(self, resources: Resources) -> None:
+    async def measure(self, resources: Resources) -> None:
         query = " union all ".join(
             f"select '{each}', event_id from {each}.inbox where event_id = any(${number}::text[])"
             for number, each in enumerate(LISTENERS, 1)
         )
         while True:
-            await asyncio.sleep(BETWEEN_LOOKS)
-            awaited = [[one for one in self.published if one not in self.late[each]] for each in LISTENERS]
+            await asyncio.sleep(BETWEEN_CHECKS)
+            awaited = [[one for one in self.published if one not in self.delays[each]] for each in LISTENERS]
             if any(awaited):
                 for service, event_id in await resources.database.pool.fetch(query, *awaited):
-                    self.late[service][event_id] = (time.perf_counter() - self.published[event_id]) * 1000
+                    self.delays[service][event_id] = (time.perf_counter() - self.published[event_id]) * 1000
 
-    async def arrived(self) -> None:
-        while any(len(late) < len(self.published) for late in self.late.values()):
-            await asyncio.sleep(BETWEEN_LOOKS)
+    async def wait_for_all(self) -> None:
+        """Wait until every offer has arrived at every service."""
+        while any(len(delays) < len(self.published) for delays in self.delays.values()):
+            await asyncio.sleep(BETWEEN_CHECKS)
 
     def p99(self) -> dict[str, float]:
-        """The 99th percentile, by service."""
-        return {service: sorted(late.values())[int(len(late) * 0.99)] for service, late in self.late.items()}
+        """Return the 99th percentile of the delays, by service."""
+        return {service: sorted(delays.values())[int(len(delays) * 0.99)] for service, delays in self.delays.items()}
 
 
 @asynccontextmanager
 async def _offering(resources: Resources) -> AsyncIterator[Offers]:
-    """Publish offers during the block; at its end wait until all have arrived."""
+    """Publish offers while the block runs; at its end, wait until all have arrived."""
     offers = Offers()
-    async with background(offers.watch(resources), name="watch"):
+    async with background(offers.measure(resources), name="measure"):
         async with background(offers.publish(resources), name="publish"):
             yield offers
-        await offers.arrived()
+        await offers.wait_for_all()

@@ -1,8 +1,8 @@
 """The market for the benchmarks of auctions: the real web and worker processes of auctions, on an empty database and
 empty topics.
 
-For the limits of the same run, the web process has two more routes that do nothing and pass through the same
-middleware, and one in an app without middleware.
+To measure limits in the same run, the web process has three more routes that do nothing: two pass through the same
+middleware, and one is in an app without middleware.
 """
 
 import asyncio
@@ -68,26 +68,26 @@ async def bare(data: BidIn) -> BidIn:
 
 @get(NOTHING_LIVE, opt=PUBLIC, include_in_schema=False)
 async def nothing_live(resources: FromResources) -> Stream:
-    """A route that pushes to each watcher what is announced on the channel of the same name."""
+    """Push to each watcher what is announced on the live channel that has the name of this route."""
 
     async def pushes() -> AsyncIterator[bytes]:
-        async for said in resources.live.watch(NOTHING_LIVE):
-            if said is not None:
-                yield f"event: nothing\r\ndata: {said['version']}{' ' * said['size']}\r\n\r\n".encode()
+        async for message in resources.live.watch(NOTHING_LIVE):
+            if message is not None:
+                yield f"event: nothing\r\ndata: {message['version']}{' ' * message['size']}\r\n\r\n".encode()
 
     return Stream(pushes(), media_type="text/event-stream")
 
 
 @dataclass(frozen=True)
 class Site:
-    """``tokens`` are those of suppliers who may bid, by the id of their organisation."""
+    """A market on which suppliers may bid. ``tokens`` has a token for each of them, by the id of the organisation."""
 
     config: Config
     resources: Resources
     tokens: dict[str, str]
 
     async def open(self, ends: Iterable[datetime], rules: OpeningRules = RULES) -> list[str]:
-        """Open auctions that end at these instants. Returns their ids."""
+        """Open auctions that end at these instants. Return their ids."""
         async with self.resources.database.transaction("auctions") as tx:
             db = await tx.raw()
             written = []
@@ -116,7 +116,7 @@ class Site:
             await write(db, written, tx.now)
         return [each.after.opened.auction_id for each in written]
 
-    async def events_published(self) -> None:
+    async def wait_for_events(self) -> None:
         """Wait until the relay has published all events."""
         waiting = "select exists (select from auctions.outbox where published_at is null)"
         async with asyncio.timeout(60):
@@ -124,8 +124,8 @@ class Site:
                 await asyncio.sleep(0.05)
 
     async def check_events(self) -> None:
-        """Check that every event of the outbox is in its topic once."""
-        await self.events_published()
+        """Wait until all events are published. Raise AssertionError if the topic has more or fewer than the outbox."""
+        await self.wait_for_events()
         written = await self.resources.database.pool.fetchval("select count(*) from auctions.outbox")
         kafka = AIOKafkaConsumer(**access(self.config.kafka_bootstrap), enable_auto_commit=False)
         await kafka.start()
@@ -142,6 +142,7 @@ class Site:
 
 @asynccontextmanager
 async def site(servers: Servers) -> AsyncIterator[Site]:
+    """Yield a market on an empty database and empty topics; no process of it runs yet."""
     config = Config.load({"LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     url = await empty_database(servers, "lonja_bench")
     config = replace(
@@ -156,11 +157,11 @@ async def site(servers: Servers) -> AsyncIterator[Site]:
     async with standing(config) as resources:
         suppliers = [new_id() for _ in range(SUPPLIERS)]
         async with resources.database.transaction("auctions") as tx:
-            told = [
+            registered = [
                 OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
                 for supplier in suppliers
             ]
-            await replicas.organisations.put_all(tx, told)
+            await replicas.organisations.put_all(tx, registered)
         yield Site(config, resources, {each: _token(resources, each) for each in suppliers})
 
 
@@ -184,11 +185,11 @@ class Web:
 
 @asynccontextmanager
 async def web(config: Config) -> AsyncIterator[Web]:
-    """The web process, as ``lonja serve --only web`` runs it."""
+    """Run the web process, as ``lonja serve --only web`` does, and yield it once it accepts connections."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    async with process_of(_serve, config, port) as process:
+    async with process_of(_run_web, config, port) as process:
         for _ in range(200):
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -201,14 +202,14 @@ async def web(config: Config) -> AsyncIterator[Web]:
 
 @asynccontextmanager
 async def worker(config: Config) -> AsyncIterator[None]:
-    """The worker process of auctions, as ``lonja serve --only worker auctions`` runs it: relay, consumer and timers."""
-    async with process_of(_work, config):
+    """Run the worker process of auctions (relay, consumer and timers) as ``lonja serve --only worker auctions`` does."""
+    async with process_of(_run_worker, config):
         url = config.database_url
         assert url is not None
         connection = await asyncpg.connect(url)
         try:
             while not await connection.fetchval("select exists (select from pg_locks where locktype = 'advisory')"):
-                await asyncio.sleep(0.1)  # the relay begins with its lock
+                await asyncio.sleep(0.1)  # the relay takes this lock first
         finally:
             await connection.close()
         yield
@@ -218,6 +219,8 @@ async def worker(config: Config) -> AsyncIterator[None]:
 async def process_of(
     target: Callable[..., None], *arguments: Any
 ) -> AsyncIterator[multiprocessing.context.SpawnProcess]:
+    """Run the function in a process of its own while the block runs. Raise AssertionError if it ends before the
+    block."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
     process.start()
     try:
@@ -229,21 +232,21 @@ async def process_of(
         await asyncio.to_thread(process.join, 10)
 
 
-def _serve(config: Config, port: int) -> None:
+def _run_web(config: Config, port: int) -> None:
     async def main() -> None:
         async with standing(config) as resources:
             service = auctions_service.create(resources)
             more = routes(resources, nothing, nothing_live)
             app = create_app(resources, [replace(service, routes=[*service.routes, more])], config.home)
-            nothing_else = Litestar([bare], openapi_config=None)
+            without_middleware = Litestar([bare], openapi_config=None)
 
-            async def either(scope: Scope, receive: Receive, send: Send) -> None:
-                await (nothing_else if scope.get("path") == BARE else app)(scope, receive, send)
+            async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+                await (without_middleware if scope.get("path") == BARE else app)(scope, receive, send)
 
-            await serve(either, resources, port)
+            await serve(choose, resources, port)
 
     uvloop.run(main())
 
 
-def _work(config: Config) -> None:
+def _run_worker(config: Config) -> None:
     uvloop.run(run_worker(config, ["auctions"]))

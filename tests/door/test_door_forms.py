@@ -1,4 +1,5 @@
-"""Forms have the same bounds as the rules behind them, and are shown again with each error beside its field."""
+"""A form has the same bounds as the rules for its fields. A refused form is shown again with each error beside its
+field."""
 
 import ast
 import re
@@ -20,8 +21,8 @@ from tests.door.outside import PROJECT, REGISTRATION, Outside
 PAGES = sorted(path for path in PROJECT.glob("services/*/pages*/**/*.py")) + sorted(PROJECT.glob("services/*/pages.py"))
 
 
-def shapes() -> Iterator[type[msgspec.Struct]]:
-    """The structs into which pages read forms, by name."""
+def form_structs() -> Iterator[type[msgspec.Struct]]:
+    """Yield the structs into which pages read forms: the arguments of each call of ``read_form``."""
     for path in PAGES:
         module = import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -38,12 +39,12 @@ def shapes() -> Iterator[type[msgspec.Struct]]:
 
 
 def test_every_form_is_bounded() -> None:
-    found = set(shapes())
+    found = set(form_structs())
     assert len(found) > 20
     assert [place for shape in found for place in unbounded(shape)] == []
 
 
-def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None:
+def test_no_form_that_is_made_by_defstruct_has_a_field_without_bounds() -> None:
     loose = [
         f"{path.name}:{name.lineno}: {name.id}"
         for path in PAGES
@@ -56,7 +57,7 @@ def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None
 
 
 def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
-    """(service, field, name of the type) of each text whose length a rule checks."""
+    """Yield (service, field, name of the type) of each text whose length a rule checks."""
     for path in sorted(PROJECT.glob("services/*/domain/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "within" and len(node.args) == 3:
@@ -66,10 +67,10 @@ def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
 
 
 def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
-    """(service, field, letters) of the texts in each body and form of a service, except those that are compared with
-    known values."""
+    """Yield (service, field, greatest length) of each text in the bodies and forms of services. Credentials are left out:
+    they are only compared with known values."""
     bodies = [handler.parsed_fn_signature.parameters.get("data") for _, handler in guarded(app)]
-    for shape in {*shapes(), *(body.annotation for body in bodies if body is not None)}:
+    for shape in {*form_structs(), *(body.annotation for body in bodies if body is not None)}:
         module = getattr(shape, "__module__", "")
         if module.startswith("services.") and shape.__name__ != "Credentials":
             for field in msgspec.structs.fields(shape):
@@ -80,22 +81,22 @@ def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
                     yield module.split(".")[1], field.name, kind.max_length
 
 
-def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litestar) -> None:
-    """Otherwise a text within one bound would be refused by the other, with another message."""
-    doors = set(longest_at_the_door(app))
-    held = set(lengths_of_rules())
-    assert len(held) > 5
+def test_a_rule_allows_the_same_length_as_the_type_at_the_door(app: Litestar) -> None:
+    """Otherwise a text could pass the door and be refused by the rule, with a different message."""
+    at_the_door = set(longest_at_the_door(app))
+    by_rule = set(lengths_of_rules())
+    assert len(by_rule) > 5
     wrong = []
-    for service, field, name in held:
-        letters = bounds.longest(getattr(bounds, name))
-        there = {most for of, at, most in doors if (of, at) == (service, field)}
-        if there != {letters}:
-            wrong.append(f"{service}: {field} has {letters} by its rule, {there} at the door")
+    for service, field, name in by_rule:
+        allowed = bounds.longest(getattr(bounds, name))
+        found = {length for of_service, of_field, length in at_the_door if (of_service, of_field) == (service, field)}
+        if found != {allowed}:
+            wrong.append(f"{service}: the rule allows {field} {allowed} letters, the door {found}")
     assert wrong == []
 
 
-def test_no_rule_counts_the_letters_of_a_text_by_itself() -> None:
-    """It takes the length from the type, by ``longest``."""
+def test_no_rule_compares_the_length_of_a_text_with_a_number_of_its_own() -> None:
+    """A rule takes the greatest length from the type of the text, with ``longest``."""
     counted = [
         f"{path.relative_to(PROJECT)}:{node.lineno}: {ast.unparse(node)}"
         for path in sorted({*PROJECT.glob("services/*/domain/**/*.py"), *PROJECT.glob("services/*/domain.py")})
@@ -112,36 +113,37 @@ REGISTRANT = {name: REGISTRATION[name] for name in ("kind", "country", "region",
 
 
 @pytest.mark.parametrize("forbidden", ["\u2028", "\u000b", "\u202e", "\x00", "\x1f"])
-async def test_a_form_with_a_character_that_cannot_be_shown_comes_back_with_the_error_beside_its_field(
+async def test_a_form_with_a_character_that_cannot_be_shown_is_shown_again_with_the_error_beside_its_field(
     market: Outside, forbidden: str
 ) -> None:
     fields = REGISTRANT | {"organisation": f"Firm{forbidden}Two"}
     async with market.client() as client:
-        answer = await sent(client, "/register", fields)
+        answer = await send_form(client, "/register", fields)
     assert answer.status_code == 422
-    assert said_beside(answer.text, "organisation") == "has a character that cannot be shown"
+    assert error_beside(answer.text, "organisation") == "has a character that cannot be shown"
     assert 'value="Firm\ufffdTwo"' in answer.text and 'value="Anna"' in answer.text
     assert forbidden not in answer.text
 
 
-async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes_back_with_its_errors(
+async def test_a_form_with_an_invisible_text_or_too_many_choices_is_shown_again_with_its_errors(
     market: Outside,
 ) -> None:
     async with market.client() as client:
-        unseen = await sent(client, "/register", REGISTRANT | {"organisation": "\u200b\u200b"})
-        many = await sent(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
-    assert (unseen.status_code, many.status_code) == (422, 422)
-    assert said_beside(unseen.text, "organisation") == "has no visible character"
+        invisible = await send_form(client, "/register", REGISTRANT | {"organisation": "\u200b\u200b"})
+        many = await send_form(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
+    assert (invisible.status_code, many.status_code) == (422, 422)
+    assert error_beside(invisible.text, "organisation") == "has no visible character"
     assert "has more than 1\u202f000 entries" in many.text and 'value="Firm"' in many.text
 
 
-def said_beside(page: str, field: str) -> str:
+def error_beside(page: str, field: str) -> str:
+    """Return the error beside the field, or ""."""
     found = re.search(rf'<p class="error" id="{field}-note">([^<]*)</p>', page)
     return found[1] if found else ""
 
 
-async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) -> httpx.Response:
-    """Send the form as from its page."""
+async def send_form(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) -> httpx.Response:
+    """Send the form with the token of its page, as a browser does."""
     page = await client.get(path, headers={"accept": "text/html"})
     token = re.search(r'name="_csrf_token" value="([^"]*)"', page.text)
     assert token

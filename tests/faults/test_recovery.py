@@ -1,5 +1,5 @@
-"""Processes that freeze, a full disk, and a market that is restored from a backup: all during bids, and all without a
-person's help.
+"""Bids are decided again after processes froze, after the disk was full and in a market that was restored from a
+backup. No acknowledged bid is lost, and no person has to help.
 
 Killed processes are tested in ``test_kill``.
 """
@@ -33,9 +33,9 @@ DISK = "700m"
 
 @contextmanager
 def own_disk(home: Path) -> Iterator[None]:
-    """A small file system at ``home``, if this account (root) may mount one."""
+    """Mount a small file system at ``home`` while the block runs, if this account is root; otherwise only make the folder."""
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True, exist_ok=True)  # something that a killed run left mounted there stays
+    home.mkdir(parents=True, exist_ok=True)  # it is still there if a killed run left it mounted
     if os.geteuid() != 0:
         yield
         return
@@ -47,7 +47,7 @@ def own_disk(home: Path) -> Iterator[None]:
 
 
 def fill(disk: Path) -> Path:
-    """Write a file that leaves no byte free."""
+    """Fill the disk with one file, and return its path."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -60,17 +60,17 @@ def fill(disk: Path) -> Path:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answers to bidders, and the state of the market: bids by their keys, dead letters, the supervisor's
-    output."""
+    """The answers to bidders, and the state of the market: bids by supplier and request key, dead letters, and the
+    supervisor's output."""
 
     acknowledged: list[dict[str, Any]]
     bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]]
     buried: list[str]
-    said: str
+    output: str
 
     def misses(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The accepted bids that the market does not have exactly once as answered, and the refused bids that it
-        accepted."""
+        """Return the answers with which the market does not agree: to accepted bids that it does not have exactly once
+        with the same number and amount, and to refused bids that it has as accepted."""
 
         def is_kept(line: dict[str, Any]) -> bool:
             rows = self.bids.get((line["supplier_id"], line["request_key"]), [])
@@ -82,6 +82,7 @@ class Outcome:
 
 
 async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
+    """Wait until each service has handled every event, and read the state of the market."""
     async with standing(lonja.config) as resources:
         books = Books(resources, load(resources))
         await books.all_is_heard(60)
@@ -92,8 +93,8 @@ async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The results. ``pids``: the process ids of all parts before and after the supervisor was stopped."""
+class Results:
+    """The results of all faults. ``pids``: the process ids of all parts before and after the supervisor slept."""
 
     first: Outcome
     restored: Outcome
@@ -103,7 +104,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-async def told() -> AsyncIterator[Told]:
+async def results() -> AsyncIterator[Results]:
     folder = home_of_tests() / "recovery"
     shutil.rmtree(folder, ignore_errors=True)
     with own_disk(folder / "home"):
@@ -112,32 +113,34 @@ async def told() -> AsyncIterator[Told]:
             await first.start()
             async with bidding(first, folder / "bids.jsonl", "--seconds", "900", "--bids-per-second", "8") as bids:
                 await bids.goes_on("the start")
-                pids = await trouble(first, bids)
+                pids = await cause_faults(first, bids)
                 before_backup = bids.acknowledged
-                await command(first, "backup", str(folder / "backup"))
+                await run_command(first, "backup", str(folder / "backup"))
                 await bids.goes_on("the backup")
             there = await outcome(first, bids.acknowledged)
         finally:
             await first.stop()
-            # the disk is removed, and its path gives no more information
+            # the logs are kept; the disk is removed
             shutil.copytree(folder / "home" / "logs", folder / "logs")
     restored = folder / "restored"
-    for left in ("secrets/kafka-lonja-owner", "ports.json"):  # as left by a command that was tried in it before
+    for left in ("secrets/kafka-lonja-owner", "ports.json"):  # files that an earlier command left there
         (restored / left).parent.mkdir(parents=True, exist_ok=True)
         (restored / left).write_text("{}")
-    await command(first, "restore", str(folder / "backup"), LONJA_HOME=str(restored))
+    await run_command(first, "restore", str(folder / "backup"), LONJA_HOME=str(restored))
     second = Lonja(restored, POLICY)
     try:
         await second.start()
         more = ("--seed", "1", "--seconds", "5", "--bids-per-second", "15")
         async with bidding(second, folder / "more.jsonl", *more) as bids:
             assert await bids.process.wait() == 0
-        yield Told(there, await outcome(second, bids.acknowledged), before_backup, pids, folder / "backup")
+        yield Results(there, await outcome(second, bids.acknowledged), before_backup, pids, folder / "backup")
     finally:
         await second.stop()
 
 
-async def trouble(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str, int]]:
+async def cause_faults(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str, int]]:
+    """Cause one fault after the other, each once bids are decided again. Return the process ids before and after the
+    supervisor slept."""
     for part in OWN:
         await comes_through(lonja, bids, f"{part} froze", lonja.freeze(part))
     await comes_through(lonja, bids, "our processes froze", lonja.freeze(*OWN))
@@ -147,64 +150,64 @@ async def trouble(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str
     await comes_through(lonja, bids, "the supervisor slept", lonja.freeze_all(2 * SILENCE_LIMIT))
     after = lonja.pids(*OWN, *SERVERS)
     if os.geteuid() == 0:
-        await comes_through(lonja, bids, "the disk was full", disk_is_full(lonja.home, 15))
+        await comes_through(lonja, bids, "the disk was full", fill_for_a_while(lonja.home, 15))
     await comes_through(lonja, bids, "streams was killed", lonja.kill("streams"))
     return before, after
 
 
-async def disk_is_full(disk: Path, seconds: float) -> None:
+async def fill_for_a_while(disk: Path, seconds: float) -> None:
     filler = fill(disk)
     await asyncio.sleep(seconds)
     filler.unlink()
 
 
-async def command(lonja: Lonja, *arguments: str, **settings: str) -> None:
+async def run_command(lonja: Lonja, *arguments: str, **settings: str) -> None:
+    """Run a command of `lonja`, which must succeed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.cli", *arguments),
         env={**os.environ, **lonja.environment, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
-def test_every_process_that_froze_was_noticed_and_started_again(told: Told) -> None:
+def test_every_process_that_froze_was_noticed_and_started_again(results: Results) -> None:
     for part in OWN:
-        assert f"CRASH: {part} gave no sign of life for {SILENCE_LIMIT} s and was killed" in told.first.said
+        assert f"CRASH: {part} gave no sign of life for {SILENCE_LIMIT} s and was killed" in results.first.output
     for part in SERVERS:
-        assert f"CRASH: {part} gave no sign of life for {4 * SILENCE_LIMIT} s and was killed" in told.first.said
+        assert f"CRASH: {part} gave no sign of life for {4 * SILENCE_LIMIT} s and was killed" in results.first.output
 
 
-def test_a_supervisor_that_slept_stopped_nobody(told: Told) -> None:
-    before, after = told.pids
+def test_a_supervisor_that_slept_stopped_no_process(results: Results) -> None:
+    before, after = results.pids
     assert before == after
 
 
-def test_every_acknowledged_bid_is_there_once_after_all_troubles(told: Told) -> None:
-    assert told.first.acknowledged
-    assert told.first.misses(told.first.acknowledged) == []
+def test_every_acknowledged_bid_is_there_once_after_all_faults(results: Results) -> None:
+    assert results.first.acknowledged
+    assert results.first.misses(results.first.acknowledged) == []
 
 
-def test_no_trouble_made_a_dead_letter(told: Told) -> None:
-    assert told.first.buried == []
+def test_no_fault_made_a_dead_letter(results: Results) -> None:
+    assert results.first.buried == []
 
 
-def test_every_bid_before_the_backup_is_in_the_restored_market_once(told: Told) -> None:
-    assert told.before_backup
-    assert told.restored.misses(told.before_backup) == []
+def test_every_bid_before_the_backup_is_in_the_restored_market_once(results: Results) -> None:
+    assert results.before_backup
+    assert results.restored.misses(results.before_backup) == []
 
 
-def test_the_restored_market_goes_on(told: Told) -> None:
-    """New auctions were opened and got bids; every event, old or new, was handled once by each service, for which
-    `outcome` waited."""
-    assert [line for line in told.restored.acknowledged if line["verdict"] == "accepted"]
-    assert told.restored.misses(told.restored.acknowledged) == []
-    assert told.restored.buried == []
+def test_the_restored_market_takes_new_bids(results: Results) -> None:
+    """New auctions were opened and got bids. `outcome` waited until each service had handled every event, old or new."""
+    assert [line for line in results.restored.acknowledged if line["verdict"] == "accepted"]
+    assert results.restored.misses(results.restored.acknowledged) == []
+    assert results.restored.buried == []
 
 
-def test_only_the_owner_reads_a_backup(told: Told) -> None:
-    assert stat.S_IMODE(told.backup.stat().st_mode) == 0o700
-    secrets = list((told.backup / "secrets").iterdir())
+def test_only_the_owner_reads_a_backup(results: Results) -> None:
+    assert stat.S_IMODE(results.backup.stat().st_mode) == 0o700
+    secrets = list((results.backup / "secrets").iterdir())
     assert secrets
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from infra.web import lines, server
-from tests.infra.test_http_limits import GET, HEAD, said, serving, statuses
+from tests.infra.test_http_limits import GET, HEAD, answer_to, serving, statuses
 from tests.market import unconnected
 
 pytestmark = pytest.mark.servers
@@ -89,7 +89,7 @@ async def connected(home: Path) -> AsyncIterator[server.Connection]:
 
 async def test_so_many_requests_wait_on_a_connection_and_one_more_is_too_many(tmp_path: Path) -> None:
     async with serving(tmp_path) as (client, connect):
-        answer = await said(await connect(), GET * 1000)
+        answer = await answer_to(await connect(), GET * 1000)
         assert statuses(answer) == [200] * (1 + server.WAITING) + [429], "in the order of the requests"
         assert answer.count(b"retry-after: 5") == 1
         assert (await client.get("/health")).status_code == 200
@@ -113,7 +113,7 @@ async def test_what_comes_after_a_refusal_is_not_parsed(tmp_path: Path, monkeypa
 
 async def test_a_bad_request_leaves_the_answers_before_it(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, connect):
-        assert statuses(await said(await connect(), GET * 3 + b"\0\0\r\n\r\n")) == [200, 200, 200, 400]
+        assert statuses(await answer_to(await connect(), GET * 3 + b"\0\0\r\n\r\n")) == [200, 200, 200, 400]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_what_is_sent_beside_a_body_has_a_limit(tmp_path: Path, monkeypatc
         assert connection._refusal and connection._refusal.status == 400
         assert fed <= server.HEAD_BYTES + 2 * server.PIECE
     async with serving(tmp_path) as (client, connect):
-        assert statuses(await said(await connect(), endless))[-1] == 400
+        assert statuses(await answer_to(await connect(), endless))[-1] == 400
         assert (await client.get("/health")).status_code == 200
 
 
@@ -169,14 +169,14 @@ async def test_a_body_in_chunks_with_trailers_is_read(tmp_path: Path) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [b'{"text":"', *[b"t" * 100] * 5_000, b'"}'])
     trailers = b"0\r\n" + b"a: b\r\n" * 10 + b"\r\n"
     async with serving(tmp_path) as (_, connect):
-        answer = await said(await connect(), CHUNKED + chunks + trailers, CLOSING)
+        answer = await answer_to(await connect(), CHUNKED + chunks + trailers, CLOSING)
         assert statuses(answer) == [200, 200] and b"t" * 500_000 in answer
 
 
 async def test_trailers_do_not_say_who_asks(tmp_path: Path) -> None:
     asked = b"GET /who HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.1\r\ntransfer-encoding: chunked\r\n\r\n"
     async with serving(tmp_path, trusted_proxies=("127.0.0.1/32",)) as (_, connect):
-        answer = await said(await connect(), asked + b"0\r\nx-forwarded-for: 203.0.113.2\r\n\r\n" + CLOSING)
+        answer = await answer_to(await connect(), asked + b"0\r\nx-forwarded-for: 203.0.113.2\r\n\r\n" + CLOSING)
         assert b"203.0.113.1 http" in answer
 
 
@@ -186,7 +186,7 @@ async def test_a_refused_rest_of_a_body_that_was_answered_is_not_answered_again(
         reader, writer = await connect()
         writer.write(asked)
         first = await reader.readuntil(b"answered")
-        assert statuses(first + await said((reader, writer), b"1;" + b"e" * 200_000)) == [200]
+        assert statuses(first + await answer_to((reader, writer), b"1;" + b"e" * 200_000)) == [200]
 
 
 async def test_what_one_address_sends_fills_no_log(
@@ -254,7 +254,7 @@ async def test_a_body_in_the_chunks_of_a_proxy_is_taken(tmp_path: Path, size: in
 )
 async def test_a_refusal_says_why(tmp_path: Path, sent: bytes, status: int, why: str) -> None:
     async with serving(tmp_path) as (_, connect):
-        answer = await said(await connect(), sent)
+        answer = await answer_to(await connect(), sent)
     last = answer[answer.rindex(b"HTTP/1.1") :]
     assert last.startswith(b"HTTP/1.1 %d" % status) and b"application/problem+json" in last
     assert why in json.loads(last.partition(b"\r\n\r\n")[2])["detail"]

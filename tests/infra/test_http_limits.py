@@ -84,7 +84,7 @@ async def serving(
     await running
 
 
-async def said(dialogue: Dialogue, *pieces: bytes) -> bytes:
+async def answer_to(dialogue: Dialogue, *pieces: bytes) -> bytes:
     """Everything that the server answers to these pieces until it closes the connection."""
     reader, writer = dialogue
     for piece in pieces:
@@ -120,7 +120,7 @@ HEAD = b"POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\
 )
 async def test_a_large_head_is_refused(tmp_path: Path, head: bytes) -> None:
     async with serving(tmp_path) as (client, connect):
-        assert status(await said(await connect(), head)) == 431
+        assert status(await answer_to(await connect(), head)) == 431
         assert (await client.get("/health")).status_code == 200
 
 
@@ -142,16 +142,16 @@ async def test_a_large_body_is_refused_whether_or_not_it_says_its_size(tmp_path:
 
 async def test_a_slow_head_or_body_ends(tmp_path: Path, quick: None) -> None:
     async with serving(tmp_path) as (_, connect):
-        assert await said(await connect()) == b"", "nothing was asked"
-        assert status(await said(await connect(), b"GET /health HTTP/1.1\r\nhost:")) == 408
-        assert status(await said(await connect(), HEAD + b"content-length: 10\r\n\r\n{")) == 408
-        assert status(await said(await connect(), HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n")) == 408
+        assert await answer_to(await connect()) == b"", "nothing was asked"
+        assert status(await answer_to(await connect(), b"GET /health HTTP/1.1\r\nhost:")) == 408
+        assert status(await answer_to(await connect(), HEAD + b"content-length: 10\r\n\r\n{")) == 408
+        assert status(await answer_to(await connect(), HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n")) == 408
 
 
 async def test_a_body_that_nobody_reads_ends_with_the_answer(tmp_path: Path, quick: None) -> None:
     async with serving(tmp_path) as (_, connect):
         asked = b"POST /api/nobody-reads HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n"
-        assert status(await said(await connect(), asked, b"x" * 100_000)) == 200
+        assert status(await answer_to(await connect(), asked, b"x" * 100_000)) == 200
 
 
 async def test_a_connection_that_sends_empty_lines_ends(tmp_path: Path, quick: None, monkeypatch: Any) -> None:
@@ -174,7 +174,7 @@ async def test_requests_one_behind_the_other_are_all_answered(tmp_path: Path) ->
     one = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
     last = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     async with serving(tmp_path) as (_, connect):
-        answer = await said(await connect(), one * 3 + last)
+        answer = await answer_to(await connect(), one * 3 + last)
         assert len(re.findall(rb"HTTP/1.1 200", answer)) == 4
 
 
@@ -187,7 +187,7 @@ async def test_a_connection_whose_body_came_after_the_answer_ends(
         reader, writer = await connect()
         writer.write(b"POST /api/nobody-reads HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
         assert status(await reader.readuntil(b"answered")) == 200
-        assert await said((reader, writer), b"0123456789") == b""
+        assert await answer_to((reader, writer), b"0123456789") == b""
 
 
 async def test_a_live_stream_with_a_request_behind_it_ends_with_the_connection(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, quick: Non
 async def test_one_address_holds_so_many_connections(tmp_path: Path) -> None:
     async with serving(tmp_path, connections_per_address=2) as (client, connect):
         held = [await connect(), await connect()]
-        refused = await said(await connect())
+        refused = await answer_to(await connect())
         assert status(refused) == 503 and b"retry-after: 5" in refused
         for _, writer in held:
             writer.close()
@@ -242,7 +242,7 @@ async def test_one_address_holds_so_many_connections(tmp_path: Path) -> None:
 async def test_all_addresses_together_hold_so_many_connections(tmp_path: Path) -> None:
     async with serving(tmp_path, connections=2, trusted_proxies=("127.0.0.1/32",)) as (_, connect):
         held = [await connect(), await connect()]
-        assert status(await said(await connect())) == 503
+        assert status(await answer_to(await connect())) == 503
         for _, writer in held:
             writer.close()
 

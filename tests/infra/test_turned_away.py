@@ -1,5 +1,4 @@
-"""The answers of the HTTP server to requests that it refuses itself: a page for people, problem details for
-programs."""
+"""The HTTP server refuses some requests before the app sees them. People get a page, programs get problem details."""
 
 import asyncio
 import json
@@ -15,7 +14,7 @@ from infra.web import MEMBERS, PUBLIC, page, server
 from infra.web.access import COOKIE
 from infra.web.arguments import Visit
 from infra.web.languages import COOKIE as LANGUAGE
-from tests.infra.test_http_limits import quick, said, serving, status  # noqa: F401
+from tests.infra.test_http_limits import answer_to, quick, serving, status  # noqa: F401
 from tests.market import unconnected
 from tests.test_access import a_member
 
@@ -58,8 +57,8 @@ async def api_list() -> str:
 ROUTES: list[HTTPRouteHandler] = [a_list, sent, asked_of_all, api_list]
 
 
-def refused(answer: bytes) -> tuple[int, str, str]:
-    """(status, head, body) of the last answer; its length is checked."""
+def read_refusal(answer: bytes) -> tuple[int, str, str]:
+    """Return (status, head, body) of the last answer, after checking its length and headers."""
     last = answer[answer.rindex(b"HTTP/1.1") :]
     head, _, body = last.decode().partition("\r\n\r\n")
     assert f"content-length: {len(body.encode())}\r\n" in head
@@ -68,7 +67,7 @@ def refused(answer: bytes) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("language", TITLES)
-async def test_a_browser_reads_why_in_its_language(tmp_path: Path, quick: None, language: str) -> None:  # noqa: F811
+async def test_a_refusal_is_in_the_language_of_the_browser(tmp_path: Path, quick: None, language: str) -> None:  # noqa: F811
     reader = READER % language.encode()
     whole = b"GET /list HTTP/1.1\r\n" + reader + b"\r\n"
     form = b"POST /asked HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n" + reader
@@ -78,21 +77,21 @@ async def test_a_browser_reads_why_in_its_language(tmp_path: Path, quick: None, 
         "a head that does not end": (b"GET /list HTTP/1.1\r\n" + reader + b"x-more:", 408),
         "a body that does not end": (form + b"content-length: 10\r\n\r\n{", 408),
         "small chunks": (form + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 20_000, 400),
-        "a header that is none": (b"GET /list HTTP/1.1\r\n" + reader + b"x: y\r\n\0\r\n\r\n", 400),
+        "a line that is no header": (b"GET /list HTTP/1.1\r\n" + reader + b"x: y\r\n\0\r\n\r\n", 400),
         "many at once": (whole * 100, 429),
     }
     async with serving(tmp_path, *ROUTES) as (_, connect):
         for name, (bytes_sent, code) in tried.items():
-            found, head, body = refused(await said(await connect(), bytes_sent))
+            found, head, body = read_refusal(await answer_to(await connect(), bytes_sent))
             assert (found, "text/html; charset=utf-8" in head) == (code, True), name
             assert f'<html lang="{language}">' in body and TITLES[language][code] in body.partition("</h1>")[0], name
             assert "<script" not in body and 'href="/"' in body
 
 
-async def test_the_language_that_was_chosen_goes_before_that_of_the_browser(tmp_path: Path) -> None:
+async def test_a_refusal_is_in_the_chosen_language_rather_than_in_that_of_the_browser(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES) as (_, connect):
         asked = b"GET /list HTTP/1.1\r\n" + READER % b"ru" + b"cookie: a=b; %s=es\r\n" % LANGUAGE.encode()
-        _, _, body = refused(await said(await connect(), asked + b"a: b\r\n" * 200))
+        _, _, body = read_refusal(await answer_to(await connect(), asked + b"a: b\r\n" * 200))
         assert '<html lang="es">' in body
 
 
@@ -100,30 +99,32 @@ async def test_the_language_that_was_chosen_goes_before_that_of_the_browser(tmp_
 async def test_a_program_gets_problem_details_whatever_it_accepts(tmp_path: Path, path: bytes) -> None:
     async with serving(tmp_path, *ROUTES) as (_, connect):
         asked = b"GET " + path + b" HTTP/1.1\r\n" + READER % b"es" + b"a: b\r\n" * 200
-        _, head, body = refused(await said(await connect(), asked))
+        _, head, body = read_refusal(await answer_to(await connect(), asked))
         assert "application/problem+json" in head and json.loads(body)["status"] == 431
 
 
-async def test_one_connection_too_many_says_who_it_is_before_it_is_told(tmp_path: Path) -> None:
+async def test_a_connection_above_the_limit_is_refused_after_its_headers_were_read(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES, connections_per_address=1) as (_, connect):
         held = await connect()
         for language in TITLES:
             asked = b"GET /list HTTP/1.1\r\n" + READER % language.encode() + b"\r\n"
-            code, head, body = refused(await said(await connect(), asked))
+            code, head, body = read_refusal(await answer_to(await connect(), asked))
             assert code == 503 and "retry-after: 5" in head
             assert f'<html lang="{language}">' in body and TITLES[language][503] in body
         held[1].close()
 
 
-async def test_those_above_the_limits_who_may_say_who_they_are_are_few(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(server, "HEARD_SECONDS", 60)
+async def test_the_headers_of_only_a_few_connections_above_the_limits_are_read(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server, "REFUSAL_SECONDS", 60)
     async with serving(tmp_path, connections_per_address=1) as (_, connect):
-        held = [await connect() for _ in range(1 + server.HEARD)]
-        assert status(await said(await connect())) == 503, "at once"
+        held = [await connect() for _ in range(1 + server.MOST_READ_BEFORE_REFUSAL)]
+        assert status(await answer_to(await connect())) == 503, "its headers are not read"
         held.pop()[1].close()
         await asyncio.sleep(0.1)
         last = await connect()
-        code, _, _ = refused(await said(last, b"GET /who HTTP/1.1\r\nhost: x\r\n\r\n"))
+        code, _, _ = read_refusal(await answer_to(last, b"GET /who HTTP/1.1\r\nhost: x\r\n\r\n"))
         assert code == 503
         for _, writer in held:
             writer.close()
@@ -135,7 +136,7 @@ TOO_LONG = {"en": "is too long", "es": "es demasiado larga", "ru": "слишко
 
 @pytest.mark.parametrize("query", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("language", TOO_LONG)
-async def test_a_long_address_is_told_on_a_page_of_the_market(tmp_path: Path, query: str, language: str) -> None:
+async def test_a_long_address_is_refused_with_a_page_of_the_market(tmp_path: Path, query: str, language: str) -> None:
     member = unconnected(tmp_path).tokens.issue(a_member("buyer_officer"), datetime.now(UTC), hours=1)
     async with serving(tmp_path, *ROUTES) as (client, _):
         headers = {"accept": "text/html", "cookie": f"{COOKIE}={member}; {LANGUAGE}={language}"}
@@ -151,17 +152,17 @@ async def test_a_long_address_is_told_on_a_page_of_the_market(tmp_path: Path, qu
         program = await client.get(f"/api/list{query}", headers=headers)
         assert program.json()["detail"].startswith("the address of a request may have at most 8,192 bytes")
         form = await client.post(f"/list/sent{query}", headers=headers)
-        assert form.status_code == 403, "who asks is looked at first"
+        assert form.status_code == 403, "access is checked before the address"
 
 
-async def test_a_long_path_is_as_long_as_an_address_to_the_app(tmp_path: Path) -> None:
+async def test_a_long_path_is_refused_like_a_long_query(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES) as (client, _):
         answer = await client.get("/list/" + "p" * 20_000, headers={"accept": "text/html"})
         assert answer.status_code == 414 and "p" * 9_000 not in answer.text
         assert 'class="button" href="/"' in answer.text
 
 
-async def test_long_addresses_are_counted(tmp_path: Path) -> None:
+async def test_requests_with_long_addresses_count_for_the_rate_limit(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES, rate_limit=3) as (client, _):
         for path in ("/list", "/nowhere"):
             found = [(await client.get(path + LONG["many values"])).status_code for _ in range(4)]
@@ -169,7 +170,7 @@ async def test_long_addresses_are_counted(tmp_path: Path) -> None:
         assert (await client.get("/list")).status_code == 429
 
 
-async def test_the_forms_on_a_page_that_is_not_there_can_be_sent(tmp_path: Path) -> None:
+async def test_the_forms_on_an_error_page_can_be_sent(tmp_path: Path) -> None:
     member = unconnected(tmp_path).tokens.issue(a_member("buyer_officer"), datetime.now(UTC), hours=1)
     async with serving(tmp_path, *ROUTES) as (client, _):
         for session in (member, ""):
@@ -186,7 +187,7 @@ async def test_the_forms_on_a_page_that_is_not_there_can_be_sent(tmp_path: Path)
                 assert chosen.status_code == 303, chosen.text
 
 
-async def test_what_is_sent_to_a_page_is_told_so_and_led_to_it(tmp_path: Path) -> None:
+async def test_a_form_sent_to_an_address_that_takes_none_gets_a_link_to_the_page_there(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES) as (client, _):
         answer = await client.post("/list", data={"a": "b"}, headers={"accept": "text/html"})
         assert answer.status_code == 405 and "Nothing can be sent to this address" in answer.text

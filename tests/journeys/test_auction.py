@@ -8,7 +8,7 @@ from services.demonstration.cast import cast
 from tests.journeys.conftest import Meet
 from tests.market import Market
 
-STEP = "form[action$='/steps'] button"
+STEP_BUTTON = "form[action$='/steps'] button"
 GOOD = next(good for good in cast().skus if good.name.startswith("Lever arch file"))
 
 
@@ -16,18 +16,18 @@ async def price_of(page: Page) -> Decimal:
     return Decimal(re.sub(r"[^\d.]", "", (await page.locator(".live .price").inner_text()).split("RUB")[0]))
 
 
-async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign(
+async def test_an_auction_is_shown_live_from_its_opening_to_the_signatures(
     demo: Market, meet: Meet, sku_ids: dict[str, str]
 ) -> None:
     agency, first, second = await meet("agency2"), await meet("supplier3"), await meet("supplier7")
     page = await agency.open(f"/catalogue/skus/{sku_ids[GOOD.name]}?quantity=100")
     await agency.press("Open a mini-auction")
-    await expect(page.get_by_text("The initial price must not be above it")).to_be_visible()
+    await expect(page.get_by_text("The initial price must not be above the reference price")).to_be_visible()
     await agency.fill(title="Lever arch files for the archive")
     await page.locator("[name=duration_minutes][value='3']").check()
     await agency.shot("auction-compose")
-    await agency.press("Review it")
-    await expect(page.get_by_role("heading", name="Review it")).to_be_visible()
+    await agency.press("Review the session")
+    await expect(page.get_by_role("heading", name="Review the session")).to_be_visible()
     await agency.shot("auction-review")
     await agency.press("Open the session")
     await expect(page.get_by_role("heading", name="Lever arch files for the archive")).to_be_visible()
@@ -55,10 +55,10 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     text = await page.locator("main").inner_text()
     assert "Bureau and Sons" not in text and "Ural Stationery Works" not in text
 
-    early = await first.page.context.new_page()  # a person who looks for the contract before it is made
+    early = await first.page.context.new_page()  # a page that was opened before the contract was made
     await early.goto(f"{first.url}/contracts?process={auction[10:]}")
     await expect(early.get_by_text("no contract from this process")).to_be_visible()
-    await early.locator("#q").fill("archive")  # typed text stays
+    await early.locator("#q").fill("archive")  # this text must stay when the page is updated
 
     closes = (await demo.fetch("select closes_at from auctions.auctions where auction_id = $1", auction[10:]))[0][0]
     demo.clock.advance(closes - demo.clock() - timedelta(seconds=20))
@@ -67,7 +67,7 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     await expect(page.locator(".live")).to_contain_text("Extended to")
     demo.clock.advance(timedelta(seconds=32))
     await expect(page.locator(".live")).to_contain_text("won by Bureau and Sons")
-    assert await page.evaluate("window.never_reloaded"), "all of this came without a reload"
+    assert await page.evaluate("window.never_reloaded"), "the page was updated without a reload"
     await expect(page.get_by_role("heading", name="The result")).to_be_visible()
     assert await price_of(page) < price
     await agency.shot("auction-won")
@@ -79,10 +79,10 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     await first.press("The contract")
     await first.page.locator("main a[href^='/contracts/']").first.click()
     contract = first.page.url.removeprefix(first.url)
-    await first.page.locator(STEP).click()
+    await first.page.locator(STEP_BUTTON).click()
     await agency.open(contract)
-    await page.locator(STEP).click()
+    await page.locator(STEP_BUTTON).click()
     await first.open(contract)
-    await first.page.locator(STEP).click()
+    await first.page.locator(STEP_BUTTON).click()
     await expect(first.page.locator("main .badge").first).to_contain_text("concluded")
     await first.shot("auction-contract")

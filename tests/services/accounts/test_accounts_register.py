@@ -2,7 +2,7 @@
 
 from infra.listing import COUNTED
 from services.accounts import store
-from services.accounts.pages.organisations import FOUND
+from services.accounts.pages.organisations import MOST_FOUND
 from tests.explained import listening, undone
 from tests.market import Market
 
@@ -23,11 +23,17 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
             "select gin_clean_pending_list('accounts.ix_organisations_words')"
         )  # as the database does by itself later
         await db.execute("analyze accounts.organisations")
-        for words, count in (("", FOUND), ("escuela", FOUND), ("OBSERV", 10), ("observatorio 3000", 1), ("no such", 0)):
+        for words, count in (
+            ("", MOST_FOUND),
+            ("escuela", MOST_FOUND),
+            ("OBSERV", 10),
+            ("observatorio 3000", 1),
+            ("no such", 0),
+        ):
             async with listening(db, tx) as reading:
-                found = await store.find_organisations(tx, words, FOUND)
+                found = await store.find_organisations(tx, words, MOST_FOUND)
             assert len(found) == count, words
-            assert await reading.of(db, "organisations") <= 2 * FOUND, words
+            assert await reading.of(db, "organisations") <= 2 * MOST_FOUND, words
 
 
 async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Market) -> None:

@@ -185,7 +185,7 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
 
 async def look_over(browser: Browser, form: dict[str, str]) -> str:
     page = await browser.post("/auctions/new", {**form, "action": "review"})
-    assert page.status_code == 200 and "<h1>Review it</h1>" in page.text, words(page.text)
+    assert page.status_code == 200 and "<h1>Review the session</h1>" in page.text, words(page.text)
     return page.text
 
 

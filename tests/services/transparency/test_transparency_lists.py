@@ -1,4 +1,4 @@
-"""The rows that pages and releases read in a feed of many years."""
+"""A page or a new release reads few rows, even if the feed has the releases of many years."""
 
 import asyncpg
 import pytest
@@ -14,8 +14,8 @@ from tests.market import Market
 
 pytestmark = pytest.mark.servers
 MANY = 20_000
-"""The number of releases: half of them belong to one process, a hundred to each of its contracts; each of the others
-has its own process."""
+"""The number of releases. Half of them belong to one process, which has a hundred releases for each contract. Each
+other release has its own process."""
 
 
 async def _years_of_releases(db: asyncpg.Connection) -> None:
@@ -35,7 +35,7 @@ async def _years_of_releases(db: asyncpg.Connection) -> None:
     await db.execute("analyze transparency.releases")
 
 
-async def test_the_page_counts_no_release(market: Market) -> None:
+async def test_the_page_reads_only_the_releases_that_it_shows(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with listening(db) as reading:
@@ -46,7 +46,7 @@ async def test_the_page_counts_no_release(market: Market) -> None:
         assert state.position == latest[0]["position"] and latest[0]["release_id"] == f"release-{MANY}"
 
 
-async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
+async def test_the_stored_figures_agree_with_the_feed(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         before = await store.feed_state(tx)
         counted = await db.fetchrow(
@@ -62,7 +62,7 @@ async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
         assert state.released_at == tx.now
 
 
-async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Market) -> None:
+async def test_a_release_reads_few_rows_of_a_process_with_many_contracts(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with listening(db) as reading:
@@ -80,7 +80,7 @@ async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Mar
             assert len(said) == 5 and not any("items" in each["contracts"][0] for each in said)
 
 
-async def test_of_thousands_of_publications_the_largest_are_listed(market: Market) -> None:
+async def test_only_the_largest_of_thousands_of_publications_are_listed(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         await db.execute("delete from transparency.sources")
         await db.execute(
@@ -92,7 +92,7 @@ async def test_of_thousands_of_publications_the_largest_are_listed(market: Marke
         assert found.largest[0].records == 3000
 
 
-async def test_the_timer_reads_the_ends_that_moved_alone(market: Market) -> None:
+async def test_the_timer_reads_only_the_sessions_whose_end_moved(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         await _years_of_sessions(tx, db)
         async with listening(db) as reading:
