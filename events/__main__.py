@@ -1,4 +1,5 @@
-"""``python -m events``: write schemas, the AsyncAPI document and the first example of each new event."""
+"""``python -m events``: write the schemas, the AsyncAPI document and the first example of each new event, and print the
+paths of the files that changed."""
 
 import events.documents as documents
 

@@ -1,4 +1,4 @@
-"""The events that contracts needs about direct purchases. Producer: purchases. The events that all services may read
+"""The events that the service of contracts needs about direct purchases. The producer is purchases. The events that all services may read
 (requested, answered) stay in the topic of contracts."""
 
 from datetime import datetime

@@ -166,7 +166,7 @@ def _check_embedded(config: Config) -> None:
 
 
 async def _check_running(config: Config) -> None:
-    """Raises NotRunning."""
+    """Check that both servers of the market answer. Raises NotRunning."""
     url, bootstrap = addresses(config)
     await check_database(url)
     await check_kafka(bootstrap)

@@ -182,7 +182,8 @@ class Consumer:
         return f"partition {partition.partition} of {partition.topic} for {self.name}"
 
     async def _commit(self, kafka: AIOKafkaConsumer) -> None:
-        """Raises TimeoutError."""
+        """Commit the offsets that were read. If Kafka refuses, this is only logged. Raises TimeoutError if Kafka does
+        not answer."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await kafka.commit()

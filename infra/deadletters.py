@@ -257,7 +257,7 @@ class NoSuchRecord(LookupError):
 
 
 async def record_at(bootstrap: str, place: Place) -> ConsumerRecord:
-    """Raises NoSuchRecord."""
+    """Return the message at this place. Raises NoSuchRecord."""
     missing = NoSuchRecord(f"there is no message {place.offset} in partition {place.partition} of {place.topic}")
     admin = AIOKafkaAdminClient(**access(bootstrap))
     kafka = AIOKafkaConsumer(**access(bootstrap), enable_auto_commit=False)

@@ -23,12 +23,12 @@ GRACE_SECONDS = 0.5
 
 
 class Deadline:
-    """``async with Deadline(seconds)``: when the time is over, the connections that the block uses (see :func:`in_use`)
-    are closed, and everything else that it waits for is cancelled. Raise the error of a closed connection, or
-    TimeoutError."""
+    """A time limit for the block of ``async with Deadline(seconds)``. When the time is over, the connections that the
+    block uses (see :func:`in_use`) are closed; after GRACE_SECONDS the block is cancelled. It ends with the error of a
+    closed connection, or with TimeoutError."""
 
     def __init__(self, seconds: float | None) -> None:
-        """With ``seconds`` None there is no limit until one is :meth:`set`."""
+        """Prepare the deadline. If ``seconds`` is None, there is no limit until :meth:`set` sets one."""
         self._seconds = seconds
         self._ends_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +58,7 @@ class Deadline:
         await self._cancelling.__aexit__(kind, error, trace)
 
     def set(self, seconds: float | None) -> None:
-        """Set the limit, counted from now, instead of the former one."""
+        """Let the time be over ``seconds`` from now, instead of at the former limit; None: no limit."""
         if self.is_over and not self._cancelling.expired():  # the work is cleaning up: it gets the new time for that
             self._cancelling.reschedule(None)
         if seconds is None:

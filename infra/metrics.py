@@ -1,5 +1,5 @@
-"""The metrics of this process for Prometheus. The names are a contract with dashboards and alarms:
-``docs/operating.md`` lists them.
+"""The metrics of this process for Prometheus. Dashboards and alarms use the names in ``docs/operating.md``, so a name
+must not change.
 
 No metric is labelled by a person, organisation or auction: a label has few values, such as the route templates or the services.
 """

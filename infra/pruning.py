@@ -2,8 +2,8 @@
 without bound. docs/operating.md says what is kept for how long, and why.
 
 A sweep goes over a table page by page, so that a step costs the same for any size of the table, needs no index, and
-locks only rows that are not read any more. Ages are measured by the clock of the database, which also wrote the
-instants.
+locks only rows that are not read any more. The age of a row is measured by the clock of the database, which also wrote
+the times in the row.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ REST_SECONDS = 0.1
 """Seconds between two steps."""
 EVERY_SECONDS = 600.0
 """Seconds between two sweeps."""
-FOR_A_BACKUP = timedelta(hours=2)
+KEPT_FOR_A_BACKUP = timedelta(hours=2)
 """A published event is kept at least this long, even if the outbox has more rows than it should. A backup reads the ends
 of the topics first and copies the database later; only the outbox has the events that were published in between."""
 
@@ -72,12 +72,12 @@ class Pruner:
             " (published_at < now() - $3::interval or published_at < now() - $5::interval and position <= $4)",
             timedelta(days=self._keep.published_days),
             (newest or 0) - self._keep.published_rows,
-            FOR_A_BACKUP,
+            KEPT_FOR_A_BACKUP,
         )
 
     async def _prune_inbox(self, db: asyncpg.Connection) -> int:
-        """Delete old claims, and store by topic the instant before which claims were deleted, for
-        :mod:`infra.beginning`."""
+        """Delete old claims. For :mod:`infra.beginning`, store for each topic the time before which claims were
+        deleted."""
         age = timedelta(days=self._keep.claims_days)
         gone = await self._delete(db, "inbox", "handled_at < now() - $3::interval", age)
         if gone:
@@ -108,5 +108,6 @@ class Pruner:
 
 
 def timer(service: Service, keep: Keep) -> Timer:
+    """Return the timer that prunes the tables of the service."""
     topics = {*service.reactions.topics, *(topic for view in service.views for topic in view.reactions.topics)}
     return Timer("prune", EVERY_SECONDS, Pruner(service.name, sorted(topics), keep, service.prunes).step, REST_SECONDS)

@@ -1,4 +1,4 @@
-"""Rows of a store are read through :mod:`infra.reading`: one that cannot be read costs itself alone, and log and health name it."""
+"""Rows of a store are read through :mod:`infra.reading`: an unreadable one does not affect the others, and log and health name it."""
 
 import ast
 from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ from catalogue.rules import RuleBroken
 
 
 class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation.
+    """The numbers of one jurisdiction. Amounts of money are in ``currency``; ``source`` cites the law or regulation.
 
     A part that a preset leaves out is also left out of the stored policy, because the former release, which runs beside
     this one, may not know it. Therefore the defaults here must never change: an auction or contract follows the stored

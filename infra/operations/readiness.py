@@ -12,7 +12,8 @@ from infra.set_aside import SETTLE
 
 OLD = timedelta(seconds=30)
 """If an event has waited longer than this to be sent to Kafka, a person must act."""
-CLOCK = timedelta(seconds=1)
+CLOCK_TOLERANCE = timedelta(seconds=1)
+"""If this machine's clock differs from the database's by more than this, a person must set it."""
 DEAD_LETTERS = "dead letters"
 LOOK_AT_LETTERS = (
     "`lonja dead-letters list`; correct the cause, then `replay`, or `dismiss` those that need not be handled"
@@ -22,8 +23,8 @@ NEEDED = ("worker", "streams")
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The judgement of one part of the market, or of one part of a ``process``. A part that waits for a server is in
-    order: the server is not."""
+    """The judgement of one part of the market, or of one part of a ``process``. A part that waits for a server counts
+    as in order, because the fault is in the server."""
 
     part: str
     state: State
@@ -31,7 +32,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     remedy: str = ""
     apart: bool = False
-    """It makes nothing else unready (see :class:`infra.health.Condition`)."""
+    """Whether a fault of this part leaves the process and the market ready (see :class:`infra.health.Condition`)."""
 
     @property
     def ready(self) -> bool:
@@ -39,13 +40,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_ready(judgements: Iterable[Judgement]) -> bool:
-    """Whether the market needs neither a person nor a server. Faults that affect only themselves do not count."""
+    """Return whether every part of the market is in order. A part that is ``apart`` does not count."""
     return all(each.ready or each.apart for each in judgements)
 
 
 def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
-    """Judge every part. ``own`` are the conditions of the asking process, whose name is ``process``: they are newer
-    than its row."""
+    """Return a judgement of every part. ``own`` are the present conditions of the process that asks, ``process``. They
+    replace the conditions in its row, which are older."""
     return [
         *_servers(figures),
         *_processes(figures.processes, known=not figures.database),
@@ -68,9 +69,9 @@ def _servers(figures: Figures) -> Iterator[Judgement]:
             part=part,
             state=State.degraded if failure == NO_ANSWER else State.stopped if failure else State.running,
             detail=failure,
-            remedy=f"read the log of {part}; `lonja up` starts it again by itself" if failure else "",
+            remedy=f"read the log of {part}; `lonja up` restarts it without help" if failure else "",
         )
-    if abs(figures.clock_ahead) > CLOCK:
+    if abs(figures.clock_ahead) > CLOCK_TOLERANCE:
         seconds = figures.clock_ahead.total_seconds()
         yield Judgement(
             part="clock",
@@ -89,25 +90,25 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
                 part=f"process {row.kind}",
                 process=row.process,
                 state=State.stopped,
-                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s",
-                remedy="it hangs or was killed: read its log and start it again",
+                detail=f"the process has not reported for {row.silent_for.total_seconds():.0f} s",
+                remedy="the process hangs or was killed: read its log and restart it",
             )
         elif row.awaited and row.silent_for < GONE:
             yield Judgement(
                 part=f"process {row.kind}",
                 process=row.process,
                 state=State.waiting,
-                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s, when the database may have been away: waiting for it",
+                detail=f"the process has not reported for {row.silent_for.total_seconds():.0f} s, perhaps because the database was away",
             )
     awaited = [row for row in rows if row.awaited]
     if awaited and not any(row.alive for row in rows):
         yield Judgement(
             part="processes",
             state=State.stopped,
-            detail=f"none has written for {min(row.silent_for for row in awaited).total_seconds():.0f} s that it runs: the database was"
-            " away until now or takes no writes, or all processes hang or were killed",
-            remedy=f"wait {SILENT.total_seconds():.0f} s and ask again: who lives writes as soon as the database takes it; if nothing"
-            " changes, read the log of the database, and then check whether the processes run",
+            detail=f"no process has reported for {min(row.silent_for for row in awaited).total_seconds():.0f} s: the database was away"
+            " until now or accepts no writes, or all processes hang or were killed",
+            remedy=f"wait {SILENT.total_seconds():.0f} s and ask again: every process that runs reports as soon as the database accepts"
+            " writes; if nothing changes, read the log of the database, and then check whether the processes run",
         )
     for kind in NEEDED if known else ():
         if not any(row.kind == kind and (row.alive or row.awaited) for row in rows):
@@ -157,8 +158,8 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
                 part=f"consumer group {each.group}",
                 state=State.degraded,
                 detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long, in {', '.join(each.late_in)}",
-                remedy="check that its process runs, and what its consumer reports here and in the log; if it reports nothing,"
-                " start that process again: it reads on where it committed last",
+                remedy="check that its process runs, and read what its consumer reports here and in the log; if the consumer reports"
+                " nothing, restart the process: it continues after the last message that it committed",
             )
         else:
             yield Judgement(
@@ -167,15 +168,15 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
 
 
 def _dead_letters(figures: Figures) -> Iterator[Judgement]:
-    """The judgement of dead letters. Each is an event that one service never took in."""
+    """Yield the judgement of the dead letters: the events that one service could not handle and therefore lacks."""
     if figures.unsettled:
         newest = figures.unsettled[-1]
         yield Judgement(
             part=DEAD_LETTERS,
             state=State.degraded,
-            detail=f"{len(figures.unsettled):,} that nobody settled; the newest: {newest.reader} could not handle {newest.type}:"
+            detail=f"{len(figures.unsettled):,} are not settled; the newest: {newest.reader} could not handle {newest.type}:"
             f" {newest.error}",
             remedy=LOOK_AT_LETTERS,
         )
     elif not figures.kafka:
-        yield Judgement(part=DEAD_LETTERS, state=State.running, detail="none that nobody settled")
+        yield Judgement(part=DEAD_LETTERS, state=State.running, detail="none waits to be settled")

@@ -106,7 +106,7 @@ class Limits:
         return limit
 
     def _count(self, scope: Any) -> None:
-        """Raises TooManyRequestsException."""
+        """Count the request for its caller. Raises TooManyRequestsException if the caller is above a limit."""
         scope[_COUNTED] = True
         user, address, options = scope.get("user"), _address(scope), scope["route_handler"].opt
         caller, unsafe = user.member_id if user else address, scope["method"] in UNSAFE

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 Name = tuple[str, ...]
-_FEW = asyncio.Semaphore(4)
-"""The most attempts that are handled at once; each uses a connection of the process."""
+_ALL_ATTEMPTS = asyncio.Semaphore(4)
+"""The places for all attempts that are handled at once; each attempt uses a connection of the process."""
 _under_way: Counter[Name] = Counter()
 _turns: dict[Name, tuple[asyncio.Lock, int]] = {}
 
@@ -35,12 +35,12 @@ def under_way(most: Iterable[tuple[Name, int]]) -> Iterator[None]:
 
 @asynccontextmanager
 async def in_turn(*names: Name) -> AsyncIterator[None]:
-    """Hold the turn of each name, one attempt at a time; all callers take the names in the same order. A place among
-    the few for all attempts is taken last, so that waiting attempts take none."""
+    """Hold the turn of each name, one attempt at a time; all callers take the names in the same order. One of the
+    places for all attempts is taken last, so that an attempt that waits for a name takes no place."""
     async with AsyncExitStack() as stack:
         for name in names:
             await stack.enter_async_context(_turn(name))
-        await stack.enter_async_context(_FEW)
+        await stack.enter_async_context(_ALL_ATTEMPTS)
         yield
 
 

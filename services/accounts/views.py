@@ -13,7 +13,7 @@ from services.accounts import store
 from services.accounts.domain import MANAGERS, MEMBER_ROLES, Member, Organisation
 from services.accounts.store import ApiKey, OpenInvitation, PublicContract
 
-DEALS = 10
+CONTRACTS = 10
 """The number of contracts on each side that the page of an organisation shows."""
 
 
@@ -53,8 +53,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     invitations: Sequence[OpenInvitation]
 
 
-async def record(tx: Transaction, organisation_id: str, limit: int = DEALS) -> Record:
-    """Raises Missing."""
+async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) -> Record:
+    """Return the organisation with its latest ``limit`` contracts on each side. Raises Missing."""
     found = await store.organisation(tx, organisation_id)
     if found is None:
         raise Missing("organisation", organisation_id)
@@ -66,7 +66,7 @@ async def record(tx: Transaction, organisation_id: str, limit: int = DEALS) -> R
 
 
 async def card(tx: Transaction, organisation_id: str) -> Card:
-    """Raises Missing."""
+    """Return the public card of the organisation. Raises Missing."""
     found = await record(tx, organisation_id, limit=0)
     fields = {
         name: getattr(found.organisation, name) for name in Card.__struct_fields__ if hasattr(found.organisation, name)

@@ -1,4 +1,4 @@
-"""The data that the pages and the API of auctions show besides the boards."""
+"""The data that the pages and the API of auctions show, except the boards (:mod:`services.auctions.board`)."""
 
 from datetime import datetime
 

@@ -13,8 +13,8 @@ from infra.tokens import Principal
 
 
 class LocalMarket(msgspec.Struct, frozen=True, kw_only=True):
-    """The market as one reader sees it: prices for delivery to a region ("": any), in the market's currency, on the
-    local date of the reader's organisation."""
+    """The conditions for the prices that one reader sees: for delivery to ``region`` ("": any), in the market's
+    ``currency``, ``on`` the local date of the reader's organisation."""
 
     region: str
     currency: str

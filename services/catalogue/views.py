@@ -159,7 +159,7 @@ class WantedPrices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def search(tx: Transaction, finder: Finder, asked: Search, reader: Principal | None) -> SearchPage:
-    """Raises MalformedCategory."""
+    """Return the page of search results with the prices that the reader sees. Raises MalformedCategory."""
     found = await finder.search(_wanted(asked, finder.currency))
     versions = await store.shown(tx, found.sku_ids)
     skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]

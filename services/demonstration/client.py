@@ -69,7 +69,7 @@ class Client:
         return member
 
     async def get(self, path: str, **parameters: object) -> Any:
-        """Raises CallRefused, NotAnswered."""
+        """Return what the API answers; parameters that are None are left out. Raises CallRefused, NotAnswered."""
         wanted = {name: str(value) for name, value in parameters.items() if value is not None}
         return await self._call("GET", path, {"params": wanted})
 

@@ -1,4 +1,4 @@
-"""A process with SSE connections that records what it receives, and when. It imports little, so that it starts
+"""A program that opens SSE connections and records what each receives, and when. It imports little, so that it starts
 quickly."""
 
 import asyncio
@@ -14,9 +14,10 @@ WATCHERS = 1000
 
 
 class Watcher(asyncio.Protocol):
-    """One SSE connection, with what it received and when."""
+    """One SSE connection. ``seen`` has the number in each ``event`` that it received, and the time."""
 
     NUMBER = re.compile(rb"\r\ndata: \D*(\d+)\D")
+    """The first number in the data of an event."""
 
     def __init__(self, request: bytes, event: bytes) -> None:
         self.request, self.event = request, b"event: " + event
@@ -41,8 +42,8 @@ class Watcher(asyncio.Protocol):
 
 
 async def watch(port: int, path: str, event: str, tokens: Sequence[str]) -> None:
-    """Connect all watchers and report this. When all have received the number that is written to stdin, or a later one
-    (the first number in the data of an ``event``), report what they received."""
+    """Connect all watchers and print "ready". Then read a number from stdin, wait until each watcher has received an
+    ``event`` with this number or a higher one, and print what all of them received."""
     loop = asyncio.get_running_loop()
     watchers = []
     for number in range(WATCHERS):

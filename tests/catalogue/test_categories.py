@@ -161,7 +161,7 @@ def test_a_list_is_asked_for_the_digits_that_count(given: str, beginning: str) -
 
 
 @pytest.mark.parametrize("given", ["banana", "3", "99", "30197642-1", "301976421"])
-def test_a_list_cannot_be_asked_for_a_category_that_is_none(given: str) -> None:
+def test_a_list_cannot_be_asked_for_a_category_that_does_not_exist(given: str) -> None:
     with pytest.raises((MalformedCategory, UnknownDivision)) as refused:
         read_beginning(given)
     assert refused.value.field == "category"

@@ -68,21 +68,23 @@ async def test_a_body_out_of_bounds_is_refused_by_field_and_rule(
     assert answer.headers["content-type"] == "application/problem+json" and len(answer.content) < 2_000
 
 
-async def test_a_name_of_two_million_letters_is_too_large_to_be_read_at_all(market: Outside) -> None:
+async def test_a_body_with_a_name_of_two_million_letters_is_refused(market: Outside) -> None:
     async with market.client() as client:
         answer = await client.post("/api/register", json=REGISTRATION | {"name": "я" * 2_000_000})
     assert answer.status_code in (413, 422), answer.text[:300]
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"[" + b"1," * 70_000 + b"1]"])
-async def test_a_body_with_more_than_any_of_ours_is_refused_before_it_is_read(market: Outside, body: bytes) -> None:
+async def test_a_body_with_more_parts_than_any_valid_one_is_refused_before_it_is_parsed(
+    market: Outside, body: bytes
+) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 413, answer.text[:300]
 
 
 @pytest.mark.parametrize("body", [b"[" * 9_000, b'{"a":' * 9_000, b"\xff", b'{"email": "\\ud800"}', b"9" * 5_000])
-async def test_what_is_no_body_of_ours_is_answered_400(market: Outside, body: bytes) -> None:
+async def test_a_body_that_cannot_be_decoded_is_answered_400(market: Outside, body: bytes) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text[:300]

@@ -1,5 +1,5 @@
-"""Two web processes on the same few auctions; each is killed meanwhile, and one is suspended and continued: together
-they act like one process."""
+"""Two web processes decide the bids on the same few auctions as one process would, although each is killed once during
+the bidding, and one is suspended for a while."""
 
 import asyncio
 import os
@@ -33,16 +33,18 @@ from tests.services.auctions.market_builders import an_organisation, paper
 
 SUPPLIERS, AUCTIONS = 10, 3
 BETWEEN_KILLS = 60
-"""This many verdicts must be answered after a process was killed or started again, before the next is killed."""
-ASLEEP = 20
+"""How many bids must be answered before each kill, and how many after it, before the process is started again."""
+SUSPENDED_SECONDS = 20
 """Seconds for which one process is suspended; longer than any time limit of the other process or of the database."""
-AFTER_WAKING = 40
-"""Verdicts of the suspended process after it continued."""
+AFTER_CONTINUING = 40
+"""How many bids the suspended process must answer after it continues."""
 
 
 @dataclass
-class Wish:
-    """A bid with its key, its answers, and the number of connections that broke meanwhile."""
+class SentBid:
+    """A bid that a supplier sends until it is answered. ``answered_by`` are the addresses of the processes that gave
+    the ``answers``. ``to_both``: it is sent to both processes at once. ``broken`` counts the tries without an answer,
+    after which it may have been decided."""
 
     auction_id: str
     supplier: Principal
@@ -50,32 +52,35 @@ class Wish:
     amount: str
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     answered_by: list[str] = field(default_factory=list)
-    twins: bool = False
+    to_both: bool = False
     broken: int = 0
 
 
 @dataclass
-class Day:
+class Run:
+    """The auctions, the two processes, the bids that were sent, and what happened."""
+
     market: Market
     webs: list[Child]
     urls: list[str]
     auctions: list[str] = field(default_factory=list)
-    wishes: list[Wish] = field(default_factory=list)
+    bids: list[SentBid] = field(default_factory=list)
     killed: list[int | None] = field(default_factory=list)
     meanwhile: dict[str, int] = field(default_factory=dict)
-    """Verdicts by address while one process was suspended."""
+    """The number of bids that each process answered while the first one was suspended, by its address."""
     over: bool = False
-    """Set when bidding has ended."""
+    """Whether the suppliers must stop bidding."""
     proofs: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> int:
-        return sum(len(wish.answers) for wish in self.wishes)
+        return sum(len(bid.answers) for bid in self.bids)
 
     def verdicts_of(self, url: str) -> int:
-        return sum(wish.answered_by.count(url) for wish in self.wishes)
+        return sum(bid.answered_by.count(url) for bid in self.bids)
 
     async def rows(self, auction_id: str) -> list[Any]:
+        """Return the bids in the auction's log, in its order."""
         return await self.market.fetch(
             "select supplier_id, request_key, sequence, amount, line from auctions.bids where auction_id = $1 order by line",
             auction_id,
@@ -83,8 +88,8 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator[Day]:
-    await markets.stop()  # its consumers would share the partitions
+async def run(servers: Servers, topics: None, markets: Markets) -> AsyncIterator[Run]:
+    await markets.stop()  # the consumers of that market would take some of the partitions
     await skip_to_now(servers.kafka_bootstrap, ("auctions",))
     home = servers.home / "two-webs"
     shutil.rmtree(home, ignore_errors=True)
@@ -110,12 +115,13 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
         await kafka.start()
         stack.push_async_callback(kafka.stop)
         urls = [f"http://127.0.0.1:{web.part.port}" for web in webs]
-        day = Day(Market(resources, ShiftedClock(), urls[0], kafka), webs, urls)
-        await play(day)
-        yield day
+        run = Run(Market(resources, ShiftedClock(), urls[0], kafka), webs, urls)
+        await bid_and_kill(run)
+        yield run
 
 
 def a_process(config: Config, stack: AsyncExitStack, name: str, half: str) -> Child:
+    """Return a process, not started yet, that runs one half (web or worker) of the service of auctions."""
     port = free_port(config.home, name)
 
     async def ready() -> bool:
@@ -133,166 +139,172 @@ def a_process(config: Config, stack: AsyncExitStack, name: str, half: str) -> Ch
     return child
 
 
-async def play(day: Day) -> None:
-    buyer = await an_organisation(day.market, "buyer")
-    suppliers = [await an_organisation(day.market, "supplier") for _ in range(SUPPLIERS)]
-    async with day.market.client(buyer) as client:
+async def bid_and_kill(run: Run) -> None:
+    """Open the auctions, let the suppliers bid, kill each web process, suspend one, and fetch the proofs at the end."""
+    buyer = await an_organisation(run.market, "buyer")
+    suppliers = [await an_organisation(run.market, "supplier") for _ in range(SUPPLIERS)]
+    async with run.market.client(buyer) as client:
         for number in range(AUCTIONS):
             wanted = paper(title=f"Paper {number}", duration_minutes=1, step_percent="0.5")
             wanted["lines"][0]["unit_price"] = "1000"
             answer = await client.post("/api/auctions", json=wanted)
             assert answer.status_code == 201, answer.text
-            day.auctions.append(answer.json()["auction_id"])
-    bidding = asyncio.gather(*(bid_on(day, supplier, number) for number, supplier in enumerate(suppliers)))
-    for web in day.webs:
-        seen = day.verdicts
-        await until(lambda seen=seen: day.verdicts >= seen + BETWEEN_KILLS, 90, "bids are answered")  # type: ignore[misc]
+            run.auctions.append(answer.json()["auction_id"])
+    bidding = asyncio.gather(*(bid_on(run, supplier, number) for number, supplier in enumerate(suppliers)))
+    for web in run.webs:
+        seen = run.verdicts
+        await until(lambda seen=seen: run.verdicts >= seen + BETWEEN_KILLS, 90, "bids are answered")  # type: ignore[misc]
         os.kill(web.pid, signal.SIGKILL)
-        await until(lambda web=web: web.exit_code is not None, 5, "it is dead")  # type: ignore[misc]
-        day.killed.append(web.exit_code)
-        seen = day.verdicts
-        await until(lambda seen=seen: day.verdicts >= seen + BETWEEN_KILLS, 90, "the other goes on")  # type: ignore[misc]
+        await until(lambda web=web: web.exit_code is not None, 5, "the process has ended")  # type: ignore[misc]
+        run.killed.append(web.exit_code)
+        seen = run.verdicts
+        await until(lambda seen=seen: run.verdicts >= seen + BETWEEN_KILLS, 90, "the other process answers bids")  # type: ignore[misc]
         web.start()
         await web.wait_ready()
-    await one_sleeps(day)
-    day.over = True
+    await suspend_one(run)
+    run.over = True
     await bidding
-    async with day.market.client() as visitor:
+    async with run.market.client() as visitor:
 
         async def proved() -> bool:
-            for auction_id in day.auctions:
+            for auction_id in run.auctions:
                 answer = await visitor.get(f"/api/auctions/{auction_id}/proof")
                 if answer.status_code != 200:
                     return False
-                day.proofs[auction_id] = answer.content
+                run.proofs[auction_id] = answer.content
             return True
 
-        await day.market.eventually(proved, within=120)
+        await run.market.eventually(proved, within=120)
 
 
-async def one_sleeps(day: Day) -> None:
-    """Suspend one process. When it continues, it finds the requests that came meanwhile, and decides with the state
-    that it had cached before."""
-    sleeper = day.webs[0]
-    before = {url: day.verdicts_of(url) for url in day.urls}
-    os.kill(sleeper.pid, signal.SIGSTOP)
-    await asyncio.sleep(ASLEEP)
-    day.meanwhile = {url: day.verdicts_of(url) - count for url, count in before.items()}
-    os.kill(sleeper.pid, signal.SIGCONT)
-    seen = day.verdicts_of(day.urls[0])
-    await until(lambda: day.verdicts_of(day.urls[0]) >= seen + AFTER_WAKING, 90, "the one that slept answers again")
+async def suspend_one(run: Run) -> None:
+    """Suspend the first process for a while. When it continues, it finds requests that arrived meanwhile, and still has
+    the state in its cache that it read before."""
+    suspended = run.webs[0]
+    before = {url: run.verdicts_of(url) for url in run.urls}
+    os.kill(suspended.pid, signal.SIGSTOP)
+    await asyncio.sleep(SUSPENDED_SECONDS)
+    run.meanwhile = {url: run.verdicts_of(url) - count for url, count in before.items()}
+    os.kill(suspended.pid, signal.SIGCONT)
+    seen = run.verdicts_of(run.urls[0])
+    await until(
+        lambda: run.verdicts_of(run.urls[0]) >= seen + AFTER_CONTINUING,
+        90,
+        "the process that was suspended answers again",
+    )
 
 
-async def bid_on(day: Day, supplier: Principal, number: int) -> None:
-    """Bid the next amount, alternately through one process and the other, and every third time through both at once."""
+async def bid_on(run: Run, supplier: Principal, number: int) -> None:
+    """Bid the next amount on a random auction, again and again: first through one process, chosen at random, and in
+    about three of ten cases through both at once."""
     rng = random.Random(number)
-    headers = {"authorization": f"Bearer {day.market.token(supplier)}"}
+    headers = {"authorization": f"Bearer {run.market.token(supplier)}"}
     async with AsyncExitStack() as stack:
         webs = [
             await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=5))
-            for url in day.urls
+            for url in run.urls
         ]
-        while not day.over:
-            auction_id, (first, second) = rng.choice(day.auctions), rng.sample(webs, 2)
+        while not run.over:
+            auction_id, (first, second) = rng.choice(run.auctions), rng.sample(webs, 2)
             try:
                 view = (await first.get(f"/api/auctions/{auction_id}")).json()
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
                 continue
-            wish = Wish(
+            bid = SentBid(
                 auction_id,
                 supplier,
-                f"wish-{number}-{len(day.wishes)}",
+                f"bid-{number}-{len(run.bids)}",
                 view["next_bid"] or "1",
-                twins=rng.random() < 0.3,
+                to_both=rng.random() < 0.3,
             )
-            day.wishes.append(wish)
-            if wish.twins:
-                await asyncio.gather(until_answered(wish, first, second), until_answered(wish, second, first))
+            run.bids.append(bid)
+            if bid.to_both:
+                await asyncio.gather(until_answered(bid, first, second), until_answered(bid, second, first))
             else:
-                await until_answered(wish, first, second)
+                await until_answered(bid, first, second)
 
 
-async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
-    """Send the bid through one process, then through the other, and so on, always with the same key."""
+async def until_answered(bid: SentBid, *webs: httpx.AsyncClient) -> None:
+    """Send the bid through the two processes in turn, always with the same key, until one answers with a verdict."""
     for turn in range(200):
         try:
             answer = await webs[turn % 2].post(
-                f"/api/auctions/{wish.auction_id}/bids",
-                json={"amount": wish.amount},
-                headers={"idempotency-key": wish.key},
+                f"/api/auctions/{bid.auction_id}/bids",
+                json={"amount": bid.amount},
+                headers={"idempotency-key": bid.key},
             )
         except httpx.ConnectError:  # the request did not arrive
             await asyncio.sleep(0.05)
             continue
         except httpx.TransportError:
-            wish.broken += 1
+            bid.broken += 1
             continue
         if answer.status_code in (201, 422):
-            wish.answers.append((answer.status_code, answer.json()))
-            wish.answered_by.append(f"http://127.0.0.1:{answer.url.port}")
+            bid.answers.append((answer.status_code, answer.json()))
+            bid.answered_by.append(f"http://127.0.0.1:{answer.url.port}")
             return
         assert answer.status_code == 503, answer.text
-        wish.broken += 1
+        bid.broken += 1
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{wish.key} was never answered")
+    raise AssertionError(f"{bid.key} was never answered")
 
 
-async def test_both_were_killed_under_bids_that_were_on_the_way(day: Day) -> None:
-    assert day.killed == [-signal.SIGKILL, -signal.SIGKILL]
-    assert any(wish.broken for wish in day.wishes)
+async def test_both_were_killed_while_bids_waited_for_their_answers(run: Run) -> None:
+    assert run.killed == [-signal.SIGKILL, -signal.SIGKILL]
+    assert any(bid.broken for bid in run.bids)
 
 
-async def test_while_one_slept_the_other_went_on(day: Day) -> None:
-    """The tests below include the bids that the suspended process decided when it continued."""
-    asleep, awake = (day.meanwhile[url] for url in day.urls)
-    assert awake > asleep
+async def test_while_one_process_was_suspended_the_other_answered_bids(run: Run) -> None:
+    """The tests below cover the bids that the suspended process decided after it continued."""
+    suspended, other = (run.meanwhile[url] for url in run.urls)
+    assert other > suspended
 
 
-async def test_one_key_sent_to_both_at_once_gets_one_verdict(day: Day) -> None:
-    twins = [wish for wish in day.wishes if wish.twins]
-    assert len(twins) > 20
-    for wish in twins:
-        (one, first), (other, second) = wish.answers
+async def test_one_key_sent_to_both_at_once_gets_one_verdict(run: Run) -> None:
+    to_both = [bid for bid in run.bids if bid.to_both]
+    assert len(to_both) > 20
+    for bid in to_both:
+        (one, first), (other, second) = bid.answers
         assert one == other
-        # One line of the log, signed by whichever process answered.
+        # Both answers show the same line of the log. The signatures may differ: each process signs its own receipt.
         told = [{**answer, "receipt": answer["receipt"]["hash"]} for answer in (first, second)]
         assert told[0] == told[1]
 
 
-async def test_every_wish_has_one_verdict_in_the_log_and_it_is_the_one_that_was_answered(day: Day) -> None:
+async def test_every_bid_has_one_verdict_in_the_log_which_is_the_one_in_the_answers(run: Run) -> None:
     logged: Counter[tuple[str, str, str]] = Counter()
     verdicts: dict[tuple[str, str, str], Any] = {}
-    for auction_id in day.auctions:
-        for row in await day.rows(auction_id):
+    for auction_id in run.auctions:
+        for row in await run.rows(auction_id):
             key = (auction_id, row["supplier_id"], row["request_key"])
             logged[key] += 1
             verdicts[key] = row
-    for wish in day.wishes:
-        key = (wish.auction_id, wish.supplier.organisation_id, wish.key)
-        assert logged[key] == 1, wish
-        for status, answer in wish.answers:
+    for bid in run.bids:
+        key = (bid.auction_id, bid.supplier.organisation_id, bid.key)
+        assert logged[key] == 1, bid
+        for status, answer in bid.answers:
             assert (answer.get("sequence"), answer["receipt"]["position"]) == (
                 verdicts[key]["sequence"],
                 verdicts[key]["line"],
             )
             assert (status == 201) == (verdicts[key]["sequence"] is not None)
-    assert logged.total() == len(day.wishes)
+    assert logged.total() == len(run.bids)
 
 
-async def test_the_log_is_one_chain_and_the_accepted_are_one_falling_sequence(day: Day) -> None:
-    for auction_id in day.auctions:
-        accepted = [row for row in await day.rows(auction_id) if row["sequence"] is not None]
+async def test_the_log_is_one_chain_and_the_amounts_of_accepted_bids_only_fall(run: Run) -> None:
+    for auction_id in run.auctions:
+        accepted = [row for row in await run.rows(auction_id) if row["sequence"] is not None]
         assert [row["sequence"] for row in accepted] == list(range(1, len(accepted) + 1))
         amounts = [row["amount"] for row in accepted]
         assert amounts == sorted(set(amounts), reverse=True)
-        audit, _ = verify(day.proofs[auction_id], key=day.market.resources.signer.key)
+        audit, _ = verify(run.proofs[auction_id], key=run.market.resources.signer.key)
         assert audit.accepted == len(accepted)
 
 
-async def test_each_auction_closed_once_for_its_lowest_bidder(day: Day) -> None:
-    closed = Counter(event.auction_id for event in await day.market.published("auctions", AuctionClosed))
-    assert closed == Counter(day.auctions)
-    for event in await day.market.published("auctions", AuctionClosed):
-        best = [row for row in await day.rows(event.auction_id) if row["sequence"] is not None][-1]
+async def test_each_auction_closed_once_for_its_lowest_bidder(run: Run) -> None:
+    closed = Counter(event.auction_id for event in await run.market.published("auctions", AuctionClosed))
+    assert closed == Counter(run.auctions)
+    for event in await run.market.published("auctions", AuctionClosed):
+        best = [row for row in await run.rows(event.auction_id) if row["sequence"] is not None][-1]
         assert (event.winner_id, event.amount) == (best["supplier_id"], Decimal(best["amount"]))

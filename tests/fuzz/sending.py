@@ -1,4 +1,5 @@
-"""Makes requests to a route: values of the right types, in most cases with one replaced by a value out of bounds."""
+"""Makes the values of a request to a route. They have the right types, but in most requests one of them is replaced by
+an extreme value."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 from msgspec import inspect
 
-BOMBS: tuple[Any, ...] = (
+EXTREMES: tuple[Any, ...] = (
     *("1e400000000", "-1e400000000", "1e-400000000", "0e400000000", "NaN", "sNaN", "-Infinity", "9" * 5_000, "1" + "0" * 25),
     *("-1", "0", "1e3", "0.00000000000000000001", 10**30, -(2**63), 1e308, True, None, [], {}, "", " "),
     *("a\x00b", "\x1b[2J", "\u200b\u3164", "\u202eabc", "\ufffd", "İ" * 50, "%00", "x" * 10_001, "ж" * 300_000),
@@ -53,22 +54,25 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "vat_rate": ("20", "0"),
     "page": ("1", "2"),
 }
+"""Values that a route may accept, by the name of the field."""
 
 
 class Sender:
-    """``known`` are existing ids by the name of their kind; ``now`` is the market's time."""
+    """Makes random values; the same ``seed`` gives the same ones. ``known`` are ids that exist in the market, by the
+    name of the field, such as ``auction_id``; ``now`` is the market's time."""
 
     def __init__(self, seed: int, known: Mapping[str, list[str]], now: datetime) -> None:
         self.chance, self.known, self.now = Random(seed), known, now
 
     def path(self, path: str) -> str:
+        """Return the path of a route with a value for each of its parameters."""
         parts = []
         for part in path.split("/"):
             name, _, kind = part.strip("{}").partition(":")
-            parts.append(self._place(name, kind) if part.startswith("{") else part)
+            parts.append(self._segment(name, kind) if part.startswith("{") else part)
         return "/".join(parts)
 
-    def _place(self, name: str, kind: str) -> str:
+    def _segment(self, name: str, kind: str) -> str:
         if kind == "int":
             return self.chance.choice(("0", "1", "2", str(10**30)))
         found = self.known.get(name, [])
@@ -79,7 +83,8 @@ class Sender:
         )
 
     def query(self, handler: HTTPRouteHandler, *, guess: bool) -> dict[str, str]:
-        """``guess``: pages may read a parameter that their signature does not name."""
+        """Return values for some query parameters of the handler. With ``guess``, some are names that its signature does
+        not have: the handler of a page may read such a parameter itself."""
         taken = handler.parsed_fn_signature.parameters
         names = [
             str(
@@ -92,16 +97,19 @@ class Sender:
         ]
         names += ["q", "quantity", "region", "sku", "price_from", "sort"] if guess else []
         asked = {name: str(self.word(name)) for name in names if self.chance.random() < 0.5}
-        return self._spoilt(asked, lambda bomb: str(bomb)[:3_000])
+        return self._spoilt(asked, lambda extreme: str(extreme)[:3_000])
 
     def body(self, kind: Any) -> Any:
-        return self._spoilt(self._made("", inspect.type_info(kind)), lambda bomb: bomb)
+        """Return a JSON body of this type."""
+        return self._spoilt(self._made("", inspect.type_info(kind)), lambda extreme: extreme)
 
     def form(self, names: list[str]) -> dict[str, str]:
+        """Return a form with values for some of the fields."""
         filled = {name: str(self.word(name.rpartition("-")[2] or name)) for name in names if self.chance.random() < 0.7}
         return self._spoilt(filled, str)
 
     def word(self, name: str) -> str:
+        """Return a value that suits a field of this name."""
         name = name.rstrip("0123456789_-") or name
         if found := WORDS.get(name):
             return self.chance.choice(found)
@@ -150,22 +158,23 @@ class Sender:
         return self.word(name)
 
     def _spoilt(self, value: Any, fit: Callable[[Any], Any]) -> Any:
-        """The value, in three of four cases with an extreme value somewhere in it."""
+        """Return the value. In three of four cases one value in it is replaced by an extreme one, which ``fit`` converts
+        to the type that is allowed there."""
         if not value or self.chance.random() < 0.25:
             return value
         here = value
         while True:
             place = self.chance.choice(list(here) if isinstance(here, dict) else range(len(here)))
             if not here[place] or not isinstance(here[place], dict | list):
-                here[place] = fit(self.chance.choice(BOMBS))
+                here[place] = fit(self.chance.choice(EXTREMES))
                 return value
             here = here[place]
 
 
 @cache
 def names_in(module: ModuleType) -> list[str]:
-    """The names of fields that a module of pages knows: those of its own and of imported forms, and those that it reads
-    by name."""
+    """Return the names of the form fields that a module of pages may read: the fields of all structs in the module, and
+    the names in its calls of ``get``, ``getall`` and ``form_list``; then the same names with the number of a row."""
     structs = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, msgspec.Struct))
     names = {name for each in structs for name in each.__struct_fields__}
     for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):

@@ -258,7 +258,7 @@ async def test_a_process_that_was_killed(patient: Patient) -> None:
         )
         wrong = await patient.wrong()
         assert wrong.keys() == {"process web"}
-        assert "not heard of" in wrong["process web"]["found"]
+        assert "has not reported for " in wrong["process web"]["found"]
 
 
 async def test_processes_that_could_not_write_while_the_database_was_away(patient: Patient) -> None:
@@ -269,7 +269,9 @@ async def test_processes_that_could_not_write_while_the_database_was_away(patien
     )
     wrong = await patient.wrong()
     assert wrong.keys() == {"processes"}
-    assert "none has written for " in wrong["processes"]["found"] and wrong["processes"]["remedy"].startswith("wait")
+    assert "no process has reported for " in wrong["processes"]["found"] and wrong["processes"]["remedy"].startswith(
+        "wait"
+    )
     async with processes.reporting(patient.database, "web", 1):
         async with asyncio.timeout(20):
             while not [row for row in await processes.read(patient.database.pool) if row.kind == "web" and row.alive]:

@@ -81,7 +81,7 @@ def test_a_language_is_understood_as_browsers_and_people_write_it() -> None:
 @pytest.mark.parametrize(
     "value", ["http://[", "[", "http://[x]:99999", "//[::1", "http://x:port/", "\xe9\xff", "http://\u2100"]
 )
-async def test_an_address_that_is_none_is_no_crash(tmp_path: Path, name: str, value: str) -> None:
+async def test_an_address_that_is_not_valid_causes_no_crash(tmp_path: Path, name: str, value: str) -> None:
     headers = {"accept": "text/html", "sec-fetch-site": "same-origin", name: value.encode("utf-8")}
     if name == "origin":
         del headers["sec-fetch-site"]

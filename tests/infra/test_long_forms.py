@@ -65,7 +65,7 @@ async def test_a_long_form_is_read_as_a_short_one(tmp_path: Path) -> None:
             assert (await client.post("/form", data=sent)).json() == expected
 
 
-async def test_a_form_in_parts_is_none_of_ours(tmp_path: Path) -> None:
+async def test_a_form_in_parts_is_refused(tmp_path: Path) -> None:
     async with serving(tmp_path, *ROUTES) as (client, _):
         for path in ("/form", "/checked"):
             for charset in ("punycode", "hex", "utf-8"):

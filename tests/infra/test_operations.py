@@ -110,7 +110,7 @@ def test_a_part_of_any_process_counts_by_its_state(state: str, ready: bool) -> N
         assert (judged.ready, judged.detail, judged.remedy) == (ready, "why", "do this")
 
 
-def test_what_costs_itself_alone_is_named_and_makes_no_process_unready() -> None:
+def test_a_fault_of_one_row_is_named_and_leaves_every_process_ready() -> None:
     health = Health(lambda: NOW)
     health.report("rows", "cards", State.degraded, "1 cannot be read", "mend it", apart=True)
     processes = [a_process("worker", conditions=tuple(health)), a_process("streams")]

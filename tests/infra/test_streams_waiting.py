@@ -162,7 +162,7 @@ async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_perso
     assert "a faulty program wrote it" in (await road.dead())[0]
 
 
-async def test_records_that_are_no_events_cost_a_view_themselves_alone(resources: Resources, road: Road) -> None:
+async def test_a_view_skips_records_that_are_no_events(resources: Resources, road: Road) -> None:
     for value, without_value in BAD_RECORDS:
         await road.send_bytes(value, without_value=without_value)
     await road.send("after")

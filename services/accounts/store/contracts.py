@@ -1,4 +1,4 @@
-"""Replica: concluded contracts, for the public card of an organisation."""
+"""The replica of concluded contracts, for the public card of an organisation."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,6 +25,7 @@ class PublicContract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    """Store concluded contracts. A contract that is stored already stays as it is."""
     if not events:
         return
     rows = [

@@ -30,11 +30,12 @@ class LogIncomplete(RuleBroken):
 
 
 def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[list[BidDisclosed], AuctionClosed]:
-    """Return each participant's bid that stands, the best first, and the result. An auction without one is
+    """Return the standing bid of each participant, the best first, and the result. An auction without a standing bid is
     unsuccessful.
 
-    ``log`` needs only the accepted bids that stand. The date of the close is the effective end, not ``now``. Raise
-    AlreadyClosed, NotOverYet (also during the settle window and while turns are to come) and LogIncomplete.
+    ``log`` needs to have only the accepted bids that stand. The time of the close is the effective end, not ``now``.
+    Raise AlreadyClosed, LogIncomplete or NotOverYet. The session is not over during the settle window, or while turns
+    are still to come.
     """
     if state.closed:
         raise AlreadyClosed(f"The session was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
@@ -50,7 +51,8 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
 
 
 def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str = "") -> AuctionClosed:
-    """Return the result. Only a successful session has a winner; a withdrawn or cancelled one has a reason."""
+    """Return the event of the close with the result. Only a successful session has a winner; only a withdrawn or
+    cancelled one has a reason."""
     opened = state.opened
     won = outcome == "successful"
     return AuctionClosed(
@@ -78,8 +80,8 @@ def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str =
 
 
 def lowered(lines: tuple[Line, ...], total: Decimal, currency: str) -> tuple[Line, ...]:
-    """Return the lines with amounts in proportion to ``total``, which sum up to it exactly, and with the unit prices
-    that follow from them."""
+    """Return the lines with new amounts and unit prices. The amounts keep their proportion and sum up exactly to
+    ``total``."""
     before = {line.line_id: Money(line.amount, currency) for line in lines if line.amount is not None}
     after = lower_in_proportion(before, Money(total, currency))
     return tuple(_priced(line, after[line.line_id]) for line in lines)
@@ -91,7 +93,8 @@ def _priced(line: Line, amount: Money) -> Line:
 
 
 def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
-    """Return the bids that stand, sorted by score and then by time. Deleted bids are left out."""
+    """Return the bids that stand, sorted by score and then by time. Deleted bids are left out. Raise LogIncomplete if
+    ``log`` lacks one of the bids."""
     opened = state.opened
     logged = {event.sequence: verdict for verdict in log if (event := verdict.accepted)}
     places = ranking(state)

@@ -30,7 +30,7 @@ class Row(SQLModel, registry=schema_of("auctions")):
 
 
 INSTANT = DateTime(timezone=True)
-OVER = text("result is not null")
+CLOSED = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
 """The words by which lists are searched."""
 WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
@@ -38,8 +38,8 @@ WORDS_OF_TITLE = "to_tsvector('simple', coalesce(body->>'title', ''))"
 
 
 class AuctionRow(Row, table=True):
-    """``opened`` (the event) and ``policy`` never change. The columns from price to ``result`` are the state;
-    ``version`` counts its writes.
+    """An auction. ``opened`` (the event) and ``policy`` never change. The columns from ``price`` to ``result`` are the
+    state; ``version`` counts how often the state was written.
 
     ``due_at`` is when something becomes due next: a cut, a turn, the close. ``course`` is the part of the state that
     only few sessions have. Each of the ``autobids`` may be shown only to its supplier. ``lines`` and ``head`` are the
@@ -53,11 +53,11 @@ class AuctionRow(Row, table=True):
         Index("ix_auctions_closes_at", "closes_at"),
         Index("ix_auctions_running", "closes_at", "auction_id", postgresql_where=text("result is null")),
         Index("ix_auctions_open_of_buyer", "buyer_id", postgresql_where=text("result is null")),
-        Index("ix_auctions_over", text("closes_at desc"), "auction_id", postgresql_where=OVER),
-        Index("ix_auctions_over_of_buyer", "buyer_id", text("closes_at desc"), "auction_id", postgresql_where=OVER),
-        Index("ix_auctions_over_in_region", "region", text("closes_at desc"), "auction_id", postgresql_where=OVER),
-        Index("ix_auctions_over_in_country", "country", text("closes_at desc"), "auction_id", postgresql_where=OVER),
-        Index("ix_auctions_over_category", text("category text_pattern_ops"), postgresql_where=OVER),
+        Index("ix_auctions_over", text("closes_at desc"), "auction_id", postgresql_where=CLOSED),
+        Index("ix_auctions_over_of_buyer", "buyer_id", text("closes_at desc"), "auction_id", postgresql_where=CLOSED),
+        Index("ix_auctions_over_in_region", "region", text("closes_at desc"), "auction_id", postgresql_where=CLOSED),
+        Index("ix_auctions_over_in_country", "country", text("closes_at desc"), "auction_id", postgresql_where=CLOSED),
+        Index("ix_auctions_over_category", text("category text_pattern_ops"), postgresql_where=CLOSED),
         Index("ix_auctions_words", text(WORDS), **OF_WORDS),
         Index("ix_auctions_not_in_log", "auction_id", postgresql_where=text("result is not null and leaf is null")),
     )
@@ -167,7 +167,7 @@ class LeafRow(Row, table=True):
 
 class SubtreeRow(Row, table=True):
     """The hash of a complete subtree of the market's log (:mod:`services.auctions.domain.merkle`). It can always be
-    made again from the leaves."""
+    computed again from the leaves."""
 
     __tablename__ = "subtrees"
 
@@ -189,7 +189,7 @@ class CheckpointRow(Row, table=True):
 
 
 class BeatRow(Row, table=True):
-    """A sign that bids could be decided at that time. The row with the highest number counts."""
+    """A heartbeat: bids could be decided at ``beat_at``. Only the row with the highest number counts."""
 
     __tablename__ = "beats"
 

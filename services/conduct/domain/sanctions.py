@@ -1,7 +1,7 @@
 """Sanctions: an organisation that evades contracts it won, or refuses them without a ground, is suspended, longer each
 time (docs/rules.md section 4).
 
-A breach is one contract that ended in this way, as contracts announces it. Breaches are counted by the rules of the
+A breach is one contract that ended in this way, as the service of contracts announces it. Breaches are counted by the rules of the
 deal that ended. Each breach counts for one sanction only. An organisation may file one appeal against a sanction. If
 the appeal is granted, the suspension ends, and the next one is not longer because of it. The working days of an appeal
 are those of the organisation's seat, because a sanction concerns no single buyer.

@@ -1,4 +1,4 @@
-"""Replicas of what other services announced, reduced to what contracts needs."""
+"""Replicas of what other services announced, reduced to what this service needs."""
 
 from collections.abc import Sequence
 from datetime import datetime

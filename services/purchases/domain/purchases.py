@@ -273,7 +273,7 @@ def _answered(purchase: Purchase, answer: str, reason: str) -> PurchaseAnswered:
 
 
 def accepted(purchase: Purchase, contract_id: str) -> PurchaseAccepted:
-    """Return the event with what contracts needs to draft the contract."""
+    """Return the event with what the service of contracts needs to draft the contract."""
     requested = purchase.requested
     same = "process_id buyer_id buyer_name supplier_id title place currency amount"
     return PurchaseAccepted(

@@ -1,4 +1,4 @@
-"""Replicas of what other services announced, reduced to what purchases needs."""
+"""Replicas of what other services announced, reduced to what this service needs."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -670,7 +670,7 @@ async def test_a_refused_invitation_keeps_the_roles_that_were_ticked(market: Mar
     assert re.findall(r'name="roles" value="(\w+)" checked', wrong.text) == ["buyer_approver"]
 
 
-async def test_an_organisation_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+async def test_an_organisation_that_cannot_be_read_does_not_affect_the_others(market: Market) -> None:
     name = f"Beacon {new_id()[-6:]}"
     async with market.client() as client:
         whole, strange = [
@@ -685,7 +685,7 @@ async def test_an_organisation_that_cannot_be_read_costs_itself_alone(market: Ma
             assert name in await lists(client, f"/organisations/{whole}")
 
 
-async def test_a_member_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+async def test_a_member_that_cannot_be_read_does_not_affect_the_others(market: Market) -> None:
     async with market.client() as client:
         sent, strange = await registered(client)
         answer = (await session(client, sent["email"])).json()

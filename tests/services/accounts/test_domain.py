@@ -143,7 +143,7 @@ def test_place_is_found_by_names_with_its_degrees_and_zone() -> None:
         (("ES", "", "", "Mars/Olympus"), UnknownTimeZone, "time_zone"),
     ],
 )
-def test_place_that_is_none_is_refused_beside_its_field(
+def test_a_place_that_does_not_exist_is_refused_beside_its_field(
     typed: tuple[str, ...], rule: type[Exception], field: str
 ) -> None:
     with pytest.raises(rule) as refusal:

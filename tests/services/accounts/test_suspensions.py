@@ -177,7 +177,7 @@ async def test_the_latest_end_of_two_sanctions_counts_and_a_granted_appeal_ends_
     await wait_for_states(market, mill, ("suspended", long.until), ("suspended", short.until), ("active", None))
 
 
-async def test_an_appeal_granted_before_its_sanction_arrives_suspends_nobody(market: Market) -> None:
+async def test_a_sanction_whose_appeal_was_granted_before_it_arrived_suspends_nobody(market: Market) -> None:
     mill, other = await a_supplier(market), await a_supplier(market)
     one, later = sanctioned(market, mill, days=30), sanctioned(market, other, days=30)
     await market.publish(lifted(one, market), one, later)

@@ -32,7 +32,7 @@ def on_a_working_day(market: Market) -> None:
 
 
 async def an_organisation(market: Market, role: str, *, state: str = "active", name: str = "") -> Principal:
-    """Register an organisation that auctions knows, with a member that has the role."""
+    """Register an organisation that the service of auctions knows, with a member that has the role."""
     organisation_id = new_id()
     name = name or f"{role.title()} {organisation_id[-6:]}"
     await market.publish(

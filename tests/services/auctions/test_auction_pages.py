@@ -397,7 +397,7 @@ async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) ->
         ({"unit": "4L"}, "unknown-unit", "not a known unit, such as piece, kg or l"),
     ],
 )
-async def test_a_category_or_unit_that_is_none_is_refused_by_the_api_and_beside_its_field(
+async def test_a_category_or_unit_that_does_not_exist_is_refused_by_the_api_and_beside_its_field(
     market: Market, wrong: dict[str, str], rule: str, said: str
 ) -> None:
     buyer = await an_organisation(market, "buyer")
@@ -430,7 +430,7 @@ async def test_a_code_of_the_cpv_is_published_as_eight_digits_with_its_name(mark
         ({"region": "banana"}, "unknown-region", "region"),
     ],
 )
-async def test_a_place_that_is_none_is_refused_by_the_api_and_beside_its_field(
+async def test_a_place_that_does_not_exist_is_refused_by_the_api_and_beside_its_field(
     market: Market, place: dict[str, str], rule: str, field: str
 ) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)

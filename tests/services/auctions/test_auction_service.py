@@ -425,7 +425,7 @@ async def test_a_clock_that_jumps_is_no_outage(market: Market) -> None:
     assert not await scene.events(AuctionExtended)
 
 
-async def test_an_auction_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+async def test_an_auction_that_cannot_be_read_does_not_affect_the_others(market: Market) -> None:
     whole, strange = await a_scene(market), await a_scene(market)
     key = ("auction_id", strange.auction_id)
     async with only_a_newer_release_reads(market, "auctions.auctions", key, "course.round"), market.client() as client:

@@ -35,7 +35,7 @@ async def test_a_sku_that_cannot_be_read_costs_its_own_form_alone(market: Market
         assert skus[0] in await lists(client, f"/auctions/new?sku={skus[0]}")
 
 
-async def test_a_contract_of_before_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+async def test_a_past_contract_that_cannot_be_read_does_not_affect_the_others(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     whole, strange = (a_contract(market, buyer.organisation_id, sku_id, "240") for _ in range(2))
     await concluded(market, whole, strange)

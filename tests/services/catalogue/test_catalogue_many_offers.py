@@ -314,7 +314,7 @@ async def nothing_is_ending(stall: Stall) -> bool:
     return not await stall.market.fetch("select 1 from catalogue.endings")
 
 
-async def test_a_card_that_the_index_refuses_costs_itself_alone(stall: Stall) -> None:
+async def test_a_card_that_the_index_refuses_does_not_affect_the_others(stall: Stall) -> None:
     name = f"cymbal {new_id()[-6:]}"
     supplier = await stall.supplier()
     whole, odd = await stall.published(name), await stall.published(f"{name} two")

@@ -269,7 +269,7 @@ class TestSearch:
         await stall.post(stall.moderator, f"/skus/{sku_id}/publish")
         await stall.market.eventually(lambda: found(stall, "quandong", sku_id))
 
-    async def test_a_category_that_is_none_is_refused_with_the_rule(self, stall: Stall) -> None:
+    async def test_a_category_that_does_not_exist_is_refused_with_the_rule(self, stall: Stall) -> None:
         async with stall.market.client() as client:
             refused = await client.get("/api/catalogue/skus", params={"category": "paper"})
         assert (refused.status_code, refused.json()["rule"]) == (422, "malformed-category")
@@ -333,7 +333,7 @@ async def gone(stall: Stall, words: str, sku_id: str) -> bool:
     return await found(stall, words, sku_id) is None
 
 
-async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
+async def test_an_offer_or_sku_that_cannot_be_read_does_not_hide_the_others_in_lists(stall: Stall) -> None:
     name = f"lantern {new_id()[-6:]}"
     supplier, sku_id, other = await stall.supplier(), await stall.published(name), await stall.published(f"{name} two")
     whole, strange = await stall.offer(supplier, sku_id), await stall.offer(supplier, other)
@@ -377,7 +377,7 @@ async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall:
         await stall.market.eventually(partial(finds, *ids))
 
 
-async def test_a_proposal_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
+async def test_a_proposal_that_cannot_be_read_does_not_hide_the_others_in_lists(stall: Stall) -> None:
     names = [f"{name} {new_id()[-6:]}" for name in ("Celesta hammer", "Zither pick")]
     ids = [(await stall.post(stall.buyer, "/skus", a_card(name))).json()["sku"]["sku_id"] for name in names]
     await stall.make_urgent(ids)

@@ -119,7 +119,7 @@ async def test_a_granted_appeal_lifts_it_and_a_repeat_changes_nothing(town: Town
     )
 
 
-async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+async def test_a_sanction_that_cannot_be_read_does_not_hide_the_others_in_lists(town: Town) -> None:
     supplier = town.suppliers[0]
     await evaded(town, 3)
     (strange,) = await sanctions(town, supplier)

@@ -39,7 +39,7 @@ def test_an_amount_is_read_as_the_market_writes_it(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "soon", "9999-12-31", "20271-01-31"])
-def test_a_date_that_is_none_is_told_beside_its_field(typed: str) -> None:
+def test_a_date_that_is_not_valid_is_refused_beside_its_field(typed: str) -> None:
     with arriving(datetime(2026, 11, 29, tzinfo=UTC)):
         _, errors = brought(SUPPLIER_SIGNATURE, SECURITY | {"security-amount": "5", "security-valid-until": typed})
     assert list(errors) == ["security-valid-until"]

@@ -283,7 +283,7 @@ async def test_a_ground_that_holds_or_is_not_disputed_counts_for_nothing(town: T
     await counted(town, supplier, evaded=1)
 
 
-async def test_a_refusal_that_cannot_be_read_costs_itself_alone_in_the_queue(town: Town) -> None:
+async def test_a_refusal_that_cannot_be_read_does_not_hide_the_others_in_the_queue(town: Town) -> None:
     whole, strange = [(await a_justified_refusal(town))[1] for _ in range(2)]
     for each in (whole, strange):
         path = f"/api/contracts/{each}/refusal/dispute"

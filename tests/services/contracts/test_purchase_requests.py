@@ -64,7 +64,7 @@ async def kept(town: Town, *requests: PurchaseWaits) -> None:
     await town.market.eventually(there)
 
 
-async def test_one_that_cannot_be_read_costs_itself_alone(town: Town) -> None:
+async def test_a_request_that_cannot_be_read_does_not_affect_the_others(town: Town) -> None:
     whole, strange = a_request(town), a_request(town)
     await kept(town, whole, strange)
     key = ("process_id", strange.process_id)

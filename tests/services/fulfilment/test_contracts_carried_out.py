@@ -1,5 +1,5 @@
-"""Contracts carried out on the real servers: by both sides until the closure, by passed deadlines, by a moderator, and
-in the public record."""
+"""How contracts are carried out, on real servers: what both sides do until the closure, what happens after a deadline,
+what a moderator decides, and what the public record counts."""
 
 import asyncio
 from typing import Any
@@ -46,7 +46,7 @@ def today(town: Town) -> str:
 
 
 class Work:
-    """A contract that was just signed, and its two sides, over the API."""
+    """A signed contract, with what its two sides do over the API."""
 
     def __init__(self, town: Town, process_id: str, contract_id: str) -> None:
         self.town, self.process_id, self.contract_id = town, process_id, contract_id
@@ -79,11 +79,11 @@ class Work:
         return await self.town.read(who or self.buyer, f"/api/contracts/{self.contract_id}/execution")
 
     async def begun(self) -> bool:
-        """Return whether fulfilment knows the contract."""
+        """Return whether the service of fulfilment knows the contract."""
         return bool(await self.shown() != 404)
 
     async def events(self, kind: Any) -> list[Any]:
-        """Return the events of fulfilment, and those of contracts before them."""
+        """Return the events of this kind: those that the service of contracts published, then those of fulfilment."""
         found = await self.town.events(kind, self.process_id)
         return found + [
             event
@@ -100,8 +100,9 @@ async def a_signed_contract(town: Town) -> Work:
     return work
 
 
-async def told_in_record(town: Town, who: Principal, **counts: int) -> Any:
-    """Return the counts of how the organisation carried contracts out, once they have these values."""
+async def counted_in_record(town: Town, who: Principal, **counts: int) -> Any:
+    """Wait until the public record has these counts of how the organisation carried out contracts. Return all counts
+    of this part."""
     wanted = {name.replace("_", "-"): count for name, count in counts.items()}
 
     async def there() -> Any:
@@ -112,7 +113,7 @@ async def told_in_record(town: Town, who: Principal, **counts: int) -> Any:
     return await town.market.eventually(there)
 
 
-async def test_ordered_in_parts_delivered_accepted_paid_it_closes_by_itself(town: Town) -> None:
+async def test_a_contract_that_is_ordered_in_parts_delivered_accepted_and_paid_closes_by_itself(town: Town) -> None:
     work = await a_signed_contract(town)
     assert [duty["what"] for duty in (await work.shown())["due"]] == ["order"]
     assert (await work.order(HALF))[0] == 201
@@ -137,12 +138,12 @@ async def test_ordered_in_parts_delivered_accepted_paid_it_closes_by_itself(town
     assert sum(event.amount for event in await work.events(InvoiceSettled)) == closed.paid == closed.amount
     assert await work.events(ContractEnded) == []
     assert (await work.order(HALF))[1]["rule"] == "contract-not-running"
-    supplier = await told_in_record(town, work.supplier, closed=1, orders_on_time=2, orders_late=0)
+    supplier = await counted_in_record(town, work.supplier, closed=1, orders_on_time=2, orders_late=0)
     assert [supplier[f"deliveries-{kind}"] for kind in ("accepted", "partly", "refused")] == [2, 1, 0]
-    await told_in_record(town, work.buyer, closed=1, answers_on_time=3, payments_on_time=2, payments_late=0)
+    await counted_in_record(town, work.buyer, closed=1, answers_on_time=3, payments_on_time=2, payments_late=0)
 
 
-async def test_what_comes_twice_happens_once(town: Town) -> None:
+async def test_a_repeated_request_takes_effect_once(town: Town) -> None:
     work = await a_signed_contract(town)
     key = new_id()
     for _ in range(2):
@@ -156,7 +157,7 @@ async def test_what_comes_twice_happens_once(town: Town) -> None:
     assert (await work.order(HALF, key=new_id()))[1]["orders"][1]["number"] == 2
 
 
-async def test_what_is_asked_for_at_once_is_never_more_than_contracted(town: Town) -> None:
+async def test_simultaneous_orders_never_exceed_the_contracted_quantity(town: Town) -> None:
     work = await a_signed_contract(town)
     answers = await asyncio.gather(*(work.order({"1": "40"}, key=new_id()) for _ in range(6)))
     assert sorted(status for status, _ in answers) == [201, 201, 422, 422, 422, 422]
@@ -164,16 +165,16 @@ async def test_what_is_asked_for_at_once_is_never_more_than_contracted(town: Tow
     assert [event.order for event in await work.events(OrderPlaced)] == [1, 2]
 
 
-async def test_told_of_the_signature_again_what_was_done_stays(town: Town) -> None:
+async def test_a_repeated_event_of_the_signature_does_not_change_the_orders(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order(HALF)
     (concluded,) = await work.events(ContractConcluded)
     await town.tell(concluded, structs.replace(concluded, contract_id=new_id()))
-    await a_signed_contract(town)  # on the same topic, so the repeats have been read
+    await a_signed_contract(town)  # its events come after the repeats on the same topic, so the repeats were read
     assert len((await work.shown())["orders"]) == 1
 
 
-async def test_what_is_due_begins_once_by_the_policy_that_it_came_with(town: Town) -> None:
+async def test_an_execution_begins_once_with_the_policy_in_its_event(town: Town) -> None:
     work = await a_signed_contract(town)
     (due,) = await work.events(ExecutionDue)
     other = structs.replace(due, contract_id=new_id(), process_id=new_id())
@@ -184,11 +185,11 @@ async def test_what_is_due_begins_once_by_the_policy_that_it_came_with(town: Tow
     for each in (work, strange):
         assert (await each.order(HALF))[0] == 201
     await town.tell(due, other)
-    await a_signed_contract(town)  # on the same topic, so the repeats have been read
+    await a_signed_contract(town)  # its events come after the repeats on the same topic, so the repeats were read
     assert [len((await each.shown())["orders"]) for each in (work, strange)] == [1, 1]
 
 
-async def test_contracts_is_told_once_which_are_over(town: Town) -> None:
+async def test_the_end_of_an_execution_is_published_once(town: Town) -> None:
     works = [await a_signed_contract(town) for _ in range(2)]
     for work, (kind, status) in zip(works, (("closure", "closed"), ("termination", "terminated")), strict=True):
         await work.tell(work.supplier, "ending", {"kind": kind, "reasons": "The mill burnt down"})
@@ -223,7 +224,7 @@ async def test_a_refusal_names_rule_numbers_and_field_and_changes_nothing(town: 
         assert (await town.post(work.buyer, f"/api/contracts/{unsigned}/orders", {"lines": ALL, "days": 1}))[0] == 404
 
 
-async def test_everybody_reads_how_far_it_is_and_only_the_sides_their_words(town: Town) -> None:
+async def test_everybody_sees_the_progress_and_only_the_two_sides_read_notes_and_reasons(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order()
     await work.deliver()
@@ -234,7 +235,7 @@ async def test_everybody_reads_how_far_it_is_and_only_the_sides_their_words(town
     assert outside["lines"] == inside["lines"] and outside["lines"][0]["accepted"] == "40"
 
 
-async def test_the_clock_marks_what_was_not_done_in_time_once(town: Town) -> None:
+async def test_each_missed_deadline_is_recorded_once(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order(HALF, days=1)
     in_time(town, 31)
@@ -248,7 +249,7 @@ async def test_the_clock_marks_what_was_not_done_in_time_once(town: Town) -> Non
 
     (late,) = await town.market.eventually(once)
     assert (late.about, late.party) == ("order", "supplier")
-    await told_in_record(town, work.supplier, orders_late=1, orders_on_time=0)
+    await counted_in_record(town, work.supplier, orders_late=1, orders_on_time=0)
     await work.deliver(HALF)
     in_time(town, 20 * 30 + 1)
 
@@ -258,9 +259,9 @@ async def test_the_clock_marks_what_was_not_done_in_time_once(town: Town) -> Non
     silent = (await town.market.eventually(twice))[1]
     assert (silent.about, silent.party) == ("delivery", "buyer")
     assert (await work.shown())["deliveries"][0]["status"] == "reported"
-    await told_in_record(town, work.buyer, answers_late=1, answers_on_time=0)
+    await counted_in_record(town, work.buyer, answers_late=1, answers_on_time=0)
     await work.assess(HALF)
-    await told_in_record(town, work.buyer, answers_late=1, answers_on_time=0)
+    await counted_in_record(town, work.buyer, answers_late=1, answers_on_time=0)
     assert len(await work.events(ExecutionOverdue)) == 2
 
 
@@ -287,11 +288,11 @@ async def test_a_dispute_is_heard_decided_by_a_moderator_and_counted(town: Town)
         status, shown = await work.tell(MODERATOR, "disputes/1/decision", decision)
         assert (status, shown["deliveries"][0]["status"]) == (201, "reported")
     assert (await work.assess(ALL))[1]["deliveries"][0]["outcome"] == "accepted"
-    await told_in_record(town, work.supplier, disputes_opened=1, disputes_won=1, deliveries_refused=0)
-    await told_in_record(town, work.buyer, disputes_faced=1, disputes_lost=1, disputes_won=0)
+    await counted_in_record(town, work.supplier, disputes_opened=1, disputes_won=1, deliveries_refused=0)
+    await counted_in_record(town, work.buyer, disputes_faced=1, disputes_lost=1, disputes_won=0)
 
 
-async def test_a_side_that_answers_itself_comes_to_the_most_and_lists_stay_short(town: Town) -> None:
+async def test_the_statements_in_a_dispute_are_limited_and_lists_show_only_their_beginning(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order()
     await work.deliver()
@@ -325,7 +326,7 @@ async def test_a_side_that_answers_itself_comes_to_the_most_and_lists_stay_short
     assert (await work.tell(MODERATOR, "disputes/1/decision", decision))[1]["disputes"][0]["outcome"] == "set-aside"
 
 
-async def test_an_execution_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+async def test_an_execution_that_cannot_be_read_does_not_hide_the_others_in_lists(town: Town) -> None:
     whole, strange = [await a_signed_contract(town) for _ in range(2)]
     for work in (whole, strange):
         await work.order()
@@ -370,7 +371,7 @@ async def test_a_suspended_supplier_finishes_what_it_owes(town: Town) -> None:
     assert (await work.confirm())[1]["status"] == "closed"
 
 
-async def test_terminated_by_agreement_it_counts_as_ended_and_stays_public(town: Town) -> None:
+async def test_a_contract_that_is_terminated_by_agreement_counts_as_ended_and_stays_public(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order()
     proposal = {"kind": "termination", "reasons": "The mill burnt down"}
@@ -398,7 +399,7 @@ async def test_terminated_by_agreement_it_counts_as_ended_and_stays_public(town:
     assert await town.market.eventually(counted)
 
 
-async def test_one_side_ends_it_on_a_breach_that_the_other_does_not_mend(town: Town) -> None:
+async def test_one_side_terminates_the_contract_after_a_breach_that_the_other_does_not_mend(town: Town) -> None:
     work = await a_signed_contract(town)
     await work.order(days=1)
     in_time(town, 31)

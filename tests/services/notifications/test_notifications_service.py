@@ -388,7 +388,9 @@ async def test_preferences_are_kept_refused_by_name_and_are_agents_own(market: M
         assert (await client.get("/api/notifications")).status_code == 401
 
 
-async def test_a_letter_that_cannot_be_read_costs_itself_alone_in_the_list(market: Market, server: Server) -> None:
+async def test_a_letter_that_cannot_be_read_does_not_hide_the_others_in_the_list(
+    market: Market, server: Server
+) -> None:
     agent = await an_agent(market)
     await recommend(market, agent, 1)
     await ended(market, agent, "sent")

@@ -23,7 +23,7 @@ class Undone(Exception):
     """Undoes what a test did in the shared market."""
 
 
-async def test_an_item_whose_prices_fail_costs_itself_alone_and_comes_back_with_new_ones(
+async def test_an_item_whose_prices_fail_does_not_affect_the_others_and_comes_back_with_new_prices(
     observatory: Observatory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, whole = new_id(), new_id()

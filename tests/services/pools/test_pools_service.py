@@ -589,7 +589,7 @@ class TestPages:
 
 
 @pytest.mark.parametrize("part", ["state.stage", "state.opened"])
-async def test_a_pool_that_cannot_be_read_costs_itself_alone_in_lists(
+async def test_a_pool_that_cannot_be_read_does_not_hide_the_others_in_lists(
     market: Market, caplog: pytest.LogCaptureFixture, part: str
 ) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)

@@ -48,7 +48,7 @@ async def bought(town: Town, purchase_id: str, event: Any) -> list[Any]:
 
 
 async def drafted(town: Town, contract_id: str) -> Any:
-    """Return the contract, once contracts has drafted it."""
+    """Wait until the service of contracts has drafted the contract, and return it."""
 
     async def there() -> Any:
         found = await town.read(town.school, f"/api/contracts/{contract_id}")
@@ -175,7 +175,7 @@ async def test_an_offer_that_was_archived_before_it_is_heard_of_stands_nowhere(t
     assert status in (404, 422), refused
 
 
-async def test_an_offer_that_cannot_be_read_costs_itself_alone(town: Town) -> None:
+async def test_an_offer_that_cannot_be_read_does_not_affect_the_others(town: Town) -> None:
     whole, strange = await an_offer(town), await an_offer(town)
     key = ("offer_id", strange.offer_id)
     async with (
@@ -188,7 +188,7 @@ async def test_an_offer_that_cannot_be_read_costs_itself_alone(town: Town) -> No
         assert strange.offer_id in in_health("purchases.offers").detail
 
 
-async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+async def test_a_purchase_or_contract_that_cannot_be_read_does_not_hide_the_others_in_lists(town: Town) -> None:
     whole, strange = [await asked(town) for _ in range(2)]
     key = ("process_id", strange)
     async with (

@@ -837,7 +837,7 @@ class TestPages:
         assert chosen.status_code == 200 and dear.organisation_name in chosen.text
 
 
-async def test_a_request_that_cannot_be_read_costs_itself_alone_in_lists(market: Market) -> None:
+async def test_a_request_that_cannot_be_read_does_not_hide_the_others_in_lists(market: Market) -> None:
     buyer = await a_buyer(market)
     whole, strange = [await asked(market, buyer) for _ in range(2)]
     async with only_a_newer_release_reads(market, "quotes.quote_requests", ("request_id", strange), "state.stage"):

@@ -83,7 +83,9 @@ async def test_an_auction_in_a_declared_category_is_recommended_and_says_why(mar
     )
 
 
-async def test_a_supplier_whose_list_fails_costs_itself_alone(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_supplier_whose_list_fails_does_not_affect_the_others(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trade = its_own_trade()
     broken, whole, auction = a_supplier(trade), a_supplier(trade), an_auction(market.clock(), trade)
 
@@ -102,7 +104,7 @@ async def test_a_supplier_whose_list_fails_costs_itself_alone(market: Market, mo
 
 
 @pytest.mark.parametrize("fails", [recommending.advice.Opening, recommending])
-async def test_an_opening_whose_matching_fails_costs_itself_alone(
+async def test_an_opening_whose_matching_fails_does_not_affect_the_others(
     market: Market, monkeypatch: pytest.MonkeyPatch, fails: Any
 ) -> None:
     """Either it cannot be described for the model, or it fails when a supplier's list is made."""

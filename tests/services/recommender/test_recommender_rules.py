@@ -1,4 +1,4 @@
-"""When to train, what to publish, and with which words; without servers."""
+"""The rules of the recommender, without servers: when it trains, which items a list has, and how reasons are worded."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ def state(awards: int, *, trained_on: int = 0, hours_ago: float | None = None, q
         (State(awards=0, heard_at=None), False),
     ],
 )
-def test_learning_again_needs_enough_that_is_new_and_at_rest(history: State, expected: bool) -> None:
+def test_training_is_due_after_enough_new_awards_and_a_quiet_minute(history: State, expected: bool) -> None:
     assert due(history, NOW) is expected
 
 
@@ -62,7 +62,7 @@ def an_opening(number: str, buyer_id: str = "buyer") -> Opening:
     )
 
 
-def test_a_list_leaves_out_what_was_dismissed_and_its_own_purchases_and_ends() -> None:
+def test_a_list_leaves_out_dismissed_items_and_own_purchases_and_has_a_limited_length() -> None:
     openings = {str(n): an_opening(str(n), buyer_id="me" if n == 1 else "buyer") for n in range(30)}
     fits = [Fit(number, 0.5, ("why",)) for number in openings]
     supplier = Waiting(profile=SupplierProfile(supplier_id="me"), active=True, native=True, dismissed=frozenset({"0"}))
@@ -70,7 +70,7 @@ def test_a_list_leaves_out_what_was_dismissed_and_its_own_purchases_and_ends() -
     assert [item.opportunity_id for item in items] == [str(n) for n in range(2, 2 + ITEMS)]
 
 
-def test_interest_counts_where_it_is_narrow_enough() -> None:
+def test_a_supplier_is_active_in_the_strongest_categories_that_are_not_too_broad() -> None:
     assert active_in({"CPV:3": 20, "CPV:33": 20, "CPV:336": 15, "CPV:3361": 5, "CPV:451": 10}) == (
         "CPV:336",
         "CPV:451",
@@ -89,7 +89,7 @@ def test_interest_counts_where_it_is_narrow_enough() -> None:
         ("", ""),
     ],
 )
-def test_categories_are_named(category: str, words: str) -> None:
+def test_a_category_is_worded_by_its_title_and_code(category: str, words: str) -> None:
     assert category_in_words(category) == words
 
 

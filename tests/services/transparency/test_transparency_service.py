@@ -376,7 +376,7 @@ async def test_what_is_not_there_is_not_found(market: Market, path: str) -> None
         (f"since={2**63}", "too-high"),
     ],
 )
-async def test_a_feed_position_that_is_none_is_refused(market: Market, query: str, rule: str) -> None:
+async def test_a_feed_position_that_is_not_valid_is_refused(market: Market, query: str, rule: str) -> None:
     async with market.client() as client:
         answer = await client.get(f"/ocds/releases?{query}")
     assert (answer.status_code, answer.json()["rule"]) == (400 if rule == "wrong-type" else 422, rule)

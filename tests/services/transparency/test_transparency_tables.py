@@ -518,7 +518,9 @@ def test_sign_and_currency_of_a_price_are_read_or_the_row_is_refused(
         assert one.contracts[0].lines[0].unit_price == Decimal(found)
 
 
-def test_a_region_that_is_none_counts_once_for_each_party(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+def test_a_region_that_does_not_exist_counts_once_for_each_party(
+    publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
     columns = 'buyer = "Comprador"\nbuyer_region = "Region"\nsupplier_region = "Region"\n[constants]'
     mapping = load_mapping(publish(MAPPING.replace("[constants]", columns), "m.toml"))
     content = f"{HEADER};Comprador;Region\n{ROW};Escuela;Nowhere\n"
