@@ -7,8 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from catalogue.rules import KeyReused, RuleBroken
-from infra.web.forms import beside
-from infra.web.languages import gettext, ngettext, speaking, told
+from infra.web.forms import errors_of_refusal
+from infra.web.languages import gettext, ngettext, refusal_text, speaking
 from services.purchases.domain.purchases import PurchaseAboveCeiling
 
 LAYOUT = Path(__file__).parents[1] / "infra/web/templates"
@@ -57,14 +57,18 @@ def test_no_form_that_goes_where_things_are_made_is_without_a_key() -> None:
 
 def test_a_refusal_stands_beside_its_field_and_one_that_the_form_has_no_place_for_at_its_head() -> None:
     dear = PurchaseAboveCeiling("Too dear.", field="quantity")
-    assert beside(dear, {"quantity": "5"}) == {"quantity": "Too dear."}
-    assert beside(dear, {"reason"}) == beside(PurchaseAboveCeiling("Too dear."), {"quantity"}) == {"": "Too dear."}
+    assert errors_of_refusal(dear, {"quantity": "5"}) == {"quantity": "Too dear."}
+    assert (
+        errors_of_refusal(dear, {"reason"})
+        == errors_of_refusal(PurchaseAboveCeiling("Too dear."), {"quantity"})
+        == {"": "Too dear."}
+    )
 
 
 def test_a_key_that_was_used_before_is_told_to_people_without_a_word_of_keys() -> None:
     for language, words in (("en", "press the button again."), ("es", "pulse el botón"), ("ru", "нажмите кнопку")):
         with speaking(language):
-            said = beside(KeyReused(), {"title"})[""]
+            said = errors_of_refusal(KeyReused(), {"title"})[""]
         assert words in said and not re.search(r"\bkey\b|\bclave\b|ключ", said)
 
 
@@ -75,10 +79,13 @@ class TooEarly(RuleBroken):
 def test_a_refusal_tells_its_times_on_the_clock_of_the_form() -> None:
     at = datetime(2026, 11, 29, 12, 25, tzinfo=UTC)
     early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at, days=5)
-    assert told(early, zone="Europe/Moscow") == "No earlier than 2026-11-29 15:25 (Europe/Moscow) (5 working days)."
-    assert told(early) == early.message
+    assert (
+        refusal_text(early, zone="Europe/Moscow")
+        == "No earlier than 2026-11-29 15:25 (Europe/Moscow) (5 working days)."
+    )
+    assert refusal_text(early) == early.message
     with speaking("es"):
-        assert "15:25:00 (Europe/Moscow)" in told(early, zone="Europe/Moscow")
+        assert "15:25:00 (Europe/Moscow)" in refusal_text(early, zone="Europe/Moscow")
 
 
 def head_of(errors: dict[str, str]) -> str:

@@ -34,7 +34,7 @@ from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.tasks import background, stop_if_cancelled
 from infra.tokens import Principal
-from infra.web.compression import beside, zipped
+from infra.web.compression import in_thread_if_large, zipped
 from infra.web.exact import arrived
 from infra.web.kept import address, of_this_site
 from infra.web.lines import OfAddress
@@ -284,7 +284,7 @@ class Held:
         headers = Headers(start["headers"])
         is_zipped, place, number = headers.get("content-encoding") == "gzip", self._place(), None
         if place and len(body) <= self._answers.most(is_zipped=is_zipped):
-            kept = body if is_zipped else await beside(zipped, body)
+            kept = body if is_zipped else await in_thread_if_large(zipped, body)
             answer = Answer(start["status"], headers.get("content-type", ""), kept, arrived())
             number = await self._answers.keep(self._scope, answer)
         if number is None:

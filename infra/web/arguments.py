@@ -15,7 +15,7 @@ from infra.listing import PAGES
 from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
-from infra.web.forms import check_typed, said_of
+from infra.web.forms import bound_text, check_typed
 
 T = TypeVar("T", bound=msgspec.Struct)
 FromResources = NamedDependency[Resources]
@@ -112,5 +112,5 @@ async def form_list(request: Visit, name: str, most: int = MOST_CHOSEN) -> tuple
         for text in chosen:
             check_typed(text, Id)
     except OutOfBounds as error:
-        return chosen[:most], {name: said_of(error)}
+        return chosen[:most], {name: bound_text(error)}
     return chosen, {}

@@ -27,7 +27,7 @@ _one_at_a_time = ThreadPoolExecutor(1, "compression")
 _STREAM = "text/event-stream"
 
 
-async def beside(work: Callable[[bytes], T], data: bytes, *, most: int = AT_ONCE) -> T:
+async def in_thread_if_large(work: Callable[[bytes], T], data: bytes, *, most: int = AT_ONCE) -> T:
     """The result of ``work`` on ``data``: computed at once if ``data`` has at most ``most`` bytes, else in the one
     thread for such work."""
     if len(data) <= most:
@@ -78,7 +78,7 @@ class Compressed:
     async def _whole(self, message: Any) -> None:
         body = message.get("body", b"")
         if len(body) >= SHORTEST:
-            body = await beside(zipped, body)
+            body = await in_thread_if_large(zipped, body)
             self._headers()["content-length"] = str(len(body))
             await self._begin()
         else:
@@ -93,7 +93,7 @@ class Compressed:
             found: bytes = pieces.compress(data) + pieces.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
             return found
 
-        body = await beside(work, message.get("body", b""))
+        body = await in_thread_if_large(work, message.get("body", b""))
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _headers(self) -> MutableScopeHeaders:

@@ -26,9 +26,9 @@ from infra.reading import UnreadableRow
 from infra.running import Outdated
 from infra.web.answers import can_be_loaded
 from infra.web.csrf import token_cookies
-from infra.web.forms import said_of
+from infra.web.forms import bound_text
 from infra.web.kept import kept
-from infra.web.languages import ENGLISH, gettext, language_of, speak, spoken, told
+from infra.web.languages import ENGLISH, gettext, language_of, refusal_text, speak, spoken
 from infra.web.limits import address_of
 from infra.web.lines import LINES, OfAddress
 from infra.web.pages import login_page, page
@@ -114,7 +114,7 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
     fresh = isinstance(error, KeyReused)
-    return _answer(request, 422, "refused by a rule", str(error), more, said=told(error), fresh_key=fresh)
+    return _answer(request, 422, "refused by a rule", str(error), more, said=refusal_text(error), fresh_key=fresh)
 
 
 NOT_UNDERSTOOD = {
@@ -144,7 +144,7 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
     detail = f"{error.field}: {error.message}" if error.field else error.message
     if request.method != "POST" and wants_page(request):
         return _on_wrong_address(request, error, status, detail)
-    said = gettext("Something that you entered %(said)s.", said=said_of(error))
+    said = gettext("Something that you entered %(said)s.", said=bound_text(error))
     return _answer(request, status, "out of bounds", detail, more, said=said)
 
 
@@ -166,7 +166,7 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
     said = gettext(
         "In the address of this page, “%(name)s” %(said)s.",
         name=name,
-        said=said_of(wrong),
+        said=bound_text(wrong),
     )
     words = head, gettext("What follows the question mark in the address can be left out.")
     link = _address(request.url.path), gettext("Load the page without it")

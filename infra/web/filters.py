@@ -7,7 +7,7 @@ from catalogue.categories import read_beginning
 from catalogue.places import read_area
 from catalogue.rules import RuleBroken
 from infra.texts import clean
-from infra.web.languages import told
+from infra.web.languages import refusal_text
 
 _READ: Mapping[str, Callable[[str], str]] = {"category": read_beginning, "region": read_area}
 
@@ -30,5 +30,5 @@ def read_filters(**typed: str) -> tuple[dict[str, str], dict[str, str]]:
         try:
             read[name] = _READ[name](clean(text))
         except RuleBroken as broken:
-            errors[name] = told(broken)
+            errors[name] = refusal_text(broken)
     return read, errors

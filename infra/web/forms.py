@@ -18,7 +18,7 @@ from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds, check
 from events.notation import check_time, notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import NARROW_SPACE, gettext, plain, refusal_in_texts, said, told, written
+from infra.web.languages import NARROW_SPACE, gettext, plain, refusal_in_texts, refusal_text, value_text, written
 
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 """Separators of digit groups, as the pages write them."""
@@ -105,7 +105,7 @@ def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) 
         except msgspec.ValidationError:
             errors[field.name] = _unfit(text, takes(kind))
         except OutOfBounds as error:
-            errors[field.name] = _said_of_number(error, values.get(field.name)) or said_of(error)
+            errors[field.name] = _said_of_number(error, values.get(field.name)) or bound_text(error)
     return (None, errors) if errors else (shape(**values), {})
 
 
@@ -155,7 +155,7 @@ def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
         try:
             text_in(fields, name, kind)
         except NotFitting as wrong:
-            errors[name] = told(wrong)
+            errors[name] = refusal_text(wrong)
     return errors
 
 
@@ -185,7 +185,7 @@ def read_instant(fields: Mapping[str, str], name: str, zone: str) -> tuple[datet
     try:
         return instant_in(text, zone), {}
     except OutOfBounds as error:
-        return None, {name: said_of(error)}
+        return None, {name: bound_text(error)}
     except ValueError:
         return None, {name: gettext("must be a date and time, such as 2027-01-31T09:00")}
 
@@ -211,14 +211,14 @@ def _check_year(text: str) -> None:
         raise OutOfBounds("too-far", years=YEARS_AWAY)
 
 
-def said_of(error: OutOfBounds) -> str:
+def bound_text(error: OutOfBounds) -> str:
     """The message about a broken bound, in the reader's language."""
     return refusal_in_texts(error.code, _sentence(error), {name: str(each) for name, each in error.numbers.items()})
 
 
 def _sentence(error: OutOfBounds) -> str:
     """The message in English, with its numbers in groups of digits."""
-    return SENTENCES[error.code].format(**{name: said(value) for name, value in error.numbers.items()})
+    return SENTENCES[error.code].format(**{name: value_text(value) for name, value in error.numbers.items()})
 
 
 def _said_of_number(error: OutOfBounds, number: object) -> str:
@@ -228,7 +228,7 @@ def _said_of_number(error: OutOfBounds, number: object) -> str:
         return ""
     if number < 0:
         return gettext("must be above zero")
-    return gettext("must be at most %(limit)s", limit=said(plain(str(error.numbers["most"]))))
+    return gettext("must be at most %(limit)s", limit=value_text(plain(str(error.numbers["most"]))))
 
 
 def whole(text: str) -> int | None:
@@ -236,7 +236,7 @@ def whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
-def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> dict[str, str]:
+def errors_of_refusal(refused: RuleBroken, places: Container[str], currency: str = "") -> dict[str, str]:
     """The refusal as an error of its field if the form has that field; else as an error of the whole form, under "".
     The field ``stock.country`` of a request is ``stock_country`` in a form."""
     field = refused.field or ""
@@ -246,7 +246,7 @@ def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> d
 
 def ruled(refused: RuleBroken, currency: str = "") -> str:
     """The refusal in the reader's language; a text that does not fit is reported only beside its field."""
-    said = told(refused, currency)
+    said = refusal_text(refused, currency)
     return said if isinstance(refused, NotFitting) else Ruled(said)
 
 
@@ -264,7 +264,7 @@ def _unfit(text: str, field: Takes) -> str:
         case inspect.LiteralType() | inspect.EnumType():
             return gettext("must be one of the choices")
         case inspect.StrType(max_length=int(most)) if len(text) > most:
-            return gettext("must have at most %(limit)s characters", limit=said(most))
+            return gettext("must have at most %(limit)s characters", limit=value_text(most))
         case inspect.StrType(min_length=int(least)) if len(text) < least:
             return gettext("is too short")
         case inspect.IntType() as number:
@@ -285,7 +285,7 @@ def _outside(text: str, field: inspect.IntType) -> str:
     least = field.ge if field.gt is None else field.gt + 1
     most = field.le if field.lt is None else field.lt - 1
     if most is not None and number > most:
-        return gettext("must be at most %(limit)s", limit=said(most))
+        return gettext("must be at most %(limit)s", limit=value_text(most))
     if least is not None and number < least:
-        return gettext("must be at least %(limit)s", limit=said(least))
+        return gettext("must be at least %(limit)s", limit=value_text(least))
     return ""

@@ -2,7 +2,7 @@
 not have the form any more.
 
 Errors of its fields would be shown beside nothing, or not at all. The layout passes every page that answers a form to
-:func:`told_of_gone`, which shows the present state at its head. :func:`refusal_of_state` finds the message."""
+:func:`with_errors_at_head`, which shows the present state at its head. :func:`refusal_of_state` finds the message."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -76,7 +76,7 @@ def _something(kind: inspect.Type) -> str:
 
 
 @pass_context
-def told_of_gone(context: Context, main: Markup) -> Markup:
+def with_errors_at_head(context: Context, main: Markup) -> Markup:
     """The main part of a page, with the errors at its head; links lead only to fields that it has. If it shows no error
     at all, its form is gone, and the head has ``instead`` of the page, or says that the page has changed."""
     errors: Mapping[str, str] = context.get("errors") or {}

@@ -181,7 +181,7 @@ def _told(name: str, value: object, zone: str) -> str:
         return str(value)
     if name == "asked":
         return pgettext("unit", str(value))
-    return unit_name(str(value)) if name.endswith("unit") and value in UNITS else said(value, zone)
+    return unit_name(str(value)) if name.endswith("unit") and value in UNITS else value_text(value, zone)
 
 
 def with_numbers(code: str, numbers: Iterable[str]) -> str:
@@ -189,8 +189,8 @@ def with_numbers(code: str, numbers: Iterable[str]) -> str:
     return f"{code}: {', '.join(sorted(numbers))}"
 
 
-def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
-    """A refusal in the reader's language; for a key that was used before, in words for a person who sees a form.
+def refusal_text(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
+    """Return a refusal in the reader's language; for a key that was used before, in words for a person who sees a form.
     ``zone`` is the zone of the times in the form."""
     sentence = broken.of_a_form if isinstance(broken, KeyReused) else broken.message
     return refusal(broken.code, sentence, broken.numbers, currency, zone)
@@ -215,13 +215,13 @@ def _published(value: object, zone: str) -> dict[str, str]:
     match value:
         case datetime() as instant:
             utc = f"{_on_the_clock_of(UTC, instant):%Y-%m-%d %H:%M} UTC"
-            return {utc: moment(instant, zone=zone), text: said(instant, zone)}
+            return {utc: moment(instant, zone=zone), text: value_text(instant, zone)}
         case date() as day:
             return {text: date_of(day)}
         case Decimal() as number:
-            return dict.fromkeys((text, written_out(number), written_out(number, ",f")), said(number))
+            return dict.fromkeys((text, written_out(number), written_out(number, ",f")), value_text(number))
         case int() as count:
-            return dict.fromkeys((text, f"{count:,}"), said(count))
+            return dict.fromkeys((text, f"{count:,}"), value_text(count))
     return {}
 
 
@@ -230,8 +230,8 @@ def unit_name(code: str) -> str:
     return pgettext("unit", unit_word(code))
 
 
-def said(value: object, zone: str = "") -> str:
-    """A number, a date, an instant or a word, in the reader's form; numbers keep their decimals."""
+def value_text(value: object, zone: str = "") -> str:
+    """Return a number, a date, an instant or a word in the reader's form; numbers keep their decimals."""
     match value:
         case datetime() as instant:
             return moment(instant, seconds=True, zone=zone)
@@ -348,7 +348,7 @@ def month_in(text: str) -> str:
 
 def shown(facts: Mapping[str, object]) -> dict[str, object]:
     """The facts of a sentence, with dates and decimals in the reader's form."""
-    return {name: said(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
+    return {name: value_text(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
 
 
 def dated(value: object) -> object:

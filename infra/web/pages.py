@@ -23,7 +23,7 @@ from infra.config import Config
 from infra.web import languages
 from infra.web.answers import GONE, MINUTES, page_of_form
 from infra.web.forms import Filled
-from infra.web.gone import told_of_gone
+from infra.web.gone import with_errors_at_head
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -117,7 +117,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "number": number,
         "payable": payable,
         "price": price,
-        "told_of_gone": told_of_gone,
+        "with_errors_at_head": with_errors_at_head,
         "unambiguous": unambiguous,
         "when": when,
         "percent": percent,
@@ -143,7 +143,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
     environment.globals |= {
         "language": spoken,
         "page_languages": languages.LANGUAGES,
-        "told": languages.told,
+        "refusal_text": languages.refusal_text,
         "refusal": languages.refusal_in_texts,
     }
     return JinjaTemplateEngine.from_environment(environment)
@@ -154,11 +154,11 @@ def _with_facts_shown(translate: Any) -> Any:
     form."""
 
     @pass_context
-    def told(context: Context, /, *words: Any, **facts: Any) -> str:
+    def translated(context: Context, /, *words: Any, **facts: Any) -> str:
         sentence: str = translate(context, *words, **languages.shown(facts))
         return sentence
 
-    return told
+    return translated
 
 
 def number(value: Decimal | int | None, places: int | None = None) -> str:

@@ -11,7 +11,7 @@ from infra.database import Transaction
 from infra.listing import Listed
 from infra.service import Resources
 from infra.web.arguments import MemberVisit, form_fields
-from infra.web.forms import BLANK, Filled, beside
+from infra.web.forms import BLANK, Filled, errors_of_refusal
 from infra.web.gone import refusal_of_state
 from infra.web.leafing import leaf
 from infra.web.pages import form_page, redirect
@@ -64,5 +64,5 @@ class Queue(Generic[T]):
             try:
                 return redirect(self.address, await act(values))
             except RuleBroken as broken:
-                errors = beside(broken, values)
+                errors = errors_of_refusal(broken, values)
         return await self.page(resources, request, number, item, Filled(values, errors, instead))

@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from markupsafe import Markup
 
 from infra.web.answers import ASKED, FRESH, GONE, LATER, Answers, fresh_cookie, mark_of
-from infra.web.compression import beside, unzipped
+from infra.web.compression import in_thread_if_large, unzipped
 from infra.web.exact import arrived
 from infra.web.languages import gettext, spoken
 from infra.web.pages import when
@@ -46,7 +46,7 @@ def shown_from(answers: Answers) -> Any:
             mark = mark_of(scope[ASKED])  # type: ignore[literal-required]
             once_more = FRESH + mark not in Request(scope).cookies
             head = _head(answer.sent_at, now, scope, once_more=once_more)
-            body = await beside(partial(_as_of, now, head), answer.body, most=0)
+            body = await in_thread_if_large(partial(_as_of, now, head), answer.body, most=0)
             headers = [
                 (b"content-type", answer.content_type.encode()),
                 (b"content-length", str(len(body)).encode()),

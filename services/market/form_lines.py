@@ -7,7 +7,7 @@ from typing import Any
 from catalogue.categories import MalformedCategory, UnknownDivision, read_code
 from catalogue.rules import RuleBroken
 from catalogue.units import UnknownUnit, read_unit
-from infra.web.languages import gettext, told
+from infra.web.languages import gettext, refusal_text
 
 _READ: dict[str, Callable[[str], object]] = {"category": read_code, "unit": read_unit}
 _ABOUT: dict[type[RuleBroken], str] = {MalformedCategory: "category", UnknownDivision: "category", UnknownUnit: "unit"}
@@ -25,7 +25,7 @@ def wrong_in_line(typed: Mapping[str, str], line: Any | None) -> dict[str, str]:
             try:
                 read(typed.get(name, "")[:200])
             except RuleBroken as broken:
-                errors.setdefault(name, told(broken))
+                errors.setdefault(name, refusal_text(broken))
     for name in ("quantity", "unit_price"):
         amount: Decimal | None = getattr(line, name, None)
         if amount is not None and amount <= 0:

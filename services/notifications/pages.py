@@ -21,13 +21,13 @@ from infra.web import (
     PathId,
     Visit,
     allow,
-    beside,
+    errors_of_refusal,
     form_fields,
     page,
     read_form,
     redirect,
 )
-from infra.web.languages import gettext, told
+from infra.web.languages import gettext, refusal_text
 from services.notifications import handlers, views
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
@@ -63,7 +63,7 @@ class NotificationPages(Controller):
                     await handlers.set_preferences(tx, member.member_id, _wanted(member, form, fields))
                 return redirect("/notifications", gettext("Saved."))
             except RuleBroken as broken:
-                errors = beside(broken, fields)
+                errors = errors_of_refusal(broken, fields)
         return await _settings_page(resources, request, errors)
 
     @post("/digest", opt=AGENTS)
@@ -132,7 +132,7 @@ async def _unsubscribe_page(resources: Resources, request: Visit, token: str, *,
     try:
         member_id, topic = links.read(token)
     except RuleBroken as broken:
-        raise HTTPException(broken.message, status_code=404, extra={"said": told(broken)}) from broken
+        raise HTTPException(broken.message, status_code=404, extra={"said": refusal_text(broken)}) from broken
     again = bool((await form_fields(request)).get("again")) if change else False
     async with resources.database.transaction("notifications") as tx:
         if change:

@@ -17,7 +17,7 @@ from events.values import Refusal
 from infra.cells import cell
 from infra.web import PUBLIC, FromResources, PathId, Visit, leafed, page
 from infra.web import PageNumber as ListPage
-from infra.web.languages import kept_refusal, told, unit_name
+from infra.web.languages import kept_refusal, refusal_text, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
@@ -54,7 +54,7 @@ class ObservatoryPages(Controller):
             try:
                 code = await category_of(tx, category)
             except RuleBroken as broken:
-                errors = {"category": told(broken)}
+                errors = {"category": refusal_text(broken)}
             wanted = store.Filter(q=q, category=code, grade=grade)
             found = await store.find(tx, wanted, offset=(number - 1) * PAGE, most=PAGE)
         leafed(request, number, found.last)
@@ -88,7 +88,7 @@ class ObservatoryPages(Controller):
         try:
             asked = place_of(place)
         except RuleBroken as broken:
-            place, errors = "", {"place": told(broken)}
+            place, errors = "", {"place": refusal_text(broken)}
         async with resources.database.transaction("observatory") as tx:
             whole = await whole_answer(tx, item_key, asked, rules)
             pages = leafed_through(request, number, whole)
@@ -101,7 +101,7 @@ class ObservatoryPages(Controller):
                 values=dict(request.query_params),
                 versions=await store.versions(tx, item_key),
                 place=place,
-                large=told(large) if large else None,
+                large=refusal_text(large) if large else None,
                 spots=[] if large else views.spots(await store.places(tx, item_key), rules),
                 pictures=(pictures := await views.pictures(tx, whole, rules)),
                 histogram=bars(pictures.bins, whole.reference),

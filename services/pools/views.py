@@ -57,7 +57,7 @@ class Details(Summary, frozen=True, kw_only=True):
     contracts: dict[str, Contract]
 
 
-async def existing(tx: Transaction, pool_id: str) -> StoredPool:
+async def get_pool(tx: Transaction, pool_id: str) -> StoredPool:
     """Return the stored pool. Raise Missing."""
     kept = await store.read(tx, pool_id)
     if kept is None:
@@ -67,7 +67,7 @@ async def existing(tx: Transaction, pool_id: str) -> StoredPool:
 
 async def details(tx: Transaction, pool_id: str, reader: Principal | None = None, number: int = 1) -> Details:
     """Return the pool as the reader may see it. ``number`` is the page of the members. Raise Missing."""
-    return await details_of(tx, await existing(tx, pool_id), reader.organisation_id if reader else "", number)
+    return await details_of(tx, await get_pool(tx, pool_id), reader.organisation_id if reader else "", number)
 
 
 async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int) -> Details:

@@ -21,8 +21,8 @@ from infra.web import (
     PathId,
     Short,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     form_page,
     misfits,
@@ -104,7 +104,9 @@ class PurchasePages(Controller):
             async with resources.database.transaction("purchases") as tx:
                 await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
         except RuleBroken as broken:
-            return await self._purchase(resources, request, purchase_id, Filled(values, beside(broken, {"reason"})))
+            return await self._purchase(
+                resources, request, purchase_id, Filled(values, errors_of_refusal(broken, {"reason"}))
+            )
         said = (
             gettext("Accepted: the buyer now sends the draft of the contract.")
             if accepts
@@ -143,9 +145,9 @@ class PurchasePages(Controller):
                     wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
                     quoted = await handlers.quote(tx, wanted, request.user, policy)
                 except RuleBroken as forbidden:
-                    broken, errors = forbidden, beside(forbidden, PurchaseForm.__struct_fields__)
+                    broken, errors = forbidden, errors_of_refusal(forbidden, PurchaseForm.__struct_fields__)
             if refused is not None and (broken is None or broken.code != refused.code):
-                errors |= beside(refused, ())
+                errors |= errors_of_refusal(refused, ())
         return page(
             request,
             "purchases/new.html",

@@ -20,8 +20,8 @@ from infra.web.languages import (
     kept_refusal,
     refusal,
     refusal_in_texts,
+    refusal_text,
     speaking,
-    told,
 )
 from infra.web.pages import engine, share
 from tests.infra.test_languages import OTHERS, PAGES, raised
@@ -106,12 +106,12 @@ def test_a_refusal_without_a_translation_has_numbers_as_its_page_does_and_the_re
         day=DAY,
         nothing=None,
     )
-    assert told(refused) == (
+    assert refusal_text(refused) == (
         "Participant 2 is cheaper by 83\u202f737.62 RUB than “12,500” on 2026-11-20, in 1\u202f000 lines of 30192000-1000;"
         " SKU 2000."
     )
     with speaking("ru"):
-        assert "83\u202f737,62 RUB" in told(refused) and "20 нояб. 2026" in told(refused)
+        assert "83\u202f737,62 RUB" in refusal_text(refused) and "20 нояб. 2026" in refusal_text(refused)
     assert refused.message.startswith("Participant 2 is cheaper by 83,737.62 RUB"), "the API tells it as it was"
 
 
@@ -138,7 +138,7 @@ class Typed(RuleBroken):
 def test_what_somebody_typed_is_said_back_as_it_was_typed(language: str, text: str) -> None:
     refused = Typed(f"{text!r} is not known.", unit=text, region=text, tax_id=text, whatever=text)
     with speaking(language):
-        assert text in told(refused)
+        assert text in refusal_text(refused)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -150,7 +150,7 @@ def test_an_instant_at_the_end_of_the_calendar_can_be_told(language: str, zone: 
         with speaking(language):
             number = Number(name="at", value=text)
             if carried is as_raised:
-                assert text[:4].strip("0") in told(CheaperThere(f"Too far: {text}.", at=at), zone=zone)
+                assert text[:4].strip("0") in refusal_text(CheaperThere(f"Too far: {text}.", at=at), zone=zone)
             else:
                 kept = Refusal(rule="never-heard-of", message=f"Too far: {text}.", numbers=(number,))
                 assert text[:4].strip("0") in kept_refusal(kept, zone=zone)

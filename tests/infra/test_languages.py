@@ -40,7 +40,7 @@ from infra.web.languages import (
     speaking,
     with_numbers,
 )
-from infra.web.languages import said as said_of
+from infra.web.languages import value_text as said_of
 from infra.web.pages import duration, money, number, percent, price, when
 
 POLICIES = sorted(path.stem for path in (PROJECT / "catalogue/policies").glob("*.toml"))
@@ -57,7 +57,7 @@ Key = tuple[str, str]
 
 
 @cache
-def said(project: Path = PROJECT) -> dict[Key, str]:
+def value_text(project: Path = PROJECT) -> dict[Key, str]:
     """Every sentence marked in the templates and pages, and where."""
     found: dict[Key, str] = {}
     pages = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.html"))]
@@ -243,7 +243,7 @@ def modules_of(package: str) -> list[str]:
 
 def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
     there = entries(language)
-    yield from (f"{place}: {key[1]!r}" for key, place in said(project).items() if key not in there)
+    yield from (f"{place}: {key[1]!r}" for key, place in value_text(project).items() if key not in there)
     yield from (f"rule {code}" for code in [*rules(), *unavailable(), *SENTENCES] if ("refusal", code) not in there)
     yield from (f"{key}" for key in sorted(words_of_lists()) if key not in there)
     yield from (f"{key} is empty" for key, message in there.items() if not all(_strings(message)))
@@ -253,7 +253,7 @@ def orphans(language: str, project: Path = PROJECT) -> list[Key]:
     refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES)
     listed = {("refusal", code) for code in refusals} | words_of_lists()
     listed |= {("refusal", with_numbers(one.code, one.numbers)) for one in raised()}
-    marked = said(project)
+    marked = value_text(project)
     return [key for key in entries(language) if key not in marked and key not in listed and key[0] != "refusal value"]
 
 

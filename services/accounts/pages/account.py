@@ -18,7 +18,7 @@ from infra.web import (
     MemberVisit,
     PathId,
     allow,
-    beside,
+    errors_of_refusal,
     form_fields,
     page,
     read_form,
@@ -60,7 +60,7 @@ class AccountPages(Controller):
                 address_of(request),
             )
         except RuleBroken as error:
-            return await self._page(resources, request, errors=beside(error, fields))
+            return await self._page(resources, request, errors=errors_of_refusal(error, fields))
         except TooManyTries:
             return await self._page(resources, request, errors={"": slow_down()})
         return redirect("/account", gettext("Your password is changed."))
@@ -79,7 +79,7 @@ class AccountPages(Controller):
         except keys.MemberUnknown as unknown:
             raise NotAuthorizedException(str(unknown)) from None
         except RuleBroken as error:
-            return await self._page(resources, request, errors=beside(error, fields), values=fields)
+            return await self._page(resources, request, errors=errors_of_refusal(error, fields), values=fields)
         return await self._page(resources, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")

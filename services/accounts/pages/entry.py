@@ -27,7 +27,7 @@ from infra.web import (
     PathId,
     Short,
     Visit,
-    beside,
+    errors_of_refusal,
     form_fields,
     form_list,
     page,
@@ -39,7 +39,7 @@ from infra.web import (
 from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
 from infra.web.kept import kept_by_login
-from infra.web.languages import ENGLISH, gettext, spoken, told
+from infra.web.languages import ENGLISH, gettext, refusal_text, spoken
 from infra.web.limits import address_of
 from infra.web.pages import login_page
 from services.accounts import handlers, invitations, login, passwords, store
@@ -97,7 +97,7 @@ def _refused(fields: Mapping[str, str], divisions: list[str], unread: Mapping[st
             if given(name).strip():
                 check()
         except RuleBroken as broken:
-            errors |= beside(broken, fields.keys() | {"kind"})
+            errors |= errors_of_refusal(broken, fields.keys() | {"kind"})
     return errors
 
 
@@ -169,7 +169,7 @@ class EntryPages(Controller):
                     await handlers.register(tx, wanted, password_hash, fields.get("request_key", ""))
                 session = await login.log_in(resources, wanted.email, wanted.password, address_of(request))
             except RuleBroken as error:
-                errors = beside(error, fields.keys() | {"kind"})
+                errors = errors_of_refusal(error, fields.keys() | {"kind"})
                 fields = shown_again(fields, error)
             except LoginRefused:
                 errors = {"": gettext("This form was sent before, with another password.")}
@@ -230,7 +230,7 @@ class EntryPages(Controller):
                 status_code=422,
                 invitation=invitation,
                 organisation=organisation,
-                errors=beside(error, {"password"}),
+                errors=errors_of_refusal(error, {"password"}),
             )
         session = await login.log_in(resources, invitation.email, password, address_of(request))
         return entered(resources, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
@@ -250,5 +250,5 @@ async def _over(tx: Transaction, request: Visit, secret: str, over: InvitationOv
         status_code=200 if used else 404,
         organisation=organisation,
         used=used is not None,
-        said=told(over),
+        said=refusal_text(over),
     )

@@ -7,7 +7,7 @@ import msgspec
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Name
 from infra.service import Resources
-from infra.web import MemberVisit, beside, form_fields, form_list, read_form
+from infra.web import MemberVisit, errors_of_refusal, form_fields, form_list, read_form
 from infra.web.languages import gettext
 from services.accounts import invitations
 from services.accounts.domain import LANGUAGES, Person
@@ -47,5 +47,5 @@ async def invite_by_form(
                 request_key=fields.get("request_key", ""),
             )
     except RuleBroken as error:
-        return "", beside(error, fields.keys() | {"roles"}), typed
+        return "", errors_of_refusal(error, fields.keys() | {"roles"}), typed
     return f"{resources.config.public_url}/join/{secret}", {}, {}

@@ -19,7 +19,7 @@ from infra.web import (
     Visit,
     Words,
     allow,
-    beside,
+    errors_of_refusal,
     form_fields,
     page,
     read_form,
@@ -69,7 +69,7 @@ class OrganisationPages(Controller):
                     gettext("The organisation is now: %(state)s.", state=pgettext("organisation", changed.state)),
                 )
             except RuleBroken as error:
-                errors = beside(error, fields)
+                errors = errors_of_refusal(error, fields)
         return await self._page(resources, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))

@@ -20,8 +20,8 @@ from infra.web import (
     MemberVisit,
     PathId,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     fitting,
     form_fields,
     form_page,
@@ -103,7 +103,7 @@ class ActPages(Controller):
                 await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
-                errors = beside(broken, fields)
+                errors = errors_of_refusal(broken, fields)
         return await self._form(request, resources, auction_id, "withdrawal", Filled(fields, errors))
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
@@ -125,7 +125,7 @@ class ActPages(Controller):
                     auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )
             except RuleBroken as broken:
-                errors = beside(broken, fields)
+                errors = errors_of_refusal(broken, fields)
                 fields = shown_again(fields, broken)
         return await self._form(request, resources, auction_id, "complaint", Filled(fields, errors))
 
@@ -164,4 +164,4 @@ def _back(auction_id: str, notice: str) -> Redirect:
 
 
 async def _refused(resources: Resources, auction_id: str, broken: RuleBroken, places: Container[str]) -> dict[str, str]:
-    return beside(broken, places, (await get_auction(resources, auction_id)).opened.currency)
+    return errors_of_refusal(broken, places, (await get_auction(resources, auction_id)).opened.currency)

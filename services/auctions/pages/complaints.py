@@ -16,8 +16,8 @@ from infra.web import (
     PageNumber,
     PathId,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     form_page,
     leaf,
@@ -53,7 +53,7 @@ class ComplaintPages(Controller):
                 upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
-                errors = beside(broken, fields)
+                errors = errors_of_refusal(broken, fields)
         return await _shown(request, resources, complaint_id, Filled(fields, errors))
 
 

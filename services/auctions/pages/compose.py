@@ -39,7 +39,7 @@ from infra.web import (
     redirect,
     shown_again,
 )
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import number as written
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
@@ -142,7 +142,7 @@ class ComposePages(Controller):
                     said = gettext("The session is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
-                errors = {_field_of(broken, fields): told(broken, policy.currency, buyer.time_zone)}
+                errors = {_field_of(broken, fields): refusal_text(broken, policy.currency, buyer.time_zone)}
                 fields = shown_again(fields, broken)
         return await _form(request, resources, fields, errors, status_code=422)
 

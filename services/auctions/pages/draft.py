@@ -15,8 +15,8 @@ from catalogue.rules import RuleBroken
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
-from infra.web import CHOSEN, beside, misfits, read_form, read_instant, whole
-from infra.web.languages import gettext, told
+from infra.web import CHOSEN, errors_of_refusal, misfits, read_form, read_instant, whole
+from infra.web.languages import gettext, refusal_text
 from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
 from services.market.form_lines import wrong_in_line
@@ -76,7 +76,7 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
         if line is not None:
             lines.append(NewLine(**msgspec.structs.asdict(line)))
     if not line_numbers(fields):
-        errors["lines"] = told(NoLines())
+        errors["lines"] = refusal_text(NoLines())
     scoring, wrong = _scoring(fields)
     errors |= wrong
     opens_at, wrong = read_instant(fields, "opens_at", zone)
@@ -108,7 +108,7 @@ async def _place(fields: Fields) -> tuple[Place, dict[str, str]]:
     try:
         return await asyncio.to_thread(place_named, form.country, form.region, form.locality), {}
     except RuleBroken as broken:
-        return Place(), beside(broken, fields)
+        return Place(), errors_of_refusal(broken, fields)
 
 
 def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:

@@ -17,7 +17,7 @@ from events.bounds import Id, Packs
 from events.limits import LINE
 from infra.service import Resources
 from infra.web import BLANK, Filled, FromResources, MemberVisit, allow, form_fields, form_page, read_form, redirect
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
@@ -69,7 +69,7 @@ class BasketPages(Controller):
                 back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
                 return redirect(back, gettext("In your basket: %(number)s.", number=digits(quantity)))
             except RuleBroken as broken:
-                errors = {"quantity" if broken.field == "quantity" else "": told(broken)}
+                errors = {"quantity" if broken.field == "quantity" else "": refusal_text(broken)}
         if "quantity" in fields and "sku" not in errors:
             wanted = WantedPrices(region=region_of(request, fields.get("region"))[:6])
             return await show_sku(resources, finder, request, fields["sku"], wanted, Filled(fields, errors))
@@ -88,7 +88,7 @@ class BasketPages(Controller):
         wanted: dict[str, Decimal] = {}
         for sku_id, text in typed.items():
             form, wrong = read_form({"quantity": text}, QuantityForm)
-            broken = [told(error) for error in broken_quantity(form.quantity)] if form else list(wrong.values())
+            broken = [refusal_text(error) for error in broken_quantity(form.quantity)] if form else list(wrong.values())
             if form is None or broken:
                 errors[_QUANTITY + sku_id] = broken[0]
             else:

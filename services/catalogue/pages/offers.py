@@ -28,7 +28,7 @@ from infra.web import (
     PathId,
     Short,
     allow,
-    beside,
+    errors_of_refusal,
     form_fields,
     form_list,
     form_page,
@@ -37,7 +37,7 @@ from infra.web import (
     redirect,
     shown_again,
 )
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers
@@ -159,12 +159,12 @@ class OfferPages(Controller):
                 async with resources.database.transaction("catalogue") as tx:
                     broken = await offers.check(tx, terms, request.user, policy)
                     for error in reversed(broken):
-                        errors |= _in_its_row(error, values) or beside(error, places)
+                        errors |= _in_its_row(error, values) or errors_of_refusal(error, places)
                     if not errors:
                         key = values.get("request_key", "")
                         await offers.publish_offer(tx, terms, request.user, policy, key)
             except RuleBroken as error:
-                errors = beside(error, places)
+                errors = errors_of_refusal(error, places)
                 values = shown_again(values, error)
             if not errors:
                 notice = gettext("Your offer is published; buyers find it within a second.")
@@ -259,7 +259,7 @@ def _in_its_row(error: RuleBroken, values: Mapping[str, str]) -> dict[str, str]:
         written = {known_by: values.get(f"{prefix}_{known_by}_{place}", "")}
         read, _ = read_form(written, KNOWN_BY[prefix])
         if read is not None and getattr(read, known_by) == error.numbers[known_by]:
-            return {f"{prefix}_{field}_{place}": told(error)}
+            return {f"{prefix}_{field}_{place}": refusal_text(error)}
     return {}
 
 

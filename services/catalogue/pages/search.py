@@ -24,7 +24,7 @@ from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import PUBLIC, Filled, FromResources, PathId, Visit, form_page, leafed, page, read_form
 from infra.web.filters import read_filters
-from infra.web.languages import gettext, pgettext, told, unit_name
+from infra.web.languages import gettext, pgettext, refusal_text, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.pricing import broken_quantity, home_region
@@ -136,7 +136,7 @@ class SearchPages(Controller):
         values = dict(request.query_params)
         form, errors = read_form(values, PricesForm)
         if form:
-            errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
+            errors = {error.field or "": refusal_text(error) for error in broken_quantity(form.quantity)}
         asked = form if form and not errors else PricesForm()
         read, refused = read_filters(region=region or "")
         there = region_of(request, region if region is None else read["region"])

@@ -30,7 +30,7 @@ from infra.web import (
     PathId,
     Short,
     allow,
-    beside,
+    errors_of_refusal,
     form_fields,
     form_page,
     leaf,
@@ -45,7 +45,7 @@ from infra.web import (
     whole,
 )
 from infra.web.gone import WORDS
-from infra.web.languages import gettext, ngettext, told, unit_name
+from infra.web.languages import gettext, ngettext, refusal_text, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
@@ -122,10 +122,10 @@ class SkuPages(Controller):
         try:
             card = skus.card_of(proposal, sku_id)
         except RuleBroken as error:
-            return await self._form(resources, request, Filled(values, beside(error, places)))
+            return await self._form(resources, request, Filled(values, errors_of_refusal(error, places)))
         if broken := broken_rules(card, load_policy(resources.config.policy).catalogue):
             for each in reversed(broken):
-                errors |= beside(each, places)
+                errors |= errors_of_refusal(each, places)
             return await self._form(resources, request, Filled(values, errors))
         alike = () if proposal.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(resources.config.policy)
@@ -134,9 +134,11 @@ class SkuPages(Controller):
                 proposed = ProposedCard(proposal=proposal, sku_id=sku_id, alike=alike)
                 made = await skus.propose(tx, proposed, request.user, policy, values.get("request_key", ""))
         except NearDuplicates as error:
-            return await self._form(resources, request, Filled(values, {"none_of_these": told(error)}), error)
+            return await self._form(resources, request, Filled(values, {"none_of_these": refusal_text(error)}), error)
         except RuleBroken as error:
-            return await self._form(resources, request, Filled(shown_again(values, error), beside(error, places)))
+            return await self._form(
+                resources, request, Filled(shown_again(values, error), errors_of_refusal(error, places))
+            )
         days = policy.catalogue.moderation_days
         said = ngettext(
             "“%(name)s” awaits moderation; it is decided within %(num)s working day.",

@@ -20,7 +20,7 @@ def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str]
     return ("buyer", event.buyer_id) if by_buyer else ("supplier", event.supplier_id)
 
 
-def told(
+def contract_breached(
     event: ContractEnded | RefusalDisputeDecided, breached: tuple[Party, str], policy: Policy, ended_at: datetime
 ) -> ContractBreached:
     """Return the event of the breach. A refusal whose ground did not hold counts from the time of the refusal; it is

@@ -8,7 +8,7 @@ from catalogue.policy import Policy, text_of
 from events.contracts import ContractConcluded, ExecutionDue
 
 
-def told(concluded: ContractConcluded, policy: Policy, calendar: RegionCalendar) -> ExecutionDue:
+def execution_due(concluded: ContractConcluded, policy: Policy, calendar: RegionCalendar) -> ExecutionDue:
     """Return the event for a concluded contract of this market. Its term ends with the day that the draft names for
     delivery, or else after the policy's number of days from the signature."""
     assert concluded.source is None and concluded.currency and concluded.amount is not None, (

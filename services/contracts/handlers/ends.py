@@ -22,7 +22,7 @@ async def tell_execution(tx: Transaction, event: ContractConcluded) -> None:
         return
     kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)
     if kept is not None and kept.deal.contract is not None and kept.deal.contract.contract_id == event.contract_id:
-        tx.emit(execution.told(event, kept.deal.policy, kept.deal.calendar))
+        tx.emit(execution.execution_due(event, kept.deal.policy, kept.deal.calendar))
 
 
 @reactions.with_envelope(ContractEnded, RefusalDisputeDecided)
@@ -33,4 +33,4 @@ async def tell_breach(tx: Transaction, event: ContractEnded | RefusalDisputeDeci
         return
     kept = await deals.get(await tx.raw(), event.process_id, event.buyer_id)
     if kept is not None:
-        tx.emit(breaches.told(event, breached, kept.deal.policy, envelope.time))
+        tx.emit(breaches.contract_breached(event, breached, kept.deal.policy, envelope.time))

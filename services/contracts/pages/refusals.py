@@ -16,8 +16,8 @@ from infra.web import (
     PageNumber,
     PathId,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     redirect,
     refusal_of_state,
@@ -64,7 +64,9 @@ class RefusalPages(Controller):
             async with resources.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await contract_page(resources, request, contract_id, Filled(values, beside(broken, values)))
+            return await contract_page(
+                resources, request, contract_id, Filled(values, errors_of_refusal(broken, values))
+            )
         return redirect(f"/contracts/{contract_id}", gettext("You dispute the refusal. A moderator decides about it."))
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))

@@ -22,8 +22,8 @@ from infra.web import (
     MemberVisit,
     PathId,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     form_page,
     read_form,
@@ -189,7 +189,7 @@ class SigningPages(Controller):
             async with resources.database.transaction("contracts") as tx:
                 await handlers.file_objection(tx, clean(contract_id), points, request.user)
         except RuleBroken as broken:
-            filled = Filled(written, beside(broken, written))
+            filled = Filled(written, errors_of_refusal(broken, written))
             return await self._objection(resources, request, contract_id, filled, rows)
         return redirect(f"/contracts/{contract_id}", gettext("Your objection is filed. The buyer answers it."))
 
@@ -266,7 +266,7 @@ class SigningPages(Controller):
             async with resources.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)
         except RuleBroken as broken:
-            return await contract_page(resources, request, contract_id, Filled(errors=beside(broken, ())))
+            return await contract_page(resources, request, contract_id, Filled(errors=errors_of_refusal(broken, ())))
         ended = await visible(resources, contract_id, request.user)
         newest = (await listing.of_deal(resources.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
         return redirect(f"/contracts/{newest.contract_id}", gettext("The next bidder was asked to sign."))
@@ -285,7 +285,9 @@ class SigningPages(Controller):
             async with resources.database.transaction("contracts") as tx:
                 await act(tx)
         except RuleBroken as broken:
-            return await contract_page(resources, request, contract_id, Filled(values, beside(broken, _places(values))))
+            return await contract_page(
+                resources, request, contract_id, Filled(values, errors_of_refusal(broken, _places(values)))
+            )
         return redirect(f"/contracts/{contract_id}", done)
 
     async def _objection(

@@ -14,7 +14,7 @@ from services.fulfilment import handlers
 from services.fulfilment.api.execution import PARTIES, Act, acting
 from services.fulfilment.domain.disputes import AnswerDispute, DecideDispute, OpenDispute
 from services.fulfilment.domain.state import About, Dispute, Outcome
-from services.fulfilment.views.disputes import OpenDisputeView, disputed, open_disputes, the_dispute
+from services.fulfilment.views.disputes import OpenDisputeView, disputed, get_dispute, open_disputes
 from services.fulfilment.views.execution import ExecutionView, view
 
 
@@ -64,7 +64,7 @@ class DisputesApi(Controller):
     ) -> Dispute:
         """Return one dispute with all its statements. Their words are only for the two sides and those who supervise
         the market."""
-        return (await the_dispute(resources, contract_id, number, request.scope.get("user")))[1]
+        return (await get_dispute(resources, contract_id, number, request.scope.get("user")))[1]
 
     @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
     async def answer_dispute(

@@ -17,8 +17,8 @@ from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
 from services.fulfilment.domain import bounds
-from services.fulfilment.domain.invoices import settled, the_invoice
-from services.fulfilment.domain.orders import Assessment, assessed, the_delivery, withdrawn
+from services.fulfilment.domain.invoices import get_invoice, settled
+from services.fulfilment.domain.orders import Assessment, assessed, get_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
     AnswerMissing,
     GrievanceMissing,
@@ -262,19 +262,19 @@ def _end(execution: Execution, dispute: Dispute, resolution: Resolution, now: da
         case ("reported" | "submitted", "set-aside"):
             return (ended, withdrawn(execution, dispute.matter, "dispute", now))
         case ("reported", "stands"):
-            delivery = the_delivery(execution, dispute.subject)
+            delivery = get_delivery(execution, dispute.subject)
             return (ended, assessed(execution, delivery, Assessment(by="dispute", accepted=delivery.lines), now))
         case ("paid", "stands"):
-            return (ended, settled(execution, the_invoice(execution, dispute.subject), "dispute", now))
+            return (ended, settled(execution, get_invoice(execution, dispute.subject), "dispute", now))
     return (ended,)
 
 
 def _last_word(execution: Execution, matter: Matter) -> tuple[str, datetime]:
     """Return the status of the delivery or invoice, and the time until which the other side may answer it."""
     if matter.about == "delivery":
-        delivery = the_delivery(execution, matter.number)
+        delivery = get_delivery(execution, matter.number)
         return delivery.status, delivery.due_at
-    invoice = the_invoice(execution, matter.number)
+    invoice = get_invoice(execution, matter.number)
     return invoice.status, invoice.due_at
 
 

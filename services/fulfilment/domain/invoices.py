@@ -8,7 +8,7 @@ from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import InvoicedLine, InvoicePaid, InvoiceSettled, InvoiceSubmitted
 from services.fulfilment.domain import bounds
-from services.fulfilment.domain.orders import the_delivery, withdrawn
+from services.fulfilment.domain.orders import get_delivery, withdrawn
 from services.fulfilment.domain.requirements import (
     InvoiceNumberMissing,
     require_party,
@@ -69,7 +69,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
     require_party(execution, command.organisation_id, "supplier")
     numbers = tuple(sorted(set(command.deliveries)))
     for number in numbers:
-        delivery = the_delivery(execution, number)
+        delivery = get_delivery(execution, number)
         if (earlier := execution.invoice_of.get(number)) is not None:
             raise InvoicedAlready(
                 f"The delivery {number} is in invoice {earlier.number} already.",
@@ -123,7 +123,7 @@ def priced(execution: Execution, deliveries: tuple[int, ...]) -> tuple[InvoicedL
 
 def pay_invoice(execution: Execution, command: PayInvoice, now: datetime) -> tuple[Event, ...]:
     require_party(execution, command.organisation_id, "buyer")
-    invoice = the_invoice(execution, command.invoice)
+    invoice = get_invoice(execution, command.invoice)
     if invoice.status in ("paid", "settled"):
         return ()
     _require_standing(invoice)
@@ -147,7 +147,7 @@ def pay_invoice(execution: Execution, command: PayInvoice, now: datetime) -> tup
 
 def confirm_receipt(execution: Execution, command: ConfirmReceipt, now: datetime) -> tuple[Event, ...]:
     require_party(execution, command.organisation_id, "supplier")
-    invoice = the_invoice(execution, command.invoice)
+    invoice = get_invoice(execution, command.invoice)
     if invoice.status == "settled":
         return ()
     _require_standing(invoice)
@@ -171,7 +171,7 @@ def settled(execution: Execution, invoice: Invoice, by: str, now: datetime) -> I
 
 def withdraw_invoice(execution: Execution, number: int, organisation_id: str, now: datetime) -> tuple[Event, ...]:
     require_party(execution, organisation_id, "supplier")
-    invoice = the_invoice(execution, number)
+    invoice = get_invoice(execution, number)
     if invoice.status == "withdrawn":
         return ()
     if invoice.status != "submitted":
@@ -183,7 +183,7 @@ def withdraw_invoice(execution: Execution, number: int, organisation_id: str, no
     return (withdrawn(execution, Matter("invoice", number), "supplier", now),)
 
 
-def the_invoice(execution: Execution, number: int) -> Invoice:
+def get_invoice(execution: Execution, number: int) -> Invoice:
     if not 1 <= number <= len(execution.invoices):
         raise NothingOfThatNumber(f"There is no invoice {number}.", field="invoice", number=number)
     return execution.invoices[number - 1]

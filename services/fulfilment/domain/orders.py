@@ -221,7 +221,7 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
     """Answer a delivery. It is possible after the deadline and after the termination of the contract too, because what
     was delivered needs an answer."""
     require_party(execution, command.organisation_id, "buyer")
-    delivery = the_delivery(execution, command.delivery)
+    delivery = get_delivery(execution, command.delivery)
     accepted = quantities(execution, command.lines)
     brought = total([delivery.lines])
     for line in accepted:
@@ -277,7 +277,7 @@ def assessed(execution: Execution, delivery: Delivery, assessment: Assessment, n
 
 def withdraw_order(execution: Execution, number: int, organisation_id: str, now: datetime) -> tuple[Event, ...]:
     require_party(execution, organisation_id, "buyer")
-    order = the_order(execution, number)
+    order = get_order(execution, number)
     if order.withdrawn:
         return ()
     require_running(execution)
@@ -289,7 +289,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
 
 def withdraw_delivery(execution: Execution, number: int, organisation_id: str, now: datetime) -> tuple[Event, ...]:
     require_party(execution, organisation_id, "supplier")
-    delivery = the_delivery(execution, number)
+    delivery = get_delivery(execution, number)
     if delivery.status == "withdrawn":
         return ()
     if delivery.status != "reported":
@@ -315,20 +315,20 @@ def withdrawn(execution: Execution, matter: Matter, by: str, now: datetime) -> E
     )
 
 
-def the_order(execution: Execution, number: int) -> Order:
+def get_order(execution: Execution, number: int) -> Order:
     if not 1 <= number <= len(execution.orders):
         raise NothingOfThatNumber(f"There is no order {number}.", field="order", number=number)
     return execution.orders[number - 1]
 
 
 def standing_order(execution: Execution, number: int) -> Order:
-    order = the_order(execution, number)
+    order = get_order(execution, number)
     if order.withdrawn:
         raise TakenBack(f"The order {number} was withdrawn.", field="order", about="order", number=number)
     return order
 
 
-def the_delivery(execution: Execution, number: int) -> Delivery:
+def get_delivery(execution: Execution, number: int) -> Delivery:
     if not 1 <= number <= len(execution.deliveries):
         raise NothingOfThatNumber(f"There is no delivery {number}.", field="delivery", number=number)
     return execution.deliveries[number - 1]

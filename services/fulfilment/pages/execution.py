@@ -30,8 +30,8 @@ from infra.web import (
     Short,
     Visit,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     leaf,
     leafed,
@@ -53,7 +53,7 @@ from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, Fields, NotUnde
 from services.fulfilment.pages.parts import NEWEST, Asked
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
-from services.fulfilment.views.disputes import QUEUE, disputed, open_disputes, the_dispute
+from services.fulfilment.views.disputes import QUEUE, disputed, get_dispute, open_disputes
 from services.fulfilment.views.execution import name_of, readable
 
 PartPage = Annotated[int, QueryParameter(ge=1, le=PAGES)]
@@ -106,7 +106,7 @@ async def dispute_page(
 ) -> Template:
     """Show all statements in one dispute. ``acted`` is a form of this page that was refused."""
     principal = request.scope.get("user")
-    execution, dispute = await the_dispute(resources, contract_id, number, principal)
+    execution, dispute = await get_dispute(resources, contract_id, number, principal)
     return page(
         request,
         "fulfilment/dispute.html",
@@ -166,7 +166,7 @@ class ExecutionPages(Controller):
         except KeyReused:  # the page may no longer have this form
             raise
         except RuleBroken as broken:
-            errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
+            errors = errors_of_refusal(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             there = f"disputes/{fields['number']}" if action == "dispute-answer" else "execution#work"
             return redirect(f"/contracts/{contract_id}/{there}", pgettext("contract", said))
@@ -194,7 +194,7 @@ class ExecutionPages(Controller):
         except NotUnderstood as wrong:
             errors = wrong.errors
         except RuleBroken as broken:
-            errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
+            errors = errors_of_refusal(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             return redirect(
                 f"/contracts/{contract_id}/disputes/{number}",

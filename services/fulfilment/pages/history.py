@@ -35,7 +35,7 @@ HOW = {"agreed": "by agreement", "decided": "by a moderator's decision"}
 WHAT = {"stands": "stands", "set-aside": "is set aside"}
 
 
-def told(event: Event) -> str:
+def history_line(event: Event) -> str:
     """Return a line of the history, or "" if another line describes this event."""
     match event:
         case OrderPlaced():

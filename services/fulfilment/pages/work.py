@@ -35,7 +35,7 @@ from services.fulfilment.domain.state import (
 )
 from services.fulfilment.handlers import PARTY_ROLES
 from services.fulfilment.pages import parts
-from services.fulfilment.pages.history import GROUNDS, OUTCOMES, told
+from services.fulfilment.pages.history import GROUNDS, OUTCOMES, history_line
 from services.fulfilment.store import executions, replicas
 from services.fulfilment.store.executions import Happened, Waiting
 from services.fulfilment.views.execution import insider, readable, summary
@@ -173,7 +173,7 @@ def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | No
     if isinstance(each, Unreadable):
         return None, gettext("This line cannot be read just now."), ""
     try:
-        said = told(each.event)
+        said = history_line(each.event)
     except KeyError:
         said = gettext("This line cannot be read just now.")
     return each.at, said, each.member_name if inside else ""

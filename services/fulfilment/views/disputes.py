@@ -27,7 +27,7 @@ class OpenDisputeView(msgspec.Struct, kw_only=True):
     overdue: bool
 
 
-async def the_dispute(
+async def get_dispute(
     resources: Resources, contract_id: str, number: int, principal: Principal | None
 ) -> tuple[Execution, Dispute]:
     """Return the execution and its dispute as the reader may see them. Raise Missing."""

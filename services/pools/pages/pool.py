@@ -46,7 +46,7 @@ from infra.web import (
     text_in,
 )
 from infra.web.gone import WORDS
-from infra.web.languages import gettext, kept_refusal, told, unit_name
+from infra.web.languages import gettext, kept_refusal, refusal_text, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
 from services.pools.domain import Stage
@@ -130,7 +130,7 @@ class PoolPages(Controller):
             try:
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, pool_id, Filled(errors={"": told(broken)}))
+                return await _page(tx, request, pool_id, Filled(errors={"": refusal_text(broken)}))
         return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
@@ -197,7 +197,7 @@ async def _page(
     """Show a pool. ``number`` is the page of the log; ``members`` and ``lines`` are the pages of members and lines.
     ``filled`` is a form that was refused; the answer is then a 422. ``form`` says which of the forms with a reason it
     is."""
-    kept = await views.existing(tx, pool_id)
+    kept = await views.get_pool(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
     pool = await views.details_of(tx, kept, reader, leafed(request, members, len(kept.pool.pages), "members"))

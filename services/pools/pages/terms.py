@@ -43,7 +43,7 @@ from infra.web import (
     shown_again,
 )
 from infra.web.filters import read_filters
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import money, payable
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
@@ -153,7 +153,7 @@ def _beside(broken: RuleBroken, lines: list[dict[str, str]], zone: str) -> dict[
     about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
     numbers = {line["sku"]: number for number, line in enumerate(lines)}
     found = next((numbers[each] for each in about if each in numbers), None)
-    return {broken.field or "" if found is None else f"price_{found}": told(broken, zone=zone)}
+    return {broken.field or "" if found is None else f"price_{found}": refusal_text(broken, zone=zone)}
 
 
 async def _page(
@@ -220,7 +220,7 @@ def _opening(
     if form is not None and form.minimum_quantity <= 0:
         errors["minimum_quantity"] = gettext("must be above zero")
     if not lines:
-        errors["lines"] = told(NoLines())
+        errors["lines"] = refusal_text(NoLines())
     wanted = []
     for number, line in enumerate(lines):
         shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])

@@ -38,7 +38,7 @@ from infra.web import (
     shown_again,
     whole,
 )
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from services.market.form_lines import field_of, wrong_in_line
 from services.market.lines import WantedLine, beside_references
 from services.market.places import delivered_to
@@ -127,7 +127,7 @@ class ComposePages(Controller):
                         )
                     except RuleBroken as broken:
                         errors = {
-                            field_of(broken, _numbers(fields), "quantity"): told(
+                            field_of(broken, _numbers(fields), "quantity"): refusal_text(
                                 broken, policy.currency, buyer.time_zone
                             )
                         }
@@ -184,7 +184,7 @@ def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | N
         if line is not None:
             lines.append(WantedLine(**msgspec.structs.asdict(line)))
     if not _numbers(fields):
-        errors["lines"] = told(NoLines())
+        errors["lines"] = refusal_text(NoLines())
     closes_at, wrong = read_instant(fields, "closes_at", buyer.time_zone)
     errors = wrong | errors
     if head is None or closes_at is None or errors:

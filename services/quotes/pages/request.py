@@ -40,8 +40,8 @@ from infra.web import (
     Visit,
     Words,
     allow,
-    beside,
     clean,
+    errors_of_refusal,
     form_fields,
     form_page,
     leaf,
@@ -56,7 +56,7 @@ from infra.web import (
 )
 from infra.web.filters import read_filters
 from infra.web.gone import WORDS
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
@@ -176,7 +176,7 @@ class RequestPages(Controller):
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
                     said = ruled(broken, shown.currency)
-                    errors = {f"price-{line}": said} if known else beside(broken, values, shown.currency)
+                    errors = {f"price-{line}": said} if known else errors_of_refusal(broken, values, shown.currency)
                     return await _page(tx, request, request_id, Filled(values, errors))
         tried = NewQuote(prices={}, delivery_days=1)
         instead = await refusal_of_state(
@@ -194,7 +194,7 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw(tx, request_id, request.user, arrived_at)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, Filled(errors={"": told(broken)}))
+                return await _page(tx, request, request_id, Filled(errors={"": refusal_text(broken)}))
         return redirect(
             f"/quotes/{request_id}", gettext("Your quote is withdrawn. Until the deadline you can quote again.")
         )
@@ -221,7 +221,7 @@ class RequestPages(Controller):
                         f"/quotes/{request_id}", gettext("You have chosen. The contract with the winner follows.")
                     )
                 except RuleBroken as broken:
-                    errors = beside(broken, values)
+                    errors = errors_of_refusal(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
             return await _page(tx, request, request_id, Filled(values, errors, instead), part=_part(values))
@@ -239,7 +239,9 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, Filled(values, beside(broken, values)), part=_part(values))
+                return await _page(
+                    tx, request, request_id, Filled(values, errors_of_refusal(broken, values)), part=_part(values)
+                )
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
@@ -255,7 +257,7 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, Filled(values, beside(broken, values)))
+                return await _page(tx, request, request_id, Filled(values, errors_of_refusal(broken, values)))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
 
 
@@ -275,7 +277,7 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
     db = await tx.raw()
     # References are published and shown without VAT, because suppliers may have different rates.
     plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]
-    beside = await beside_references(db, store.references, plain, shown.place, shown.currency)
+    compared = await beside_references(db, store.references, plain, shown.place, shown.currency)
     buys = bool(user and user.organisation_id == shown.buyer_id)
     regions = places.regions(shown.place.country) if shown.place.country else {}
     answer = form_page(
@@ -286,7 +288,7 @@ async def _page(tx: Transaction, request: Visit, request_id: str, filled: Filled
         shown=shown,
         part=part,
         parts=parts_of(shown),
-        beside=list(zip(shown.lines, beside, strict=True)),
+        beside=list(zip(shown.lines, compared, strict=True)),
         buys=buys and bool(user and user.may(BUYER_OFFICER)),
         quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,
         values=filled.values or _former(shown),

@@ -11,7 +11,7 @@ from events.contracts import ContractEnded, RefusalDisputeDecided
 from events.pools import PoolClosed
 from services.conduct.domain.record import breached
 from services.conduct.domain.sanctions import Accused, Breach, judge
-from services.contracts.domain.breaches import breach_of, told
+from services.contracts.domain.breaches import breach_of, contract_breached
 from services.contracts.domain.refusals import (
     DecidedOtherwise,
     DisputedAlready,
@@ -152,7 +152,7 @@ class TestDispute:
     def test_not_upheld_it_is_the_breach_it_was(self) -> None:
         event = decided(disputed(a_refusal()))
         assert breach_of(event) == ("supplier", "supplier-1")
-        (fact,) = [breached(told(event, ("supplier", "supplier-1"), load("moscow"), MONDAY + 9 * DAY))]
+        (fact,) = [breached(contract_breached(event, ("supplier", "supplier-1"), load("moscow"), MONDAY + 9 * DAY))]
         assert (fact.kind, fact.at, fact.organisation_id) == ("evaded", MONDAY, "supplier-1")
         buyers = decided(disputed(a_refusal(by="school"), by="supplier-1"))
         assert breach_of(buyers) == ("buyer", "school")

@@ -5,7 +5,7 @@ import pytest
 
 from catalogue.policy import of_process
 from events.contracts import Term
-from services.contracts.domain.execution import told
+from services.contracts.domain.execution import execution_due
 from services.fulfilment.domain import begin
 from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW
 from tests.services.fulfilment.builders import Work, concluded, speaking
@@ -24,12 +24,12 @@ class TestTerm:
 
     def test_imports_are_not_carried_out(self):
         with pytest.raises(AssertionError):
-            told(concluded(amount=None), MOSCOW, CALENDAR)
+            execution_due(concluded(amount=None), MOSCOW, CALENDAR)
 
 
 def test_whoever_carries_it_out_has_policy_and_calendar_as_the_deal_had_them_whatever_became_of_the_file() -> None:
     ours = speaking(answer_days=7)
-    event = told(concluded(pool_id="p"), ours, CALENDAR)
+    event = execution_due(concluded(pool_id="p"), ours, CALENDAR)
     begun = begin(event)
     assert of_process(event.policy_text, event.policy) == begun.policy == ours != MOSCOW
     assert (begun.calendar, begun.pool_id, begun.signed_at) == (CALENDAR, "p", MONDAY)

@@ -12,7 +12,7 @@ from catalogue.policy import Policy
 from events import Event
 from events.contracts import ContractConcluded
 from events.values import Line
-from services.contracts.domain.execution import told
+from services.contracts.domain.execution import execution_due
 from services.fulfilment.domain import (
     AnswerDispute,
     AnswerEnding,
@@ -73,7 +73,7 @@ class Work:
     """A contract that executes commands and stores every event. The test moves ``now``."""
 
     def __init__(self, signed: ContractConcluded | None = None, policy: Policy = MOSCOW) -> None:
-        self.first = self.state = begin(told(signed or concluded(), policy, CALENDAR))
+        self.first = self.state = begin(execution_due(signed or concluded(), policy, CALENDAR))
         self.now = MONDAY + DAY
         self.events: list[Event] = []
 

@@ -16,7 +16,7 @@ from events.contracts import (
     EndingAnswered,
     LineQuantity,
 )
-from infra.web.languages import LANGUAGES, speaking, told
+from infra.web.languages import LANGUAGES, refusal_text, speaking
 from services.fulfilment.domain import AnswerDispute, AssessDelivery, bounds
 from services.fulfilment.domain.bounds import (
     ReasonsTooLong,
@@ -327,7 +327,7 @@ def test_every_refusal_says_what_is_the_most_in_every_language(language: str) ->
     with pytest.raises(TooManyStatements) as broken, speaking(language):
         work.tell(command)
     with speaking(language):
-        words = told(broken.value)
+        words = refusal_text(broken.value)
     assert str(bounds.MOST_STATEMENTS_OF_ALL) in words and "%(" not in words
     assert (words == broken.value.message) == (language == "en")
 
