@@ -97,7 +97,7 @@ async def test_no_list_of_the_api_takes_what_does_not_exist(market: Market, list
     assert not wrong, "\n".join(wrong)
 
 
-async def test_what_is_known_and_has_no_hits_is_an_empty_list(market: Market, lists: list[tuple[str, str]]) -> None:
+async def test_a_valid_filter_without_hits_gives_an_empty_list(market: Market, lists: list[tuple[str, str]]) -> None:
     async with market.client() as visitor:
         for path, name in lists:
             for value in ["", *KNOWN[name]]:

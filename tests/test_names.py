@@ -60,7 +60,7 @@ def test_code_says_auction_for_an_auction() -> None:
     assert not [topic.name for topic in TOPICS if "session" in topic.name]
 
 
-def test_what_acts_is_a_verb() -> None:
+def test_the_name_of_a_function_that_acts_is_a_verb() -> None:
     assert of_all(facts_that_act) == []
 
 

@@ -100,7 +100,7 @@ def test_no_store_decodes_a_row_by_itself() -> None:
     assert unguarded(_stores()) == []
 
 
-def test_what_is_excepted_is_there() -> None:
+def test_every_exception_names_a_function_that_exists() -> None:
     stores = _stores()
     assert all(path in stores and (not name or f"def {name}(" in stores[path]) for path, name in EXCEPT)
 

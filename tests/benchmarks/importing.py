@@ -120,7 +120,7 @@ async def _import_reading(database: Database, reading: Reading) -> int:
     return (await take_in(database, reading, lambda counts: None)).records
 
 
-# Into a whole market
+# Into a running market
 
 
 async def import_into_a_market(servers: Servers, raw: float) -> list[Figure]:

@@ -69,7 +69,7 @@ def test_a_credit_splits_like_its_positive():
     assert apportion(D("-0.05"), {"a": D(1), "b": D(1)}, D("0.01")) == {"a": D("-0.03"), "b": D("-0.02")}
 
 
-def test_what_cannot_be_split_says_why():
+def test_an_amount_that_cannot_be_split_is_refused_with_the_rule():
     one = Money(D(1), "EUR")
     with pytest.raises(NothingToSplitBy):
         split(one, {"a": D(0)})

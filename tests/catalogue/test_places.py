@@ -94,7 +94,7 @@ def test_a_list_is_asked_for_a_country_or_a_region(given: str, code: str) -> Non
 
 
 @pytest.mark.parametrize("given", ["banana", "ZZ", "RU-", "RU-ZZZ", "-", "-MOW", "MOW", "Sergipe", "RU-MOW/x", "\x00"])
-def test_what_is_neither_is_refused_beside_its_field(given: str) -> None:
+def test_an_area_that_is_neither_country_nor_region_is_refused_beside_its_field(given: str) -> None:
     with pytest.raises(UnknownRegion) as refused:
         read_area(given, "place")
     assert (refused.value.field, refused.value.numbers) == ("place", {"region": given, "such_as": "RU-MOW"})

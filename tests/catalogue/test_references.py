@@ -107,7 +107,7 @@ def test_within_a_sku_its_own_packages_compare() -> None:
         in_terms_of(msgspec.structs.replace(LINE, unit="XBX"), by_ream, "RUB")
 
 
-def test_of_one_level_the_latest_speaks() -> None:
+def test_the_latest_of_several_references_of_one_level_counts() -> None:
     later = msgspec.structs.replace(SNAPSHOT, valued_at=datetime(2026, 11, 2, tzinfo=UTC), reference_id="later")
     assert chosen([later, SNAPSHOT], Place(country="RU", region="RU-MOW")) == "later"
     assert chosen([SNAPSHOT, later], Place(country="RU", region="RU-MOW")) == "later"

@@ -408,7 +408,7 @@ async def test_nothing_becomes_a_dead_letter_and_every_event_is_heard_once(upgra
     assert await upgraded.heard_for_nothing() == {}
 
 
-async def test_what_is_new_is_in_effect(upgraded: Upgraded) -> None:
+async def test_the_newer_release_is_in_effect(upgraded: Upgraded) -> None:
     subjects: dict[str, set[str]] = {}
     for type_, subject in await upgraded.told_types():
         subjects.setdefault(type_, set()).add(subject)

@@ -89,7 +89,7 @@ async def test_who_is_refused_ten_times_finds_the_first_answer(database: Databas
     assert [await answers.kept(anna, number) for number in numbers] == [page] * 10
 
 
-async def test_of_large_answers_a_session_has_the_latest_that_fit(database: Database) -> None:
+async def test_a_session_keeps_the_latest_large_answers_that_fit(database: Database) -> None:
     size = await _size_of_one(database)
     anna, answers = a_scope("token", "anna"), Answers(database, LIMITS._replace(session_bytes=3 * size))
     numbers = [str(await answers.keep(anna, ANSWER)) for _ in range(5)]

@@ -48,7 +48,7 @@ async def test_the_connections_that_are_in_use_are_closed() -> None:
             await wait_for(Frozen())
 
 
-async def test_those_that_other_tasks_of_the_block_use_too() -> None:
+async def test_connections_of_other_tasks_in_the_block_are_closed_too() -> None:
     with pytest.raises(ExceptionGroup) as failed:
         async with Deadline(0.01), asyncio.TaskGroup() as tasks:
             tasks.create_task(wait_for(Frozen()))
@@ -56,7 +56,7 @@ async def test_those_that_other_tasks_of_the_block_use_too() -> None:
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_what_waits_for_no_connection_is_cancelled() -> None:
+async def test_a_block_that_waits_for_no_connection_is_cancelled() -> None:
     with pytest.raises(TimeoutError):
         async with Deadline(0.01):
             await asyncio.Event().wait()
@@ -97,7 +97,7 @@ async def test_an_answer_that_has_begun_in_the_time_of_grace_is_not_cut_off(shor
     assert over.is_over
 
 
-def test_nothing_of_it_waits_for_the_collector_of_cycles() -> None:
+def test_a_deadline_is_freed_without_the_collector_of_cycles() -> None:
     """Under load, reference cycles of requests caused pauses of 50 ms."""
 
     async def request() -> "weakref.ref[Deadline]":

@@ -103,7 +103,7 @@ def health() -> State:
     return condition().state
 
 
-async def test_what_is_due_is_done_in_one_go(work: Work) -> None:
+async def test_all_due_items_are_handled_in_one_run(work: Work) -> None:
     await put(work, "a", "b", "c")
     assert await work.run() == 3
     assert (work.calls, await work.left(), await work.told()) == ([["a", "b", "c"]], [], ["a", "b", "c"])

@@ -51,7 +51,7 @@ async def test_no_header_is_parsed_at_a_length_that_nobody_honest_sends(tmp_path
                 assert lengths["cookies"] == [0]
 
 
-def test_of_the_cookies_ours_alone_are_read_and_none_with_an_escape() -> None:
+def test_only_cookies_of_the_market_without_an_escape_are_read() -> None:
     session = COOKIE.encode()
     for value in (b'"' + b"\\" * 2 * 2_000 + b'"', b"a" * (LONGEST + 1)):
         assert bounded([(b"cookie", session + b"=" + value)]) == []

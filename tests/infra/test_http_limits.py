@@ -286,7 +286,7 @@ async def test_a_long_body_counts_as_many_requests(tmp_path: Path) -> None:
         ([(b"transfer-encoding", b"chunked")], limits.MOST_WEIGHT),
     ],
 )
-def test_what_a_body_weighs(headers: list[tuple[bytes, bytes]], weight: int) -> None:
+def test_the_weight_of_a_body_in_the_rate_limit(headers: list[tuple[bytes, bytes]], weight: int) -> None:
     assert limits._weight(headers) == weight
 
 

@@ -69,7 +69,9 @@ async def test_a_group_that_never_committed_has_the_whole_log_before_it(topics: 
     assert (await topics.behind(group, {topics.one, topics.other})).lag == 8
 
 
-async def test_of_partitions_without_a_commit_all_counts_and_of_the_others_what_came_after(topics: Topics) -> None:
+async def test_the_lag_counts_all_messages_of_a_partition_without_a_commit_and_later_ones_of_the_others(
+    topics: Topics,
+) -> None:
     group = new_id()
     await topics.commit(group, {TopicPartition(topics.one, 1): 1})
     assert await topics.behind(group, {topics.one}) == Group(group=group, lag=3, late=2, late_in=[topics.one])
@@ -83,7 +85,7 @@ async def test_a_topic_that_the_group_reads_no_more_is_not_waited_for(topics: To
     assert (await topics.behind(group, {topics.one})).late_in == [topics.one]
 
 
-async def test_of_a_group_whose_topics_nobody_tells_what_it_committed_counts(topics: Topics) -> None:
+async def test_the_lag_of_a_group_with_unknown_topics_counts_the_topics_that_it_committed(topics: Topics) -> None:
     group = new_id()
     assert (await topics.behind(group, None)).lag == 0
     await topics.commit(group, {TopicPartition(topics.one, 1): 1})

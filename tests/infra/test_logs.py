@@ -132,7 +132,7 @@ def test_who_bids_is_left_out_of_what_an_exception_says(written: io.StringIO) ->
     assert bidder not in written.getvalue()
 
 
-def test_what_ends_a_process_is_a_line_too(written: io.StringIO) -> None:
+def test_the_error_that_ends_a_process_is_logged(written: io.StringIO) -> None:
     hook = sys.excepthook
     try:
         raise RuntimeError("cannot go on")

@@ -17,7 +17,7 @@ from infra.tasks import background
 from tests.market import empty_database
 
 
-async def test_what_is_pending_is_known_without_loading_any_service(servers: Servers) -> None:
+async def test_pending_migrations_are_found_without_loading_any_service(servers: Servers) -> None:
     url = await empty_database(servers, "lonja_pending")
     services = {path.parent.name for path in migrations.SERVICES.glob("*/migrations") if any(path.glob("[0-9]*.py"))}
     assert services

@@ -94,7 +94,7 @@ def told_by(letter: DeadLetter) -> list[str]:
     return [each.name for each in event.organisations]
 
 
-async def test_of_a_pack_only_what_fails_is_a_dead_letter_and_it_can_be_replayed(road: Road) -> None:
+async def test_only_the_events_of_a_pack_that_fail_become_a_dead_letter_that_can_be_replayed(road: Road) -> None:
     road.fails = always
     await tell(road, "one", "bad two", "three", number="pack")
     await tell(road, "after")

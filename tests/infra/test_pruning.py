@@ -84,7 +84,7 @@ async def test_a_published_event_goes_after_its_days_and_one_that_waits_never(da
     assert "None" in found, "it was dismissed, not sent"
 
 
-async def test_of_many_published_events_the_newest_stay(database: Database) -> None:
+async def test_the_newest_of_many_published_events_are_kept(database: Database) -> None:
     await events(database, *[0] * 10)
     await sweep(database, Keep(published_rows=3))
     assert len(await left(database, "position::text", "outbox")) == 10, "a backup may need them"

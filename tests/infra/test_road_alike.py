@@ -270,7 +270,7 @@ async def test_what_is_committed_takes_effect_in_the_order_of_its_key(here: Here
 
 
 @alike
-async def test_what_is_rolled_back_is_not_published(here: Here) -> None:
+async def test_an_event_of_a_transaction_that_is_rolled_back_is_not_published(here: Here) -> None:
     with pytest.raises(RuntimeError):
         async with here.database.transaction(here.service) as tx:
             tx.emit(event(here, "never"))

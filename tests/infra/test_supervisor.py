@@ -238,7 +238,7 @@ async def test_a_part_is_started_again_whatever_its_keeper_fails_with(
     await keeper.stop()
 
 
-async def test_what_is_left_of_a_part_holds_up_no_other(tmp_path: Path) -> None:
+async def test_a_leftover_process_of_one_part_does_not_delay_the_others(tmp_path: Path) -> None:
     """The leftover process ignores the signal to end, and is killed after some seconds."""
     stubborn = a_part("first", ("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"), stop_within=3)
     left = Child(stubborn, tmp_path)

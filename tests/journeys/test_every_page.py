@@ -245,7 +245,7 @@ async def faults_in(language: str, person: Person, each: Found, written: list[st
     return wrong
 
 
-async def test_what_is_unsound_is_noticed(meet: Meet) -> None:
+async def test_a_fault_of_a_page_is_noticed(meet: Meet) -> None:
     visitor = await meet()
     page = await visitor.open("/login")
     assert (await frame(page), await breaches(page), await fits(page)) == ([], [], True)

@@ -65,7 +65,7 @@ def test_two_autobidders_take_turns_at_the_pace_until_one_floor_is_reached() -> 
     assert state.price == 940, "a's floor allows 940, but there b is already"
 
 
-def test_of_several_that_wait_the_one_that_bid_longest_ago_acts() -> None:
+def test_the_waiting_autobid_whose_supplier_bid_longest_ago_acts() -> None:
     state = after(
         an_auction(), *(a_bid(who, amount, at=AT) for who, amount in (("a", "990"), ("b", "980"), ("c", "970")))
     )

@@ -51,7 +51,7 @@ def test_the_ladder_offers_nothing_that_would_be_refused() -> None:
             assert place_bid(state, a_bid(supplier_id, amount)).accepted, (supplier_id, amount)
 
 
-def test_of_two_at_the_same_price_the_earlier_is_first() -> None:
+def test_the_earlier_of_two_bids_at_the_same_price_is_first() -> None:
     state = after(an_auction(policy=PREGAO), a_bid("a", "900"), a_bid("b", "900"))
     assert state.leader_id == "a"
     assert [who for who, _, _ in ranking(state)] == ["a", "b"]

@@ -83,7 +83,7 @@ async def test_another_amount_under_a_used_key_is_no_bid_and_is_refused(market: 
     assert len(await scene.log()) == 1
 
 
-async def test_of_two_that_want_the_same_price_at_once_one_leads(market: Market) -> None:
+async def test_one_of_several_simultaneous_bids_at_the_same_price_leads(market: Market) -> None:
     scene = await a_scene(market)
     answers = await asyncio.gather(*(scene.bid(who, "990") for who in "abc"))
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422]

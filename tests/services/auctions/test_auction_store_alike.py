@@ -401,7 +401,7 @@ async def test_the_pulse_says_the_last_beat_and_never_goes_back(here: Here) -> N
 
 
 @alike
-async def test_of_two_lanes_that_were_away_the_second_finds_the_beat_of_the_first(here: Here) -> None:
+async def test_the_second_of_two_lanes_that_were_away_finds_the_beat_of_the_first(here: Here) -> None:
     async def second() -> datetime | None:
         async with transaction(here) as db:
             return await pulse.beat(db, AT + timedelta(seconds=9), alone=True)
@@ -437,7 +437,7 @@ async def test_after_a_clock_that_was_ahead_the_pulse_is_what_the_right_clock_sa
 
 
 @alike
-async def test_what_is_rolled_back_was_never_there(here: Here) -> None:
+async def test_a_transaction_that_is_rolled_back_leaves_nothing(here: Here) -> None:
     await opened(here)
     await here.organisation("a", "active")
     with pytest.raises(RuntimeError):

@@ -63,7 +63,7 @@ async def test_a_log_without_subtrees_gets_them_in_portions_and_then_proves(serv
             await log.path(db, 700, signed)
 
 
-async def test_what_is_appended_is_signed_as_pymerkle_would(servers: Servers, tmp_path: Any) -> None:
+async def test_the_signed_root_is_the_one_that_pymerkle_computes(servers: Servers, tmp_path: Any) -> None:
     signer = Signer.load(tmp_path)
     async with a_service(servers) as database, database.pool.acquire() as db:
         tree = await leaves_of_a_former_release(db, database)

@@ -101,7 +101,7 @@ async def test_what_was_taken_out_can_be_put_back_for_a_day_with_its_quantity(st
     assert rows == []
 
 
-async def test_of_what_was_taken_out_the_newest_lines_are_kept(
+async def test_the_lines_that_were_removed_last_are_kept(
     stall: Stall, officer: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalogue.handlers.basket.MOST_REMOVED", 2)

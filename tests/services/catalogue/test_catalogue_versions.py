@@ -21,7 +21,9 @@ def statuses(answers: list[httpx.Response]) -> list[int]:
     return sorted(each.status_code for each in answers)
 
 
-async def test_of_two_next_versions_proposed_at_once_one_stays_and_the_other_is_told(market: Market) -> None:
+async def test_one_of_two_simultaneous_next_versions_is_accepted_and_the_other_author_gets_the_reason(
+    market: Market,
+) -> None:
     stall = Stall(market)
     sku_id = await stall.published("Lute string of gut")
     path = f"/skus/{sku_id}/versions"

@@ -117,14 +117,16 @@ def a_life(acts: list[tuple[Any, ...]]) -> Work:
 
 @settings(max_examples=settings.default.max_examples * 3)
 @given(st.lists(st.one_of(ACTS, DISPUTES), max_size=30))
-def test_told_by_events_it_counts_what_the_contract_says(acts: list[tuple[Any, ...]]) -> None:
+def test_the_counts_from_events_are_those_of_the_contract(acts: list[tuple[Any, ...]]) -> None:
     work = a_life(acts)
     assert told_since(work, 0, None) == performed(work.state)
 
 
 @settings(max_examples=settings.default.max_examples * 2)
 @given(st.lists(st.one_of(ACTS, DISPUTES), max_size=30), st.integers(0, 30))
-def test_told_again_from_any_moment_on_it_comes_to_the_same(acts: list[tuple[Any, ...]], since: int) -> None:
+def test_events_that_are_read_again_from_any_moment_give_the_same_counts(
+    acts: list[tuple[Any, ...]], since: int
+) -> None:
     """Conduct reads the last day's events again for contracts whose counts and deliveries it copied."""
     work = a_life(acts)
     assert told_since(work, since, work.state) == performed(work.state)
@@ -160,6 +162,6 @@ def test_a_delivery_that_waited_again_and_is_taken_back_leaves_its_order_met_by_
     assert any(each.kind == "orders-on-time" for each in told_since(work, 0, None))
 
 
-def test_what_changes_no_record_is_refused() -> None:
+def test_an_event_that_changes_no_record_is_refused() -> None:
     with pytest.raises(TypeError):
         change_of(PoolClosed(pool_id="p", contracts=1, concluded=1))

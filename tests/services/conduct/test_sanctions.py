@@ -189,7 +189,7 @@ def test_any_order_and_any_repeat_of_the_same_evasions_gives_the_same_sanctions(
 
 
 @given(days_told, st.data())
-def test_told_one_after_another_no_evasion_counts_twice_and_in_their_order_nothing_differs(
+def test_no_evasion_counts_twice_in_any_order_of_events_and_their_own_order_gives_the_same_sanctions(
     days: list[int], data: st.DataObject
 ) -> None:
     """After each event, and after a restart, the judge knows only the events and sanctions so far."""

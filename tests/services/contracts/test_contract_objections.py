@@ -389,7 +389,7 @@ class TestExtension:
         with pytest.raises(StepOverdue):
             story.tell(self.extension(story, OFFER), story.contract.due_at)
 
-    def test_what_follows_keeps_its_full_time_or_the_extension_is_refused(self) -> None:
+    def test_an_extension_that_leaves_too_little_time_for_the_next_steps_is_refused(self) -> None:
         hasty = structs.replace(MOSCOW, contract=structs.replace(MOSCOW.contract, total_days=5))
         story = an_award(hasty)
         with pytest.raises(ExtensionBeyondTotal) as broken:
@@ -585,7 +585,7 @@ class TestChoices:
         assert "draft-differs" in {ground.code for ground in supplier.grounds}
         assert "funding-withdrawn" in {ground.code for ground in buyer.grounds}
 
-    def test_what_is_forbidden_says_why(self) -> None:
+    def test_an_objection_that_is_forbidden_comes_with_the_reason(self) -> None:
         story = an_objection()
         story.tell(answer(story, kept(1), kept(2)))
         told = choices(story.deal, "supplier", story.now)

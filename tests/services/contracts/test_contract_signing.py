@@ -132,7 +132,7 @@ class TestStep:
         with pytest.raises(DoneOtherwise, match="2026-12-24"):
             story.tell(replace(draft, terms=()), story.now + timedelta(days=1))
 
-    def test_of_a_former_release_a_time_that_is_left_out_is_not_compared_since_who_wrote_it_was_not_kept(self):
+    def test_a_time_that_a_draft_of_a_former_release_left_out_is_not_compared(self):
         story = an_award()
         story.take("supplier-offer")
         story.take("buyer-draft")
@@ -281,7 +281,7 @@ class TestRefusal:
         with pytest.raises(DoneOtherwise, match="“Our mill burnt down”"):
             story.tell(replace(first, **words))
 
-    def test_of_a_former_release_it_is_not_compared_since_its_words_were_not_kept(self):
+    def test_a_refusal_of_a_former_release_is_not_compared_because_its_words_are_not_stored(self):
         story = an_award()
         story.tell(refusal(story, by="school"))
         story.deal = replace(story.deal, contract=replace(story.contract, ended=None))
@@ -365,7 +365,7 @@ class TestActivation:
         story.tell(self.activation(story))
         assert story.contract.supplier_id == "supplier-3"
 
-    def test_asked_twice_the_next_but_one_is_not_asked(self):
+    def test_a_repeated_activation_does_not_activate_another_bidder(self):
         story = self.story_of_two_refusals()
         again = self.activation(story)
         story.tell(again)

@@ -82,7 +82,7 @@ async def test_the_wrong_side_is_refused_with_the_rule(town: Town) -> None:
     assert (await town.step(town.suppliers[1], contract_id, OFFER))[1]["rule"] == "not-a-party"
 
 
-async def test_what_comes_twice_happens_once(town: Town) -> None:
+async def test_repeated_events_and_requests_take_effect_once(town: Town) -> None:
     events = an_auction(town)
     await town.tell(*events, events[-1])
     process_id = events[0].auction_id

@@ -164,7 +164,7 @@ async def test_a_list_reads_what_it_shows_and_what_is_counted(town: Town) -> Non
             assert await reading.of(db, table) <= 3_500
 
 
-async def test_what_is_past_its_time_goes(town: Town) -> None:
+async def test_old_requests_and_answers_are_deleted(town: Town) -> None:
     ours = new_id()
     for name, days in (("old", 31), ("over", 29), ("open", -1)):
         await town.market.fetch(

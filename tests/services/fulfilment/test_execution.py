@@ -145,7 +145,7 @@ class TestOrder:
             ({"1": D(0)}, NoQuantity),
         ],
     )
-    def test_what_cannot_be_ordered_is_refused(self, lines, rule):
+    def test_an_order_that_breaks_a_rule_is_refused(self, lines, rule):
         with pytest.raises(rule):
             Work().order(lines)
 
@@ -208,7 +208,7 @@ class TestDelivery:
         work.deliver({"1": D(60), "2": D(2)})
         assert [duty[1:] for duty in due_of(work)] == [("assess", 1), ("assess", 2)]
 
-    def test_what_cannot_be_told_is_refused(self):
+    def test_a_delivery_that_breaks_a_rule_is_refused(self):
         work = ordered()
         for change, rule in (
             ({"lines": {"1": D(0)}}, NoQuantity),
@@ -381,7 +381,7 @@ class TestDispute:
         assert due_of(work) == [("buyer", "assess", 1)]
         assert work.assess()[0].outcome == "accepted"
 
-    def test_what_is_missing_has_a_code_of_its_own_since_other_languages_are_told_by_it(self):
+    def test_each_missing_field_has_its_own_code_by_which_the_error_is_translated(self):
         missing = {"organisation_id": MILL, "member_id": "bob"}
         work = ordered()
         with pytest.raises(DeliveryNoteMissing):
@@ -426,7 +426,7 @@ class TestDispute:
         work.after(work.state.disputes[0].answer_by)
         assert DisputeEnded in kinds(work.decision("set-aside"))
 
-    def test_what_is_disputed_waits(self):
+    def test_a_disputed_matter_waits_for_the_decision(self):
         work = delivered()
         work.assess(HALF)
         work.dispute("delivery", by=MILL)

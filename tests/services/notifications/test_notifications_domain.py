@@ -240,7 +240,7 @@ def test_a_list_shows_the_first_and_says_how_many_more_there_are(what: str, lang
     assert "market.example/contracts/" in whole and "https://market.example/contracts\r\n" not in whole
 
 
-def test_what_is_gathered_goes_out_in_time() -> None:
+def test_gathered_duties_are_mailed_in_time() -> None:
     since, soon = NOW - timedelta(minutes=4), NOW + timedelta(minutes=8)
     assert gathered_until(since, NOW, None) == NOW + timedelta(minutes=6)
     assert gathered_until(since, NOW, NOW + timedelta(days=1)) == NOW + timedelta(minutes=6)

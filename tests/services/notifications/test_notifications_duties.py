@@ -185,7 +185,7 @@ async def test_what_is_due_while_a_contract_is_carried_out_is_told_to_the_side_t
     assert (await subjects(market, server, agent, 4))[3].startswith("Confirm a payment")
 
 
-async def test_told_again_or_too_late_there_is_no_more_letter(market: Market, server: Server) -> None:
+async def test_a_repeated_or_late_event_sends_no_letter(market: Market, server: Server) -> None:
     officer, agent = await an_officer(market), await an_agent(market)
     offer, event_id = drafted(market, officer, agent), new_id()
     await market.publish(offer, event_id=event_id)

@@ -235,7 +235,7 @@ async def test_a_reference_that_goes_and_comes_again_goes_on_from_its_last_versi
     await all_is_read_back(item)
 
 
-async def test_of_versions_that_nobody_was_told_of_no_rows_stay(item: Judged) -> None:
+async def test_the_rows_of_versions_that_were_not_published_are_deleted(item: Judged) -> None:
     """An import of old prices leaves one version: rows that belonged only to earlier ones are deleted with them."""
     old = [
         msgspec.structs.replace(contract, signed_at=contract.signed_at - timedelta(days=3000))

@@ -85,7 +85,7 @@ async def test_no_list_reads_all_items(market: Market) -> None:
         assert await reading.of(db, "items") <= BOUND
 
 
-async def test_what_fits_is_found_in_order_and_page_by_page(market: Market) -> None:
+async def test_matching_items_are_found_in_order_and_page_by_page(market: Market) -> None:
     async with undone(market.resources.database, "observatory") as (tx, db):
         await db.execute("delete from observatory.items")
         await db.execute("delete from observatory.listed")

@@ -23,7 +23,7 @@ def test_a_body_takes_half_the_room_at_most() -> None:
     assert 2 * len(packed(plain)) < len(plain)
 
 
-def test_what_is_damaged_is_refused() -> None:
+def test_a_damaged_body_is_refused() -> None:
     whole = packed(body(seen("10")).decode())
     with pytest.raises(zlib.error):
         unpacked(whole[:-1] + bytes([whole[-1] ^ 1]))

@@ -146,7 +146,7 @@ class TestAReference:
         assert (cited["version"], cited["reference"]["observations"], len(cited["verdicts"])) == (1, 3, 3)
         assert [event.median for event in await observatory.news(sku)] == [10, Decimal("10.25")]
 
-    async def test_of_old_prices_keeps_the_latest_version_of_a_day(self, observatory: Observatory) -> None:
+    async def test_of_old_prices_has_only_the_latest_version_of_a_day(self, observatory: Observatory) -> None:
         """Such a version was not published: an import would otherwise leave one version for each price."""
         sku, long_ago = new_id(), observatory.today - timedelta(days=3000)
         await observatory.hears(*(a_contract(sku, price, long_ago) for price in ("9", "10", "11")))
@@ -179,7 +179,7 @@ class TestAReference:
         await observatory.hears(its_end(late), late)
         assert verdicts(await observatory.settled(sku, 1)) == {"9": "cancelled"}
 
-    async def test_of_prices_long_past_is_history_told_to_nobody(self, observatory: Observatory) -> None:
+    async def test_of_prices_from_long_ago_is_history_and_is_not_published(self, observatory: Observatory) -> None:
         item = f"Imported rice {new_id()}"
         days = [date(2016, 3, day) for day in (1, 5, 9)]
         contracts = [

@@ -31,7 +31,7 @@ class TestOutliers:
     def test_three_prices_are_all_kept(self) -> None:
         assert kept("1", "2", "3500") == ["1", "2", "3500"]
 
-    def test_of_four_to_seven_tukeys_fences_drop_a_pack_priced_as_a_tablet(self) -> None:
+    def test_from_four_to_seven_tukeys_fences_drop_a_pack_priced_as_a_tablet(self) -> None:
         assert kept("0.12", "0.143", "0.18", "11.96") == ["0.12", "0.143", "0.18"]
         assert kept("0.061", "2.88", "2.94", "3.2", "3.9", "4.38") == ["2.88", "2.94", "3.2", "3.9", "4.38"]
 

@@ -288,7 +288,7 @@ class TestEnrolment:
             weighed.append(len(msgspec.json.encode(story.pool)))
         assert weighed[-1] == weighed[MOST_REMEMBERED] and story.pool.told.keys() - story.pool.withdrawn == {"b"}
 
-    def test_of_who_acts_the_log_says_what_the_pool_forgot(self) -> None:
+    def test_the_log_reminds_the_pool_of_the_former_acts_of_a_member(self) -> None:
         story = Story()
         story.pool = story.pool.reminded("a", Past(told=MOST_TOLD, left="no funds"))
         assert story.does(Withdraw(member_id="a", reason="no funds")) == []

@@ -123,7 +123,7 @@ async def test_a_pool_waits_for_members_of_whose_contracts_nothing_was_told_yet(
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_what_comes_twice_late_or_of_no_pool_changes_nothing(market: Market, known: bool) -> None:
+async def test_an_event_that_is_repeated_late_or_of_no_pool_changes_nothing(market: Market, known: bool) -> None:
     async with undone(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW) if known else new_id()
         first, second = (a_draft(market, pool_id, "m000", rank=rank) for rank in (1, 2))

@@ -61,7 +61,7 @@ async def test_purchases_of_a_buyer_with_many_are_read_by_page(town: Town) -> No
 
 
 @pytest.mark.parametrize("price", ["250.01", "900.00"])
-async def test_of_ten_thousand_offers_of_a_sku_the_database_finds_a_cheaper_one(town: Town, price: str) -> None:
+async def test_the_database_finds_a_cheaper_offer_among_ten_thousand_of_a_sku(town: Town, price: str) -> None:
     """It looks only at offers that could be cheaper."""
     dear = await an_offer(town, price=D(price), tiers=(), supplier_id=town.suppliers[0].organisation_id)
     changes = f"""

@@ -131,7 +131,7 @@ async def test_against_the_rules_it_is_rejected_with_rule_and_field(
     assert (status, problem["rule"], problem["field"]) == (422, rule, field)
 
 
-async def test_of_goods_in_demand_only_the_cheapest_offer_that_stands_is_bought(town: Town) -> None:
+async def test_goods_in_demand_are_bought_only_from_the_cheapest_standing_offer(town: Town) -> None:
     rolls = Category(code="33761000", title="Toilet paper")
     dear = await an_offer(town, category=rolls)
     other = town.suppliers[1].organisation_id

@@ -221,7 +221,7 @@ class TestOpening:
         assert len({answer.json()["request_id"] for answer in answers}) == 1
         assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
 
-    async def test_what_breaks_a_rule_is_refused_by_name(self, market: Market) -> None:
+    async def test_a_request_that_breaks_a_rule_is_refused_with_the_rule(self, market: Market) -> None:
         buyer = await a_buyer(market)
         soon = (market.clock() + timedelta(minutes=1)).isoformat()
         past = (market.clock() - timedelta(minutes=1)).isoformat()
@@ -308,7 +308,7 @@ class TestQuoting:
         assert {answer.status_code for answer in answers} == {200}
         assert (await seen(market, request_id))["quotes"] == 6
 
-    async def test_of_nothing_there_is_nothing(self, market: Market) -> None:
+    async def test_a_quote_on_a_request_that_does_not_exist_is_not_found(self, market: Market) -> None:
         supplier = await a_supplier(market)
         assert (await quote(market, new_id(), supplier, "1")).status_code == 404
 
@@ -666,7 +666,7 @@ class TestContract:
             due_at=datetime(2026, 11, 30, tzinfo=UTC),
         )
 
-    async def test_what_becomes_of_the_choice_is_shown(self, market: Market) -> None:
+    async def test_the_request_shows_the_state_of_the_chosen_contract(self, market: Market) -> None:
         request_id, buyer, dear, cheap = await to_choose(market)
         await choice(market, request_id, buyer, await number_of(market, request_id, cheap))
 

@@ -325,7 +325,7 @@ async def test_imported_suppliers_get_a_list_only_when_somebody_asks(market: Mar
     assert await published_for(market, imported.organisation_id) == []
 
 
-async def test_what_is_dismissed_stays_away_until_it_is_restored(market: Market) -> None:
+async def test_a_dismissed_item_is_not_listed_until_it_is_restored(market: Market) -> None:
     trade = its_own_trade()
     supplier, auction = a_supplier(trade), an_auction(market.clock(), trade)
     await market.publish(supplier, auction)

@@ -92,7 +92,7 @@ def test_a_broken_line_is_refused_with_its_number_and_the_rest_is_read(
         (json.dumps({"ocid": "x", "tag": ["tender"]}), "release: nothing in it"),
     ],
 )
-def test_what_holds_no_release_is_refused_with_a_reason(
+def test_a_file_without_a_release_is_refused_with_a_reason(
     content: bytes | str, kind: str, publish: Callable[..., Path], ledger: NotUnderstood
 ) -> None:
     releases, unreadable = read(publish(content), ledger)

@@ -152,7 +152,7 @@ def test_dates_follow_each_other_and_are_no_later_than_they_must(offsets: list[i
     assert dates.next("another", AT) == AT
 
 
-async def test_what_comes_twice_is_published_told_and_counted_once(market: Market) -> None:
+async def test_a_repeated_event_is_published_announced_and_counted_once(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         before = await store.feed_state(tx)
         stories = a_pool(5)

@@ -360,7 +360,7 @@ async def test_records_are_made_one_after_the_other(market: Market, monkeypatch:
 
 
 @pytest.mark.parametrize("path", ["/ocds/releases/none", "/ocds/records/none"])
-async def test_what_is_not_there_is_not_found(market: Market, path: str) -> None:
+async def test_an_address_that_does_not_exist_is_answered_404(market: Market, path: str) -> None:
     async with market.client() as client:
         answer = await client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

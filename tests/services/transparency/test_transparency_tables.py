@@ -207,7 +207,7 @@ def test_what_is_too_long_is_told_once_by_its_column_whatever_it_becomes_a_part_
     assert set(ledger.kinds.values()) == {1}
 
 
-def test_of_an_id_or_code_that_is_too_long_no_part_is_taken(
+def test_an_id_or_code_that_is_too_long_is_left_out_as_a_whole(
     publish: Callable[..., Path], ledger: NotUnderstood
 ) -> None:
     text = MAPPING.replace('quantity = "Cantidad"', 'id = "Cantidad"').replace(
