@@ -28,7 +28,7 @@ class RegionCalendar:
 
     A subdivision without holidays of its own has its country's; an unknown country, or none, has only weekends (Saturday
     and Sunday). Instants are aware datetimes (a naive one is a ValueError) and come back in UTC.
-    Raises UnknownTimeZone.
+    Raise UnknownTimeZone.
     """
 
     zone: str

@@ -121,7 +121,7 @@ class Categories:
 
 def normalise(code: str) -> str:
     """The code in eight digits: a check digit is verified and dropped ("30197642-8"), missing zeros are added ("30",
-    "09"). Raises MalformedCategory, CheckDigitWrong."""
+    "09"). Raise MalformedCategory, CheckDigitWrong."""
     digits = re.fullmatch(r"\s*([0-9]{2,8})(-[0-9])?\s*", code)
     if not digits:
         raise MalformedCategory(f"{code!r} is not a CPV code of two to eight digits.", field="category", given=code)
@@ -144,7 +144,7 @@ def plain_code(code: str) -> str:
 
 
 def read_code(code: str, field: str = "category", **numbers: Value) -> str:
-    """A code that is entered for something new, in the form that :func:`normalise` returns. Raises MalformedCategory,
+    """A code that is entered for something new, in the form that :func:`normalise` returns. Raise MalformedCategory,
     UnknownDivision.
 
     The tree that ships has all divisions but not all codes, so the digits after the division are accepted unchecked.
@@ -162,7 +162,7 @@ def read_code(code: str, field: str = "category", **numbers: Value) -> str:
 
 def read_beginning(text: str, field: str = "category") -> str:
     """The first digits of the categories that a list shows, "" for all. Zeros at the end are not significant: 30000000,
-    300 and 30 stand for all of division 30. Raises MalformedCategory, UnknownDivision."""
+    300 and 30 stand for all of division 30. Raise MalformedCategory, UnknownDivision."""
     given = text.strip()
     if not given:
         return ""
@@ -173,7 +173,7 @@ def read_beginning(text: str, field: str = "category") -> str:
 def require_codes(categories: Iterable[tuple[str, str]], field: str) -> None:
     """``categories`` are (scheme, code); those of other schemes, which come from imports, are accepted unchecked.
 
-    Raises MalformedCategory, UnknownDivision.
+    Raise MalformedCategory, UnknownDivision.
     """
     for scheme, code in categories:
         if scheme == CPV:
@@ -195,7 +195,7 @@ def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
     """Check that all lines of one process belong to one functional group: the first two digits, in CPV, UNSPSC and
     OKPD2.
 
-    ``categories`` are (scheme, code). Raises MalformedCategory, UnknownDivision, NotOneFunctionalGroup.
+    ``categories`` are (scheme, code). Raise MalformedCategory, UnknownDivision, NotOneFunctionalGroup.
     """
     categories = list(categories)
     require_codes(categories, "lines")
@@ -242,7 +242,7 @@ class _Row(msgspec.Struct):
 
 def load_cpv(path: Path) -> Categories:
     """The whole vocabulary from JSON (or .json.gz): a list of objects with ``code`` and ``name``, and ``version`` if it
-    contains both the 2003 (1) and the 2008 (2) vocabulary; the later name wins. Raises msgspec.DecodeError."""
+    contains both the 2003 (1) and the 2008 (2) vocabulary; the later name wins. Raise msgspec.DecodeError."""
     raw = path.read_bytes()
     rows = msgspec.json.decode(gzip.decompress(raw) if path.suffix == ".gz" else raw, type=list[_Row])
     return Categories({normalise(row.code): row.name for row in sorted(rows, key=lambda row: row.version)})

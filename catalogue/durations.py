@@ -53,7 +53,7 @@ def durations(
 def end_of(
     duration: Duration, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> datetime:
-    """When a session of this length ends. Raises InitialPriceTooHighForDuration, DurationOutsideWindow."""
+    """When a session of this length ends. Raise InitialPriceTooHighForDuration, DurationOutsideWindow."""
     highest = duration.max_initial_price
     if highest is not None and initial_price > highest:
         raise InitialPriceTooHighForDuration(

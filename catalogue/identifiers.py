@@ -38,7 +38,7 @@ def plain_number(text: str) -> str:
 
 
 def read_identifier(register: str, number: str) -> tuple[str, str]:
-    """(register, number) as entered for an organisation; both may be blank. Raises MalformedIdentifier,
+    """(register, number) as entered for an organisation; both may be blank. Raise MalformedIdentifier,
     UnknownRegister."""
     register, plain = register.strip().upper(), plain_number(number)
     if number.strip() and not is_number(plain):

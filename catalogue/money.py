@@ -128,7 +128,7 @@ class Money(msgspec.Struct, frozen=True):
 
 
 def minor_units(currency: str) -> int:
-    """Decimals of the currency's minor unit (ISO 4217): EUR 2, JPY 0, KWD 3. Raises UnknownCurrency."""
+    """Decimals of the currency's minor unit (ISO 4217): EUR 2, JPY 0, KWD 3. Raise UnknownCurrency."""
     try:
         return _MINOR_UNITS[currency]
     except KeyError:
@@ -141,7 +141,7 @@ def minor_step(currency: str) -> Decimal:
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """Half-even to the currency's minor unit. Raises AmountNotFinite, also if the number has too many digits."""
+    """Half-even to the currency's minor unit. Raise AmountNotFinite, also if the number has too many digits."""
     if not can_be_written_out(amount):
         raise AmountNotFinite(
             f"An amount of money must be a finite number with few digits, not {amount}.", amount=amount

@@ -178,7 +178,7 @@ def locate(country: str, region: str | None = None, locality: str | None = None)
 
 def read_place(country: str, region: str = "", locality: str = "", within: str = "") -> Place:
     """As :func:`locate`, for new entries: a region, if given, must belong to the country. ``within`` is the field that
-    holds these three. Raises UnknownCountry, UnknownRegion."""
+    holds these three. Raise UnknownCountry, UnknownRegion."""
     place = f"{within}." if within else ""
     found = locate(country, region, locality)
     if found is None:
@@ -197,7 +197,7 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
 
 def read_area(text: str, field: str = "region") -> str:
     """The code of the country or region in a filter; "" means everywhere. A country may be given by code or name, a
-    region only by its code, because several countries may have regions with the same name. Raises UnknownRegion."""
+    region only by its code, because several countries may have regions with the same name. Raise UnknownRegion."""
     given = text.strip()
     code = given.upper()
     if not given or is_area(code):

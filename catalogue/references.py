@@ -158,7 +158,7 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
 
 
 def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
-    """The reference per unit (pack) of the line, with VAT if the line has it. Raises ReferenceNotComparable.
+    """The reference per unit (pack) of the line, with VAT if the line has it. Raise ReferenceNotComparable.
 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
     """

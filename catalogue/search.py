@@ -95,7 +95,7 @@ class Index:
         return self._index.searcher().num_docs
 
     def put(self, card: Card) -> None:
-        """Add the card, or replace the one of the same SKU. Raises ValueError for one that cannot be indexed; then nothing changes."""
+        """Add the card, or replace the one of the same SKU. Raise ValueError for one that cannot be indexed; then nothing changes."""
         document = tantivy.Document.from_dict(_fields(card), self._schema)
         writer = self._writing()
         writer.delete_documents_by_term("sku_id", card.sku.sku_id)

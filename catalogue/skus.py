@@ -221,7 +221,7 @@ def gtin_is_valid(gtin: str) -> bool:
 def next_state(
     state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
 ) -> State:
-    """The state after the step. Raises WrongState, the first broken rule of a card submitted, or CardReasonMissing if a
+    """The state after the step. Raise WrongState, the first broken rule of a card submitted, or CardReasonMissing if a
     card is returned or archived without a reason."""
     after = _NEXT.get((state, step))
     if after is None:
@@ -240,7 +240,7 @@ def next_state(
 def check_new_version(published: Sku, proposed: Sku) -> None:
     """Check that a change to a published card is the next version of the same SKU, with the same pack.
 
-    Raises PublishedSkuImmutable, PackChanged.
+    Raise PublishedSkuImmutable, PackChanged.
     """
     if proposed.sku_id != published.sku_id or proposed.version != published.version + 1:
         raise PublishedSkuImmutable(

@@ -110,7 +110,7 @@ def parse_unit(text: str | None) -> Unit | None:
 
 
 def read_unit(text: str, field: str = "unit", **numbers: Value) -> Unit:
-    """The unit that is entered for something new, read by :func:`parse_unit`. Raises UnknownUnit."""
+    """The unit that is entered for something new, read by :func:`parse_unit`. Raise UnknownUnit."""
     found = parse_unit(text)
     if found is None:
         raise UnknownUnit(f"{text!r} is not a known unit, such as piece, kg or l.", field=field, unit=text, **numbers)
@@ -123,7 +123,7 @@ def written_unit(code: str) -> str:
 
 
 def parse_quantity(text: str) -> Decimal:
-    """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableNumber.
+    """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raise UnparseableNumber.
 
     One separator before exactly three digits ("1.000") may mean a thousand or one: it is refused, unless the number
     begins with a zero ("0,125").
@@ -149,7 +149,7 @@ def parse_quantity(text: str) -> Decimal:
 
 
 def parse_pack(text: str) -> Pack:
-    """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raises UnparseableUnit, UnparseableNumber.
+    """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raise UnparseableUnit, UnparseableNumber.
 
     A package word alone ("FRASCO") is a pack of one such package: it has a price, which cannot be compared with other
     packages.
@@ -175,7 +175,7 @@ def parse_pack(text: str) -> Pack:
 def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     """The price of one base unit when ``price`` buys one ``pack``: (price, base unit), to 16 significant digits.
 
-    1.4659 for ``Pack(10, "MLT")`` is 146.59 a litre. Raises NotComparable for lump sums and packages of unknown
+    1.4659 for ``Pack(10, "MLT")`` is 146.59 a litre. Raise NotComparable for lump sums and packages of unknown
     content, BadQuantity for a pack that is not positive.
     """
     found = unit(pack.unit)

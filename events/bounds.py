@@ -158,7 +158,7 @@ def _with_numbers(kind: Any) -> Check | None:
 
 
 def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
-    """``value``, as it is in JSON or a form, converted to a ``kind`` with all its parts in bounds. Raises OutOfBounds."""
+    """``value``, as it is in JSON or a form, converted to a ``kind`` with all its parts in bounds. Raise OutOfBounds."""
     try:
         made = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -170,7 +170,7 @@ def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
 
 
 def check(value: Any, kind: Any, now: datetime | None = None) -> None:
-    """Raises OutOfBounds if a part of ``value``, an instance of ``kind``, is outside its bounds. Instants are compared with ``now`` if it
+    """Raise OutOfBounds if a part of ``value``, an instance of ``kind``, is outside its bounds. Instants are compared with ``now`` if it
     is given."""
     walk = _at_the_door(kind)
     if walk is not None and value is not None:
@@ -178,14 +178,14 @@ def check(value: Any, kind: Any, now: datetime | None = None) -> None:
 
 
 def check_event(value: Any, kind: Any) -> None:
-    """Raises OutOfBounds for values that no new event may have: a number that is not finite or has too many digits, a text or list that is
+    """Raise OutOfBounds for values that no new event may have: a number that is not finite or has too many digits, a text or list that is
     too long."""
     if (walk := _on_the_wire(kind)) is not None:
         walk(value, None)
 
 
 def check_numbers(value: Any, kind: Any) -> None:
-    """Raises OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not
+    """Raise OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not
     checked: the former release accepted longer texts, and its events, and later events with these texts, stay readable."""
     if (walk := _with_numbers(kind)) is not None:
         walk(value, None)

@@ -104,7 +104,7 @@ def encode(envelope: Envelope, event: Event) -> tuple[bytes, bytes, Headers]:
 
 
 def written(event: Event, *, lengths: bool = False) -> bytes:
-    """The event's data as JSON, which every consumer can read. Raises OutOfBounds for a number that no rule can compute with: such an
+    """The event's data as JSON, which every consumer can read. Raise OutOfBounds for a number that no rule can compute with: such an
     event would become a dead letter everywhere. With ``lengths`` the lengths of its texts and lists are checked, too."""
     data = msgspec.json.encode(event)
     check = check_event if lengths else check_numbers
@@ -136,7 +136,7 @@ REMEMBERED_LARGE, REMEMBERED_LARGE_BYTES = 32, 500_000
 
 
 def decode(value: bytes | None, headers: Received) -> Message:
-    """Read one Kafka message, upcast to the newest version. Raises :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
+    """Read one Kafka message, upcast to the newest version. Raise :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
     :class:`UnknownEvent`) for any other fault of the bytes: another error would stop every reader of the topic."""
     size = len(value or b"")
     read = _read_once if size <= REMEMBERED_BYTES else _read_large_once if size <= REMEMBERED_LARGE_BYTES else _read

@@ -91,7 +91,7 @@ def shown(text: str) -> str:
 
 
 def check_text(text: str, breaks: bool = True) -> None:
-    """Raises OutOfBounds for control characters (line breaks are allowed if ``breaks`` is true), and for a text that is
+    """Raise OutOfBounds for control characters (line breaks are allowed if ``breaks`` is true), and for a text that is
     not blank and shows nothing. Whether a text may be blank is decided by the rules."""
     if _CONTROL.search(text) or (not breaks and _BREAKS.search(text.strip())):
         raise OutOfBounds("control-character")
@@ -109,7 +109,7 @@ def _visible(letter: str) -> bool:
 
 
 def check_number(number: Decimal, within: Range = ANY) -> None:
-    """Raises OutOfBounds. It takes the same time whatever the exponent is."""
+    """Raise OutOfBounds. It takes the same time whatever the exponent is."""
     if not number.is_finite():
         raise OutOfBounds("not-finite")
     if not within.least <= number <= within.most:

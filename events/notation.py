@@ -18,13 +18,13 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 
 
 def check_notation(written: object, _: datetime | None = None) -> None:
-    """Raises OutOfBounds for a text that Python reads as a number and JSON does not. Other checks refuse a text that is not a number."""
+    """Raise OutOfBounds for a text that Python reads as a number and JSON does not. Other checks refuse a text that is not a number."""
     if isinstance(written, str) and ("_" in written or not written.isascii() or written != written.strip()):
         raise OutOfBounds("not-a-number")
 
 
 def check_time(written: object, _: datetime | None = None) -> None:
-    """Raises OutOfBounds unless the value is a date, or a text in ISO 8601. A number is refused, also as text."""
+    """Raise OutOfBounds unless the value is a date, or a text in ISO 8601. A number is refused, also as text."""
     if not isinstance(written, date) and not (isinstance(written, str) and _DAY.match(written)):
         raise OutOfBounds("not-a-date")
 

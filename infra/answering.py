@@ -13,7 +13,7 @@ PATIENCE = 5.0
 
 
 async def check_kafka(bootstrap: str) -> None:
-    """Raises NotRunning, and Frozen."""
+    """Raise NotRunning, and Frozen."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaConnectionError
 
@@ -31,7 +31,7 @@ async def check_kafka(bootstrap: str) -> None:
 
 
 async def check_database(url: str) -> str:
-    """Return the server's version. Raises NotRunning, Frozen, and PostgresError if it refuses the login."""
+    """Return the server's version. Raise NotRunning, Frozen, and PostgresError if it refuses the login."""
     place = f"PostgreSQL at {url.rpartition('@')[2]}"
     try:
         connection = await asyncpg.connect(url, timeout=PATIENCE, command_timeout=PATIENCE)

@@ -107,13 +107,16 @@ def _by_kafka(error: BaseException) -> bool | None:
     errors = sys.modules.get("aiokafka.errors")
     if errors is None or not isinstance(error, errors.KafkaError):
         return None
-    beside = (
+    # errors that pass although aiokafka does not call them retriable
+    passing = (
         errors.BrokerNotAvailableError,
         errors.KafkaTimeoutError,
         errors.KafkaUnavailableError,
         errors.ProducerClosed,
-    )  # those that aiokafka itself does not call retriable
-    return isinstance(error, beside) or (error.retriable and not isinstance(error, errors.UnknownTopicOrPartitionError))
+    )
+    return isinstance(error, passing) or (
+        error.retriable and not isinstance(error, errors.UnknownTopicOrPartitionError)
+    )
 
 
 def in_short(error: BaseException) -> str:
@@ -122,7 +125,7 @@ def in_short(error: BaseException) -> str:
 
 
 async def there(what: str, begin: Callable[[], Awaitable[T]]) -> T:
-    """Call ``begin`` until the servers that it needs are available; returns its result. ``what`` names them for the log and for health."""
+    """Call ``begin`` until the servers that it needs are available. Return its result. ``what`` names them for the log and for health."""
     while True:
         try:
             found = await begin()

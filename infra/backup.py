@@ -100,7 +100,7 @@ class StoredMessage(msgspec.Struct, frozen=True, array_like=True):
 
 
 def save(config: Config, directory: Path, say: Say) -> None:
-    """Copy the running market of this home. Only the owner can read the copy. Raises NotEmpty, NotEmbedded, NotRunning."""
+    """Copy the running market of this home. Only the owner can read the copy. Raise NotEmpty, NotEmbedded, NotRunning."""
     _check_embedded(config)
     if directory.exists() and any(directory.iterdir()):
         raise NotEmpty(f"{directory} is not empty: name a directory that is empty or absent")
@@ -113,13 +113,12 @@ def save(config: Config, directory: Path, say: Say) -> None:
     for name in ("secrets", "mail"):
         if (config.home / name).exists():
             shutil.copytree(config.home / name, directory / name)
-    _write(
-        directory / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest))
-    )  # last, because it says that the backup is complete
+    # the manifest is last: a backup with a manifest is complete
+    _write(directory / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
 
 
 def restore(config: Config, directory: Path, say: Say) -> None:
-    """Make the home from a backup, ready for ``lonja up``. Raises NotEmpty, NoBackup, NotEmbedded."""
+    """Make the home from a backup, ready for ``lonja up``. Raise NotEmpty, NoBackup, NotEmbedded."""
     _check_embedded(config)
     try:
         manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
@@ -166,7 +165,7 @@ def _check_embedded(config: Config) -> None:
 
 
 async def _check_running(config: Config) -> None:
-    """Check that both servers of the market answer. Raises NotRunning."""
+    """Check that both servers of the market answer. Raise NotRunning."""
     url, bootstrap = addresses(config)
     await check_database(url)
     await check_kafka(bootstrap)
@@ -220,7 +219,7 @@ async def _reading(bootstrap: str, group: str | None = None) -> AsyncIterator[AI
 
 
 async def _save_topic(kafka: AIOKafkaConsumer, directory: Path, topic: str, ends: dict[TopicPartition, int]) -> int:
-    """Write the messages before these ends, in the order of each partition. Returns how many."""
+    """Write the messages before these ends, in the order of each partition. Return how many."""
     starts = await kafka.beginning_offsets(list(ends))
     left = {partition for partition, end in ends.items() if starts[partition] < end}
     encoder = msgspec.json.Encoder()

@@ -49,7 +49,7 @@ async def after_the_forgotten(
 
 async def where_the_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
     """Start the group at the offsets of the group ``former``, which did the same work in a former release. Call it
-    before the group is joined for the first time. Raises KafkaError."""
+    before the group is joined for the first time. Raise KafkaError."""
     partitions = await _partitions(bootstrap, topics)
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)

@@ -26,7 +26,7 @@ class Broker(NamedTuple):
 
 
 def parsed(bootstrap: str) -> Broker:
-    """Parse the text. Raises ValueError with the rule that is broken."""
+    """Parse the text. Raise ValueError with the rule that is broken."""
     if "://" not in bootstrap:
         return Broker(_checked(bootstrap))
     parts = urlsplit(bootstrap)

@@ -21,7 +21,7 @@ class NoChromium(Exception):
 
 
 def find() -> Path | None:
-    """A Chromium that is already installed. Raises NoChromium if LONJA_CHROMIUM is set and names none."""
+    """A Chromium that is already installed. Raise NoChromium if LONJA_CHROMIUM is set and names none."""
     named = os.environ.get("LONJA_CHROMIUM")
     if named:
         if not os.access(named, os.X_OK):
@@ -34,7 +34,7 @@ def find() -> Path | None:
 
 
 def ensure() -> Path:
-    """A Chromium, installed if necessary. Raises NoChromium."""
+    """A Chromium, installed if necessary. Raise NoChromium."""
     tried: list[str] = []
     if found := find():
         return found

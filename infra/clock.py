@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
-"""Returns an aware UTC instant. In a process whose clock is wrong it raises WrongClock (:mod:`infra.machine_clock`)."""
+"""Return an aware UTC instant. In a process whose clock is wrong it raises WrongClock (:mod:`infra.machine_clock`)."""
 
 
 def system_clock() -> datetime:

@@ -154,7 +154,7 @@ class Config:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "Config":
-        """Raises BadSetting. An empty variable counts as absent."""
+        """Raise BadSetting. An empty variable counts as absent."""
         given = {name: value for name, value in environ.items() if name.startswith("LONJA_") and value}
         home = Path(given.get("LONJA_HOME", ".lonja")).expanduser().absolute()
         if home.exists() and not home.is_dir():
@@ -192,7 +192,7 @@ class Config:
     def running(cls, environ: Mapping[str, str] = os.environ) -> "Config":
         """The settings of the market that runs in this home, or ran last; a variable in ``environ`` takes precedence.
 
-        It is for commands about that market, so that another terminal need not repeat its settings. Raises BadSetting.
+        It is for commands about that market, so that another terminal need not repeat its settings. Raise BadSetting.
         """
         path = _settings(cls.load(environ).home)
         remembered = json.loads(path.read_text()) if path.exists() else {}

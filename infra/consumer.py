@@ -68,7 +68,7 @@ class Consumer:
         """The event loop's time at which a paused partition is read again without a person."""
 
     async def run(self) -> None:
-        """Consume until cancelled. Raises :class:`infra.held.ConsumerStopped`."""
+        """Consume until cancelled. Raise :class:`infra.held.ConsumerStopped`."""
         self._waiting.clear()
         self._again.clear()
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
@@ -99,9 +99,8 @@ class Consumer:
                         self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
                     self._wait(self._stand_before(kafka, held))
                     commit_at = commit_at or now() + COMMIT_EVERY
-                    if (
-                        self._inbox.buried > buried
-                    ):  # malformed bytes have no claim: read again, they would be a second dead letter
+                    if self._inbox.buried > buried:
+                        # malformed bytes have no claim: if they were read again, they would be a second dead letter
                         commit_at = now()
                 if commit_at is not None and (not records or commit_at <= now()):
                     await self._commit(kafka)
@@ -133,7 +132,7 @@ class Consumer:
         return kafka
 
     def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[Held]) -> list[Held]:
-        """Pause these partitions at their offsets, so that nothing after them is read or committed. Returns those that this member still
+        """Pause these partitions at their offsets, so that nothing after them is read or committed. Return those that this member still
         has."""
         ours = []
         for each in held:
@@ -182,7 +181,7 @@ class Consumer:
         return f"partition {partition.partition} of {partition.topic} for {self.name}"
 
     async def _commit(self, kafka: AIOKafkaConsumer) -> None:
-        """Commit the offsets that were read. If Kafka refuses, this is only logged. Raises TimeoutError if Kafka does
+        """Commit the offsets that were read. If Kafka refuses, this is only logged. Raise TimeoutError if Kafka does
         not answer."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS):

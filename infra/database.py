@@ -161,7 +161,7 @@ class Transaction:
         return driver
 
     def emit(self, event: Event, *, event_id: str | None = None, cause: Cause | None = None) -> str:
-        """Publish with the commit. Returns the event's id (new unless given). Raises OutOfBounds, EventTooLarge."""
+        """Publish with the commit. Return the event's id (new unless given). Raise OutOfBounds, EventTooLarge."""
         event_id, cause = event_id or new_id(), cause or self.cause
         row = outbox_row(self.service, event, at=self.now, cause=cause, event_id=event_id, limits=self.limits)
         self._pending.append(row)
@@ -259,7 +259,7 @@ def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
 
 async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object) -> None:
     """Execute a statement that writes columns of one row, as long as it has the version that was read (whole rows:
-    :mod:`infra.states`). Raises Outdated if the row has another version; then nothing is written."""
+    :mod:`infra.states`). Raise Outdated if the row has another version; then nothing is written."""
     done: str = await db.execute(statement, *arguments)
     if not done.endswith(" 1"):
         raise Outdated(f"{statement.split(' set ', 1)[0]}: the row has another version than the one that was read")

@@ -226,7 +226,7 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
 
 async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
     """Send the message to its topic again, as it first came, for the reader that failed, and note that. A release that does not know the
-    header TO hands it to all readers; those that handled it ignore the repeat, because all claims since ``since`` are kept. Raises TooOld
+    header TO hands it to all readers; those that handled it ignore the repeat, because all claims since ``since`` are kept. Raise TooOld
     for an event from before ``since``, and Unreadable."""
     if letter.happened_before(since):
         raise TooOld(
@@ -257,7 +257,7 @@ class NoSuchRecord(LookupError):
 
 
 async def record_at(bootstrap: str, place: Place) -> ConsumerRecord:
-    """Return the message at this place. Raises NoSuchRecord."""
+    """Return the message at this place. Raise NoSuchRecord."""
     missing = NoSuchRecord(f"there is no message {place.offset} in partition {place.partition} of {place.topic}")
     admin = AIOKafkaAdminClient(**access(bootstrap))
     kafka = AIOKafkaConsumer(**access(bootstrap), enable_auto_commit=False)

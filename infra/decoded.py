@@ -34,7 +34,7 @@ class Decoded(Generic[T]):
 
     async def get(self, db: Any, key: str) -> T | None:
         """Return the value of a row. If the row was not written since it was last read, its state is not loaded again.
-        Simultaneous calls decode it once. ``db`` is an asyncpg connection or pool. Raises UnreadableRow."""
+        Simultaneous calls decode it once. ``db`` is an asyncpg connection or pool. Raise UnreadableRow."""
         turn = self._turns.get(key)
         if turn is None:
             self._turns[key] = turn = asyncio.Lock()

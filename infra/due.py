@@ -62,7 +62,7 @@ class Due(Generic[T, K]):
         """Items that failed at their last try, by key."""
 
     async def __call__(self, tx: Transaction) -> int:
-        """Returns how many items were done or set aside. If the database is unavailable, raises its error; then nothing was done."""
+        """Return how many items were done or set aside. If the database is unavailable, raises its error; then nothing was done."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
         claimed = await self._claim(tx, waiting)
         found = [each for each in claimed if not isinstance(each, Unreadable)]
@@ -80,7 +80,7 @@ class Due(Generic[T, K]):
 
     async def _failures(self, tx: Transaction, found: Sequence[T]) -> dict[K, Exception]:
         """Handle them together. Handle each by itself if that fails or if one of them failed before, so that one locked row does not
-        delay the others again. Returns the errors by key."""
+        delay the others again. Return the errors by key."""
         if not any(self._key(each) in self.troubles for each in found):
             first = await self._try(tx, found) if found else None
             if first is None:
@@ -96,7 +96,7 @@ class Due(Generic[T, K]):
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _try(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
-        """Returns the error of these items, after their changes are undone, or None. If the database is unavailable, raises its error."""
+        """Return the error of these items, after their changes are undone, or None. If the database is unavailable, raises its error."""
         try:
             async with tx.savepoint():
                 await self._act(tx, some)

@@ -14,13 +14,12 @@ EVERY_SECONDS = 1.0
 
 
 async def beat() -> None:
-    """Write heartbeats until cancelled; returns at once in a process without a supervisor."""
+    """Write heartbeats until cancelled. Return at once in a process without a supervisor."""
     descriptor = os.environ.pop(VARIABLE, None)  # a child of this process has no such pipe
     if descriptor is None:
         return
     while True:
-        with suppress(
-            BlockingIOError, BrokenPipeError
-        ):  # it is full while the supervisor is suspended, and broken when it is dead
+        # the pipe is full while the supervisor is suspended, and broken when the supervisor is dead
+        with suppress(BlockingIOError, BrokenPipeError):
             os.write(int(descriptor), b".")
         await asyncio.sleep(EVERY_SECONDS)

@@ -103,7 +103,7 @@ class Inbox:
         """Handle records in order. On return each record is handled once, is a dead letter, or comes at or after the returned offset of its
         partition.
 
-        Raises :class:`ConsumerStopped`.
+        Raise :class:`ConsumerStopped`.
         """
         held: dict[TopicPartition, Held] = {}
         portions = _portions(records)
@@ -142,7 +142,7 @@ class Inbox:
                 reading.cancel()
 
     async def _handle(self, read: Read, held: dict[TopicPartition, Held]) -> dict[TopicPartition, Held]:
-        """Handle one portion. Returns ``held`` with the partitions that are blocked from now on."""
+        """Handle one portion. Return ``held`` with the partitions that are blocked from now on."""
         batch = [each for each in read if _partition(each[0]) not in self._waiting] if self._waiting else read
         good = [message for _, message in batch if isinstance(message, Message)]
         try:
@@ -224,7 +224,7 @@ class Inbox:
 
     async def _settle(self, record: ConsumerRecord, message: Message) -> Held | None:
         """Handle the event, or those of its parts that can be handled; the rest become dead letters. If too many events failed in a row,
-        returns the offset and reason at which the consumer must stop. Raises _Waits."""
+        returns the offset and reason at which the consumer must stop. Raise _Waits."""
         error = await self._alone(message)
         if error is None:
             self._failed_in_a_row.pop((record.topic, record.partition), None)
@@ -247,7 +247,7 @@ class Inbox:
         return None
 
     def _stop(self, record: ConsumerRecord, error: Exception, offset: int) -> Held | None:
-        """Count one more failure. If there are too many in a row, returns the offset from which the consumer is to resume."""
+        """Count one more failure. If there are too many in a row, return the offset from which the consumer is to resume."""
         where = (record.topic, record.partition)
         self._failed_in_a_row[where] += 1
         if self._failed_in_a_row[where] < STOP_AFTER:
@@ -260,7 +260,7 @@ class Inbox:
         return Held(_partition(record), offset, why)
 
     async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
-        """From now on each part has a claim of its own, and the whole event is not handled any more. Returns the claims of the parts that
+        """From now on each part has a claim of its own, and the whole event is not handled any more. Return the claims of the parts that
         are handled or dead letters already."""
 
         async def divide() -> set[str]:
@@ -300,7 +300,7 @@ class Inbox:
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
     async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        """Claim the messages. Returns those that were not claimed before, each once. Raises _Divided.
+        """Claim the messages. Return those that were not claimed before, each once. Raise _Divided.
 
         A part counts as handled if the whole event was handled: a former release sent a replayed part to all services, also to those that
         had handled the whole event.
@@ -323,7 +323,7 @@ class Inbox:
         return new
 
     async def _alone(self, message: Message) -> Exception | None:
-        """Handle one event in its own transaction. Returns its error after the last retry. Raises _Waits."""
+        """Handle one event in its own transaction. Return its error after the last retry. Raise _Waits."""
         claim, type_, away = self._claim_of(message), message.envelope.type, 0
         while True:
             try:

@@ -63,7 +63,7 @@ def keep(directory: Path, content: bytes) -> Path:
 
 
 def prune(directory: Path, before_ns: int, most: int = MOST) -> int:
-    """Delete messages that came before that instant, and of the others all but the newest ``most``. Returns the number
+    """Delete messages that came before that instant, and of the others all but the newest ``most``. Return the number
     of deleted messages."""
     stored = sorted(directory.glob("*.eml"), key=_arrived)
     gone = [path for number, path in enumerate(stored, 1) if _arrived(path) < before_ns or number <= len(stored) - most]
@@ -83,7 +83,7 @@ def messages(directory: Path) -> list[Mail]:
 
 
 def message(directory: Path, number: int) -> Mail:
-    """The message with that number. Raises NoSuchMail."""
+    """The message with that number. Raise NoSuchMail."""
     paths = sorted(directory.glob("*.eml"))
     if not 1 <= number <= len(paths):
         raise NoSuchMail(f"there is no message {number}; there are {len(paths)}")

@@ -37,7 +37,7 @@ ANSWERS_TOO_SLOWLY = "Look at the load of this machine and the database's: when 
 
 
 class MachineClock:
-    """Returns the machine's time while it agrees with the database's within a second; else, and before the first
+    """Return the machine's time while it agrees with the database's within a second; else, and before the first
     comparison, it raises :class:`WrongClock`.
 
     A jump between two comparisons is noticed at once, because the machine's steady clock does not jump.
@@ -78,7 +78,7 @@ class MachineClock:
 
         The database read its clock at some time in between, so the difference of the two clocks lies between two
         bounds. The clocks agree if every difference between the bounds is within the tolerance, and disagree if none
-        is. If only some are, returns False and changes nothing.
+        is. If only some are, return False and change nothing.
         """
         now, answered_at = answer
         self._notice_jump(now, answered_at)
@@ -95,7 +95,7 @@ class MachineClock:
         return True
 
     async def check(self, pool: asyncpg.Pool | Connections) -> bool:
-        """Compare with the database. Returns False if its answer took too long. Raises the database's error if it is
+        """Compare with the database. Return False if its answer took too long. Raise the database's error if it is
         away."""
         async with Deadline(TRY_SECONDS), pool.acquire() as database:
             _, asked_at = self.look()
@@ -103,8 +103,8 @@ class MachineClock:
             return self.compare(told, asked_at, self.look())
 
     async def check_at_start(self, pool: asyncpg.Pool | Connections, patience: float | None = None) -> None:
-        """Returns when it is known that the clock agrees; until then the process decides nothing and is not ready.
-        Raises WrongClock if it differs, or if this is not known after ``patience`` seconds. With ``patience`` None it
+        """Return when it is known that the clock agrees; until then the process decides nothing and is not ready.
+        Raise WrongClock if it differs, or if this is not known after ``patience`` seconds. With ``patience`` None it
         waits without limit, also for a database that is away."""
         began = asyncio.get_running_loop().time()
         said = False

@@ -58,7 +58,7 @@ async def pending(url: str) -> list[str]:
 
 
 async def require(url: str, names: Container[str]) -> None:
-    """Raises TablesBehind if the schema of one of these services is older than this release: its reactions would
+    """Raise TablesBehind if the schema of one of these services is older than this release: its reactions would
     fail."""
     newest = {name: revision for name, revision in _newest_revisions().items() if name in names}
     found = await _found_revisions(url, newest)
@@ -100,7 +100,7 @@ def newest_revision(name: str) -> str:
 
 async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
     """Bring the service's schema to the newest revision. Processes that start together wait for one another. A schema
-    with a newer revision stays as it is. Raises TablesHeld."""
+    with a newer revision stays as it is. Raise TablesHeld."""
     from alembic import command
     from alembic.migration import MigrationContext
 

@@ -86,7 +86,7 @@ class Relay:
 
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
         """Publish up to ``BATCH`` rows, not heavier than ``HEAVIEST``, wait for the broker's acknowledgement of all, then mark them.
-        Returns how many rows were published or set aside. Raises the broker's error, after the acknowledged rows are marked."""
+        Return how many rows were published or set aside. Raise the broker's error, after the acknowledged rows are marked."""
         if self._unmarked:
             await self._mark_unlocked(connection)
         rows = await connection.fetch(
@@ -157,7 +157,7 @@ class Relay:
         return sent
 
     async def _send(self, kafka: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
-        """Returns the broker's answer as a future; an error found before sending is returned in the same way."""
+        """Return the broker's answer as a future; an error found before sending is returned in the same way."""
         topic = row["topic"]
         try:
             envelope = _envelope(row)

@@ -45,7 +45,7 @@ class EventTooLarge(RuleBroken):
 def outbox_row(
     service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, limits: Limits = OF_A_CONSEQUENCE
 ) -> Outgoing:
-    """Raises OutOfBounds, which names the field, and :class:`EventTooLarge`: an act whose event cannot be published
+    """Raise OutOfBounds, which names the field, and :class:`EventTooLarge`: an act whose event cannot be published
     must fail."""
     data = written(event, lengths=limits.lengths)
     return outgoing(service, type(event), event.subject, data, at=at, cause=cause, event_id=event_id, limits=limits)
@@ -62,7 +62,7 @@ def outgoing(
     event_id: str,
     limits: Limits = OF_A_CONSEQUENCE,
 ) -> Outgoing:
-    """The same for an event that is encoded already and whose bounds were checked. Raises EventTooLarge."""
+    """The same for an event that is encoded already and whose bounds were checked. Raise EventTooLarge."""
     envelope = Envelope(
         id=event_id,
         type=kind.TYPE,

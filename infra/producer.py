@@ -50,7 +50,7 @@ class Producer:
                 await there("Kafka", self.start)
 
     async def start(self) -> None:
-        """Raises KafkaError while the broker is away; it may then be called again."""
+        """Raise KafkaError while the broker is away; it may then be called again."""
         kafka = AIOKafkaProducer(
             **access(self.bootstrap),
             acks="all",
@@ -74,7 +74,7 @@ class Producer:
         await asyncio.gather(*self._leaving)
 
     async def renew(self, broken: AIOKafkaProducer) -> None:
-        """Replace ``broken`` by a new producer, unless that was done already. Raises KafkaError while the broker is
+        """Replace ``broken`` by a new producer, unless that was done already. Raise KafkaError while the broker is
         away."""
         async with self._renewing:
             if self._kafka is not broken:
@@ -85,7 +85,7 @@ class Producer:
             leaving.add_done_callback(self._leaving.discard)
 
     async def topics(self) -> set[str]:
-        """The topics that the broker shows to this login. Raises KafkaError while it is away or shows none: topics and
+        """The topics that the broker shows to this login. Raise KafkaError while it is away or shows none: topics and
         rights are made after the broker has started."""
         found: set[str] = (await self.working.client.fetch_all_metadata()).topics()
         if not found:
@@ -97,7 +97,7 @@ class Producer:
     async def send_and_wait(
         self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Received | None = None
     ) -> RecordMetadata:
-        """Send the message. Returns its place when the broker has it. Raises KafkaError."""
+        """Send the message. Return its place when the broker has it. Raise KafkaError."""
         kafka = self.working
         try:
             return await kafka.send_and_wait(topic, value=value, key=key, headers=headers)

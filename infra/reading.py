@@ -86,7 +86,7 @@ def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
 
 
 def read_json(what: str, key: Hashable, text: str | bytes, shape: type[T]) -> T:
-    """What stands as JSON in a row. Raises UnreadableRow, as :func:`read_one` does."""
+    """What stands as JSON in a row. Raise UnreadableRow, as :func:`read_one` does."""
     return read_one(what, key, lambda text: msgspec.json.decode(text, type=shape), text)
 
 
@@ -115,7 +115,7 @@ def lines(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R
 
 
 def revealed(found: Any) -> Any:
-    """What :func:`readable` made of a row. Raises what ``read`` raised."""
+    """What :func:`readable` made of a row. Raise what ``read`` raised."""
     if isinstance(found, Unreadable):
         raise found.error
     return found

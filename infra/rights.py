@@ -49,7 +49,7 @@ RIGHTS = (
 
 
 async def grant(admin: AIOKafkaAdminClient) -> None:
-    """Grant the rights. A repeat changes nothing. Raises KafkaError, also if the broker has no access control."""
+    """Grant the rights. A repeat changes nothing. Raise KafkaError, also if the broker has no access control."""
     from aiokafka.errors import for_code  # imported here, because commands import this module and few of them use Kafka
     from aiokafka.protocol.admin import CreateAclsRequest
 

@@ -55,7 +55,7 @@ def _check_names(what: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def check_services(names: Sequence[str]) -> None:
-    """Raises :class:`UnknownName`."""
+    """Raise :class:`UnknownName`."""
     _check_names("service", names, import_module("services").NAMES)
 
 
@@ -63,7 +63,7 @@ def preload(names: Sequence[str] = ()) -> None:
     """Import the named services (default: all) before the event loop starts, because it takes seconds without a
     heartbeat.
 
-    Raises :class:`UnknownName`.
+    Raise :class:`UnknownName`.
     """
     check_services(names)
     for name in names or import_module("services").NAMES:
@@ -71,7 +71,7 @@ def preload(names: Sequence[str] = ()) -> None:
 
 
 def load(resources: Resources, names: Sequence[str] = ()) -> list[Service]:
-    """Create the named services (default: all). Raises :class:`UnknownName`."""
+    """Create the named services (default: all). Raise :class:`UnknownName`."""
     check_services(names)
     known = import_module("services").NAMES
     return [
@@ -86,7 +86,7 @@ async def standing(config: Config, clock: Clock | None = None, *, patient: bool 
     """The resources for the time of a block. ``clock`` is the machine's unless given; the machine's clock is checked
     continuously.
 
-    Raises NotRunning, unless ``patient`` is true: then it waits for PostgreSQL. Raises WrongClock if the machine's time
+    Raise NotRunning, unless ``patient`` is true: then it waits for PostgreSQL. Raise WrongClock if the machine's time
     differs from the database's."""
     policy.keep_own_in(config.policies)
     url, _ = addresses(config)

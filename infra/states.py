@@ -62,7 +62,7 @@ class States(Generic[T]):
         )
 
     async def get(self, db: Reader, *key: str) -> T | None:
-        """Return the current value, also if this transaction changed it. Raises UnreadableRow."""
+        """Return the current value, also if this transaction changed it. Raise UnreadableRow."""
         return await self._found(await db.fetchrow(self._one, *key))
 
     async def lock(self, tx: Transaction, *key: str) -> T | None:
@@ -77,7 +77,7 @@ class States(Generic[T]):
 
     async def save(self, tx: Transaction, *rows: Mapping[str, object]) -> None:
         """Save the values of the columns, JSON as text; ``version`` is the version that was read, 0 for a new row.
-        Raises Outdated if another transaction wrote the row since: then this transaction is rolled back and tried
+        Raise Outdated if another transaction wrote the row since: then this transaction is rolled back and tried
         again."""
         names = [name for name in rows[0] if name != "version"]
         given = [f"${n}::text::jsonb" if name in self._json else f"${n}" for n, name in enumerate(names, start=1)]

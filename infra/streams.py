@@ -107,7 +107,7 @@ class Offsets(driver.Consumer):
 
     @faust.Service.task
     async def _stay_in_the_group(self) -> None:
-        """Raises the error that keeps the reader out of its group, so that it ends and is started again.
+        """Raise the error that keeps the reader out of its group, so that it ends and is started again.
 
         aiokafka stores such an error for the next call of ``getmany``; Faust does not call it, so the reader would
         silently stay without partitions for ever.
@@ -122,7 +122,7 @@ class Offsets(driver.Consumer):
                 raise Stuck(f"this reader has not come through a rebalance of its view in {STUCK_SECONDS:.0f} s")
 
     def _in_touch(self) -> bool:
-        """Whether the broker of the group is available. Raises the error of joining, of staying in the group, or of
+        """Whether the broker of the group is available. Raise the error of joining, of staying in the group, or of
         reading."""
         kafka = self._thread._ensure_consumer()
         check_tasks(kafka)
@@ -189,7 +189,7 @@ async def keep(resources: Resources, bootstrap: str, kafka: Producer, services: 
 async def _keep(
     resources: Resources, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
 ) -> None:
-    """Run one view until cancelled; raises the error that made Faust stop by itself. A stopped partition continues when
+    """Run one view until cancelled. Raise the error that made Faust stop by itself. A stopped partition continues when
     a person says so; one that waits for a newer release continues when a person gave up the record that blocks it: then
     the view leaves its group for a moment and reads on from the committed offsets."""
     group, topics = group_of(view), view.reactions.topics
@@ -312,7 +312,7 @@ def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None 
 
 
 async def rebuild(resources: Resources, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
-    """Delete the view and rebuild it from all messages of its topics. Returns how many messages were replayed.
+    """Delete the view and rebuild it from all messages of its topics. Return how many messages were replayed.
 
     A worker may run meanwhile: the process that claims an event first applies it.
     """

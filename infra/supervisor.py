@@ -67,9 +67,9 @@ class Supervisor:
         self._own_tasks: list[asyncio.Task[None]] = []
 
     async def start(self, parts: Sequence[Part]) -> None:
-        """Starts these side by side and supervises them from now on; returns when all are ready.
+        """Start these side by side and supervise them from now on. Return when all are ready.
 
-        Raises PartFailed if one failed at its first start. It is restarted all the same, until `stop`.
+        Raise PartFailed if one failed at its first start. It is restarted all the same, until `stop`.
         """
         if not self._own_tasks:
             self._own_tasks = [asyncio.create_task(work) for work in (self._notice_sleep(), self._keep_house())]
@@ -114,7 +114,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run_once(self, kept: _Kept) -> str:
-        """Start the process and watch it. Returns what was wrong, after it has ended."""
+        """Start the process and watch it. Return what was wrong, after it has ended."""
         began = time.monotonic()
         try:
             await asyncio.to_thread(stop_leftover, kept.child.pid_file, kept.child.part)

@@ -36,7 +36,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def stop_if_cancelled() -> None:
     """For loops that continue after errors. A driver may turn a cancellation into an error of its own, and a task is
-    cancelled only once. Raises CancelledError if this task was cancelled."""
+    cancelled only once. Raise CancelledError if this task was cancelled."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -37,7 +37,7 @@ _tracer: Any = None
 
 
 def start(process: str, exporter: Any = None) -> None:
-    """Record traces if they are switched on, or if an exporter is given. Raises :class:`TracingMissing`."""
+    """Record traces if they are switched on, or if an exporter is given. Raise :class:`TracingMissing`."""
     global _tracer
     if exporter is None and not any(os.environ.get(name) for name in ENDPOINTS):
         return

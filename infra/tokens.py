@@ -61,7 +61,7 @@ class Tokens:
         return jwt.encode(claims, self._private, algorithm="EdDSA")
 
     def check(self, token: str, now: datetime) -> Principal:
-        """Raises :class:`InvalidToken`. A token that was verified before is recognised by its text: then only its
+        """Raise :class:`InvalidToken`. A token that was verified before is recognised by its text: then only its
         expiry is checked."""
         principal, ends = self._verified(token)
         if ends <= now.timestamp():

@@ -108,7 +108,7 @@ def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -
 def promote(candidate: Figures, incumbent: Figures) -> Decision:
     """Decide whether the candidate may replace the incumbent: only if it is not worse and beats every baseline.
 
-    Compared by hit rate, then by mean reciprocal rank. Raises DifferentSplit.
+    Compared by hit rate, then by mean reciprocal rank. Raise DifferentSplit.
     """
     if candidate.split != incumbent.split:
         raise DifferentSplit(f"candidate measured on {candidate.split}, incumbent on {incumbent.split}")

@@ -157,7 +157,7 @@ class History:
 
 
 def _code(lists: Iterable[Iterable[Hashable]]) -> tuple[dict[Hashable, int], list[Ints]]:
-    """Number the distinct keys. Returns each list as the array of the numbers of its keys."""
+    """Number the distinct keys. Return each list as the array of the numbers of its keys."""
     numbers: dict[Hashable, int] = {}
     coded = [np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64) for keys in lists]
     return numbers, coded

@@ -39,7 +39,7 @@ class UnreadableTable(ValueError):
 
 
 def read_awards(path: Path) -> list[Award]:
-    """All awards of the file, in its order. Suppliers are keys of `names.supplier_key`. Raises UnreadableTable."""
+    """All awards of the file, in its order. Suppliers are keys of `names.supplier_key`. Raise UnreadableTable."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     rows = _rows(path, reader)
     header = [name.strip() for name in next(rows, [])]

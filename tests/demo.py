@@ -12,5 +12,5 @@ LONGEST_AUCTION = lengths(RULES)[1]
 
 
 async def fill(market: Market) -> bool:
-    """Fill the market. Returns whether it was empty."""
+    """Fill the market. Return whether it was empty."""
     return await seed(market.url, market.resources.database, PASSWORD, RULES)

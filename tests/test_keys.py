@@ -69,7 +69,7 @@ class Caller:
         self.answered: Any = None
 
     async def send(self, body: Any, key: str = "", method: str = "POST") -> tuple[int, str]:
-        """Send a request. Returns the status, and the rule of a refusal."""
+        """Send a request. Return the status, and the rule of a refusal."""
         headers = self.headers | ({HEADER: key} if key else {})
         answer = await self._client.request(method, self._path, json=body, headers=headers)
         self.answered = answer.json() if answer.content else {}

@@ -34,7 +34,7 @@ ELSEWHERE = Source(publisher="Elsewhere", document="file:1")
 
 
 async def hear(tx: Transaction, reactions: Reactions, *events: Any) -> int:
-    """Handle events like an inbox with one batch. Returns the number of calls."""
+    """Handle events like an inbox with one batch. Return the number of calls."""
     made = calls(reactions, [told(event) for event in events])
     for call in made:
         await react(reactions[type(call[0].event)], tx, call)

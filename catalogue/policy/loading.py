@@ -44,7 +44,7 @@ def keep_own_in(folder: Path | None) -> None:
 def load(name: str, folder: Path | None = None) -> Policy:
     """The policy of that name: from ``folder`` (the market's own) if it is there, else the shipped one.
 
-    Raises UnknownPolicy, PolicyNotValid.
+    Raise UnknownPolicy, PolicyNotValid.
     """
     places = [place for place in (folder or _own, _SHIPPED) if place]
     found = [path for place in places if (path := place / f"{name}.toml").is_file()] if NAME.fullmatch(name) else []
@@ -80,7 +80,7 @@ def text_of(policy: Policy) -> str:
 
 def of_process(text: str, name: str) -> Policy:
     """The policy that was stored with a process by :func:`text_of`. If the text is "" (the former release did not store
-    it), the policy of that name as it is now. Raises UnknownPolicy, PolicyNotValid."""
+    it), the policy of that name as it is now. Raise UnknownPolicy, PolicyNotValid."""
     if not text:
         return load(name)
     try:

@@ -26,7 +26,7 @@ class NotDone(Exception):
 
 async def run(act: Act, config: Config) -> None:
     """Do it in a separate process. It shares the output of this process and ends with it; Ctrl-C reaches only this
-    process. Raises NotDone."""
+    process. Raise NotDone."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.cli", "apart", act),
         env={**os.environ, **config.environment()},

@@ -155,7 +155,7 @@ def set_aside(
 
 
 async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> str:
-    """Give up the record and return the event's id. Raises NoSuchRecord, StillReadable."""
+    """Give up the record and return the event's id. Raise NoSuchRecord, StillReadable."""
     from events.codec import UnknownVersion, decode
     from events.envelope import MalformedEvent
     from infra import deadletters, given_up

@@ -23,7 +23,7 @@ slowly."""
 
 
 async def answering(url: str) -> str:
-    """Return the address when something answers there. Raises NotRunning."""
+    """Return the address when something answers there. Raise NotRunning."""
     import httpx
 
     async with httpx.AsyncClient() as http:
@@ -36,7 +36,7 @@ async def answering(url: str) -> str:
 
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
-    """The database of the running market. Raises NotRunning if it cannot be reached, or does not have the command's
+    """The database of the running market. Raise NotRunning if it cannot be reached, or does not have the command's
     ``table`` ("schema.name") yet, and WrongClock if this machine's time is not the database's, because the command
     writes times."""
     from infra.database import WAITS_LONG, Database
@@ -66,14 +66,14 @@ async def market_connection(config: "Config", table: str) -> "AsyncIterator[asyn
 
 
 async def market_time(config: "Config") -> "datetime":
-    """The time of the database's clock. Raises NotRunning."""
+    """The time of the database's clock. Raise NotRunning."""
     async with _connected(config) as (connection, _):
         return await connection.fetchval("select clock_timestamp()")  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
 async def _connected(config: "Config") -> "AsyncIterator[tuple[asyncpg.Connection, str]]":
-    """A connection, and the address. Raises NotRunning."""
+    """A connection, and the address. Raise NotRunning."""
     import asyncpg
 
     from infra import answering

@@ -35,7 +35,7 @@ def topics(as_json: AsJson = False) -> None:
 
 
 async def message_counts(bootstrap: str) -> dict[str, int]:
-    """Topic name → number of messages, for every topic of the broker. Raises NotRunning, also if the broker is
+    """Topic name → number of messages, for every topic of the broker. Raise NotRunning, also if the broker is
     frozen."""
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient

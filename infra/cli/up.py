@@ -76,7 +76,7 @@ async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
 async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor: Supervisor, began: float) -> None:
     """The web process starts first, when the database is ready; then the others.
 
-    Raises PartFailed if the database does not start; any other process that fails is retried, and the others continue.
+    Raise PartFailed if the database does not start; any other process that fails is retried, and the others continue.
     """
     own_mailbox = config.smtp_url is None
     if own_mailbox:

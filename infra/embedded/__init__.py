@@ -70,7 +70,7 @@ class UnfinishedRestore(Exception):
 
 
 def check_restored(home: Path) -> None:
-    """Raises UnfinishedRestore if a restore into the home was interrupted."""
+    """Raise UnfinishedRestore if a restore into the home was interrupted."""
     if (home / UNFINISHED).exists():
         raise UnfinishedRestore(home)
 

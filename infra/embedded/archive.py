@@ -28,7 +28,7 @@ def is_usable(class_path: str) -> bool:
 
 
 def make(class_path: str, report: Report) -> None:
-    """Make the archive if there is no usable one. Raises PartFailed if Kafka does not start."""
+    """Make the archive if there is no usable one. Raise PartFailed if Kafka does not start."""
     if is_usable(class_path):
         return
     report("starting Kafka once, so that its later starts are quicker")

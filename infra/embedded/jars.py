@@ -68,7 +68,7 @@ def pinned(path: Path = LIST) -> tuple[Jar, ...]:
 def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> dict[Jar, Path]:
     """Return every pinned jar in the cache, verified; missing ones are downloaded, each with a line of progress.
 
-    Raises WrongChecksum, JarUnavailable.
+    Raise WrongChecksum, JarUnavailable.
     """
     jars = pinned() if jars is None else jars
     directory = cache / "jars"

@@ -71,7 +71,7 @@ def _copy(source: int, target: int, size: int | None) -> None:
 
 
 def _cut_off(file: int, size: int) -> bool:
-    """Remove the first bytes of a file to which others append. Returns False if the file system cannot do this."""
+    """Remove the first bytes of a file to which others append. Return False if the file system cannot do this."""
     if _libc is None or size == 0:
         return False
     offset = ctypes.c_int64

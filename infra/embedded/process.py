@@ -119,7 +119,7 @@ class Child:
         return self._process.poll() if self._process else None
 
     async def wait_ready(self) -> None:
-        """Wait until it is ready. Raises PartFailed if it ends or is not ready in time."""
+        """Wait until it is ready. Raise PartFailed if it ends or is not ready in time."""
         deadline = time.monotonic() + self.part.ready_within
         while not await self.is_ready():
             if self.exit_code is not None:
@@ -155,7 +155,7 @@ class Child:
             self._process.send_signal(self.part.stop_signal)
 
     def stop(self) -> bool:
-        """Stop it and wait. Returns True if it ended by itself, False if it had to be killed."""
+        """Stop it and wait. Return True if it ended by itself, False if it had to be killed."""
         self.ask_to_stop()
         went = True
         if self._process is not None:

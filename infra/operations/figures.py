@@ -215,7 +215,7 @@ class Kafka:
 async def _patiently(
     ask: Callable[[], Awaitable[T]], away: tuple[type[BaseException], ...]
 ) -> tuple[T, str] | tuple[None, str]:
-    """Wait for the answer for a limited time. Returns (answer, "") or (None, why there is none)."""
+    """Wait for the answer for a limited time. Return (answer, "") or (None, why there is none)."""
     try:
         async with Deadline(PATIENCE) as deadline:
             return await ask(), ""

@@ -115,7 +115,7 @@ class Answers:
         return self._limits.bytes if is_zipped else SHRINKS * self._limits.bytes
 
     async def keep(self, scope: Any, answer: Answer) -> str | None:
-        """Store the answer. Returns its number, or None if it cannot be stored."""
+        """Store the answer. Return its number, or None if it cannot be stored."""
         owner = _owner(scope)
         if owner is None or len(answer.body) > self._limits.bytes:
             return None

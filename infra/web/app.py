@@ -136,7 +136,7 @@ def _secured(cookie: bytes) -> bytes:
 
 
 def create_app(resources: Resources, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
-    """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
+    """``assets`` holds the front-end libraries. Raise :class:`UnguardedRoute` if a route does not say who may call it."""
     services = list(services)
     answers = Answers(resources.database)
     observer = Observer(resources.database.pool, addresses(resources.config, "web")[1])

@@ -96,7 +96,7 @@ async def form_fields(request: Visit) -> dict[str, str]:
     """The text fields of a form; of several values with one name, the last. The content of fields is checked by
     :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which show errors beside the field.
     Characters that cannot be shown become :data:`events.limits.REPLACEMENT`, which these two refuse, so that the person
-    who pasted one sees where it is. Raises OutOfBounds for fields that no page of this site sends."""
+    who pasted one sees where it is. Raise OutOfBounds for fields that no page of this site sends."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     fitted(fields.get("request_key", ""), Id)
     fitted(list(fields), FieldNames)

@@ -62,7 +62,7 @@ class ExactRequest(Request[Any, Any, Any]):
     later, which would round money."""
 
     async def json(self) -> Any:
-        """The body as its handler's type. Raises RequestEntityTooLarge, before decoding, if the body has too many
+        """The body as its handler's type. Raise RequestEntityTooLarge, before decoding, if the body has too many
         parts; SerializationException if it is not JSON or is nested too deeply; and OutOfBounds. A long body is decoded
         outside the event loop."""
         state = ScopeState.from_scope(self.scope)
@@ -80,8 +80,8 @@ class ExactRequest(Request[Any, Any, Any]):
         return state.json
 
     async def form(self) -> FormMultiDict:
-        """The form fields. Raises RequestEntityTooLarge, before parsing, if there are too many; a long form is parsed
-        outside the event loop. Raises HTTPException (415) for multipart forms: no form here has files, and a part may
+        """The form fields. Raise RequestEntityTooLarge, before parsing, if there are too many; a long form is parsed
+        outside the event loop. Raise HTTPException (415) for multipart forms: no form here has files, and a part may
         name a character set whose decoding takes quadratic time."""
         state = ScopeState.from_scope(self.scope)
         if state.form is Empty:

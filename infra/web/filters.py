@@ -13,12 +13,12 @@ _READ: Mapping[str, Callable[[str], str]] = {"category": read_beginning, "region
 
 
 def region_in(text: str) -> str:
-    """The region in the form in which lists compare it. Raises UnknownRegion."""
+    """The region in the form in which lists compare it. Raise UnknownRegion."""
     return read_area(clean(text))
 
 
 def category_in(text: str) -> str:
-    """The beginning of codes, in the form in which lists compare it. Raises MalformedCategory, UnknownDivision."""
+    """The beginning of codes, in the form in which lists compare it. Raise MalformedCategory, UnknownDivision."""
     return read_beginning(clean(text))
 
 

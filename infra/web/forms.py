@@ -139,7 +139,7 @@ class NotFitting(RuleBroken):
 
 
 def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
-    """A text of a form, unchanged, for a rule. Raises NotFitting, which is shown beside the field like a refusal."""
+    """A text of a form, unchanged, for a rule. Raise NotFitting, which is shown beside the field like a refusal."""
     text = fields.get(name, "")
     try:
         check_typed(text, kind)
@@ -160,7 +160,7 @@ def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
 
 
 def instant_in(text: str, zone: str) -> datetime:
-    """The UTC instant of a field with a local time of the zone. Raises ValueError if it is not a time, and
+    """The UTC instant of a field with a local time of the zone. Raise ValueError if it is not a time, and
     OutOfBounds."""
     _check_year(text)
     try:
@@ -191,13 +191,13 @@ def read_instant(fields: Mapping[str, str], name: str, zone: str) -> tuple[datet
 
 
 def check_written(text: str) -> None:
-    """Raises OutOfBounds for a text in which :func:`infra.web.form_fields` replaced a character that cannot be shown."""
+    """Raise OutOfBounds for a text in which :func:`infra.web.form_fields` replaced a character that cannot be shown."""
     if REPLACEMENT in text:
         raise OutOfBounds("control-character")
 
 
 def check_typed(text: str, kind: Any) -> None:
-    """Raises OutOfBounds if the text does not fit its ``kind``, such as :data:`events.bounds.Reason`."""
+    """Raise OutOfBounds if the text does not fit its ``kind``, such as :data:`events.bounds.Reason`."""
     check_written(text)
     match takes(kind).type:
         case inspect.StrType(max_length=int(most)):

@@ -35,7 +35,7 @@ class Keyed:
         """Return the answer of ``act``, or its first answer if the request is a repeat. If the act fails, its key stays
         unused.
 
-        ``answer`` is the type of the answer, which must be encodable as JSON. Raises KeyReused and the errors of the
+        ``answer`` is the type of the answer, which must be encodable as JSON. Raise KeyReused and the errors of the
         act.
         """
         request = self.request
@@ -60,7 +60,7 @@ FromKeyed = NamedDependency[Keyed]
 
 async def keyed(request: MemberVisit, idempotency_key: IdempotencyKey = "") -> Keyed:
     """Read the request with its body before the route begins, and so before the route takes a database connection,
-    because a body may take a minute to arrive. Raises ClientException if the body cannot be read, which no other code
+    because a body may take a minute to arrive. Raise ClientException if the body cannot be read, which no other code
     checks for routes without a body."""
     try:
         return Keyed(request, idempotency_key, await request.json() if idempotency_key else None)

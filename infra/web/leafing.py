@@ -41,7 +41,7 @@ def leafed(request: Request[Any, Any, Any], number: int, last: int, parameter: s
 async def leaf(
     request: Request[Any, Any, Any], number: int, per_page: int, read: Callable[[int], Awaitable[L]]
 ) -> tuple[L, int, int]:
-    """(the page of a list, its number, the number of the last page). ``read`` returns the page with a number. Raises as
+    """(the page of a list, its number, the number of the last page). ``read`` returns the page with a number. Raise as
     :func:`leafed`."""
     found = await read(number)
     last = found.pages(per_page)

@@ -65,7 +65,7 @@ class Rate:
         self._counts: Counter[str] = Counter()
 
     def wait(self, caller: str, weight: int = 1) -> int:
-        """Count one request as ``weight`` requests. Returns 0 if it is within the limit, else the seconds until the
+        """Count one request as ``weight`` requests. Return 0 if it is within the limit, else the seconds until the
         next window."""
         now = self._clock()
         window = floor(now / self._seconds)
@@ -106,7 +106,7 @@ class Limits:
         return limit
 
     def _count(self, scope: Any) -> None:
-        """Count the request for its caller. Raises TooManyRequestsException if the caller is above a limit."""
+        """Count the request for its caller. Raise TooManyRequestsException if the caller is above a limit."""
         scope[_COUNTED] = True
         user, address, options = scope.get("user"), _address(scope), scope["route_handler"].opt
         caller, unsafe = user.member_id if user else address, scope["method"] in UNSAFE

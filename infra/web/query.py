@@ -41,7 +41,7 @@ class LongAddress(HTTPException):
 
 
 def whole_addresses(app: ASGIApp) -> ASGIApp:
-    """Middleware, after those that determine the caller. Raises LongAddress."""
+    """Middleware, after those that determine the caller. Raise LongAddress."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if LONG_ADDRESS in scope:
@@ -79,7 +79,7 @@ def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
 
 
 def known_parameters(app: ASGIApp) -> ASGIApp:
-    """Middleware, after the check of access. Raises OutOfBounds, and NotFoundException for a path with a number in
+    """Middleware, after the check of access. Raise OutOfBounds, and NotFoundException for a path with a number in
     another form than in our links."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:

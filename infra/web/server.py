@@ -101,7 +101,7 @@ class Door:
         self._by_address: Counter[str] = Counter()
 
     def enter(self, host: str) -> bool:
-        """Count one more connection. Returns False if it is over a limit; it is counted all the same."""
+        """Count one more connection. Return False if it is over a limit; it is counted all the same."""
         address = network(host)
         self._total += 1
         self._by_address[address] += 1

@@ -65,7 +65,7 @@ class AccountsApi(Controller):
 
     @post("/login", opt=PUBLIC, status_code=200)
     async def log_in(self, resources: FromResources, request: Visit, data: JSONBody[Credentials]) -> Session:
-        """Log in a member. Returns a token that is valid for 12 hours."""
+        """Log in a member. Return a token that is valid for 12 hours."""
         try:
             return await login.log_in(resources, data.email, data.password, address_of(request))
         except LoginRefused:

@@ -19,7 +19,7 @@ def read_categories(ticked: list[str], written: str) -> tuple[Category, ...]:
 
 
 def category(code: str, field: str = "codes") -> Category:
-    """Return the category with this code and its title; errors name ``field``. Raises MalformedCategory,
+    """Return the category with this code and its title; errors name ``field``. Raise MalformedCategory,
     UnknownDivision."""
     plain = read_code(code, field)
     return Category(code=plain, title=short_cpv().name(plain))

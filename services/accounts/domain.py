@@ -223,7 +223,7 @@ def organisation_roles(member_roles: Iterable[str]) -> tuple[str, ...]:
 def change_state(
     organisation: Organisation, state: str, reason: str, until: datetime | None = None
 ) -> OrganisationStateChanged:
-    """The organisation in another state. ``until`` is used only for a suspension. Raises StateChangeNotAllowed."""
+    """The organisation in another state. ``until`` is used only for a suspension. Raise StateChangeNotAllowed."""
     if state not in NEXT_STATES.get(organisation.state, ()):
         raise StateChangeNotAllowed(
             f"An organisation that is {organisation.state} cannot become {state}.",
@@ -246,7 +246,7 @@ def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | No
 
 
 def require_end_to_come(until: datetime | None, now: datetime) -> None:
-    """Raises SuspensionInThePast unless ``until`` is in the future."""
+    """Raise SuspensionInThePast unless ``until`` is in the future."""
     if until is not None and until <= now:
         raise SuspensionInThePast(
             f"A suspension ends later than now, {now:%Y-%m-%d %H:%M} UTC, not at {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
@@ -257,7 +257,7 @@ def require_end_to_come(until: datetime | None, now: datetime) -> None:
 
 
 def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, now: datetime) -> None:
-    """Raises DoneOtherwise if a suspension with the same end and another reason is in force: the reason is not silently
+    """Raise DoneOtherwise if a suspension with the same end and another reason is in force: the reason is not silently
     replaced."""
     for held in suspensions:
         if (held.suspension_id, held.until) == (wanted.suspension_id, wanted.until) and longest([held], now):

@@ -97,7 +97,7 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True):
 
 async def register(tx: Transaction, wanted: Registration, password_hash: str, request_key: str) -> Member:
     """Register an organisation, which is active at once. A repeat of the request with the same password returns the
-    same member. Raises KeyReused and the errors of :mod:`domain` and :mod:`places`."""
+    same member. Raise KeyReused and the errors of :mod:`domain` and :mod:`places`."""
     async with tx.once("registration", request_key, caller="", body=wanted, answer=Member) as once:
         if once.first:
             once.answer = await _register(tx, wanted, password_hash)
@@ -172,7 +172,7 @@ async def _create_organisation(
 
 
 async def join(tx: Transaction, organisation: Organisation, person: Person, password_hash: str) -> Member:
-    """Add the person to the organisation. Raises EmailTaken and the errors of :mod:`domain`."""
+    """Add the person to the organisation. Raise EmailTaken and the errors of :mod:`domain`."""
     email = checked_email(person.email)
     await must_be_free(tx, email)
     member = Member(
@@ -190,7 +190,7 @@ async def join(tx: Transaction, organisation: Organisation, person: Person, pass
 
 
 async def must_be_free(tx: Transaction, email: str) -> None:
-    """Lock the address: other transactions that want it wait. Raises EmailTaken."""
+    """Lock the address: other transactions that want it wait. Raise EmailTaken."""
     await store.hold(tx, "email", email)
     if await store.member_by_email(tx, email):
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
@@ -200,7 +200,7 @@ async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> 
     """An administrator suspends, activates or closes an organisation. A repeat publishes no event. A suspension by an
     administrator and a sanction may hold at the same time; the administrator can end only the former.
 
-    Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, and DoneOtherwise if the same was done
+    Raise StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, and DoneOtherwise if the same was done
     for another reason.
     """
     state, reason, until = wanted.state, wanted.reason, wanted.until

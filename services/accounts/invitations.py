@@ -43,8 +43,8 @@ class TooManyMembers(RuleBroken):
 
 
 async def invite(tx: Transaction, organisation_id: str, person: Person, *, by: str, request_key: str = "") -> str:
-    """Returns the secret of the link, which is not stored; the invited person sets a password with it, once. A repeat
-    of the request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations,
+    """Return the secret of the link, which is not stored; the invited person sets a password with it, once. A repeat
+    of the request ``by`` the same member gets the same link. Raise Missing, KeyReused, TooManyInvitations,
     TooManyMembers, InvitedAlready and the errors of :mod:`domain`."""
     body = [organisation_id, person.name, person.email, person.roles, person.language]
     async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
@@ -109,14 +109,14 @@ def _require_first(waiting: Sequence[store.OpenInvitation], email: str) -> None:
 
 
 async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
-    """Withdraw an invitation: its link becomes invalid. Raises Missing if it does not belong to this organisation or is
+    """Withdraw an invitation: its link becomes invalid. Raise Missing if it does not belong to this organisation or is
     over."""
     if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
         raise Missing("invitation", invitation_id)
 
 
 async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
-    """The invitation with that secret. Raises InvitationOver if it is unknown, used, withdrawn or lapsed."""
+    """The invitation with that secret. Raise InvitationOver if it is unknown, used, withdrawn or lapsed."""
     invitation = await store.invitation(tx, passwords.digest(secret), take=take)
     organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
     if invitation is None or organisation is None:
@@ -125,7 +125,7 @@ async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[
 
 
 async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
-    """Make the invited person a member. Raises InvitationOver and the errors of :mod:`domain`."""
+    """Make the invited person a member. Raise InvitationOver and the errors of :mod:`domain`."""
     invitation, organisation = await invited(tx, secret, take=True)
     person = Person(name=invitation.name, email=invitation.email, roles=invitation.roles, language=invitation.language)
     member = await join(tx, organisation, person, password_hash)

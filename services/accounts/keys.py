@@ -28,7 +28,7 @@ class TooManyKeys(RuleBroken):
 
 
 async def make_key(tx: Transaction, principal: Principal, name: str, request_key: str = "") -> str:
-    """Make the secret of a program. It is returned only now, and to a repeat of the request. Raises MemberUnknown,
+    """Make the secret of a program. It is returned only now, and to a repeat of the request. Raise MemberUnknown,
     KeyReused, TooManyKeys."""
     if await store.member(tx, principal.member_id) is None:
         raise MemberUnknown
@@ -62,6 +62,6 @@ async def _require_room(tx: Transaction, member_id: str) -> None:
 
 
 async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
-    """Revoke one of the member's own keys. A repeat changes nothing. Raises Missing."""
+    """Revoke one of the member's own keys. A repeat changes nothing. Raise Missing."""
     if not await store.revoke_key(tx, principal.member_id, key_id):
         raise Missing("API key", key_id)

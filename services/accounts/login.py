@@ -44,7 +44,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def log_in(resources: Resources, email: str, password: str, address: str) -> Session:
-    """Log in. Raises LoginRefused, TooManyTries.
+    """Log in. Raise LoginRefused, TooManyTries.
 
     The attempt is stored before the password is checked, and deleted if it was right: so the limit also holds for a
     thousand simultaneous attempts, and right passwords are not counted. An attempt that would exceed the limit together
@@ -68,8 +68,8 @@ async def log_in(resources: Resources, email: str, password: str, address: str) 
 
 
 async def _count_try(resources: Resources, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
-    """Store the attempt. Returns the member with that address, the hash of its password, and the number of the attempt.
-    Raises TooManyTries."""
+    """Store the attempt. Return the member with that address, the hash of its password, and the number of the attempt.
+    Raise TooManyTries."""
     async with resources.database.transaction("accounts") as tx:
         # two name spaces, because an e-mail address can look like a network address; they are locked in this order
         # everywhere
@@ -83,7 +83,7 @@ async def _count_try(resources: Resources, email: str, address: str) -> tuple[tu
 
 
 async def token_for_secret(resources: Resources, secret: str) -> Session:
-    """A token for the holder of an API secret. Raises LoginRefused."""
+    """A token for the holder of an API secret. Raise LoginRefused."""
     async with resources.database.transaction("accounts") as tx:
         key = await store.use_key(tx, passwords.digest(secret))
         member = await store.member(tx, key.member_id) if key else None
@@ -95,7 +95,7 @@ async def token_for_secret(resources: Resources, secret: str) -> Session:
 async def change_password(
     resources: Resources, principal: Principal, current: str, password: str, address: str, request_key: str = ""
 ) -> None:
-    """Raises PasswordWrong, TooManyTries, KeyReused and the errors of a bad password. Open sessions remain valid until
+    """Raise PasswordWrong, TooManyTries, KeyReused and the errors of a bad password. Open sessions remain valid until
     they expire."""
 
     def keyed(tx: Transaction) -> AbstractAsyncContextManager[Once[bool]]:

@@ -31,7 +31,7 @@ def resolve(country: str, region: str = "", locality: str = "", time_zone: str =
     """The place and its time zone. ``region`` is a code or a name; if no zone is given, it is the nearest one of the
     country.
 
-    Raises UnknownCountry, UnknownRegion, UnknownTimeZone.
+    Raise UnknownCountry, UnknownRegion, UnknownTimeZone.
     """
     found = places.read_place(country, region, locality)
     zone = time_zone.strip() or _zone_near(found)

@@ -18,7 +18,7 @@ class TooMany(Exception):
 
 @contextmanager
 def under_way(most: Iterable[tuple[Name, int]]) -> Iterator[None]:
-    """Count one more attempt in progress for each of these names, which have at most ``most`` each. Raises TooMany."""
+    """Count one more attempt in progress for each of these names, which have at most ``most`` each. Raise TooMany."""
     most = tuple(most)
     if any(_under_way[name] >= number for name, number in most):
         raise TooMany

@@ -54,7 +54,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) -> Record:
-    """Return the organisation with its latest ``limit`` contracts on each side. Raises Missing."""
+    """Return the organisation with its latest ``limit`` contracts on each side. Raise Missing."""
     found = await store.organisation(tx, organisation_id)
     if found is None:
         raise Missing("organisation", organisation_id)
@@ -66,7 +66,7 @@ async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) 
 
 
 async def card(tx: Transaction, organisation_id: str) -> Card:
-    """Return the public card of the organisation. Raises Missing."""
+    """Return the public card of the organisation. Raise Missing."""
     found = await record(tx, organisation_id, limit=0)
     fields = {
         name: getattr(found.organisation, name) for name in Card.__struct_fields__ if hasattr(found.organisation, name)

@@ -175,7 +175,7 @@ async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) ->
 
 
 async def resume_auctions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
-    """Give up to ``limit`` waiting sessions their time back, in one transaction. Returns how many were handled, postponed ones included; 0
+    """Give up to ``limit`` waiting sessions their time back, in one transaction. Return how many were handled, postponed ones included; 0
     if none waits now.
 
     Locked sessions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so a session gets its time
@@ -194,7 +194,7 @@ async def resume_auctions(db: asyncpg.Connection, now: datetime, limit: int = PO
 async def give_back(
     db: asyncpg.Connection, lost: Mapping[str, Lost], now: datetime, *, whole: bool = True
 ) -> dict[str, StoredAuction]:
-    """Extend these auctions, whose rows the caller has locked; ``lost``: when nobody could bid on each. Returns the extended ones in their
+    """Extend these auctions, whose rows the caller has locked; ``lost``: when nobody could bid on each. Return the extended ones in their
     new state, ``whole`` or without their lines. A session whose decision fails stays blocked and does not delay the others."""
     written, failed = [], {}
     for auction_id, stored in sorted((await _each(db, sorted(lost), whole)).items()):

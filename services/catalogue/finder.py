@@ -122,7 +122,7 @@ class Finder:
             HEALTH.report("task", f"{TASK}: SKUs", State.running)
 
     def _indexed(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
-        """Index the cards. Returns the refused SKUs with the reasons."""
+        """Index the cards. Return the refused SKUs with the reasons."""
         refused: dict[str, Exception] = {}
         for card in cards:
             try:

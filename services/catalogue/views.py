@@ -159,7 +159,7 @@ class WantedPrices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def search(tx: Transaction, finder: Finder, asked: Search, reader: Principal | None) -> SearchPage:
-    """Return the page of search results with the prices that the reader sees. Raises MalformedCategory."""
+    """Return the page of search results with the prices that the reader sees. Raise MalformedCategory."""
     found = await finder.search(_wanted(asked, finder.currency))
     versions = await store.shown(tx, found.sku_ids)
     skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]
@@ -220,7 +220,7 @@ async def sku_page(
 ) -> SkuPage:
     """A published or archived SKU, with prices on the local date of the reader's organisation.
 
-    Raises Missing, QuantityNotPositive.
+    Raise Missing, QuantityNotPositive.
     """
     for error in broken_quantity(wanted.quantity):
         raise error

@@ -11,7 +11,7 @@ class NoAuctions(Exception):
 
 def lengths(policy: Policy) -> tuple[int, int]:
     """The lengths in minutes of the shortest session, and of the longest for any price, among those that may begin at
-    any hour; if there are none, among all. Raises NoAuctions."""
+    any hour; if there are none, among all. Raise NoAuctions."""
     offered = policy.auction.offered("goods")
     free = [each for each in offered if each.runs_within is None and each.starts_within is None] or offered
     if not free:

@@ -28,7 +28,7 @@ def print_nothing(line: str) -> None:
 
 
 async def fill(config: Config, tell: Callable[[str], None]) -> bool:
-    """Fill the market. Returns whether it was empty. Raises NotRunning and the errors of
+    """Fill the market. Return whether it was empty. Raise NotRunning and the errors of
     :func:`services.demonstration.seed.seed`."""
     url = await answering(config.local_url)
 

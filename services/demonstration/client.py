@@ -69,12 +69,12 @@ class Client:
         return member
 
     async def get(self, path: str, **parameters: object) -> Any:
-        """Return what the API answers; parameters that are None are left out. Raises CallRefused, NotAnswered."""
+        """Return what the API answers; parameters that are None are left out. Raise CallRefused, NotAnswered."""
         wanted = {name: str(value) for name, value in parameters.items() if value is not None}
         return await self._call("GET", path, {"params": wanted})
 
     async def post(self, path: str, body: Any = None, key: str = "") -> Any:
-        """The same ``key`` again gets the same answer; without a key each call is a new request. Raises CallRefused, NotAnswered."""
+        """The same ``key`` again gets the same answer; without a key each call is a new request. Raise CallRefused, NotAnswered."""
         headers = {"idempotency-key": key or new_id()}
         return await self._call("POST", path, {"json": body, "headers": headers})
 
@@ -133,7 +133,7 @@ async def when_heard(call: Callable[[], Awaitable[T]], within: float = 30) -> T:
 
 
 async def sign(contract_id: str, buyer: Client, supplier: Client) -> dict[str, Any]:
-    """Take all remaining steps, each as the side whose turn it is. Returns the contract after the last step."""
+    """Take all remaining steps, each as the side whose turn it is. Return the contract after the last step."""
     contract: dict[str, Any] = await when_heard(lambda: buyer.get(f"/api/contracts/{contract_id}"))
     while contract["waits_for"]:
         side = buyer if contract["waits_for"] == buyer.me["organisation_id"] else supplier

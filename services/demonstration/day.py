@@ -97,7 +97,7 @@ class Day:
         """How far the market's clock is ahead of this process's clock."""
 
     async def play(self) -> dict[str, Any]:
-        """Play the day. Returns the summary. Raises EmptyCatalogue, and CallRefused for unexpected refusals."""
+        """Play the day. Return the summary. Raise EmptyCatalogue, and CallRefused for unexpected refusals."""
         await self._gather()
         await self._open()
         began = time.monotonic()
@@ -253,7 +253,7 @@ class Day:
             self._say(str(failure))
 
     async def _bid(self, auction: Running, supplier: Client, amount: Decimal) -> dict[str, Any]:
-        """Send a bid. Returns the verdict, accepted or refused. Raises NotAnswered."""
+        """Send a bid. Return the verdict, accepted or refused. Raise NotAnswered."""
         key, began, who = new_id(), time.monotonic(), supplier.me["organisation_id"]
         path = f"/api/auctions/{auction.auction_id}/bids"
         try:

@@ -47,10 +47,10 @@ KEY_REUSED = "idempotency-key-reused"
 
 
 async def seed(url: str, database: Database, password: str, policy: Policy, say: Say = lambda line: None) -> bool:
-    """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). Returns False if
+    """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). Return False if
     it was full already.
 
-    Sessions have lengths of its ``policy``. Raises CallRefused, NotAnswered, NoAuctions.
+    Sessions have lengths of its ``policy``. Raise CallRefused, NotAnswered, NoAuctions.
     """
     shortest, longest = lengths(policy)
     async with Client.visiting(url, patience=20) as visitor:
@@ -135,7 +135,7 @@ async def register(visitor: Client, kind: str, players: Sequence[Player], passwo
 
 
 async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, str]:
-    """Publish the goods: the first supplier that sells each proposes it, and the moderator publishes it. Returns the
+    """Publish the goods: the first supplier that sells each proposes it, and the moderator publishes it. Return the
     SKU ids by name."""
     moderator = members["moderator"]
 
@@ -159,7 +159,7 @@ async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, 
 
 
 async def publish_offers(market: DemoMarket) -> dict[tuple[str, str], str]:
-    """Publish an offer of every supplier that deals in the good's division. Returns the offer ids by (name of the good,
+    """Publish an offer of every supplier that deals in the good's division. Return the offer ids by (name of the good,
     key of the supplier)."""
     members, players = market.members, market.players
 
@@ -211,7 +211,7 @@ async def initial_price(buyer: Client, sku_id: str, region: str, within: float =
 
 
 async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quantity: int, minutes: int) -> str:
-    """Open an auction for ``quantity`` packs with an initial price near the reference. Returns its id."""
+    """Open an auction for ``quantity`` packs with an initial price near the reference. Return its id."""
     wanted = {
         "title": title,
         "lines": [
@@ -257,7 +257,7 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
 
 
 async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime:
-    """Open an auction with bids, and a short one without. Returns the market's time when the first one opened."""
+    """Open an auction with bids, and a short one without. Return the market's time when the first one opened."""
     members, players = market.members, market.players
     goods = {good.name: good for good in players.skus}
 

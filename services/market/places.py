@@ -7,7 +7,7 @@ from events.values import Place
 
 
 def place_named(country: str, region: str = "", locality: str = "", within: str = "") -> Place:
-    """The place with these codes or names; ``within`` is the field that holds these three. Raises UnknownCountry,
+    """The place with these codes or names; ``within`` is the field that holds these three. Raise UnknownCountry,
     UnknownRegion.
 
     A country's table of cities is built at its first use (0.5 s).
@@ -17,7 +17,7 @@ def place_named(country: str, region: str = "", locality: str = "", within: str 
 
 def delivered_to(region: str, locality: str, seat: Place, within: str = "") -> Place:
     """The place of delivery: a region by its ISO 3166-2 code or name, and a locality. If neither is given, the seat.
-    ``within`` as in :func:`place_named`. Raises UnknownRegion."""
+    ``within`` as in :func:`place_named`. Raise UnknownRegion."""
     if not region and not locality:
         return seat
     prefix, dash, _ = region.partition("-")

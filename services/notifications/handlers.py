@@ -20,7 +20,7 @@ READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
 
 
 async def reader(tx: Transaction, member_id: str) -> Member:
-    """The reader with that id. Raises Missing if the member is neither a supplier's agent nor a buyer's officer, or is
+    """The reader with that id. Raise Missing if the member is neither a supplier's agent nor a buyer's officer, or is
     not known yet."""
     found = await store.member(tx, member_id, lock=True)
     if found is None:
@@ -29,7 +29,7 @@ async def reader(tx: Transaction, member_id: str) -> Member:
 
 
 async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> Member:
-    """Set the preferences of a member. Raises the errors of :meth:`Preferences.check`, and Missing. A repeat changes
+    """Set the preferences of a member. Raise the errors of :meth:`Preferences.check`, and Missing. A repeat changes
     nothing."""
     wanted.check()
     before = await reader(tx, member_id)
@@ -91,7 +91,7 @@ async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
 
 
 async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:
-    """Send a digest that its reader asked for, in addition to that of the period. Returns whether one is sent; a repeat
+    """Send a digest that its reader asked for, in addition to that of the period. Return whether one is sent; a repeat
     of the request returns the first answer."""
     member = await reader(tx, member_id)
     async with tx.once("now", request_key, caller=member_id, body="", answer=str) as once:

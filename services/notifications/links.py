@@ -27,7 +27,7 @@ class Links:
         return f"{self._public_url}/unsubscribe/{self.token(member_id, topic)}"
 
     def read(self, token: str) -> tuple[str, str]:
-        """The (member id, topic) of a link. Raises BadLink."""
+        """The (member id, topic) of a link. Raise BadLink."""
         try:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
             topic, _, member_id = raw[16:].decode().partition("/")

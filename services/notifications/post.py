@@ -35,18 +35,13 @@ def reads_as_itself(address: str) -> bool:
     such as ``(x)ana@x.example``."""
     try:
         read = EmailPolicy().header_factory("To", address).addresses
-    except (
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):  # if the library cannot parse the address, mail programs may read it differently
-        return False
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False  # the library cannot parse the address, so mail programs may read it differently
     return [each.addr_spec for each in read] == [address]
 
 
 async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
-    """``smtp://user:password@host:port`` (STARTTLS if offered) or ``smtps://…``. Raises the three errors above."""
+    """``smtp://user:password@host:port`` (STARTTLS if offered) or ``smtps://…``. Raise the three errors above."""
     if not reads_as_itself(to):
         raise AddressRefused(f"mail programs read another address in {to!r}")
     parts = urlsplit(smtp_url)

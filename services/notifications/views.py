@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def settings(tx: Transaction, member_id: str) -> Settings:
-    """Return the member's mail settings with the latest letters to it. Raises Missing."""
+    """Return the member's mail settings with the latest letters to it. Raise Missing."""
     member = await handlers.reader(tx, member_id)
     return Settings(member=member, letters=await store.latest(tx, member.member_id))
 

@@ -251,7 +251,7 @@ def _found(item: Item, seen: Sequence[Observation], today: date, rules: Observat
 def judge(
     item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None = None
 ) -> tuple[Reference | NoReference, bool]:
-    """Returns the reference for a buyer at ``place``, and whether it is current. Without a place: for the country with
+    """Return the reference for a buyer at ``place``, and whether it is current. Without a place: for the country with
     most prices."""
     observations = [intake.with_unit_of(item, one) for one in seen]
     at = valued_on(observations, today, rules)

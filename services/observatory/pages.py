@@ -217,7 +217,7 @@ def why(kept: Refusal) -> str:
 
 
 def leafed_through(request: Visit, number: int, found: Answer) -> int:
-    """The number of pages of verdicts. Raises BeyondLast."""
+    """The number of pages of verdicts. Raise BeyondLast."""
     pages = max(1, -(-found.judged // SHOWN))
     leafed(request, number, pages)
     return pages

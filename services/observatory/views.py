@@ -196,7 +196,7 @@ async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) 
 
 def place_of(code: str, field: str = "place") -> Place | None:
     """The place of a code in the form of a reference's place code (``BR``, ``BR-SE`` or ``BR-SE/Aracaju``); None for "".
-    Raises UnknownRegion."""
+    Raise UnknownRegion."""
     area, _, locality = code.strip().partition("/")
     known = atlas.read_area(area or code, field)
     if not known:
@@ -299,14 +299,14 @@ def _by_size(counts: Counter[str]) -> dict[str, int]:
 
 async def category_of(tx: Transaction, typed: str) -> str:
     """The beginning of codes that a list is asked for. Imports bring other classifications than the CPV, whose codes are not known
-    here: the beginning of any item's code is accepted, too. Raises MalformedCategory, UnknownDivision."""
+    here: the beginning of any item's code is accepted, too. Raise MalformedCategory, UnknownDivision."""
     code = clean(typed)
     code = plain_code(code) if "-" in code else code
     return code if await store.is_category(tx, code) else read_beginning(code)
 
 
 async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> Answer:
-    """An answer whose page of verdicts is not read yet. Raises Missing."""
+    """An answer whose page of verdicts is not read yet. Raise Missing."""
     found = await answer(tx, item_key, rules, place)
     if found is None:
         raise Missing("priced item", item_key)
@@ -314,7 +314,7 @@ async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rule
 
 
 async def snapshot(resources: Resources, reference_id: str, number: int, size: int = PRICES) -> Answer:
-    """A snapshot with a page of its verdicts. Raises Missing."""
+    """A snapshot with a page of its verdicts. Raise Missing."""
     async with resources.database.transaction("observatory") as tx:
         found = await cited(tx, reference_id)
         if found is None:

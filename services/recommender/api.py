@@ -47,7 +47,7 @@ class Trainings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
-    """Store that the supplier dismissed the opportunity. Raises Missing."""
+    """Store that the supplier dismissed the opportunity. Raise Missing."""
     if await openings.opening(tx, opportunity_id) is None:
         raise Missing("opportunity", opportunity_id)
     await advice.dismiss(tx, supplier_id, opportunity_id)

@@ -116,7 +116,7 @@ class Engine:
             child.wait()
 
     async def _ask(self, question: Question, kind: type[A]) -> A:
-        """Ask the child. Raises EngineFailed, also for an answer of another type."""
+        """Ask the child. Raise EngineFailed, also for an answer of another type."""
         async with self._one_at_a_time:
             child = self._child = self._child or _start()
             try:

@@ -58,7 +58,7 @@ class Recommending:
         self._without_list: dict[str, str] = {}
 
     async def make_due(self) -> int:
-        """Make some of the outdated lists; returns how many."""
+        """Make some of the outdated lists. Return how many."""
         async with alone(self._resources, "lists") as mine:
             return await self._make_due() if mine else 0
 
@@ -89,7 +89,7 @@ class Recommending:
         return len(waiting)
 
     async def _walk(self) -> int:
-        """Mark some of the suppliers that changes concern; returns the number of portions."""
+        """Mark some of the suppliers that changes concern. Return the number of portions."""
         async with self._resources.database.transaction(NAME) as tx:
             if reached := await reach(tx, horizon(self._resources.config.policy, tx.now)):
                 await marks.note_changed(tx, reached)
@@ -128,7 +128,7 @@ class Recommending:
             await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
     async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
-        """Make one supplier's list. Returns the openings without those on which it failed; raises if it fails on all."""
+        """Make one supplier's list. Return the openings without those on which it failed. Raise the error if it fails on all."""
         try:
             await self._make([one], (), openings)
         except Exception as error:
@@ -210,7 +210,7 @@ class Recommending:
             self._without_list.pop(one.profile.supplier_id, None)
 
     async def _teach(self) -> str:
-        """Give the engine a new model at once, and new awards as SMALL and REREAD_AFTER say. Returns the model's id."""
+        """Give the engine a new model at once, and new awards as SMALL and REREAD_AFTER say. Return the model's id."""
         async with self._resources.database.transaction(NAME) as tx:
             model_id = await trainings.id_in_use(tx)
             count, heard_at = await advice.count_awards(tx, SMALL), await advice.last_heard(tx)

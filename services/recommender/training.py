@@ -64,7 +64,7 @@ async def train_when_due(resources: Resources) -> int:
 
 
 async def train_now(resources: Resources) -> Training:
-    """Train now, even if it is not due. Raises TooFewAwards, TrainingRuns, EngineFailed."""
+    """Train now, even if it is not due. Raise TooFewAwards, TrainingRuns, EngineFailed."""
     async with alone(resources, "training") as mine:
         if not mine:
             raise TrainingRuns("a training is running already; look at its figures in a minute")

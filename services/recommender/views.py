@@ -15,7 +15,7 @@ async def own_opening(
     resources: Resources, principal: Principal, opportunity_id: str
 ) -> tuple[Opening, list[Invitee] | None]:
     """An opportunity of the member's organisation, and the suppliers to invite. They follow only from the history, not
-    from who bids now. Raises Missing, NotAllowed."""
+    from who bids now. Raise Missing, NotAllowed."""
     async with resources.database.transaction("recommender") as tx:
         opening = await openings.opening(tx, opportunity_id)
         if opening is None:

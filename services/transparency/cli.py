@@ -287,7 +287,7 @@ class _Progress:
 
 
 def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
-    """Run ``work`` with the database of the running market. Raises NotRunning."""
+    """Run ``work`` with the database of the running market. Raise NotRunning."""
     from infra.config import Config
 
     async def run() -> Any:

@@ -79,10 +79,10 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 def look_into(path: Path) -> int:
-    """Read the file to its end, to make sure that it can be read before the first record is imported. Returns its
+    """Read the file to its end, to make sure that it can be read before the first record is imported. Return its
     number of lines.
 
-    Raises FileUnusable, which names file and reason.
+    Raise FileUnusable, which names file and reason.
     """
     if path.is_dir():
         raise FileUnusable(f"{path} is a directory: name the files in it", "a directory")
@@ -145,7 +145,7 @@ def _tell_refused(refused: RowRefused, ledger: NotUnderstood) -> None:
 
 
 def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
-    """The mapping that fits the file. Raises FileUnusable if none does."""
+    """The mapping that fits the file. Raise FileUnusable if none does."""
     try:
         return choose_mapping(path, candidates)
     except MappingError as error:
@@ -191,7 +191,7 @@ async def _read(reading: Reading) -> list[Candidate | None]:
 
 
 async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
-    """Store the candidates. Returns how many were new."""
+    """Store the candidates. Return how many were new."""
     async with database.transaction(NAME) as tx:
         await store.one_import_at_a_time(tx)
         by_digest = {one.original.digest: one for one in candidates}

@@ -30,7 +30,7 @@ class Refusals:
         self._lines.writerow(COLUMNS)
 
     def write(self, path: Path, faults: Iterable[Fault]) -> None:
-        """Write faults; ``path`` is the file in which they were found. Raises Unwritable."""
+        """Write faults; ``path`` is the file in which they were found. Raise Unwritable."""
         with _writing(self.path):
             for fault in faults:
                 self._write(path, fault)
@@ -59,7 +59,7 @@ class Refusals:
 
 @contextmanager
 def refusals_in(path: Path, unless: Sequence[Path]) -> Iterator[Refusals]:
-    """Open the file for refusals, emptied. Raises Unwritable, and FileUnusable if it is one of the files to be read."""
+    """Open the file for refusals, emptied. Raise Unwritable, and FileUnusable if it is one of the files to be read."""
     if any(path.resolve() == other.resolve() for other in unless):
         raise FileUnusable(f"{path} is to be read: name another file for what is refused")
     with _writing(path):

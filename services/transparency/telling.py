@@ -94,7 +94,7 @@ def _merged(originals: Sequence[Original]) -> Said:
 
 
 async def _keep_changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
-    """Store the digests. Returns all organisations, and the facts that were not published in this form before."""
+    """Store the digests. Return all organisations, and the facts that were not published in this form before."""
     told = await store.told(tx, [fact.thing for _, facts in said for fact in facts])
     changed: dict[str, bytes] = {}
     news = []
@@ -113,7 +113,7 @@ async def _keep_changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
 async def _keep_organisations(
     tx: Transaction, events: Sequence[OrganisationRegistered]
 ) -> list[OrganisationRegistered]:
-    """Store organisations. Returns each organisation with new data once, with all its known data."""
+    """Store organisations. Return each organisation with new data once, with all its known data."""
     known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
     changed: dict[str, OrganisationRegistered] = {}
     for event in _without_repeats(events):

@@ -52,7 +52,7 @@ async def lines(database: Database) -> AsyncIterator[bytes]:
 
 
 async def release(tx: Transaction, public_url: str, release_id: str) -> dict[str, Any]:
-    """A package with this one release. Raises Missing."""
+    """A package with this one release. Raise Missing."""
     found = await store.release(tx, release_id)
     if found is None:
         raise Missing("release", release_id)
@@ -60,7 +60,7 @@ async def release(tx: Transaction, public_url: str, release_id: str) -> dict[str
 
 
 async def history(tx: Transaction, ocid: str) -> list[str]:
-    """The releases of a process of this market as JSON, oldest first: see :func:`record`. Raises Missing."""
+    """The releases of a process of this market as JSON, oldest first: see :func:`record`. Raise Missing."""
     found = await store.history(tx, ocid)
     if not found:
         raise Missing("process of this market", ocid)

@@ -116,7 +116,7 @@ async def _late(market: Site, port: int, auction_ids: Sequence[str]) -> None:
 
 
 async def _closed(market: Site, heard: dict[str, float]) -> list[float]:
-    """Wait until all are closed, each exactly once, and in the market's log. Returns the delays after the settle window
+    """Wait until all are closed, each exactly once, and in the market's log. Return the delays after the settle window
     in seconds."""
     pool = market.resources.database.pool
     async with asyncio.timeout(60):

@@ -79,7 +79,7 @@ async def measure(servers: Servers) -> list[Figure]:
 
 
 async def _watched(market: Site, port: int, path: str, event: str, channel: str, happen: Happen) -> list[float]:
-    """Call ``happen`` at random instants. Returns the seconds from each commit until each watcher had it, shortest
+    """Call ``happen`` at random instants. Return the seconds from each commit until each watcher had it, shortest
     first."""
     committed: dict[int, float] = {}
 

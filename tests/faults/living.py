@@ -161,7 +161,7 @@ class Lonja:
         await until(lambda: self._child.exit_code is not None, 5, "the supervisor is dead")
 
     async def stop(self) -> bool:
-        """Stop it. Returns whether all parts ended by themselves."""
+        """Stop it. Return whether all parts ended by themselves."""
         return await asyncio.to_thread(self._child.stop)
 
     async def _is_ready(self) -> bool:

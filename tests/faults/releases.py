@@ -70,7 +70,7 @@ class Release:
         return Child(self.part(name), self.home)
 
     async def lonja(self, *arguments: str) -> str:
-        """Run a command, which must succeed. Returns its output."""
+        """Run a command, which must succeed. Return its output."""
         process = await asyncio.create_subprocess_exec(
             *_command(*arguments),
             env={**os.environ, **self.environment},

@@ -81,7 +81,7 @@ async def day() -> AsyncIterator[Day]:
 
 
 async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
-    """Play a market day during which every process is killed once. Returns its summary."""
+    """Play a market day during which every process is killed once. Return its summary."""
 
     def verdicts() -> int:
         return record.read_bytes().count(b"\n") if record.exists() else 0

@@ -242,7 +242,7 @@ class Upgrade:
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     async def _bids_go_on(self, while_: str, days: asyncio.Task[None]) -> None:
-        """Wait until bids continue. Raises the error that ended the market days."""
+        """Wait until bids continue. Raise the error that ended the market days."""
         seen = len(self._verdicts())
 
         def enough() -> bool:

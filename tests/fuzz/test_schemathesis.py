@@ -53,7 +53,7 @@ def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int
 
 
 def first_fault(cases: SearchStrategy[Any], session: requests.Session, headers: dict[str, str], examples: int) -> str:
-    """The first fault in the answers, or "". Raises Unsatisfiable if no request can be made."""
+    """The first fault in the answers, or "". Raise Unsatisfiable if no request can be made."""
     found: list[str] = []
 
     @settings(

@@ -58,7 +58,7 @@ async def database(servers: Servers, topics: None, topic: None) -> AsyncIterator
 
 
 async def publish(servers: Servers, at: datetime) -> int:
-    """Publish a message with that time. Returns its offset in the first partition."""
+    """Publish a message with that time. Return its offset in the first partition."""
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     try:

@@ -56,9 +56,8 @@ async def topics(servers: Servers, topics: None) -> AsyncIterator[Topics]:
     await kafka.stop()
     observed = Kafka(servers.kafka_bootstrap)
     found = Topics(servers.kafka_bootstrap, one, other, observed)
-    await found.commit(
-        "another", {TopicPartition(one, 0): 0}
-    )  # the broker makes the topic of offsets with the first commit
+    # with the first commit the broker makes its topic of offsets
+    await found.commit("another", {TopicPartition(one, 0): 0})
     yield found
     await observed.close()
 

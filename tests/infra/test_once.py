@@ -22,7 +22,7 @@ class Row(SQLModel, registry=schema_of("probe")):
 
 
 class Desk:
-    """Returns numbers; ``given`` counts how often it really made one."""
+    """Return numbers; ``given`` counts how often it really made one."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

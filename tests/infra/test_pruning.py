@@ -42,7 +42,7 @@ async def database(servers: Servers) -> AsyncIterator[Database]:
 
 
 async def sweep(database: Database, keep: Keep = USUAL) -> int:
-    """Prune all tables once. Returns the number of steps."""
+    """Prune all tables once. Return the number of steps."""
     pruner, steps = Pruner(SERVICE, [TOPIC], keep), 1
     while await step(database, pruner):
         steps += 1

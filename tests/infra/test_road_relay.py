@@ -35,7 +35,7 @@ async def relaying(road: Road) -> AsyncIterator[None]:
 
 
 async def until_sent(road: Road, left: int = 0) -> list[str]:
-    """Relay until nothing waits in the outbox. Returns the reasons of rows that were set aside."""
+    """Relay until nothing waits in the outbox. Return the reasons of rows that were set aside."""
 
     async def sent() -> bool:
         return not await road.database.pool.fetchval(

@@ -36,7 +36,7 @@ async def speaks(page: Page, language: str) -> None:
 
 
 async def on_the_second_page(agency: Person, path: str, *, marked_there: bool) -> str:
-    """Go to the second page with a participant marked, there or on the first page, and a reason typed. Returns the
+    """Go to the second page with a participant marked, there or on the first page, and a reason typed. Return the
     participant's number."""
     page = await agency.open(path)
     choices = page.locator("input[name=participant]")

@@ -67,7 +67,7 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 async def filled(demo: Market) -> dict[str, list[str]]:
     """Adds what the demonstration does not have: a basket, a card to moderate, a complaint, a draft, a dispute, quotes
-    to choose from. Returns by reader the pages to check first, such as one of many contracts, of which only a few are
+    to choose from. Return by reader the pages to check first, such as one of many contracts, of which only a few are
     opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})

@@ -239,9 +239,8 @@ async def test_an_odd_quantity_is_refused_beside_its_box(
     await agency.press("English")
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     await page.locator("#quantity").fill("12")
-    await expect(page.locator("form[action='/catalogue/basket'] [name=quantity]")).to_have_value(
-        "12"
-    )  # the page is there
+    # the page has been updated
+    await expect(page.locator("form[action='/catalogue/basket'] [name=quantity]")).to_have_value("12")
     await page.locator("form[action='/catalogue/basket'] button").click()
     await expect(agency.sees("In your basket: 12.")).to_be_visible()
     agency.errors.clear()  # that it was refused comes as 422

@@ -28,7 +28,7 @@ def slow_down() -> str:
 async def invite_by_form(
     resources: Resources, request: MemberVisit, organisation_id: str
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Invite a person by a form. Returns (link of the invitation or "", errors, the values to show again, including the
+    """Invite a person by a form. Return (link of the invitation or "", errors, the values to show again, including the
     ticked roles)."""
     fields = await form_fields(request)
     form, errors = read_form(fields, InviteForm)

@@ -146,7 +146,7 @@ async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenIn
 
 
 async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> bool:
-    """Delete an open invitation. Returns whether there was one."""
+    """Delete an open invitation. Return whether there was one."""
     for row in await _open(tx, organisation_id):
         if _id_of(row) == invitation_id:
             gone = await tx.session.exec(delete(InvitationRow).where(col(InvitationRow.digest) == row.digest))

@@ -105,7 +105,7 @@ async def put_suspension(tx: Transaction, organisation_id: str, suspension: Susp
 
 
 async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: str) -> bool:
-    """Delete a suspension. Returns whether there was one."""
+    """Delete a suspension. Return whether there was one."""
     ended = await (await tx.raw()).fetchval(
         "delete from accounts.suspensions where organisation_id = $1 and suspension_id = $2 returning true",
         organisation_id,

@@ -26,7 +26,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
     """Set the packs of the SKU in the basket, and return their number. Without a quantity it is the one in the basket
     (or, if the SKU was taken out, the former one), else the smallest that is offered. A repeat changes nothing.
 
-    Raises QuantityNotPositive, SkuNotPublished, BasketFull.
+    Raise QuantityNotPositive, SkuNotPublished, BasketFull.
     """
     for error in broken_quantity(quantity):
         raise error
@@ -50,7 +50,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
 
 
 async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: Principal) -> None:
-    """Change the packs by SKU of lines that are in the basket; other SKUs are ignored. Raises QuantityNotPositive."""
+    """Change the packs by SKU of lines that are in the basket; other SKUs are ignored. Raise QuantityNotPositive."""
     for quantity in quantities.values():
         for error in broken_quantity(quantity):
             raise error

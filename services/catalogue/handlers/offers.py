@@ -103,7 +103,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
-    """The offer that these terms give today, by the supplier's local date. Raises NotASupplier, NotActive,
+    """The offer that these terms give today, by the supplier's local date. Raise NotASupplier, NotActive,
     UnknownCountry, UnknownRegion."""
     supplier = await active(tx, principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
@@ -127,14 +127,14 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
 
 
 async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
-    """Every rule that these terms break, for display beside the fields. Raises the errors of :func:`drafted`."""
+    """Every rule that these terms break, for display beside the fields. Raise the errors of :func:`drafted`."""
     return broken_offer_rules(await drafted(tx, terms, principal, policy), policy.catalogue)
 
 
 async def publish_offer(
     tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Standing:
-    """Publish an offer. Raises the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded,
+    """Publish an offer. Raise the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded,
     TooManyOffers, TooManyOffersOfDay, and the first rule that the offer breaks.
 
     A repeat of the request returns the same offer.
@@ -195,7 +195,7 @@ async def end_all(tx: Transaction, ending: Ending) -> None:
 
 
 async def end_portion(tx: Transaction, ending: Ending) -> bool:
-    """Archive the next portion. Returns whether there may be more."""
+    """Archive the next portion. Return whether there may be more."""
     ended = await endings.end_some(tx, ending, PORTION)
     await _say_ended(tx, ended, ending.reason)
     return len(ended) == PORTION
@@ -228,7 +228,7 @@ async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, o
 
 
 async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
-    """The supplier's own offer, locked. Raises NotYourOffer, Missing."""
+    """The supplier's own offer, locked. Raise NotYourOffer, Missing."""
     found = await store.offer(tx, offer_id, lock=True)
     if found is None:
         raise Missing("offer", offer_id)

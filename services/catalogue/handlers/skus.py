@@ -84,7 +84,7 @@ class ProposedCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
-    """The proposed card; its category gets eight digits if it has the form of a CPV code. Raises UnknownUnit."""
+    """The proposed card; its category gets eight digits if it has the form of a CPV code. Raise UnknownUnit."""
     fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
     try:
         fields["category"] = normalise(proposal.category)
@@ -98,7 +98,7 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
 async def propose(
     tx: Transaction, proposed: ProposedCard, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Version:
-    """Send a card to moderation. Raises NearDuplicates if there are any, TooManyAwaiting, WrongState, NotTheProposer,
+    """Send a card to moderation. Raise NearDuplicates if there are any, TooManyAwaiting, WrongState, NotTheProposer,
     and the first rule that the card breaks. A repeat of the request returns the same version.
     """
     body = [proposed.sku_id, proposed.proposal]
@@ -193,7 +193,7 @@ async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Ve
 
 
 async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], number: int | None = None) -> Version:
-    """A moderator returns the version with reasons. A repeat changes nothing. Raises DoneOtherwise if it was returned
+    """A moderator returns the version with reasons. A repeat changes nothing. Raise DoneOtherwise if it was returned
     with other reasons."""
     judged = await _known(tx, sku_id, number)
     reasons = tuple(reason.strip() for reason in reasons if reason.strip())
@@ -208,7 +208,7 @@ async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], numb
 
 
 async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
-    """A moderator archives a SKU and its offers. A repeat changes nothing. Raises DoneOtherwise if it was archived for
+    """A moderator archives a SKU and its offers. A repeat changes nothing. Raise DoneOtherwise if it was archived for
     another reason."""
     judged = (await store.published(tx, [sku_id])).get(sku_id) or await _known(tx, sku_id)
     if judged.state is State.ARCHIVED:

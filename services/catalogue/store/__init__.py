@@ -156,7 +156,7 @@ async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = Fal
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
     """The published ones among these SKUs, by id. With ``lock`` they cannot be archived before this transaction ends.
-    Raises UnreadableRow."""
+    Raise UnreadableRow."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
     return {row.sku_id: read_one("SKU", row.sku_id, version_of, row) for row in rows}
@@ -191,7 +191,7 @@ def _newest(sku_ids: Iterable[str]) -> Any:
 async def save(tx: Transaction, kept: Version, before: State | None) -> None:
     """Write the row of this version. ``before`` is the state in which it was read, None if there was no row. The state
     serves as the version of the row: a card passes through its states in one direction, and a returned card, which is
-    corrected in place, is locked when it is read. Raises Outdated if the row has another state."""
+    corrected in place, is locked when it is read. Raise Outdated if the row has another state."""
     values = {
         "sku_id": kept.sku.sku_id,
         "version": kept.sku.version,

@@ -44,7 +44,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def end_offers(tx: Transaction, offer_ids: Sequence[str], reason: str) -> list[Ended]:
-    """End these offers. Returns those that were current."""
+    """End these offers. Return those that were current."""
     return await _end(tx, "offer_id = any($3::text[])", offer_ids, reason, len(offer_ids))
 
 

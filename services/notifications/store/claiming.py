@@ -17,7 +17,7 @@ Claim = tuple[Digest | DutyLetter, str]
 
 
 async def add_letters(tx: Transaction, claims: Sequence[Claim]) -> frozenset[str]:
-    """Claim the slots, and put the letters in the queue in this order. Returns the ids of those whose slot was free."""
+    """Claim the slots, and put the letters in the queue in this order. Return the ids of those whose slot was free."""
     if not claims:
         return frozenset()
     db = await tx.raw()
@@ -54,7 +54,7 @@ async def add_letters(tx: Transaction, claims: Sequence[Claim]) -> frozenset[str
 
 
 async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
-    """Claim the slot and the items. Returns False if the slot is taken."""
+    """Claim the slot and the items. Return False if the slot is taken."""
     if not await add_letters(tx, [(digest, slot)]):
         return False
     await (await tx.raw()).execute(

@@ -198,7 +198,7 @@ def _check_counts(observation: Observation, at: date, rules: ObservatoryRules) -
 
 
 def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
-    """Raises PriceOutOfRange if the price would be zero with the published number of digits."""
+    """Raise PriceOutOfRange if the price would be zero with the published number of digits."""
     if not _shown(candidate.price, rules):
         raise PriceOutOfRange(
             f"Published prices have {rules.decimal_places} digits after the point; this one is {candidate.price:.3e}.",

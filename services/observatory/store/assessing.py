@@ -100,7 +100,7 @@ def _is_judged_since(card: Card, row: asyncpg.Record) -> bool:
 
 async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     """Store the results of an assessment: new snapshots, and the states of their items. An item that was written
-    meanwhile, because of a price or of its SKU, is judged again after its rest. Raises Overtaken: then the transaction
+    meanwhile, because of a price or of its SKU, is judged again after its rest. Raise Overtaken: then the transaction
     must be rolled back. The items are locked last, because storing prices also locks them.
 
     A new snapshot replaces one that was history and existed for less than a day, which was never published: otherwise

@@ -81,9 +81,8 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
     so."""
     db = await tx.raw()
     await db.execute(PLAN_FOR_VALUES)
-    await db.execute(
-        "set local enable_seqscan = off"
-    )  # there is an index for every case, and rows that do not match lie together
+    # every case has an index; without this the planner scans the table, because rows that do not match lie together
+    await db.execute("set local enable_seqscan = off")
     keys, total, more, end = await (_search if _texts(wanted) else _leaf)(db, wanted, offset, most)
     rows = await db.fetch(
         f"select {_ITEM}, observations, reference_id from observatory.items where item_key = any($1::text[])", keys

@@ -11,7 +11,7 @@ AT_ONCE = 2_000
 
 
 async def mark_changed(tx: Transaction, rules: ObservatoryRules) -> int:
-    """Mark the next items that were judged by other numbers. Returns how many were examined. They wait behind all items
+    """Mark the next items that were judged by other numbers. Return how many were examined. They wait behind all items
     that live prices made due.
 
     If no numbers are stored, items were judged by the default numbers, because the former release had no others.

@@ -21,7 +21,7 @@ def packed(body: str) -> bytes:
 
 
 def unpacked(kept: bytes) -> str:
-    """The body. Raises :class:`zlib.error` if it is damaged or incomplete."""
+    """The body. Raise :class:`zlib.error` if it is damaged or incomplete."""
     unpacker = zlib.decompressobj(zdict=_ALIKE)
     body = unpacker.decompress(kept)
     if not unpacker.eof:

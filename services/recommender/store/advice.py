@@ -167,7 +167,7 @@ async def awards(tx: Transaction) -> list[Award]:
 
 
 async def replace_list(tx: Transaction, supplier_id: str, model_id: str, items: Sequence[Recommendation]) -> bool:
-    """Store the list. Returns whether it differs from the last one (changes of scores or ends do not count)."""
+    """Store the list. Return whether it differs from the last one (changes of scores or ends do not count)."""
     connection = await tx.raw()
     last = await connection.fetchval(
         "select items::text from recommender.lists where supplier_id = $1 for update", supplier_id

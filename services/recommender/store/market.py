@@ -275,9 +275,10 @@ async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) 
 
 async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
     await _move_end(tx, event.pool_id, event.enrolment_ends_at)
+    # the end of the pool may now be beyond the horizon
     await (await tx.raw()).execute(
         "update recommender.opportunities set near = false where opportunity_id = $1", event.pool_id
-    )  # its end may now be beyond the horizon
+    )
 
 
 async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:

@@ -115,7 +115,7 @@ async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
 
 
 async def close(tx: Transaction, opportunity_id: str) -> bool:
-    """Close an opportunity. Returns whether it was open and near, so that lists can contain it."""
+    """Close an opportunity. Return whether it was open and near, so that lists can contain it."""
     near = await (await tx.raw()).fetchval(
         "update recommender.opportunities set open = false where opportunity_id = $1 and open returning near",
         opportunity_id,

@@ -10,15 +10,14 @@ DAYS = timedelta(days=30)
 PRUNES = (
     Prune(
         "lists",
-        # The list of a supplier of this market is one row, which is replaced; lists of other suppliers are made on
-        # request.
+        # A supplier of this market has one row, which is replaced. The list of another supplier is made when it is
+        # asked for.
         "made_at < now() - $3::interval and not exists ("
         " select from recommender.suppliers one where one.supplier_id = lists.supplier_id and one.native)",
         lambda keep: DAYS,
     ),
-    Prune(
-        "invitees", "made_at < now() - $3::interval", lambda keep: DAYS
-    ),  # while the opportunity is open, the ranking is made again each hour
+    # while an opportunity is open, its ranking is made again each hour
+    Prune("invitees", "made_at < now() - $3::interval", lambda keep: DAYS),
     Prune(
         "dismissals",
         "dismissed_at < now() - $3::interval and not exists ("

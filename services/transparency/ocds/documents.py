@@ -60,7 +60,7 @@ _sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
     """All documents of a file, in order. A part that cannot be read is returned as Unreadable, and the rest follows.
 
-    Raises OSError if the file itself cannot be opened.
+    Raise OSError if the file itself cannot be opened.
     """
     for piece in read_pieces(path):
         yield from documents_of(piece, ledger)
@@ -77,7 +77,7 @@ def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[D
 
 
 def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
-    """The pieces of a file, in order. Raises OSError if it cannot be opened."""
+    """The pieces of a file, in order. Raise OSError if it cannot be opened."""
     with binary(path) as stream:
         try:
             yield from _pieces(path.name, stream)

@@ -21,7 +21,7 @@ class Parties:
         self._found: dict[str, Json] = {}
 
     def refer(self, organisation_id: str, name: str, *roles: str) -> Json:
-        """Add the party; returns the reference to it."""
+        """Add the party and return the reference to it."""
         known = self._known.get(organisation_id)
         name = name or (known.name if known else "")
         reference = filled({"id": organisation_id, "name": name})

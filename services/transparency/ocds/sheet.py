@@ -92,7 +92,7 @@ class _QuoteAlone(Exception):
 
 
 def _raise_or_read(error: csv.Error, text: str, sign: str) -> list[str]:
-    """The cells of a row that the csv module refuses because of blanks after a closing quote. Raises _QuoteAlone for
+    """The cells of a row that the csv module refuses because of blanks after a closing quote. Raise _QuoteAlone for
     another wrong quote, else the error."""
     if not str(error).endswith("""expected after '"'"""):
         raise error
@@ -147,7 +147,7 @@ class _Lines:
 
 def read_heads(stream: IO[str], sign: str | None) -> Heads:
     """Read the names of the columns; the separator is detected if it is not given. Afterwards the stream is before the
-    first row. Raises NoTable."""
+    first row. Raise NoTable."""
     lines, text = 0, ""
     while not text:
         text = stream.readline(_MOST_HEADS)

@@ -115,7 +115,7 @@ class RowRefused(msgspec.Struct, frozen=True):
 
 
 def load_mapping(path: Path) -> ColumnMapping:
-    """Load a mapping. Raises MappingError with a sentence for the author of the file."""
+    """Load a mapping. Raise MappingError with a sentence for the author of the file."""
     try:
         mapping = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ColumnMapping)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
@@ -133,7 +133,7 @@ def shipped_mappings(kind: str) -> list[ColumnMapping]:
 
 
 def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
-    """The candidate whose columns the file has; of several the one with most columns. Raises MappingError if there is
+    """The candidate whose columns the file has; of several the one with most columns. Raise MappingError if there is
     none, NoTable."""
     fitting = []
     missing: list[str] = []
@@ -170,7 +170,7 @@ def _absent(heads: Heads, mapping: ColumnMapping) -> list[str]:
 
 
 def _raise_if_double(path: Path, heads: Heads, mapping: ColumnMapping) -> None:
-    """Raises MappingError if the file has two columns with a name that the mapping uses, because it is unclear which is
+    """Raise MappingError if the file has two columns with a name that the mapping uses, because it is unclear which is
     meant."""
     for column in _wanted(mapping):
         if len(places := heads.places(column)) > 1:
@@ -182,7 +182,7 @@ def _raise_if_double(path: Path, heads: Heads, mapping: ColumnMapping) -> None:
 
 
 def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
-    """Raises NoTable if the file is not text, which its control characters show: Windows-1252 would accept all
+    """Raise NoTable if the file is not text, which its control characters show: Windows-1252 would accept all
     bytes."""
     with opened(path, mapping.read.encoding) as lines:
         start = lines.read(_CHUNK)
@@ -193,7 +193,7 @@ def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
 
 def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = None) -> Iterator[Row | RowRefused]:
     """All rows in order; the heads must have every column of the mapping exactly once. ``seen`` counts rows by digest;
-    the caller may remove rows there that do not count. Raises MappingError, NoTable, OSError."""
+    the caller may remove rows there that do not count. Raise MappingError, NoTable, OSError."""
     with opened(path, mapping.read.encoding) as stream:
         heads = read_heads(stream, mapping.read.delimiter)
         if absent := _absent(heads, mapping):

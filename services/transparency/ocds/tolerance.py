@@ -162,7 +162,7 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
 
     ``decimal_mark`` is the convention of the source. Without it, "1,234" is refused, because it may mean a thousand or
     one; "1.234" is read as in JSON. ``thousands`` is for sources that write "1.600" and "60000.0" in one column: groups
-    of three digits after that character are thousands. Raises :class:`UnclearNumber`.
+    of three digits after that character are thousands. Raise :class:`UnclearNumber`.
     """
     if decimal_mark in (None, ".") and thousands is None and _PLAIN.fullmatch(text):
         return Decimal(text)
@@ -186,7 +186,7 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
 
 
 def _signed(plain: str) -> tuple[str, bool]:
-    """(the number without its sign, whether it is negative): "-5", "5-" and "(5)" are negative. Raises UnclearNumber
+    """(the number without its sign, whether it is negative): "-5", "5-" and "(5)" are negative. Raise UnclearNumber
     for a single bracket."""
     bare = plain.strip("+-() ")
     before, _, after = plain.partition(bare) if bare else ("", "", "")
@@ -270,7 +270,7 @@ def date_from_text(text: str, order: str | None = None) -> datetime:
     first day.
 
     ``order`` "dmy" or "mdy" says how "03/04/2020" is meant; without it such a date is refused if both readings are
-    possible. With dots ("03.04.2020") the day always comes first. Raises :class:`UnclearDate`.
+    possible. With dots ("03.04.2020") the day always comes first. Raise :class:`UnclearDate`.
     """
     text = text.strip()
     if found := _ISO.fullmatch(text):

@@ -32,7 +32,7 @@ async def lock_feed(tx: Transaction) -> None:
 
 
 async def publish(tx: Transaction, new: Sequence[New]) -> set[str]:
-    """Add releases (at least one) to the feed, which must be locked, in their order. Returns the ids of those that are new."""
+    """Add releases (at least one) to the feed, which must be locked, in their order. Return the ids of those that are new."""
     rows = await (await tx.raw()).fetch(
         "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
         " select release_id, ocid, process_id, array(select jsonb_array_elements_text(body->'tag')), released_at, body"

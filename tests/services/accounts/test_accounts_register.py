@@ -19,9 +19,8 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
                    '', '{}', 'UTC', 'es', '[]', true, now() from generate_series(1, $1::int) n""",
             MANY,
         )
-        await db.execute(
-            "select gin_clean_pending_list('accounts.ix_organisations_words')"
-        )  # as the database does by itself later
+        # the database does this by itself later
+        await db.execute("select gin_clean_pending_list('accounts.ix_organisations_words')")
         await db.execute("analyze accounts.organisations")
         for words, count in (
             ("", MOST_FOUND),

@@ -172,10 +172,8 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
         assert own.contract_id in found and gone.contract_id not in found and "None of your closed sessions" in found
         fields = fields_of((await browser.get("/auctions/new", contract=own.contract_id)).text)
         assert fields["line-0-sku_id"] == sku_id and fields["line-0-quantity"] == "100"
-        assert (fields["line-0-unit_price"], fields["vat_included"]) == (
-            "300.00",
-            "on",
-        )  # if the reference allows it
+        # the price of the contract is proposed if the reference price allows it
+        assert (fields["line-0-unit_price"], fields["vat_included"]) == ("300.00", "on")
         text = fields_of((await browser.get("/auctions/new", contract=gone.contract_id)).text)
         assert "line-0-sku_id" not in text
         assert (text["line-0-description"], text["line-0-unit_price"]) == ("Paper A4", "77.50")

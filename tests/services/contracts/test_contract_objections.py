@@ -508,9 +508,8 @@ class TestEquivalents:
         assert story.contract.equivalents == () and story.events[-1].equivalents_allowed
 
 
-GUARANTEE = Security(
-    kind="bank-guarantee", reference="BG-7", amount=D("10000.00"), valid_until=date(2027, 1, 14)
-)  # 31 days after the 14th of December
+GUARANTEE = Security(kind="bank-guarantee", reference="BG-7", amount=D("10000.00"), valid_until=date(2027, 1, 14))
+"""A security that is valid until 31 days after the 14th of December."""
 
 
 class TestSecurity:

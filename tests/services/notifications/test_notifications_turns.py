@@ -57,7 +57,7 @@ def requested(market: Market, agent: Agent, buyer_id: str, title: str = "Chairs"
 
 @asynccontextmanager
 async def busy(market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[list[str], Callable[[], None]]]:
-    """The mail server is held at a letter. Returns the letters that are sent after it is released, in order, and the
+    """The mail server is held at a letter. Return the letters that are sent after it is released, in order, and the
     function that releases it."""
     send, go, began, order = post.send, asyncio.Event(), asyncio.Event(), list[str]()
 

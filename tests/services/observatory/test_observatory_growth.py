@@ -64,7 +64,7 @@ class Judged:
             await store.withdraw(tx, [its_end(contract).contract_id for contract in contracts], far)
 
     async def is_judged(self) -> str | None:
-        """Judge the item with this release. Returns the current snapshot."""
+        """Judge the item with this release. Return the current snapshot."""
         async with self.market.resources.database.transaction("observatory") as tx:
             card = await store.card(tx, self.key)
             assert card is not None

@@ -304,11 +304,8 @@ class TestPrices:
         await observatory.hears(*quotes, quotes[0], a_contract(sku, "50", observatory.today))
         found = await observatory.settled(sku, 4)
         reference = found["answer"]["reference"]
-        assert (reference["kind"], Decimal(reference["median"]), reference["suppliers"]) == (
-            "quote",
-            11,
-            3,
-        )  # without VAT
+        # the median is without VAT
+        assert (reference["kind"], Decimal(reference["median"]), reference["suppliers"]) == ("quote", 11, 3)
         async with observatory.market.browser() as browser:
             paths = [f"/observatory/items/{sku}", f"/api/observatory/items/{sku}"]
             told = [(await browser.get(path)).text for path in paths]

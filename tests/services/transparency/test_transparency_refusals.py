@@ -226,9 +226,8 @@ def test_memory_does_not_grow_with_what_is_refused(
         table = publish("\n".join([HEADER, *bad]), "large.csv")
         return _most_memory(table, chosen, tmp_path / "refused.csv")
 
-    monkeypatch.setattr(
-        tables, "_clean", tables._clean.__wrapped__
-    )  # its memory is limited, to more than these rows need
+    # without the cache of ``_clean``, which grows until a limit that these rows do not reach
+    monkeypatch.setattr(tables, "_clean", tables._clean.__wrapped__)
     few, many = most_memory(500), most_memory(10_000)
     assert len(lines(tmp_path / "refused.csv")) == 20_000
     assert many < few + 500_000
