@@ -140,8 +140,8 @@ class Offsets(driver.Consumer):
                 await self.seek(partition, offset)
 
     async def _commit(self, offsets: Any) -> bool:
-        """Waits for a broker that is away, but does not prevent the end of a reader: messages that were not committed
-        are read again."""
+        """Commit, and wait while the broker is away. A reader that ends does not wait for this: messages that were not
+        committed are read again."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(COMMIT_SECONDS):

@@ -82,7 +82,8 @@ class Supervisor:
                 raise result
 
     async def stop(self) -> None:
-        """Stops all in reverse order, one line each. A process that does not stop within its limit is killed, and a line says so."""
+        """Stop all parts in reverse order of their start, with one line for each. A process that does not stop within its
+        limit is killed, and a line says so."""
         tasks = [*self._own_tasks, *(each.task for each in self._kept.values() if each.task)]
         for task in tasks:
             task.cancel()
@@ -94,7 +95,7 @@ class Supervisor:
         (self._home / "state.json").unlink(missing_ok=True)
 
     async def _keep(self, kept: _Kept) -> None:
-        """Runs until cancelled, whatever happens: nothing else would restart the process."""
+        """Run the process and restart it, until cancelled. No error ends this: nothing else would restart the process."""
         while True:
             try:
                 trouble = await self._run_once(kept)

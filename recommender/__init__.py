@@ -97,7 +97,7 @@ _COMPUTING = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the names that compute when they are first used, because numpy and scipy take a second and 40 MB."""
+    """Import a name that computes when it is first used, because numpy and scipy take a second and 40 MB."""
     if name not in _COMPUTING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_COMPUTING[name]), name)

@@ -101,7 +101,7 @@ class Model:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Model:
-        """Reads a model that `to_bytes` wrote. The source need not be trusted: nothing is executed. Raises
+        """Read a model that `to_bytes` wrote. The source need not be trusted: nothing is executed. Raise
         UnreadableModel."""
         try:
             stored = msgspec.msgpack.decode(zlib.decompress(data), type=_Stored)

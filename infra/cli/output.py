@@ -68,7 +68,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _as_wide_as_it_is(chosen: Console) -> Console:
-    """Pipes and files have no width: in a table that is written to one no line is broken, whatever ``COLUMNS`` says."""
+    """Return a console that breaks no line of a table in a pipe or file, whatever ``COLUMNS`` says: these have no width."""
     if chosen.is_terminal:
         return chosen
     return Console(file=chosen.file, width=WIDTH_OF_A_FILE, highlight=False, soft_wrap=True)

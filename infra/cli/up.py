@@ -104,7 +104,7 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
 
 
 async def _start(supervisor: Supervisor, parts: Sequence[Part]) -> list[str]:
-    """Starts these. Prints why each failed; returns their names."""
+    """Start the parts, and print for each that failed why. Return the names of those that failed."""
     failed = []
     for part, start in [(part, asyncio.create_task(supervisor.start([part]))) for part in parts]:
         try:

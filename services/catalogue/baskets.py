@@ -57,8 +57,8 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
-    """Prices are for ``region``; "" means, for each line, the region that most of its first offers serve. Lines of SKUs
-    that this release cannot read are left out; the total is then not complete."""
+    """Return the member's basket with prices for ``region``; "" means, for each line, the region that most of its first
+    offers serve. Lines of SKUs that this release cannot read are left out; the total is then not complete."""
     today = await store.today(tx, member)
     lines_kept = await store.basket(tx, member.member_id)
     ids = [each.sku_id for each in lines_kept]

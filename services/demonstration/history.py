@@ -93,7 +93,7 @@ def _contract(market: DemoMarket, good: Good, number: int, now: datetime) -> Con
 
 
 def _place(player: Player) -> Place:
-    """Goods are delivered to branches in the whole country: to towns in which a player of the cast has its seat."""
+    """Return a place of delivery: the town in which this player has its seat. Buyers have branches in the whole country."""
     found = places.locate(COUNTRY, player.region, player.locality)
     assert found is not None, "the cast sits in known towns"
     return msgspec.convert(msgspec.to_builtins(found), Place)

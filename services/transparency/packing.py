@@ -77,7 +77,7 @@ def packs_of_organisations(organisations: Iterable[OrganisationRegistered]) -> I
 
 
 def _packed(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]:
-    """Groups (bucket, size, item) into packs per bucket, in order."""
+    """Group the items of each bucket into packs; yield (bucket, pack), and the items of a bucket in their order."""
     open_: dict[str, tuple[int, list[T]]] = {}
     for bucket, size, thing in told:
         before, pack = open_.get(bucket, (0, []))

@@ -51,7 +51,7 @@ class OnTopic(Reactions):
 
 
 async def forget(tx: object) -> None:
-    """Does nothing, because nothing is rebuilt here."""
+    """Do nothing, because nothing is rebuilt here."""
 
 
 def a_view(road: Road, name: str, note: Callable[[Transaction, OrganisationRegistered], Awaitable[None]]) -> View:

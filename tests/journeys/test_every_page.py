@@ -66,9 +66,9 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 async def filled(demo: Market) -> dict[str, list[str]]:
-    """Adds what the demonstration does not have: a basket, a card to moderate, a complaint, a draft, a dispute, quotes
-    to choose from. Return by reader the pages to check first, such as one of many contracts, of which only a few are
-    opened."""
+    """Add what the demonstration does not have: a basket, a card to moderate, a complaint, a draft, a dispute, quotes to
+    choose from. Return by reader the pages to open in any case: of many pages of a kind, such as contracts, only a few
+    are opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
         agency = await visitor.login("agency@demo.example", PASSWORD)
@@ -191,7 +191,7 @@ def with_languages(pages: Iterable[Found]) -> Iterator[tuple[Found, str]]:
 
 @pytest.fixture(scope="module")
 async def written(demo: Market, filled: dict[str, list[str]]) -> list[str]:
-    """Texts of people; of a card's attributes all that the category does not define."""
+    """Return the texts that people wrote, and the attributes of cards that their category does not define."""
     said = {word for good in cast().skus for name, value, _ in good.attributes for word in (name, value)}
     with speaking(OTHERS[0]):
         own = [word for word in said if pgettext("attribute", word) == word]

@@ -255,7 +255,7 @@ async def test_a_clock_that_is_wrong_by_hours_and_a_machine_that_slept_show_the_
 
 @asynccontextmanager
 async def a_web_part(market: Market, port: int) -> AsyncIterator[str]:
-    """Looks to a browser like another web process of the market; it ends with the block."""
+    """Run a second web server of the market on this port while the block runs. Yield its address."""
     async with standing(market.resources.config, market.clock) as resources:
         app = create_app(resources, load(resources), market.resources.config.home / "static")
         served = server(app, resources.config, resources.live.end, port=port)

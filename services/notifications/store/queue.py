@@ -227,7 +227,7 @@ def _letter(row: asyncpg.Record) -> Letter:
 
 
 async def cancel_about(tx: Transaction, abouts: Collection[str]) -> None:
-    """Letters about these duties that did not go out yet are not sent any more."""
+    """Cancel the waiting letters about these duties."""
     await (await tx.raw()).execute(
         f"with moot as (select letter_id from notifications.letters where about = any($1::text[]) and {WAITING} and not moot"
         " order by letter_id for update) update notifications.letters one set moot = true from moot"

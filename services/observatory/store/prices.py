@@ -187,7 +187,7 @@ async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
 
 
 async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetime, *, in_bulk: bool = False) -> None:
-    """Contracts ended, or offers were taken back: their prices stay listed but do not count any more."""
+    """Store that these contracts ended or these offers were withdrawn: their prices stay listed but no longer count."""
     if not document_ids:
         return
     connection = await tx.raw()

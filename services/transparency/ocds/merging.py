@@ -73,7 +73,7 @@ def _value(old: Any, new: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Turns the copies back into plain objects and lists; any other value is returned as it was read."""
+    """Return a value with its copies as plain objects and lists again; any other value is returned as it was read."""
     if isinstance(value, _Object):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, _Things):
