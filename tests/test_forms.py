@@ -65,7 +65,7 @@ def test_a_refusal_stands_beside_its_field_and_one_that_the_form_has_no_place_fo
     )
 
 
-def test_a_key_that_was_used_before_is_told_to_people_without_a_word_of_keys() -> None:
+def test_the_error_about_a_used_key_does_not_mention_keys_to_people() -> None:
     for language, words in (("en", "press the button again."), ("es", "pulse el botón"), ("ru", "нажмите кнопку")):
         with speaking(language):
             said = errors_of_refusal(KeyReused(), {"title"})[""]
@@ -76,7 +76,7 @@ class TooEarly(RuleBroken):
     code = "enrolment-too-short"
 
 
-def test_a_refusal_tells_its_times_on_the_clock_of_the_form() -> None:
+def test_the_times_in_a_refusal_are_in_the_time_zone_of_the_form() -> None:
     at = datetime(2026, 11, 29, 12, 25, tzinfo=UTC)
     early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at, days=5)
     assert (

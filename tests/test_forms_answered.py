@@ -41,7 +41,7 @@ async def test_no_form_is_answered_with_a_page_itself(market: Market, forms: lis
     assert not wrong, "\n".join(wrong)
 
 
-async def test_a_form_without_the_token_of_its_session_is_told_so_by_a_page(market: Market) -> None:
+async def test_a_form_without_the_token_of_its_session_gets_a_page_that_says_so(market: Market) -> None:
     async with market.browser(a_member("moderator")) as browser:
         said = {"origin": market.url, "referer": f"{market.url}/account"}
         answer = await browser.client.post("/account/keys", data={"key_name": "robot"}, headers=said)

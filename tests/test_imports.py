@@ -36,7 +36,7 @@ def number() -> str:
     return new_id()[-12:]
 
 
-async def test_an_imported_process_is_told_once_and_arrives_everywhere(
+async def test_an_imported_process_is_published_once_and_arrives_everywhere(
     market: Market, number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LONJA_DATABASE_URL", market.resources.config.database_url or "")

@@ -103,7 +103,9 @@ async def test_an_enrolment_under_a_key_counts_once(market: Market) -> None:
     assert [each.demands[0].firm for each in told] == [100, 300]
 
 
-async def test_a_request_for_quotes_is_withdrawn_once_and_its_key_is_of_that_request_alone(market: Market) -> None:
+async def test_a_request_for_quotes_is_withdrawn_once_and_the_key_is_valid_only_for_that_request(
+    market: Market,
+) -> None:
     buyer = await quotes.a_buyer(market)
     request_id, other_id = [await quotes.asked(market, buyer) for _ in range(2)]
     async with market.client(buyer) as client:

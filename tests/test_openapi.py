@@ -63,7 +63,7 @@ async def test_what_shows_the_document_wants_nothing_of_another_site(market: Mar
     assert f'href="{DOCUMENT}"' in footer
 
 
-async def test_document_is_3_1_and_tells_of_every_route_and_who_needs_a_token(
+async def test_document_is_3_1_and_has_every_route_and_says_which_need_a_token(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
     assert document["openapi"].startswith("3.1")
@@ -104,7 +104,7 @@ async def test_the_document_is_written_once_and_only_in_json(tmp_path: Path, mon
     assert len({answer.content for answer in answers}) == 1 and len(written) == 1
 
 
-async def test_every_object_of_a_body_is_said_to_take_no_other_members(tmp_path: Path) -> None:
+async def test_every_object_of_a_body_is_documented_to_take_no_other_members(tmp_path: Path) -> None:
     app = composed(tmp_path)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as visitor:
         found = (await visitor.get(DOCUMENT)).json()

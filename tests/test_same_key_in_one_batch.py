@@ -74,7 +74,7 @@ def a_reference(sku_id: str, version: int, median: str) -> ReferencePricePublish
     )
 
 
-async def test_an_organisation_has_its_last_particulars_and_the_state_last_said(market: Market) -> None:
+async def test_an_organisation_has_its_last_published_data_and_state(market: Market) -> None:
     one, foreign = new_id(), new_id()
     async with market.resources.database.transaction("auctions") as tx:
         await hear(
@@ -169,7 +169,7 @@ def doubled() -> tuple[ProcessImported, ...]:
     )
 
 
-async def test_a_price_told_twice_is_the_later_one_and_an_award_gives_way_to_its_contract(
+async def test_the_later_of_two_prices_counts_and_a_contract_replaces_its_award(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
     async with market.resources.database.transaction("observatory") as tx:
@@ -207,7 +207,7 @@ async def _items(market: Market, events: tuple[ProcessImported, ...]) -> list[st
         return [row["item_key"] for row in rows]
 
 
-async def test_a_contract_told_twice_counts_once_and_not_after_its_end(
+async def test_a_contract_published_twice_counts_once_and_not_after_its_end(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
     contract = doubled[0].processes[0].contracts[0]
@@ -224,7 +224,7 @@ async def test_a_contract_told_twice_counts_once_and_not_after_its_end(
         assert await db.fetchrow(total) == before
 
 
-async def test_an_award_told_twice_is_one_award_and_two_marks_of_interest(
+async def test_an_award_published_twice_is_one_award_and_two_marks_of_interest(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
     award = doubled[0].processes[0].awards[0]

@@ -106,7 +106,7 @@ def test_each_broken_rule_is_named(changes, codes):
         (D(10), D(5), ["max_quantity"]),
     ],
 )
-def test_an_empty_range_is_told_beside_the_quantity_that_is_wrong(least, most, fields):
+def test_the_error_of_an_empty_range_is_beside_the_wrong_quantity(least, most, fields):
     broken = broken_rules(an_offer(min_quantity=least, max_quantity=most))
     assert [rule.field for rule in broken] == fields
 

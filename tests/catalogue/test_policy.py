@@ -87,7 +87,7 @@ def test_suspensions_grow_and_the_last_length_stays() -> None:
 
 
 @pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
-def test_a_policy_stored_as_json_comes_back_the_same(name: str) -> None:
+def test_a_policy_is_the_same_after_it_was_stored_as_json(name: str) -> None:
     policy = load(name)
     assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
 
@@ -107,7 +107,7 @@ def test_an_own_file_may_override_the_preset_it_is_based_on(tmp_path: Path) -> N
     assert load("moscow").auction.settle_seconds == 1
 
 
-def test_the_markets_own_presets_are_found_by_name_alone(tmp_path: Path) -> None:
+def test_the_markets_own_presets_are_found_only_by_name(tmp_path: Path) -> None:
     keep_own_in(own(tmp_path, 'based_on = "moscow"\n'))
     try:
         assert load("own").auction == load("moscow").auction

@@ -49,7 +49,7 @@ LINE = Line(
         ({"unit": "DZN", "pack_size": Decimal(1)}, "7.2"),
     ],
 )
-def test_a_reference_is_told_in_the_lines_own_pack_unit_and_vat(changes: dict[str, object], price: str) -> None:
+def test_a_reference_is_converted_to_the_pack_unit_and_vat_of_the_line(changes: dict[str, object], price: str) -> None:
     line = msgspec.structs.replace(LINE, **changes)
     assert in_terms_of(line, SNAPSHOT, "RUB").unit_price == Decimal(price)
 
@@ -128,7 +128,7 @@ def chosen(published: list[ReferencePricePublished], place: Place) -> str | None
         ({"unit": "DZN", "pack_size": Decimal(1)}, "12500"),
     ],
 )
-def test_a_price_once_paid_is_told_in_the_lines_own_terms(paid: dict[str, object], price: str) -> None:
+def test_a_price_paid_before_is_converted_to_the_terms_of_the_line(paid: dict[str, object], price: str) -> None:
     assert paid_for(LINE, msgspec.structs.replace(LINE, **paid), Decimal(300), "RUB") == Decimal(price)
 
 

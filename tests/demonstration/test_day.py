@@ -30,7 +30,7 @@ async def test_the_demonstration_fills_a_market_once(market: Market) -> None:
     assert await counts(market) == before
 
 
-async def test_a_day_ends_with_signed_contracts_and_every_verdict_it_was_told_is_in_the_public_log(
+async def test_a_day_ends_with_signed_contracts_and_every_verdict_it_got_is_in_the_public_log(
     market: Market,
 ) -> None:
     await fill(market)

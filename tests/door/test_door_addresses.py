@@ -116,9 +116,7 @@ async def test_a_parameter_that_a_route_cannot_do_without_is_named_in_the_reader
 
 
 @pytest.mark.parametrize("language", ["es", "ru"])
-async def test_an_address_that_is_not_understood_is_told_in_the_readers_language(
-    market: Outside, language: str
-) -> None:
+async def test_the_error_of_an_address_is_in_the_readers_language(market: Outside, language: str) -> None:
     wrong, tried = [], 0
     headers = {"accept": "text/html", "cookie": f"{COOKIE}={language}"}
     for path, handler in guarded(market.app):

@@ -43,7 +43,7 @@ async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Out
     assert tried > 50 and not wrong, "\n".join(wrong)
 
 
-def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
+def test_a_value_is_accepted_in_the_form_that_an_answer_gives_it(app: Litestar) -> None:
     """Places, lines and points, which have the same name in a body and an answer of one service. The body is accepted
     whether the answer has all members of the value or only the required ones."""
     asked: dict[str, dict[str, set[type[msgspec.Struct]]]] = {}

@@ -40,7 +40,7 @@ def test_a_number_in_a_form_is_written_as_people_write_it(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["1.0", "1e2", "+1", "01", "1_0", "٣"])
-def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
+def test_a_whole_number_in_a_form_has_only_digits(written: str) -> None:
     class Fields(msgspec.Struct):
         days: bounds.Days
 
@@ -107,7 +107,7 @@ def test_a_text_that_does_not_fit_is_refused_at_its_field(typed: str, words: str
 
 
 @pytest.mark.parametrize("far", ["2101-01-31T09:00", "12026-01-31T09:00", "+12026-01-31T09:00"])
-def test_a_far_time_is_told_how_far_it_may_be(far: str) -> None:
+def test_the_error_of_a_time_too_far_away_says_how_far_it_may_be(far: str) -> None:
     with arriving(datetime(2026, 11, 29, tzinfo=UTC)):
         found, errors = read_instant({"at": far}, "at", "Europe/Moscow")
     assert found is None

@@ -91,7 +91,9 @@ async def test_a_body_that_cannot_be_decoded_is_answered_400(market: Outside, bo
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
-async def test_a_request_without_a_body_is_told_that_it_needs_one(market: Outside, headers: dict[str, str]) -> None:
+async def test_the_refusal_of_a_request_without_a_body_says_that_it_needs_one(
+    market: Outside, headers: dict[str, str]
+) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", headers=headers)
     told = answer.json()

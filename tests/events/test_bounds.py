@@ -223,7 +223,7 @@ def test_every_bound_of_every_event_is_held(path: Path) -> None:
             check_event(broken, kind)
 
 
-def test_a_value_that_looks_like_what_is_said_of_it_is_read_once() -> None:
+def test_a_value_that_looks_like_an_error_message_is_read_once() -> None:
     """In quadratic time this would take hours."""
     value = " - at `" * 140_000
     assert unfit(f"Invalid enum value '{value}'").code == "not-a-choice"

@@ -91,7 +91,7 @@ def test_a_message_of_an_older_version_comes_as_the_newest() -> None:
     }
 
 
-def test_what_was_told_of_one_process_comes_as_a_pack_of_one() -> None:
+def test_a_former_event_about_one_process_becomes_a_pack_of_one() -> None:
     value, headers, data = golden(documents.FOLDER / "examples" / "lonja.imports.ProcessImported.v1.json")
     message = decode(value, headers)
     assert isinstance(message.event, ProcessImported) and message.parts() == []
@@ -154,7 +154,7 @@ def test_bytes_that_are_no_event_are_refused(value: bytes | None) -> None:
         decode(value, ENVELOPE.headers())
 
 
-def test_whatever_goes_wrong_with_bytes_is_told_as_a_malformed_event(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fault_of_bytes_raises_malformed_event(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(event: BidAccepted) -> BidAccepted:
         raise KeyError("no such field before")
 

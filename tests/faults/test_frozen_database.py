@@ -169,7 +169,7 @@ async def all_are_served(ask_all: Any) -> dict[str, httpx.Response]:
     return answers
 
 
-def test_a_reader_is_told_in_his_language_what_is_away_and_the_page_comes_again_by_itself(told: Told) -> None:
+def test_a_page_says_in_the_readers_language_what_is_away_and_loads_again_by_itself(told: Told) -> None:
     for answers in told.frozen:
         for language, sentence in SENTENCES.items():
             answer = answers[f"page {language}"]
@@ -200,7 +200,7 @@ def test_the_process_lives_and_says_that_the_database_does_not_answer(told: Told
         assert database["detail"].startswith("no answer within 3 s: it is frozen")
 
 
-def test_the_doctor_tells_a_frozen_server_from_one_that_does_not_run(told: Told) -> None:
+def test_the_doctor_distinguishes_a_frozen_server_from_one_that_does_not_run(told: Told) -> None:
     assert "takes connections and gives no answer" in told.doctor
 
 

@@ -191,7 +191,7 @@ async def _start(release: Release, stack: AsyncExitStack) -> dict[str, Child]:
     return children
 
 
-async def test_the_rows_are_the_same_and_the_former_role_has_them_by_views_alone(upgraded: Upgraded) -> None:
+async def test_the_rows_are_the_same_and_the_former_role_has_them_only_by_views(upgraded: Upgraded) -> None:
     for schema, names in TABLES.items():
         kinds = await upgraded.rows(
             "select relnamespace::regnamespace::text as schema, relname, relkind::text as kind from pg_class"
@@ -302,7 +302,7 @@ async def test_what_is_signed_in_either_is_carried_out_by_both_and_listed_as_clo
             assert len([each for each in await upgraded.told(kind) if each.contract_id == work.contract_id]) == 1
 
 
-async def test_a_deadline_that_passes_is_told_once_whoever_looks_at_the_clock(upgraded: Upgraded) -> None:
+async def test_a_deadline_that_passes_is_published_once_by_either_release(upgraded: Upgraded) -> None:
     beside = upgraded.warned
     ids = []
     for work in await beside.works():

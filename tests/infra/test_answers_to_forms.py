@@ -324,7 +324,7 @@ async def test_an_answer_that_is_shown_once_more_or_late_says_at_its_head_when_i
         ("ru", "Он хранится не дольше 15 минут, для того, кто её отправил, и его больше нет."),
     ],
 )
-async def test_who_comes_back_to_an_answer_that_is_gone_is_told(servers: Servers, language: str, words: str) -> None:
+async def test_a_page_says_that_a_kept_answer_is_gone(servers: Servers, language: str, words: str) -> None:
     async with serving(servers) as (client, resources):
         client.cookies["lonja_language"] = language
         place = (await sent(client, "/page/x", referer="http://market/page/x")).headers["location"]

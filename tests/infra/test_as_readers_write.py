@@ -135,7 +135,7 @@ class Typed(RuleBroken):
 
 @pytest.mark.parametrize("text", TYPED)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_somebody_typed_is_said_back_as_it_was_typed(language: str, text: str) -> None:
+def test_an_error_repeats_a_typed_value_as_it_was_typed(language: str, text: str) -> None:
     refused = Typed(f"{text!r} is not known.", unit=text, region=text, tax_id=text, whatever=text)
     with speaking(language):
         assert text in refusal_text(refused)
@@ -144,7 +144,7 @@ def test_what_somebody_typed_is_said_back_as_it_was_typed(language: str, text: s
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("zone", ["", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("carried", [as_raised, as_an_event_tells])
-def test_an_instant_at_the_end_of_the_calendar_can_be_told(language: str, zone: str, carried: Any) -> None:
+def test_an_instant_at_the_end_of_the_calendar_can_be_shown(language: str, zone: str, carried: Any) -> None:
     for text in ("0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00", "9999-12-31 23:59:59+00:00"):
         at = datetime.fromisoformat(text)
         with speaking(language):
@@ -214,14 +214,14 @@ def test_a_template_writes_no_date_by_itself(path: Path) -> None:
         ("0.00", "<\u202f0.01\u202f%"),
     ],
 )
-def test_a_small_share_can_be_told_from_another(value: str, written: str) -> None:
+def test_two_small_shares_are_shown_differently(value: str, written: str) -> None:
     assert share(Decimal(value)) == written
     with speaking("es"):
         assert share(Decimal(value)) == written.replace(".", ",")
 
 
 @pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
-def test_a_code_that_a_former_release_wrote_into_an_event_is_said_in_every_language(language: str) -> None:
+def test_a_code_that_a_former_release_wrote_into_an_event_is_translated(language: str) -> None:
     with speaking(language):
         for former, now in RENAMED.items():
             told = [

@@ -80,7 +80,7 @@ def test_a_fault_is_not_waited_for(error: Exception) -> None:
     assert not is_away(error)
 
 
-def test_a_lock_is_told_from_all_else_that_is_away() -> None:
+def test_a_lock_is_distinguished_from_everything_else_that_is_away() -> None:
     lock = asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
     assert is_locked(lock) and is_locked(wrapped(lock))
     assert not is_locked(wrapped(STARTING)) and not is_locked(TimeoutError())

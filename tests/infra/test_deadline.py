@@ -82,7 +82,7 @@ async def test_a_task_that_outlives_the_block_goes_on() -> None:
         await task
 
 
-async def test_work_that_is_done_in_time_is_left_alone() -> None:
+async def test_work_that_is_done_in_time_is_not_cancelled() -> None:
     async with Deadline(10):
         await asyncio.sleep(0)
 

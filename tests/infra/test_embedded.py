@@ -112,11 +112,11 @@ def test_a_home_that_is_owned_is_refused_to_a_second_owner(second: Servers) -> N
         Servers.start(second.home)
 
 
-def test_the_password_is_for_its_owner_alone(second: Servers) -> None:
+def test_only_the_owner_may_read_the_password(second: Servers) -> None:
     assert Path(second.home, "secrets", "postgres").stat().st_mode & 0o077 == 0
 
 
-def test_a_home_is_its_owners_alone(second: Servers) -> None:
+def test_only_its_owner_may_read_a_home(second: Servers) -> None:
     for name in ("secrets", "logs", "mail", "kafka", "run", "postgres"):
         assert (second.home / name).stat().st_mode & 0o077 == 0, name
     assert second.home.stat().st_mode & 0o066 == 0

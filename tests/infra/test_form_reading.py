@@ -95,7 +95,7 @@ def test_it_is_said_in_the_language_of_the_reader() -> None:
         assert "1\u202f000\u202f000" in read(Count, "1000001")[1]
 
 
-def test_what_is_said_of_a_text_does_not_hang_on_the_words_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_text_does_not_depend_on_the_words_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("events.bounds._SAID", ())
     with pytest.raises(NotFitting, match="more than 4\u202f000 characters") as wrong:
         text_in({"reason": "x" * 4_001}, "reason")

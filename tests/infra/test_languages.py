@@ -438,7 +438,7 @@ def test_russian_counts_in_three_ways() -> None:
     assert words == ["1 ставка", "2 ставки", "5 ставок", "11 ставок", "21 ставка", "104 ставки"]
 
 
-def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() -> None:
+def test_a_refusal_is_translated_with_its_numbers_and_an_unknown_rule_stays_english() -> None:
     numbers = {"price": "1000.00", "step": "10.00", "cut": "5.00", "amount": "995"}
     assert refusal_in_texts("cut-below-step", "As published.", numbers, "RUB") == "As published."
     with speaking("es"):
@@ -451,7 +451,7 @@ def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() 
         assert refusal_in_texts("cut-below-step", "As published.", {}) == "As published."
 
 
-def test_a_list_is_said_word_by_word_a_unit_by_its_name_and_what_a_person_wrote_as_it_was() -> None:
+def test_a_list_is_translated_word_by_word_a_unit_by_its_name_and_a_persons_text_not_at_all() -> None:
     with speaking("es"):
         told = refusal_in_texts("term-not-changeable", "", {"term": "price", "changeable": "delivered by, payment"})
         assert told == "Un protocolo cambia solo: plazo de entrega, pago; no «precio»."
@@ -498,7 +498,7 @@ def test_no_sentence_has_an_english_code_or_asks_for_another_thing(
         assert refusal_in_texts(code, "", numbers) == told
 
 
-def test_a_reason_that_was_stored_without_a_value_is_said_without_it() -> None:
+def test_a_reason_that_was_stored_without_a_value_is_shown_without_it() -> None:
     numbers = {"price": "9.00", "low": "1.00", "high": "2.00", "among": "12"}
     with speaking("es"):
         assert (

@@ -3,7 +3,7 @@
 from infra.live import BEAT, Live
 
 
-async def test_a_watcher_of_whom_nothing_is_told_gets_a_sign_of_life() -> None:
+async def test_a_watcher_of_an_idle_channel_gets_a_sign_of_life() -> None:
     live = Live("postgresql://nobody")
     watching = live.watch("page", beat=0.01)
     assert [await anext(watching) for _ in range(3)] == [None, BEAT, BEAT]

@@ -141,7 +141,7 @@ async def test_bodies_are_kept_as_digests_that_only_this_installation_can_make(d
     await other.close()
 
 
-async def test_what_is_told_once_is_told_again_to_a_repeat_and_is_nowhere_stored(desk: Desk) -> None:
+async def test_the_random_part_of_an_answer_is_the_same_for_a_repeat_and_is_not_stored(desk: Desk) -> None:
     seen = []
     for key in ("k", "k", "l"):
         async with (

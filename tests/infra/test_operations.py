@@ -127,7 +127,7 @@ def test_the_process_that_asks_knows_its_own_parts_better_than_its_row() -> None
     assert not_ready(judgements) == {}
 
 
-def test_what_a_dead_process_said_last_is_not_believed() -> None:
+def test_the_last_states_of_a_dead_process_are_not_used() -> None:
     dead = a_process("web", silent=60, conditions=(a_condition(State.stopped),))
     found = not_ready(judge(figures(processes=[dead, a_process("worker"), a_process("streams")])))
     assert found.keys() == {"process web"}
@@ -141,7 +141,7 @@ def test_a_process_that_could_not_write_because_the_database_was_away_is_waited_
     assert streams.state is State.waiting and "database" in streams.detail
 
 
-def test_where_no_process_has_written_nobody_is_told_to_start_one_at_once() -> None:
+def test_without_any_process_row_nobody_is_asked_at_once_to_start_a_process() -> None:
     """A reader cannot know whether the database was away until now, does not accept writes, or no process runs."""
     away = [a_process(kind, silent=67, database_was_away=True) for kind in ("streams", "web", "worker")]
     found = not_ready(judge(figures(processes=away)))
@@ -168,7 +168,7 @@ def a_member(release: str, silent: float, **reads: list[str]) -> Process:
     )
 
 
-def test_a_group_reads_what_its_living_members_say_or_said_last() -> None:
+def test_a_group_reads_the_topics_of_its_living_members_or_else_of_its_last_ones() -> None:
     gone, here, other = a_member("1", 60, pools=["a"]), a_member("2", 1, pools=["b"]), a_member("3", 1, pools=["c"])
     assert topics_of_groups([gone, here, other]) == {"pools": {"b", "c"}}
     assert topics_of_groups([gone]) == {"pools": {"a"}}

@@ -55,7 +55,7 @@ async def test_a_process_that_answers_is_live(market: Market) -> None:
             assert (await client.get(path)).status_code == 200
 
 
-async def test_readiness_tells_of_servers_processes_outboxes_and_consumers(market: Market) -> None:
+async def test_readiness_lists_servers_processes_outboxes_and_consumers(market: Market) -> None:
     async def all_there() -> dict[str, dict[str, Any]] | None:
         parts = await ready(market)
         return parts if "consumer group lonja.pools" in parts else None
@@ -74,7 +74,7 @@ async def test_readiness_tells_of_servers_processes_outboxes_and_consumers(marke
     assert "lonja streams" in parts["process streams"]["remedy"]
 
 
-async def test_a_stranger_learns_names_and_states_alone(market: Market) -> None:
+async def test_a_stranger_learns_only_names_and_states(market: Market) -> None:
     parts = await ready(market, STRANGER)
     assert "database" in parts
     assert all(part.keys() == {"part", "state"} for part in parts.values())

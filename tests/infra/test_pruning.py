@@ -105,7 +105,7 @@ async def test_a_claim_is_forgotten_after_its_days_and_that_is_written_down(data
     assert timedelta(days=60) <= days < timedelta(days=60, hours=1)
 
 
-async def test_nothing_is_said_to_be_forgotten_while_all_claims_are_there(database: Database) -> None:
+async def test_no_topic_is_marked_as_forgotten_while_all_claims_are_there(database: Database) -> None:
     async with database.transaction(SERVICE) as tx:
         await tx.claim(["young"])
     await sweep(database)

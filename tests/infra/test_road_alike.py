@@ -324,7 +324,7 @@ async def test_a_relay_killed_before_it_marks_publishes_again_and_the_effect_is_
 
 
 @alike
-async def test_a_consumer_killed_before_it_commits_its_offset_hears_again_and_the_effect_is_one(here: Here) -> None:
+async def test_a_consumer_killed_before_it_commits_its_offset_reads_again_with_one_effect(here: Here) -> None:
     heard: list[str] = []
 
     async def on_event(tx: Any, event: MailUnsubscribed) -> None:
@@ -391,7 +391,7 @@ async def test_a_handler_that_fails_leaves_neither_effect_nor_claim_and_succeeds
 
 
 @alike
-async def test_a_handler_that_always_fails_costs_its_event_alone(here: Here) -> None:
+async def test_a_handler_that_always_fails_affects_only_its_event(here: Here) -> None:
     async def on_event(tx: Any, event: MailUnsubscribed) -> None:
         if event.topic == "bad":
             raise ValueError("cannot bear this")

@@ -165,7 +165,7 @@ async def test_a_locked_row_holds_the_partition_of_its_event_alone_until_it_is_f
     assert await road.dead() == []
 
 
-async def test_an_event_that_alone_wants_what_is_away_holds_its_partition_alone(
+async def test_an_event_that_needs_an_unavailable_server_holds_only_its_partition(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "PAUSE", 0.05)
@@ -237,7 +237,7 @@ async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_tha
         await until_heard(road, ["after", "bad"])
 
 
-async def test_bytes_that_are_no_event_are_replayed_to_the_consumer_that_failed_alone(road: Road) -> None:
+async def test_bytes_that_are_no_event_are_replayed_only_to_the_consumer_that_failed(road: Road) -> None:
     """All other consumers have their own dead letter, and would get one more."""
     neighbour = Road(f"{road.service}_next", road.topic, road.url, road.bootstrap, road.database, road.kafka)
     async with road.database.engine.begin() as connection:

@@ -56,7 +56,7 @@ async def test_the_markets_login_is_no_superuser(database: Database) -> None:
             await database.pool.execute(forbidden)
 
 
-async def test_a_service_reads_and_writes_its_own_schema_alone(database: Database) -> None:
+async def test_a_service_reads_and_writes_only_its_own_schema(database: Database) -> None:
     auctions = database.of("auctions")
     await auctions.pool.execute(CLAIM, new_id())
     for forbidden in (
@@ -198,7 +198,7 @@ async def test_a_home_of_the_release_before_gets_its_roles_at_the_next_start(old
     server.stop()
 
 
-def test_a_home_is_its_owners_alone(servers: Servers) -> None:
+def test_only_its_owner_may_read_a_home(servers: Servers) -> None:
     for name in ("secrets", "logs", "mail", "kafka", "run", "postgres"):
         assert (servers.home / name).stat().st_mode & 0o077 == 0, name
     assert servers.home.stat().st_mode & 0o066 == 0

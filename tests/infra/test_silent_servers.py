@@ -103,7 +103,7 @@ def test_every_command_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("command", NEED_THE_DATABASE)
-async def test_a_database_that_never_answers_is_told_of(
+async def test_a_database_that_never_answers_is_reported(
     command: str, silent: str, lonja: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lonja.setenv("LONJA_DATABASE_URL", f"postgresql://lonja@{silent}/lonja")
@@ -116,7 +116,7 @@ async def test_a_database_that_never_answers_is_told_of(
 
 @pytest.mark.servers
 @pytest.mark.parametrize("command", NEED_KAFKA)
-async def test_a_broker_that_never_answers_is_told_of(
+async def test_a_broker_that_never_answers_is_reported(
     command: str, silent: str, servers: Servers, lonja: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lonja.setattr(database, "CONNECT_SECONDS", 30)

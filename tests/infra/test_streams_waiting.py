@@ -124,7 +124,7 @@ async def resources(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatc
         yield resources
 
 
-async def test_a_version_of_a_newer_release_holds_its_partition_alone(
+async def test_a_version_of_a_newer_release_holds_only_its_partition(
     resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await road.send("one")
@@ -196,7 +196,7 @@ async def test_a_view_reads_what_the_broker_did_not_know_yet_when_its_group_was_
         await until_heard(road, ["one", "two"])
 
 
-async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
+async def test_a_view_that_fails_in_a_row_stops_only_in_that_partition(
     resources: Resources, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "STOP_AFTER", 3)
@@ -239,9 +239,7 @@ async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no
         assert len(await road.dead()) == 5
 
 
-async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(
-    resources: Resources, road: Road
-) -> None:
+async def test_a_locked_row_holds_the_partition_of_its_event_in_only_one_view(resources: Resources, road: Road) -> None:
     await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
 
     async def note(tx: Transaction, event: OrganisationRegistered) -> None:

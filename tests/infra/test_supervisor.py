@@ -38,7 +38,7 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_crashed_part_is_started_again_and_said(tmp_path: Path) -> None:
+async def test_a_crashed_part_is_reported_and_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     keeper = Supervisor(tmp_path, said.append)
     await keeper.start([a_part()])

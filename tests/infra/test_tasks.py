@@ -18,7 +18,7 @@ async def _returns() -> None:
     return
 
 
-async def test_work_that_fails_is_told_of_by_log_and_health(caplog: pytest.LogCaptureFixture) -> None:
+async def test_work_that_fails_is_reported_in_the_log_and_by_health(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.CRITICAL), pytest.raises(ValueError, match="cannot bear it"):
         async with background(_fails(), name="a failing task"):
             await asyncio.sleep(0.01)

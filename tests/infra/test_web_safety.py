@@ -79,7 +79,7 @@ async def token_in(client: httpx.AsyncClient, session: str = "") -> str:
     return client.cookies["lonja_csrf"]
 
 
-async def test_a_form_counts_in_its_own_session_alone(tmp_path: Path) -> None:
+async def test_a_form_is_valid_only_in_its_own_session(tmp_path: Path) -> None:
     async with site(tmp_path) as client:
         one, other = a_session(tmp_path), a_session(tmp_path)
         visitors, of_one, of_other = [await token_in(client, session) for session in ("", one, other)]

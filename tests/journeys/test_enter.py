@@ -8,7 +8,7 @@ from tests.journeys.conftest import Meet
 NO_NUMBER = "must be a number, such as 12.50"
 
 
-async def test_a_wrong_quantity_is_told_beside_it_where_scripts_run(meet: Meet, sku_ids: dict[str, str]) -> None:
+async def test_a_wrong_quantity_has_its_error_beside_it_when_scripts_run(meet: Meet, sku_ids: dict[str, str]) -> None:
     visitor = await meet()
     page = await visitor.open(f"/catalogue/skus/{sku_ids[cast().skus[0].name]}")
     quantity = page.locator("#quantity")
@@ -26,7 +26,7 @@ async def test_a_wrong_quantity_is_told_beside_it_where_scripts_run(meet: Meet, 
     visitor.errors.clear()  # the browser itself notes that the answers were refusals (422)
 
 
-async def test_a_wrong_price_filter_is_told_beside_it_where_scripts_run(meet: Meet) -> None:
+async def test_a_wrong_price_filter_has_its_error_beside_it_when_scripts_run(meet: Meet) -> None:
     visitor = await meet()
     page = await visitor.open("/catalogue")
     await page.locator("#price_from").fill("abc")

@@ -65,7 +65,7 @@ async def test_who_logged_out_in_another_tab_sends_the_form_after_a_login(meet: 
     await expect(agency.page.locator("[name=requirements]")).to_have_value(re.compile("In boxes"))
 
 
-async def test_a_text_that_is_too_long_is_told_at_its_field(meet: Meet) -> None:
+async def test_a_text_that_is_too_long_has_its_error_at_its_field(meet: Meet) -> None:
     agency = await meet("agency")
     await agency.open("/quotes/new")
     await agency.fill(title="Paper")

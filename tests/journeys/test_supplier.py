@@ -17,7 +17,7 @@ GOOD = next(good for good in cast().skus if good.name.startswith("Monitor"))
 TITLE = "Monitors for the language laboratory"
 
 
-async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mail_and_can_stop_the_mail(
+async def test_a_new_supplier_registers_offers_gets_recommendations_by_page_and_mail_and_can_stop_the_mail(
     demo: Market, meet: Meet, api: Api, sku_ids: dict[str, str]
 ) -> None:
     await open_auction(await api("agency"), "RU-MOW", TITLE, sku_ids[GOOD.name], 30, LONGEST_AUCTION)

@@ -202,7 +202,7 @@ async def test_a_search_that_is_answered_has_one_entry_in_the_history(meet: Meet
     await expect(page).to_have_url(visitor.url + "/catalogue")
 
 
-async def test_who_adds_to_the_basket_comes_back_to_the_words_in_the_box(meet: Meet, unanswered: list[Route]) -> None:
+async def test_the_search_words_are_still_there_after_adding_to_the_basket(meet: Meet, unanswered: list[Route]) -> None:
     agency = await meet("agency2")
     page = await agency.open("/catalogue")
     await hold(page, unanswered)

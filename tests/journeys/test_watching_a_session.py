@@ -175,7 +175,7 @@ STOP_THE_CLOCKS = """() => {
 LET_THE_CLOCKS_GO_ON = "() => { delete performance.now; Date.now = window.dateNow; }"
 
 
-async def test_a_price_that_changes_under_the_finger_is_not_bid_and_that_is_said(demo: Market, meet: Meet) -> None:
+async def test_a_price_that_changes_before_the_click_is_not_bid_and_the_page_says_so(demo: Market, meet: Meet) -> None:
     path = await a_session(demo)
     first, second = await meet("supplier3"), await meet("supplier7")
     await at(path, first, second)

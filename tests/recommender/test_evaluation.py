@@ -54,7 +54,7 @@ class TestFigures:
             "category_in_region": 1.0,
         }
 
-    def test_nothing_to_test_is_said_as_zero_tests(self) -> None:
+    def test_an_evaluation_without_awards_reports_zero_tests(self) -> None:
         assert evaluate(train(a_market(24), NOW), []).all == Rate(0, 0.0, 0.0)
 
     def test_the_answer_is_not_looked_at(self) -> None:

@@ -48,14 +48,14 @@ class TestRankingSuppliers:
 
 
 class TestRecommending:
-    def test_a_known_supplier_hears_of_its_trade_and_why(self, model: Model) -> None:
+    def test_a_known_supplier_gets_recommendations_from_its_trade_with_reasons(self, model: Model) -> None:
         market = [a_purchase(trade, id=trade) for trade in TRADES]
         best = model.recommend("first 44110000 North", market)[0]
         assert best.opportunity.id == "44110000"
         assert [reason.code for reason in best.reasons] == ["won_category", "won_for_buyer", "won_in_region"]
         assert sentence(best.reasons[1]) == "North hospital bought from you 14 times"
 
-    def test_a_new_supplier_hears_of_what_it_declared_before_what_is_near(self, model: Model) -> None:
+    def test_a_new_supplier_gets_its_declared_categories_before_nearby_purchases(self, model: Model) -> None:
         profile = SupplierProfile(supplier_id="new", region="north", declared=("44200000",))
         market = [a_purchase("55100000", "North", id="near"), a_purchase("44210000", "South", id="declared")]
         found = model.recommend(profile, market)

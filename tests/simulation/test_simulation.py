@@ -54,7 +54,7 @@ HAPPENED = {
 """How often each thing must happen at least in all seeds together."""
 
 
-def test_one_seed_is_one_story_told_again_exactly() -> None:
+def test_one_seed_gives_exactly_the_same_story_again() -> None:
     told = [run(seed).trace for seed in (3, 4)]
     assert told == [run(seed).trace for seed in (3, 4)]
     assert told[0] != told[1]
@@ -83,7 +83,7 @@ def test_a_failure_names_its_seed_its_last_steps_and_the_command_that_plays_it_a
 
 
 @pytest.mark.long
-def test_another_process_tells_the_same_story() -> None:
+def test_another_process_gives_the_same_story() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--seed", "7"],
         env={**os.environ, "PYTHONHASHSEED": "12345"},

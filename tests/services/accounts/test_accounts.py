@@ -126,7 +126,7 @@ async def test_the_form_of_a_registration_edited_and_sent_again_says_so_and_gets
             assert key is not None and key[1] != form["request_key"]
 
 
-async def test_a_secret_and_an_invitation_sent_twice_are_made_once_and_told_again(market: Market) -> None:
+async def test_a_secret_and_an_invitation_requested_twice_are_made_once_and_answered_twice(market: Market) -> None:
     async with market.client() as visitor:
         sent, _ = await registered(visitor)
         token = (await session(visitor, sent["email"])).json()["token"]
@@ -479,7 +479,7 @@ async def test_passwords_and_secrets_are_in_no_event_and_no_log(
     assert hashes[0]["password"].startswith("$argon2id$")
 
 
-async def test_suspension_ends_by_itself_and_each_change_is_told_once(market: Market) -> None:
+async def test_suspension_ends_by_itself_and_each_change_is_published_once(market: Market) -> None:
     async with market.client() as client:
         _, member = await registered(client)
     path = f"/api/organisations/{member['organisation_id']}/state"

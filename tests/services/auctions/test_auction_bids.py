@@ -215,7 +215,7 @@ def test_two_suppliers_may_use_the_same_request_key() -> None:
         ("cancelled", "auction-cancelled", "A moderator cancelled the session at"),
     ],
 )
-def test_a_bid_on_a_session_that_was_stopped_is_told_so_and_of_no_end_that_has_not_come(
+def test_the_refusal_of_a_bid_on_a_stopped_session_names_no_end_in_the_future(
     outcome: str, broken: str, told: str
 ) -> None:
     state = an_auction()

@@ -123,7 +123,7 @@ async def test_nobody_reads_for_watchers_who_are_gone(boards: CountedBoards) -> 
     assert boards.reads == 1
 
 
-async def test_who_hears_nothing_for_a_while_gets_the_same_board_as_a_sign_of_life(
+async def test_a_quiet_stream_repeats_the_board_as_a_sign_of_life(
     boards: CountedBoards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.auctions.board.BEAT_SECONDS", 0.01)

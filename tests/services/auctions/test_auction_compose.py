@@ -203,7 +203,7 @@ async def test_all_of_it_is_looked_over_once_and_opens_as_it_was_shown(market: M
     assert event.opens_at == local.replace(second=0, microsecond=0)
 
 
-async def test_a_time_that_has_passed_or_is_none_is_told_at_its_field_and_kept(market: Market) -> None:
+async def test_a_time_in_the_past_or_not_a_time_has_its_error_at_its_field_and_is_kept(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         for typed, said in (("2020-01-01T09:00", "has passed"), ("soon", "must be a date and time")):
@@ -323,7 +323,7 @@ async def test_a_session_is_composed_and_refused_in_the_buyers_language(
         assert "del precio inicial" in words(shown.text) and '<main id="main">' in shown.text
 
 
-async def test_a_line_above_its_reference_is_told_at_its_own_price(market: Market) -> None:
+async def test_a_line_above_its_reference_has_its_error_at_its_own_price(market: Market) -> None:
     buyer, skus = await an_organisation(market, "buyer"), [await a_referenced_sku(market) for _ in range(2)]
     second = {"line-7-sku_id": skus[1], "line-7-quantity": "1", "line-7-unit_price": "300.01"}
     async with market.browser(buyer) as browser:
@@ -332,7 +332,7 @@ async def test_a_line_above_its_reference_is_told_at_its_own_price(market: Marke
     assert re.search(r'id="line-7-unit_price-note">[^<]*above the reference price', page.text)
 
 
-async def test_history_is_for_buyers_alone(market: Market) -> None:
+async def test_history_is_only_for_buyers(market: Market) -> None:
     supplier: Principal = await an_organisation(market, "supplier")
     async with market.browser(supplier) as browser:
         assert (await browser.get("/auctions/new/history")).status_code == 403

@@ -96,7 +96,7 @@ async def test_a_refusal_is_explained_in_the_readers_language_and_stays_english_
         assert "A bid must be at least one step" in (await b.post(f"{path}/bids", {"amount": "995"})).text
 
 
-async def test_an_error_page_speaks_the_readers_language_alone(market: Market) -> None:
+async def test_an_error_page_is_only_in_the_readers_language(market: Market) -> None:
     scene = await a_scene(market)
     async with market.browser(scene.buyer) as buyer:
         await speaks(buyer, "ru")

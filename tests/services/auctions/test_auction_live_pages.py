@@ -128,7 +128,7 @@ async def _shows(browser: Browser, path: str, words: str) -> bool:
     return words in (await browser.get(path)).text
 
 
-async def test_the_scored_value_of_a_bid_is_told_before_it_is_placed(market: Market) -> None:
+async def test_the_scored_value_of_a_bid_is_shown_before_it_is_placed(market: Market) -> None:
     scene, by_price = await a_scene_under(market, "prozorro", SEALED, QUALITY), await a_scene(market)
     async with market.browser() as visitor:
 
@@ -161,7 +161,7 @@ async def pushed(browser: Browser, path: str, last: str = "") -> tuple[list[str]
     raise AssertionError(f"the stream ended after {names}")
 
 
-async def test_who_comes_back_gets_what_was_missed_and_nothing_twice(market: Market) -> None:
+async def test_a_watcher_that_reconnects_gets_what_it_missed_and_nothing_twice(market: Market) -> None:
     scene = await a_scene(market)
     live = f"/auctions/{scene.auction_id}/live"
     everything = ["price", "log", "said", "mine", "seen"]

@@ -87,7 +87,7 @@ def test_an_auction_against_a_rule_is_refused_by_its_name(changes: dict[str, Any
     assert caught.value.message.endswith(".")
 
 
-def test_a_price_that_rounds_to_nothing_is_told_as_what_the_lines_come_to() -> None:
+def test_the_refusal_of_a_price_that_rounds_to_zero_names_the_total_of_the_lines() -> None:
     with pytest.raises(opening.InitialPriceTooLow) as caught:
         opened(asking(lines=worth("0.000001")))
     assert (

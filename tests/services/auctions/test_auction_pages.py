@@ -344,7 +344,7 @@ async def test_a_pool_whose_first_session_failed_gets_another(market: Market) ->
         assert len(await market.eventually(lambda scene=scene: scene.events(AuctionOpened))) == 1
 
 
-async def test_a_pool_whose_demand_breaks_a_rule_is_told_which(market: Market) -> None:
+async def test_the_refusal_of_a_pools_auction_names_the_rule_that_its_demand_breaks(market: Market) -> None:
     lead = await an_organisation(market, "buyer")
     asked = sourcing(lead.organisation_id, duration_minutes=7)
     await market.publish(asked)

@@ -35,7 +35,7 @@ def test_a_day_of_silence_does_not_press_the_bids_together() -> None:
     assert drawn.clock == "%H:%M:%S" and len(drawn.times) >= 3
 
 
-def test_without_a_bid_there_is_the_initial_price_alone() -> None:
+def test_without_a_bid_only_the_initial_price_is_drawn() -> None:
     drawn = descent(Decimal(1000), [], NOON_UTC)
     assert (drawn.line, drawn.bids, drawn.rows) == ("M0,8 H0", "", ((NOON_UTC, Decimal(1000)),))
     assert [level.amount for level in drawn.levels] == [1000]

@@ -211,7 +211,7 @@ def test_a_receipt_is_sound_alone_and_in_its_log_and_no_byte_of_it_changes() -> 
                     verify_receipt(text[:at] + bytes([byte]) + text[at + 1 :])
 
 
-def test_a_receipt_whose_bid_is_missing_from_the_log_is_told_apart() -> None:
+def test_a_receipt_of_a_bid_that_is_not_in_the_log_is_unsound() -> None:
     log, other = moscow(), Log(an_auction()).bid("a", "980").bid("b", "970").close()
     (receipt,) = issue(SIGNER, [log.kept(1)])
     with pytest.raises(Unsound, match="another line"):
@@ -270,7 +270,9 @@ def test_the_commands_verify_files_and_tell_programs_what_is_unsound(tmp_path: P
         assert run.invoke(cli.verify_app, [name, str(file)]).stdout == ""
 
 
-def test_a_proof_that_cannot_be_written_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_proof_that_cannot_be_written_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def proof(auction_id: str) -> AsyncGenerator[bytes]:
         yield moscow().proof()
 

@@ -33,7 +33,7 @@ from tests.services.auctions.market_builders import a_scene, an_organisation, on
 from tests.unreadable import in_health, lists, only_a_newer_release_reads, says_so
 
 
-async def test_a_bid_lower_by_whole_steps_leads_and_is_told_to_all_without_a_name(market: Market) -> None:
+async def test_a_bid_lower_by_whole_steps_leads_and_is_published_without_a_name(market: Market) -> None:
     scene = await a_scene(market)
     answer = await scene.bid("a", "990")
     assert answer.status_code == 201

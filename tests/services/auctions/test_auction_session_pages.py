@@ -59,7 +59,7 @@ async def test_a_verdict_links_to_its_signed_receipt(market: Market) -> None:
     assert b'"cut-below-step"' in msgspec.json.encode(verify_receipt(receipt.content).line).replace(b"\\", b"")
 
 
-async def test_every_verdict_keeps_its_receipt_on_a_page_of_its_bidder_alone(market: Market) -> None:
+async def test_every_verdict_keeps_its_receipt_on_a_page_that_only_its_bidder_sees(market: Market) -> None:
     scene = await a_scene(market)
     path = f"/auctions/{scene.auction_id}"
     async with market.browser(scene.suppliers["a"]) as a, market.browser(scene.suppliers["b"]) as b:

@@ -216,7 +216,7 @@ async def test_what_rests_on_a_version_or_a_standing_that_is_no_more_is_not_writ
 
 
 @alike
-async def test_whoever_rests_on_a_version_waits_for_its_lock_and_is_told_that_it_changed(here: Here) -> None:
+async def test_a_write_of_an_old_version_waits_for_the_lock_and_is_refused(here: Here) -> None:
     stored = await opened(here)
     await here.organisation("a", "active")
     judged = judge([asked("one", "a", "990")], {"one": stored}, {}, {"a": "active"}, AT)
@@ -288,7 +288,7 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
 
 
 @alike
-async def test_what_somebody_else_has_locked_is_told_and_not_waited_for(here: Here) -> None:
+async def test_rows_that_another_transaction_locked_are_reported_without_a_wait(here: Here) -> None:
     await opened(here, "free")
     await opened(here, "held")
     async with transaction(here) as other:

@@ -20,7 +20,7 @@ MANY = 10_000
 STRANGE = "verdict = '\\x7b7d'::bytea"
 
 
-async def test_a_sku_that_cannot_be_read_costs_its_own_form_alone(market: Market) -> None:
+async def test_a_sku_that_cannot_be_read_affects_only_its_own_form(market: Market) -> None:
     buyer, skus = await an_organisation(market, "buyer"), [await a_referenced_sku(market) for _ in range(2)]
     key = ("sku_id", skus[0])
     async with (

@@ -184,7 +184,7 @@ async def test_a_refused_quantity_stands_beside_its_box_on_the_page_of_the_sku(
     assert (await basket(stall, officer))["lines"] == []
 
 
-async def test_a_full_basket_is_told_on_the_page_of_the_sku(
+async def test_the_page_of_the_sku_says_that_the_basket_is_full(
     stall: Stall, officer: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalogue.handlers.basket.MOST_LINES", 1)
@@ -224,7 +224,7 @@ async def test_the_way_from_the_search_to_the_basket_is_in_the_readers_language(
         assert "Ваша корзина" in kept and "Сейчас его никто не предлагает." in kept and '<main id="main">' in kept
 
 
-async def test_a_sku_that_cannot_be_read_costs_its_own_line_alone(stall: Stall, officer: Principal) -> None:
+async def test_a_sku_that_cannot_be_read_affects_only_its_own_line(stall: Stall, officer: Principal) -> None:
     supplier = await stall.supplier()
     whole, strange = await a_sku(stall, "Basket celesta"), await a_sku(stall, "Basket rebec")
     for each in (whole, strange):

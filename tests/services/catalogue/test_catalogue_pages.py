@@ -92,7 +92,7 @@ async def test_a_sku_says_what_it_could_not_take(stall: Stall, query: str, said:
     assert shown.status_code == 422 and said in shown.text
 
 
-async def test_wrong_numbers_are_told_beside_their_field(stall: Stall) -> None:
+async def test_wrong_numbers_have_their_error_beside_their_field(stall: Stall) -> None:
     sku_id = await stall.published("Harp string, nylon")
     asked = await look(stall.market, None, f"/catalogue/skus/{sku_id}?quantity=-1")
     assert asked.status_code == 422
@@ -195,7 +195,7 @@ def wrong_fields(page: str) -> dict[str, str]:
     return dict(re.findall(r'<p class="error" id="(\w+)-note">([^<]*)</p>', page))
 
 
-async def test_one_fault_of_an_offer_is_told_once_beside_its_field(stall: Stall) -> None:
+async def test_one_fault_of_an_offer_has_one_error_beside_its_field(stall: Stall) -> None:
     supplier, sku_id = await stall.supplier(), await stall.published("Clarinet reeds")
     terms = {"price": "12.50", "vat_rate": "20", "delivery_days": "2", "max_quantity": "90", "regions": "RU-MOW"}
     terms |= {"tier_from_quantity_0": "10", "tier_price_0": "11", "tier_from_quantity_1": "20", "tier_price_1": "10"}

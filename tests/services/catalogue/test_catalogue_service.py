@@ -75,7 +75,7 @@ class TestProposing:
 
 
 class TestModeration:
-    async def test_a_returned_card_is_mended_by_its_proposer_alone(self, stall: Stall) -> None:
+    async def test_only_its_proposer_can_correct_a_returned_card(self, stall: Stall) -> None:
         sku_id = (await stall.post(stall.buyer, "/skus", a_card("Bassoon reed"))).json()["sku"]["sku_id"]
         empty = await stall.post(stall.moderator, f"/skus/{sku_id}/return", {"reasons": [" "]})
         assert (empty.status_code, empty.json()["rule"]) == (422, "card-reason-missing")
@@ -358,7 +358,7 @@ async def test_an_offer_or_sku_that_cannot_be_read_does_not_hide_the_others_in_l
             assert sku_id in said and other not in said
 
 
-async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall: Stall) -> None:
+async def test_a_page_of_a_search_leaves_out_only_the_sku_that_cannot_be_read(stall: Stall) -> None:
     name = f"gong {new_id()[-6:]}"
     ids = sorted([await stall.published(name), await stall.published(f"{name} two")])
     finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")

@@ -59,7 +59,7 @@ async def told(town: Town, kind: Any, principal: Principal) -> list[Any]:
     return [event for event in found if event.organisation_id == principal.organisation_id]
 
 
-async def test_the_third_evasion_suspends_once_however_often_it_is_told(town: Town) -> None:
+async def test_the_third_evasion_suspends_once_however_often_its_event_arrives(town: Town) -> None:
     supplier = town.suppliers[0]
     contracts = await evaded(town, 2)
     await settled(town, supplier, evaded=2)
@@ -142,7 +142,7 @@ async def test_a_sanction_that_cannot_be_read_does_not_hide_the_others_in_lists(
                 assert strange["sanction_id"] not in await lists(client, path)
 
 
-async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: Town) -> None:
+async def test_no_sanction_is_imposed_while_an_earlier_one_cannot_be_read(town: Town) -> None:
     """The event waits among the dead letters, and is judged when it is replayed."""
     supplier = town.suppliers[0]
     await evaded(town, 5)
@@ -230,7 +230,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert "No fire was seen" in (await browser.get("/contracts/sanctions")).text
 
 
-async def test_a_record_counts_all_and_reads_the_latest_alone(market: Market) -> None:
+async def test_a_record_counts_all_and_reads_only_the_latest(market: Market) -> None:
     supplier_id, at = new_id(), market.clock()
     rows = [
         (f"{supplier_id}/{number}/{kind}", supplier_id, kind, "supplier", at + timedelta(seconds=number))

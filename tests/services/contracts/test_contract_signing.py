@@ -53,7 +53,7 @@ class TestAward:
         assert (draft.rank, draft.step, draft.due_at) == (1, "supplier-offer", MONDAY + timedelta(days=1))
         assert [line.amount for line in draft.lines] == [D("480.00"), D("320.00")]
 
-    def test_ids_depend_on_process_buyer_and_rank_alone(self):
+    def test_ids_depend_only_on_process_buyer_and_rank(self):
         assert an_award().events == an_award().events
 
     def test_awarded_again_nothing_happens(self):
@@ -76,7 +76,7 @@ class TestStep:
         assert concluded.amount == sum(line.amount for line in concluded.lines) == D("800.00")
         assert (concluded.method, concluded.signed_at, story.contract.state) == ("open", story.now, "concluded")
 
-    def test_a_draft_repeated_changes_nothing_and_another_is_refused_and_told_what_stands(self):
+    def test_a_repeated_draft_changes_nothing_and_another_is_refused_with_the_first_one(self):
         story = an_award()
         story.take("supplier-offer")
         place = Term(code="delivery-place", text="Moscow, gate 7")
@@ -274,7 +274,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "words", [{"explanation": "We moved"}, {"ground": "force-majeure"}, {"evidence": "Letter 7"}]
     )
-    def test_repeated_with_other_words_it_is_refused_and_told_what_stands(self, words):
+    def test_a_repeat_with_another_explanation_is_refused_with_the_first_one(self, words):
         story = an_award()
         first = refusal(story, by="school")
         story.tell(first)

@@ -15,7 +15,7 @@ BOMBS = ("-1e400000000", "1e999999", "1e30", "NaN", "Infinity", "٣", "1_0", "ab
 
 
 @pytest.mark.parametrize("typed", BOMBS)
-def test_an_amount_that_is_no_amount_is_told_beside_its_field_in_each_language(typed: str) -> None:
+def test_an_amount_that_is_no_amount_has_its_error_beside_its_field_in_each_language(typed: str) -> None:
     said = set()
     for language in ("en", "es", "ru"):
         with speaking(language):
@@ -26,7 +26,7 @@ def test_an_amount_that_is_no_amount_is_told_beside_its_field_in_each_language(t
 
 
 @pytest.mark.parametrize("typed", BOMBS)
-def test_a_quantity_that_is_no_quantity_is_told_beside_its_line(typed: str) -> None:
+def test_a_quantity_that_is_no_quantity_has_its_error_beside_its_line(typed: str) -> None:
     step, errors = brought(SUPPLIER_OFFER, {"equivalent-1": "2", "equivalent-2": typed, "stand-in-2": "Grey"})
     assert list(errors) == ["equivalent-2"] and [each.line_id for each in step.equivalents] == ["1"]
 

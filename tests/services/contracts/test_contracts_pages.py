@@ -51,7 +51,7 @@ async def test_signing_goes_from_turn_to_turn_until_everybody_reads_it(town: Tow
     assert contract_id in text
 
 
-async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_and_what_stands_is_told(town: Town) -> None:
+async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_with_the_present_terms(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     steps = f"/contracts/{contract_id}/steps"
     await sent(town, town.suppliers[0], steps, step="supplier-offer")
@@ -70,7 +70,7 @@ async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_and_what_st
         assert (await client.post(f"/api{steps}", json=body)).status_code == 201
 
 
-async def test_a_refusal_on_another_ground_from_a_second_tab_is_refused_and_what_stands_is_told(town: Town) -> None:
+async def test_a_refusal_on_another_ground_from_a_second_tab_is_refused_with_the_first_ground(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     refusal = {"explanation": "No money this year", "confirmed": "on"}
     for _ in range(2):
@@ -104,13 +104,13 @@ async def test_an_unsigned_contract_is_a_page_of_its_parties_only(town: Town) ->
     assert (await sent(town, observer, f"/contracts/{contract_id}/steps", step="buyer-draft"))[0] == 403
 
 
-async def test_a_step_of_the_other_side_is_told_with_its_rule(town: Town) -> None:
+async def test_the_refusal_of_a_step_of_the_other_side_names_its_rule(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     status, text = await sent(town, town.school, f"/contracts/{contract_id}/steps", step="supplier-offer")
     assert status == 422 and "is the supplier&#39;s" in text
 
 
-async def test_a_refusal_that_is_of_no_field_of_the_form_is_told_at_its_head(town: Town) -> None:
+async def test_a_refusal_about_no_field_of_the_form_is_shown_at_its_head(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     status, text = await sent(town, town.suppliers[0], f"/contracts/{contract_id}/steps", step="supplier-signature")
     assert status == 422 and "is not due now" in text

@@ -220,7 +220,7 @@ class TestDelivery:
             with pytest.raises(rule):
                 work.deliver(**change)
 
-    def test_it_came_today_where_the_buyer_is_unless_another_day_is_told(self):
+    def test_the_day_of_a_delivery_is_the_buyers_today_unless_another_is_given(self):
         work = ordered().after(timedelta(hours=15))  # after midnight in Moscow
         assert work.deliver(HALF)[0].delivered_on == date(2026, 11, 18)
         assert work.deliver({"1": D(1)}, on=date(2026, 11, 17))[0].delivered_on == date(2026, 11, 17)

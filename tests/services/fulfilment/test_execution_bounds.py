@@ -281,7 +281,7 @@ class TestEndings:
             work.take_back(by=SCHOOL)
         assert work.consent(by=MILL)  # the other side may end it
 
-    def test_no_is_said_so_often_and_then_the_proposal_lapses(self) -> None:
+    def test_an_ending_can_be_refused_a_few_times_and_then_only_lapses(self) -> None:
         work = Work()
         for _ in range(bounds.MOST_REFUSED_ENDINGS):
             work.propose(by=SCHOOL)

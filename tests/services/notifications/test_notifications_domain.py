@@ -126,7 +126,7 @@ def test_retries_double_up_to_an_hour() -> None:
     ]
 
 
-def test_a_link_tells_member_and_topic_and_bears_no_change() -> None:
+def test_a_link_names_member_and_topic_and_a_changed_link_is_refused() -> None:
     token = LINKS.token("m1", "digest")
     assert LINKS.read(token) == ("m1", "digest")
     for wrong in (

@@ -93,7 +93,7 @@ async def mailed(market: Market, path: str, *duties: str) -> None:
     await market.eventually(told)
 
 
-async def test_each_side_is_told_when_its_turn_comes_and_nobody_else(market: Market, server: Server) -> None:
+async def test_only_the_side_whose_turn_it_is_gets_a_letter(market: Market, server: Server) -> None:
     officer, agent, stranger = await an_officer(market), await an_agent(market), await an_agent(market)
     offer, soon = drafted(market, officer, agent), market.clock() + timedelta(days=2)
     await market.publish(offer)
@@ -118,7 +118,7 @@ async def test_each_side_is_told_when_its_turn_comes_and_nobody_else(market: Mar
     )
 
 
-async def test_the_cascade_and_a_request_to_buy_are_told(market: Market, server: Server) -> None:
+async def test_there_are_letters_for_the_cascade_and_for_a_request_to_buy(market: Market, server: Server) -> None:
     officer, agent = await an_officer(market), await an_agent(market)
     offer = drafted(market, officer, agent)
     await market.publish(offer)
@@ -149,9 +149,7 @@ async def test_the_cascade_and_a_request_to_buy_are_told(market: Market, server:
     assert f"/contracts/purchases/{asked.process_id}" in str(read(server.to(agent.email)[1]).get_body(("plain",)))
 
 
-async def test_what_is_due_while_a_contract_is_carried_out_is_told_to_the_side_that_owes_it(
-    market: Market, server: Server
-) -> None:
+async def test_duties_of_a_contract_are_mailed_to_the_side_that_owes_them(market: Market, server: Server) -> None:
     officer, agent = await an_officer(market), await an_agent(market)
     offer, at, soon = drafted(market, officer, agent), market.clock(), market.clock() + timedelta(days=3)
     both = {"buyer_id": officer.supplier_id, "supplier_id": agent.supplier_id}
@@ -196,7 +194,7 @@ async def test_a_repeated_or_late_event_sends_no_letter(market: Market, server: 
     assert len(server.to(agent.email)) == 1 and await states(market, agent) == ["sent"]
 
 
-async def test_what_is_done_before_the_mail_server_comes_back_is_not_mailed(
+async def test_a_duty_that_is_done_before_the_mail_server_returns_is_not_mailed(
     market: Market, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     officer, agent, late = await an_officer(market), await an_agent(market), await an_agent(market)

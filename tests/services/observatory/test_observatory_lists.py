@@ -207,7 +207,7 @@ class TestAClaim:
             keys = [{card.item.item_key for card in each if isinstance(card, store.Card)} for each in claimed]
             assert keys[0] == {f"due-{n}" for n in range(15, 20)} and keys[1] == {"due-14"} and "due-20" in keys[2]
 
-    async def test_reads_what_is_due_alone(self, market: Market) -> None:
+    async def test_reads_only_what_is_due(self, market: Market) -> None:
         async with undone(market.resources.database, "observatory") as (tx, db):
             await self._due(tx, db)
             claimed = []

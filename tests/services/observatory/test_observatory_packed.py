@@ -14,7 +14,7 @@ KEPT = bytes.fromhex("78f9a89bd685231897967a1616d8e212165ac18e3e4ea1218ebefe3e4a
 
 
 @given(st.text())
-def test_every_text_comes_back(text: str) -> None:
+def test_every_text_is_the_same_after_packing(text: str) -> None:
     assert unpacked(packed(text)) == text
 
 

@@ -123,7 +123,7 @@ class TestAReference:
         assert (event.unit, event.currency, event.suppliers, event.place_code) == ("KGM", "BRL", 3, "BR")
         assert found["answer"]["reference_id"] == event.reference_id and found["answer"]["current"]
 
-    async def test_changes_nothing_for_a_repeat_or_a_contract_told_twice(self, observatory: Observatory) -> None:
+    async def test_changes_nothing_for_a_repeat_or_a_contract_published_twice(self, observatory: Observatory) -> None:
         sku, number = new_id(), new_id()
         contracts = await three(observatory, sku)
         await observatory.market.publish(contracts[0], contracts[0], event_id=number)

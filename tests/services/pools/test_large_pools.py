@@ -95,7 +95,7 @@ def test_the_members_shown_at_once_are_few_and_each_is_shown_once(members: int, 
     assert names == [f"Agency {number}" for number in range(members)], "as they enrolled"
 
 
-def test_a_member_that_wants_more_than_is_shown_at_once_is_shown_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_with_more_lines_than_a_page_has_a_page_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "DEMANDS_SHOWN", 5)
     pool = a_large_pool(3, 6)
     assert [len(each) for each in pool.pages] == [1, 1, 1]
@@ -167,7 +167,7 @@ async def test_a_small_pool_is_shown_whole(market: Market) -> None:
     await market.fetch("delete from pools.pools where pool_id = $1", pool_id)
 
 
-async def test_the_api_tells_a_page_of_members_and_what_came_to_them(
+async def test_the_api_returns_a_page_of_members_with_their_results(
     market: Market, large: Pool, reader: Principal
 ) -> None:
     path = f"/api/pools/{await kept(market, shared_out(large))}"

@@ -114,7 +114,7 @@ async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> No
         assert await due(tx, pool_id) is None, "one waits for signatures again"
 
 
-async def test_a_pool_waits_for_members_of_whose_contracts_nothing_was_told_yet(market: Market) -> None:
+async def test_a_pool_waits_for_members_whose_contracts_are_not_known_yet(market: Market) -> None:
     async with undone(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW)
         first = a_draft(market, pool_id, "m000")

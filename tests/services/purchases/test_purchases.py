@@ -163,7 +163,7 @@ class TestAnswer:
             answered(not accepts, reason="Out of stock", purchase=purchase)
 
     @pytest.mark.parametrize("accepts", [True, False])
-    def test_the_same_answer_with_another_message_is_refused_and_told_what_stands(self, accepts):
+    def test_the_same_answer_with_another_message_is_refused_with_the_first_one(self, accepts):
         purchase, _ = answered(accepts, reason="Out of stock")
         with pytest.raises(DoneOtherwise, match="“Out of stock”"):
             answered(accepts, reason="Too far", purchase=purchase)

@@ -163,7 +163,7 @@ async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town
     assert (await answer(town, before["purchase_id"], True))[1]["answer"] == "accepted"
 
 
-async def test_an_offer_that_was_archived_before_it_is_heard_of_stands_nowhere(town: Town) -> None:
+async def test_an_offer_whose_end_arrives_before_its_publication_cannot_be_bought(town: Town) -> None:
     offer = structs.replace(await an_offer(town), offer_id=new_id())
     archived = OfferArchived(
         offer_id=offer.offer_id, sku_id=offer.sku_id, supplier_id=offer.supplier_id, reason="withdrawn"

@@ -104,7 +104,7 @@ async def test_a_quote_costs_the_same_however_many_large_ones_there_are(market: 
     assert costs["first"][0]["quote_requests pieces written"] == 0
 
 
-async def test_what_is_told_of_many_large_quotes_is_small_and_their_lines_are_read_one_at_a_time(
+async def test_the_events_of_many_large_quotes_are_small_and_their_lines_are_read_one_quote_at_a_time(
     market: Market,
 ) -> None:
     """Bytes of the answer, by participant. A choice reads every quote once, and writes every event once."""

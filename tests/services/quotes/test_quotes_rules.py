@@ -249,7 +249,7 @@ class TestChoice:
         with pytest.raises(WrongStage):
             story.chosen("three")
 
-    def test_chosen_again_for_another_reason_is_refused_and_told_what_stands(self) -> None:
+    def test_the_same_choice_for_another_reason_is_refused_with_the_first_one(self) -> None:
         story = three_quotes()
         story.chosen("one", WHY)
         assert story.chosen("one", WHY) == ()
@@ -324,7 +324,7 @@ class TestChoice:
         with pytest.raises(WrongStage, match="Now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
 
-    def test_who_withdraws_or_chooses_after_the_end_is_told_how_it_ended(self) -> None:
+    def test_the_refusal_of_a_withdrawal_or_choice_after_the_end_says_how_the_request_ended(self) -> None:
         awarded, rejected = three_quotes(), three_quotes()
         awarded.chosen("one", justification=WHY)
         rejected.rejected("All are too dear")

@@ -200,7 +200,7 @@ async def choice(
 
 
 class TestOpening:
-    async def test_opened_it_is_told_and_read_by_everybody(self, market: Market) -> None:
+    async def test_an_opened_request_is_published_and_everybody_can_read_it(self, market: Market) -> None:
         buyer = await a_buyer(market)
         sku_id = await a_sku(market)
         request_id = await asked(market, buyer, lines=[{"sku_id": sku_id, "quantity": "5"}])
@@ -333,7 +333,7 @@ class TestSealed:
                 assert not [word for word in hidden if word in text.replace("\u202f", "")], reader
             assert (await seen(market, request_id, reader))["quotes"] == 2
 
-    async def test_before_the_deadline_no_event_tells_of_a_quote(self, market: Market) -> None:
+    async def test_no_event_is_about_a_quote_before_the_deadline(self, market: Market) -> None:
         request_id, *_ = await two_quotes(market)
         rows = await market.fetch("select envelope, data from quotes.outbox where envelope like $1", f"%{request_id}%")
         assert len(rows) == 1 and QuoteRequestOpened.TYPE in rows[0]["envelope"]
@@ -492,7 +492,7 @@ async def test_a_buyer_asks_so_often_and_the_next_time_when_one_is_decided(marke
 
 
 class TestChoice:
-    async def test_the_choice_is_told_with_every_quote_before_it(self, market: Market) -> None:
+    async def test_the_choice_is_published_after_every_quote(self, market: Market) -> None:
         request_id, buyer, dear, cheap = await to_choose(market)
         answer = await choice(market, request_id, buyer, await number_of(market, request_id, cheap))
         assert (answer.status_code, answer.json()["status"]) == (200, "awarded")
@@ -576,7 +576,7 @@ class TestChoice:
         ("language", "said"),
         [("en", "that stands: “Found in the attic”"), ("es", "vigente: “Found in"), ("ru", "в силе: “Found in")],
     )
-    async def test_withdrawn_again_for_another_reason_what_stands_is_told_at_the_head(
+    async def test_a_second_withdrawal_for_another_reason_shows_the_first_reason_at_the_head(
         self, market: Market, language: str, said: str
     ) -> None:
         buyer = await a_buyer(market)
@@ -590,9 +590,7 @@ class TestChoice:
             refused = await client.post(f"/api/quotes/{request_id}/withdrawal", json={"reason": "No money this year"})
         assert (refused.status_code, refused.json()["rule"]) == (422, "done-otherwise")
 
-    async def test_once_there_is_a_result_a_second_tab_is_told_at_the_head_why_nothing_was_done(
-        self, market: Market
-    ) -> None:
+    async def test_a_second_tab_after_the_result_says_at_the_head_why_nothing_was_done(self, market: Market) -> None:
         request_id, buyer, _, cheap = await to_choose(market)
         taken = await number_of(market, request_id, cheap)
         assert (await choice(market, request_id, buyer, taken)).status_code == 200

@@ -375,7 +375,7 @@ async def test_an_end_that_moves_is_shown_but_makes_no_new_list(market: Market) 
     assert len(await published_for(market, supplier.organisation_id)) == 1
 
 
-async def test_a_buyer_sees_whom_to_invite_to_its_own_auction_alone(market: Market) -> None:
+async def test_a_buyer_sees_whom_to_invite_only_to_its_own_auction(market: Market) -> None:
     trade = its_own_trade()
     expert, banned = a_supplier(native=False), a_supplier(native=False, state="suspended")
     auction = an_auction(market.clock(), trade)
@@ -403,7 +403,7 @@ async def test_a_buyer_sees_whom_to_invite_to_its_own_auction_alone(market: Mark
         assert expert.name in page.text
 
 
-async def test_a_supplier_of_whom_nothing_is_known_is_told_what_to_do(market: Market) -> None:
+async def test_the_page_of_an_unknown_supplier_says_what_to_do(market: Market) -> None:
     supplier = a_supplier()
     async with market.browser(agent_of(supplier.organisation_id)) as browser:
         assert "We are looking" in (await browser.get("/recommendations")).text

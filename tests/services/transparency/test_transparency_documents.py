@@ -107,7 +107,7 @@ def test_hostile_values_are_read_or_counted(publish: Callable[..., Path], ledger
     assert not unreadable
 
 
-def test_windows_text_is_read_and_said(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+def test_text_in_a_windows_encoding_is_read_and_reported(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
     content = json.dumps(a_release(tender={"title": "Peña"}), ensure_ascii=False).encode("cp1252")
     releases, _ = read(publish(content), ledger)
     assert releases[0].body["tender"]["title"] == "Peña"

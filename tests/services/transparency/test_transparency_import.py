@@ -252,7 +252,7 @@ async def test_the_summary_for_people_tells_what_was_not_understood(lonja: Run, 
     assert "unknown field: colour" in result.stdout
 
 
-async def test_the_fields_of_a_mapping_are_told(lonja: Run) -> None:
+async def test_the_command_lists_the_fields_of_a_mapping(lonja: Run) -> None:
     told = (await lonja("fields")).stdout
     assert 'date = "compra"' in told
     assert "unit_price, unit_text." in told

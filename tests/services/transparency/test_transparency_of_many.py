@@ -173,7 +173,7 @@ async def test_a_repeated_event_is_published_announced_and_counted_once(market: 
         assert [row["id"] for row in said] == [each["id"] for each in there]
 
 
-async def test_each_release_is_told_as_a_consequence_of_its_own_event(market: Market) -> None:
+async def test_the_event_of_each_release_names_the_event_that_caused_it(market: Market) -> None:
     async with undone(market.resources.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)
         messages = await hear(tx, [story.awarded(), story.concluded()])

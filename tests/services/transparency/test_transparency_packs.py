@@ -37,7 +37,7 @@ def told(*sizes: tuple[int, int]) -> list[tuple[str, ProcessImported, int]]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([1, 5_000, 150_000, 390_000])), max_size=60))
-def test_each_process_is_told_in_its_bucket_and_packs_are_bounded(sizes: list[tuple[int, int]]) -> None:
+def test_each_process_is_published_in_its_bucket_and_packs_are_bounded(sizes: list[tuple[int, int]]) -> None:
     packs = told(*sizes)
     found: dict[str, int] = defaultdict(int)
     for bucket, pack, length in packs:

@@ -140,7 +140,7 @@ def test_releases_and_records_of_every_outcome_are_valid(data: Path) -> None:
         assert faults(record_schema, plain(record_package("http://127.0.0.1:8000", found))) == []
 
 
-def test_before_the_choice_nothing_is_said_but_how_many_quotes_there_are() -> None:
+def test_before_the_choice_only_the_number_of_quotes_is_published() -> None:
     quotes = Quotes()
     opened, ended = quotes.releases()[:2]
     assert "bids" not in opened and "bids" not in ended
@@ -167,7 +167,7 @@ def test_where_nobody_is_chosen_nobody_has_a_name() -> None:
         assert quotes.story.winner not in str(closed) and quotes.story.loser not in str(closed)
 
 
-def test_a_request_that_was_withdrawn_is_cancelled_and_tells_of_no_quote() -> None:
+def test_a_request_that_was_withdrawn_is_cancelled_and_publishes_no_quote() -> None:
     closed = Quotes().withdrawn()[1]
     assert (closed["tender"]["status"], closed["tender"]["lots"][0]["status"]) == ("cancelled", "cancelled")
     assert "Found in the attic" in closed["tender"]["awardCriteriaDetails"] and "awardPeriod" not in closed["tender"]

@@ -168,7 +168,7 @@ async def test_a_text_that_is_too_long_is_one_value_of_its_column(
     assert "values 1" in told.stdout
 
 
-def test_a_text_of_a_release_is_told_once_by_its_path(publish: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_text_of_a_release_is_reported_once_with_its_path(publish: Callable[..., Path], tmp_path: Path) -> None:
     release = a_release(f"ocds-abc123-{new_id()}")
     release["tender"]["title"] = release["tender"]["description"] = "T" * 30_000
     release["awards"][0]["title"] = "A" * 3_000

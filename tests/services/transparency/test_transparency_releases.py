@@ -201,7 +201,7 @@ class TestOrganisations:
 
         assert supplier("ru-inn") == supplier("RU-INN") != supplier("BR-CNPJ")
 
-    def test_what_is_no_code_of_a_register_is_left_out_and_told_and_the_organisation_keeps_its_id(
+    def test_an_invalid_code_of_a_register_is_left_out_and_reported_and_the_organisation_keeps_its_id(
         self, understand: Callable[..., Process], ledger: NotUnderstood
     ) -> None:
         release = a_release(parties=[])
@@ -222,7 +222,7 @@ class TestOrganisations:
 
         assert supplier("AM-tin-02589128") == supplier("AM-TIN-02589128")
 
-    def test_a_number_without_letter_and_digit_is_none_and_is_told(
+    def test_a_number_without_letter_and_digit_is_left_out_and_reported(
         self, understand: Callable[..., Process], ledger: NotUnderstood
     ) -> None:
         release = a_release(parties=[])
@@ -392,7 +392,7 @@ class TestEvents:
         first, second = understand(a_release()), understand(a_release())
         assert events_of(first, NotUnderstood()) == events_of(second, NotUnderstood())
 
-    def test_what_lacks_a_supplier_is_told_without_one_and_counted(
+    def test_a_contract_without_a_supplier_is_published_without_one_and_counted(
         self, understand: Callable[..., Process], ledger: NotUnderstood
     ) -> None:
         events = events_of(understand(a_release(parties=[], awards=[])), ledger)
@@ -403,7 +403,7 @@ class TestEvents:
     @pytest.mark.parametrize(
         ("status", "told"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]
     )
-    def test_only_awards_that_were_made_are_told(
+    def test_only_awards_that_were_made_are_published(
         self, status: str, told: bool, understand: Callable[..., Process]
     ) -> None:
         release = a_release()

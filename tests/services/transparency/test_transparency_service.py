@@ -167,7 +167,7 @@ async def test_how_a_contract_is_carried_out_is_published_step_by_step(market: M
     )
 
 
-async def test_a_release_of_a_contract_reads_what_was_said_of_its_own_milestone_alone(market: Market) -> None:
+async def test_a_release_of_a_contract_reads_only_the_releases_of_its_own_milestone(market: Market) -> None:
     story = Story()
     await concluded(market, story)
     ordered, *_ = story.carried_out()
@@ -202,7 +202,7 @@ async def test_a_record_is_built_beside_the_event_loop(market: Market, monkeypat
     assert len(threads) == 1 and threading.current_thread() not in threads
 
 
-async def test_nothing_tells_who_bids_before_the_close_and_only_the_winner_after(market: Market) -> None:
+async def test_no_bidder_is_named_before_the_close_and_only_the_winner_after_it(market: Market) -> None:
     story = Story()
     await market.publish(*story.organisations(), story.opened(), story.bid_accepted(), *story.disclosed())
     await history(market, story, 1)

@@ -184,7 +184,7 @@ def test_a_text_that_no_event_holds_is_cut_visibly_and_counted(
         assert written(event)
 
 
-def test_what_is_too_long_is_told_once_by_its_column_whatever_it_becomes_a_part_of(
+def test_a_text_that_is_too_long_is_reported_once_with_its_column(
     publish: Callable[..., Path], ledger: NotUnderstood
 ) -> None:
     fields = (
@@ -225,7 +225,7 @@ def test_an_id_or_code_that_is_too_long_is_left_out_as_a_whole(
     }
 
 
-def test_what_was_not_fitted_where_it_was_read_is_fitted_in_the_events_and_told_once(
+def test_a_text_that_was_not_shortened_when_read_is_shortened_in_the_events_and_reported_once(
     publish: Callable[..., Path], ledger: NotUnderstood
 ) -> None:
     long = load_mapping(publish(MAPPING.replace("[constants]", f'[constants]\nbuyer = "{"B" * 3_000}"'), "b.toml"))
@@ -244,7 +244,7 @@ def test_what_was_not_fitted_where_it_was_read_is_fitted_in_the_events_and_told_
         (b"a,b\n1,2\n", "lacks .* `lonja import fields` .* --mapping"),
     ],
 )
-def test_what_is_no_table_is_told_apart_from_a_table_without_a_mapping(
+def test_a_file_that_is_no_table_has_another_error_than_a_table_without_a_mapping(
     content: bytes, said: str, publish: Callable[..., Path]
 ) -> None:
     with pytest.raises((MappingError, NoTable), match=said):
@@ -372,7 +372,7 @@ UNCLOSED = "a quote is not closed; close it, or write it twice"
         ([f'2026-09-01,"{"x" * 140_000},10.5,1', SECOND], [(2, "field larger than field limit (131072)"), (3, "Pen")]),
     ],
 )  # fmt: skip
-def test_a_quote_that_is_not_closed_costs_its_own_line_alone(
+def test_a_quotation_mark_that_is_not_closed_affects_only_its_own_line(
     rows: list[str], found: list[tuple[int, str]], publish: Callable[..., Path]
 ) -> None:
     assert read(publish, "\n".join([HEADS, *rows])) == found

@@ -143,7 +143,7 @@ def test_text_is_safe_to_store(ledger: NotUnderstood) -> None:
     assert ledger.kinds == {"t: not a text": 1, "t: characters that cannot be shown": 1}
 
 
-def test_the_ledger_stays_small_whatever_it_is_told(ledger: NotUnderstood) -> None:
+def test_the_ledger_stays_small_whatever_is_reported(ledger: NotUnderstood) -> None:
     for number in range(tolerance.MAX_KINDS + 500):
         ledger.add(f"unknown field: {number}", "x" * 10_000)
     assert len(ledger.kinds) == tolerance.MAX_KINDS + 1
