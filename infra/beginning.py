@@ -56,7 +56,7 @@ async def where_the_former_stood(bootstrap: str, group: str, former: str, topics
         new = [each for each in partitions if await kafka.committed(each) is None]
         if stood := await _committed(bootstrap, former, new):
             await kafka.commit(stood)
-            log.warning("%s begins where %s stood, in %d partitions", group, former, len(stood))
+            log.warning("%s begins at the offsets of %s, in %d partitions", group, former, len(stood))
 
 
 async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:

@@ -13,21 +13,21 @@ from infra.database import Database, Transaction
 
 
 class Reading:
-    """The recorded statements, and those of them that are queries."""
+    """All recorded statements, and among them the queries with their values."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
         self.queries: list[tuple[str, tuple[Any, ...]]] = []
 
-    def heard(self, query: str, values: Any) -> None:
+    def record(self, query: str, values: Any) -> None:
         self.statements.append(query)
         if query.lstrip().lower().startswith("select"):
             self.queries.append((query, tuple(values or ())))
 
-    async def of(self, db: asyncpg.Connection, table: str) -> int:
-        """The rows of ``table`` that the worst of these queries read, including rows that it discarded; its plan is
-        printed."""
-        assert self.queries, "nothing was asked"
+    async def rows_of(self, db: asyncpg.Connection, table: str) -> int:
+        """Return the rows of ``table`` that the most expensive query read, including rows that it discarded. Print its
+        plan."""
+        assert self.queries, "no query was recorded"
         worst, printed = 0, ""
         for query, values in self.queries:
             found = await db.fetchval(f"explain (analyze, format json) {query}", *values)
@@ -51,31 +51,31 @@ def _rows(node: dict[str, Any]) -> int:
 
 
 @asynccontextmanager
-async def listening(db: asyncpg.Connection, tx: Transaction | None = None) -> AsyncIterator[Reading]:
+async def recording_queries(db: asyncpg.Connection, tx: Transaction | None = None) -> AsyncIterator[Reading]:
     """Record the statements on a connection of the driver, and those of SQLAlchemy in ``tx``."""
     reading = Reading()
     connection = (await tx.session.connection()).sync_connection if tx else None
 
-    def hear_sqlalchemy(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        reading.heard(statement, values)
+    def record_sqlalchemy(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        reading.record(statement, values)
 
-    def hear(said: Any) -> None:
-        reading.heard(said.query, said.args)
+    def record_query(query: Any) -> None:
+        reading.record(query.query, query.args)
 
-    db.add_query_logger(hear)
+    db.add_query_logger(record_query)
     if connection is not None:
-        event.listen(connection, "before_cursor_execute", hear_sqlalchemy)
+        event.listen(connection, "before_cursor_execute", record_sqlalchemy)
     try:
         yield reading
         await asyncio.sleep(0)  # the driver reports a query in a later step of the loop
     finally:
-        db.remove_query_logger(hear)
+        db.remove_query_logger(record_query)
         if connection is not None:
-            event.remove(connection, "before_cursor_execute", hear_sqlalchemy)
+            event.remove(connection, "before_cursor_execute", record_sqlalchemy)
 
 
 @asynccontextmanager
-async def undone(database: Database, service: str) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
+async def rolled_back(database: Database, service: str) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
     """A transaction that is rolled back, however many rows it makes."""
 
     class Undo(Exception):

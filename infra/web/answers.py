@@ -176,7 +176,7 @@ class Answers:
                     await self.prune()
             except (*LOST, TimeoutError) as error:
                 stop_if_cancelled()
-                log.warning("answers to forms that are over are deleted later: %r", error)
+                log.warning("old answers to forms could not be deleted, and are deleted later: %r", error)
 
 
 _ONCE = bytes(12)

@@ -132,7 +132,10 @@ class Pulse:
                         self._portions.terminate()
                     if repr(error) != failed:
                         log.error(
-                            "%d sessions do not get their time back now: %r", limit, error, exc_info=not is_away(error)
+                            "%d sessions cannot be extended now, and are extended later: %r",
+                            limit,
+                            error,
+                            exc_info=not is_away(error),
                         )
                     failed = repr(error)
                     limit = max(1, limit // 2)
@@ -201,7 +204,7 @@ async def give_back(
         try:
             longer = _longer(stored, lost[auction_id], now)
         except Exception:
-            log.exception("auction %s gets no time back, because deciding on it fails", auction_id)
+            log.exception("auction %s is not extended after the outage, because deciding on it fails", auction_id)
             failed[auction_id] = lost[auction_id].since
         else:
             written += [longer] if longer else []

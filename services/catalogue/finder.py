@@ -112,7 +112,7 @@ class Finder:
         for sku_id in (*(card.sku.sku_id for card in cards), *gone):
             self._refused.pop(sku_id, None)
         for sku_id, error in refused.items():
-            log.error("the search cannot take SKU %s: %s", sku_id, in_short(error), exc_info=error)
+            log.error("the search cannot index SKU %s: %s", sku_id, in_short(error), exc_info=error)
             self._refused[sku_id] = in_short(error)
         if self._refused:
             some = "; ".join(f"{sku_id}: {why}" for sku_id, why in list(self._refused.items())[:SHOWN])

@@ -89,7 +89,9 @@ def _merged(originals: Sequence[Original]) -> Said:
     organisations, facts = facts_of(events_of(process, unheard))
     carried = [fact for fact in facts if len(fact.data) <= LARGEST]
     if len(carried) < len(facts):
-        log.warning("the releases of %s say together more than an event carries: a part is not told", process.ocid)
+        log.warning(
+            "the releases of %s together do not fit into an event: a part of them is not published", process.ocid
+        )
     return organisations, carried
 
 

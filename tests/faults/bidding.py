@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.runtime import load, standing
-from tests.faults.living import Books, Lonja, until
+from tests.faults.living import Lonja, MarketReader, until
 
 POLICY = """\
 based_on = "moscow"
@@ -41,7 +41,7 @@ class Bidding:
         text = self.record.read_text() if self.record.exists() else ""
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
-    async def goes_on(self, what: str) -> None:
+    async def wait_for_bids(self, what: str) -> None:
         seen = len(self.acknowledged)
         await until(lambda: len(self.acknowledged) >= seen + PROOF, 90, f"bids are answered after {what}")
         now = time.monotonic()
@@ -66,14 +66,14 @@ async def bidding(lonja: Lonja, record: Path, *options: str) -> AsyncIterator[Bi
             await process.wait()
 
 
-async def comes_through(lonja: Lonja, bids: Bidding, what: str, happens: Coroutine[Any, Any, None]) -> None:
+async def check_recovery(lonja: Lonja, bids: Bidding, what: str, happens: Coroutine[Any, Any, None]) -> None:
     """Check that bids are answered after the fault, and that each service and view gets the events published until
     then."""
     await lonja.runs(*OWN)
     began = bids.since = time.monotonic()
     await happens
-    print(f"{what}: that lasted {time.monotonic() - began:.1f} s")
-    await bids.goes_on(what)
+    print(f"{what}: the fault lasted {time.monotonic() - began:.1f} s")
+    await bids.wait_for_bids(what)
     async with standing(lonja.config, patient=True) as resources:
-        await Books(resources, load(resources)).keep_up(60)
-    print(f"{what}: all that was told was heard {time.monotonic() - began:.1f} s after it began")
+        await MarketReader(resources, load(resources)).wait_until_caught_up(60)
+    print(f"{what}: every published event was handled {time.monotonic() - began:.1f} s after it began")

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from infra.config import Config
-from tests.faults.bidding import OWN, POLICY, SERVERS, bidding, comes_through
+from tests.faults.bidding import OWN, POLICY, SERVERS, bidding, check_recovery
 from tests.faults.living import Lonja
 
 SECONDS = 40
@@ -23,14 +23,14 @@ async def main() -> None:
     try:
         await lonja.start()
         async with bidding(lonja, home / "bids.jsonl", "--seconds", "1200", "--bids-per-second", "8") as bids:
-            await bids.goes_on("the start")
+            await bids.wait_for_bids("the start")
             for part in OWN:
                 assert limit < SECONDS, "it is killed"
-                await comes_through(lonja, bids, f"{part} froze for {SECONDS} s", lonja.freeze(part))
+                await check_recovery(lonja, bids, f"{part} froze for {SECONDS} s", lonja.freeze(part))
             for part in SERVERS:
-                sleep = lonja.lets_sleep(SECONDS, part)
-                await comes_through(lonja, bids, f"{part} froze for {SECONDS} s", sleep)
-            await comes_through(lonja, bids, f"the supervisor froze for {SECONDS} s", lonja.freeze_all(SECONDS))
+                sleep = lonja.suspend(SECONDS, part)
+                await check_recovery(lonja, bids, f"{part} froze for {SECONDS} s", sleep)
+            await check_recovery(lonja, bids, f"the supervisor froze for {SECONDS} s", lonja.freeze_all(SECONDS))
     finally:
         await lonja.stop()
 

@@ -91,7 +91,7 @@ class Lonja:
         self._child = Child(part, self.home)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._child.log.read_text(errors="replace")
 
     async def start(self) -> None:
@@ -100,7 +100,7 @@ class Lonja:
         await self._child.wait_ready()
 
     async def kill(self, part: str) -> None:
-        """Kill -9 one part; returns when the supervisor has started it again."""
+        """Kill -9 one part. Return when the supervisor has started it again."""
         pid: int = read_state(self.home)[part]["pid"]
         os.kill(pid, signal.SIGKILL)
         await until(lambda: read_state(self.home).get(part, {}).get("pid", pid) != pid, 90, f"{part} runs again")
@@ -116,7 +116,7 @@ class Lonja:
         )
 
     async def freeze(self, *parts: str) -> None:
-        """Stop them by SIGSTOP and never continue them; returns when the supervisor has started all again."""
+        """Stop the parts by SIGSTOP and never continue them. Return when the supervisor has started all again."""
         frozen = self.pids(*parts)
         for pid in frozen.values():
             os.kill(pid, signal.SIGSTOP)
@@ -130,8 +130,9 @@ class Lonja:
         await asyncio.sleep(seconds)
         os.kill(self._child.pid, signal.SIGCONT)
 
-    async def lets_sleep(self, seconds: float, *parts: str) -> None:
-        """Stop these parts and their children by SIGSTOP, and continue them. They are not treated as dead meanwhile."""
+    async def suspend(self, seconds: float, *parts: str) -> None:
+        """Stop these parts and their children by SIGSTOP, and continue them after that time. Check that the supervisor did not
+        restart them."""
         before = self.pids(*parts)
         asleep = [each for pid in before.values() for each in (pid, *_children(pid))]
         for pid in asleep:
@@ -165,7 +166,7 @@ class Lonja:
         return await asyncio.to_thread(self._child.stop)
 
     async def _is_ready(self) -> bool:
-        return self.said.count(READY) == self._starts
+        return self.output.count(READY) == self._starts
 
 
 def _children(pid: int) -> list[int]:
@@ -173,8 +174,8 @@ def _children(pid: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Books:
-    """Reads the database of a market, for checks."""
+class MarketReader:
+    """Read the database of a market, for checks."""
 
     resources: Resources
     services: list[Service]
@@ -182,8 +183,8 @@ class Books:
     async def rows(self, query: str, *arguments: object) -> list[Any]:
         return await self.resources.database.pool.fetch(query, *arguments)
 
-    async def told(self, kind: type[Event]) -> list[Any]:
-        """All events of a kind, from all services."""
+    async def events_of(self, kind: type[Event]) -> list[Any]:
+        """Return all events of a kind, from all services."""
         found = []
         for name in self.services_with_tables:
             rows = await self.rows(f"select envelope, data from {name}.outbox order by position")
@@ -198,24 +199,24 @@ class Books:
         letters = [letter async for letter in deadletters.read(addresses(self.resources.config)[1])]
         return [f"{letter.consumer}: {letter.type}: {letter.error}" for letter in letters]
 
-    async def all_is_heard(self, seconds: float) -> None:
+    async def wait_until_handled(self, seconds: float) -> None:
         """Wait until each service has claimed in its inbox exactly the events of the kinds it handles, and each view under its name."""
         deadline = asyncio.get_running_loop().time() + seconds
-        while left := await self._not_heard():
+        while left := await self._unhandled():
             assert asyncio.get_running_loop().time() < deadline, left
             await asyncio.sleep(0.5)
 
-    async def heard_for_nothing(self) -> dict[str, int]:
+    async def claims_without_event(self) -> dict[str, int]:
         """The number of claims of each service that belong to no event that it handles."""
-        expected = self._expected((await self._told())[0])
+        expected = self._expected((await self._published())[0])
         wrong = {name: len(await self._claimed(name) - claims) for name, claims in expected.items()}
         return {name: number for name, number in wrong.items() if number}
 
-    async def keep_up(self, seconds: float) -> None:
+    async def wait_until_caught_up(self, seconds: float) -> None:
         """Wait until each service and each view has claimed all events published until now, while more are
         published."""
         deadline = asyncio.get_running_loop().time() + seconds
-        expected = self._expected((await self._told())[0])
+        expected = self._expected((await self._published())[0])
         while left := {
             name: missing for name, claims in expected.items() if (missing := len(claims - await self._claimed(name)))
         }:
@@ -228,12 +229,12 @@ class Books:
         reactions = {"": service.reactions, **{f"{view.name}/": view.reactions for view in service.views}}
         return {prefix: {kind_of(kind.TYPE) for kind in each} for prefix, each in reactions.items()}
 
-    async def _not_heard(self) -> dict[str, int]:
-        told, unpublished = await self._told()
+    async def _unhandled(self) -> dict[str, int]:
+        told, unpublished = await self._published()
         differences = {name: len(claims ^ await self._claimed(name)) for name, claims in self._expected(told).items()}
         return {name: number for name, number in {"outbox": unpublished, **differences}.items() if number}
 
-    async def _told(self) -> tuple[dict[str, set[str]], int]:
+    async def _published(self) -> tuple[dict[str, set[str]], int]:
         """The ids of all events by kind, and the number of unpublished ones."""
         told: dict[str, set[str]] = {}
         unpublished = 0

@@ -24,7 +24,7 @@ from infra.runtime import load, standing
 from infra.service import Resources
 from infra.tokens import Principal
 from services.demonstration.client import Client
-from tests.faults.living import Books, Lonja, until
+from tests.faults.living import Lonja, MarketReader, until
 from tests.servers import home_of_tests
 
 pytestmark = pytest.mark.servers
@@ -37,7 +37,7 @@ PARTS = ("web", "worker", "streams", "kafka", "postgres")
 
 
 @dataclass(frozen=True)
-class Day(Books):
+class Day(MarketReader):
     """The answers to the client (`acknowledged`, `summary`), and the state of the market afterwards."""
 
     acknowledged: list[dict[str, Any]]
@@ -72,9 +72,9 @@ async def day() -> AsyncIterator[Day]:
         summary = await play(lonja, record)
         acknowledged = [json.loads(line) for line in record.read_text().splitlines()]
         async with standing(lonja.config) as resources:
-            found = Day(resources, load(resources), acknowledged, summary, lonja.said, {})
+            found = Day(resources, load(resources), acknowledged, summary, lonja.output, {})
             ids = {line["auction_id"] for line in acknowledged}
-            found.opened.update({e.auction_id: e for e in await found.told(AuctionOpened) if e.auction_id in ids})
+            found.opened.update({e.auction_id: e for e in await found.events_of(AuctionOpened) if e.auction_id in ids})
             yield found
     finally:
         await lonja.stop()
@@ -179,7 +179,7 @@ def token(resources: Resources, supplier_id: str) -> str:
 
 async def test_every_auction_closed_once_and_the_lowest_bid_won(day: Day) -> None:
     closed: dict[str, list[AuctionClosed]] = {}
-    for event in await day.told(AuctionClosed):
+    for event in await day.events_of(AuctionClosed):
         closed.setdefault(event.auction_id, []).append(event)
     lowest = {
         row["auction_id"]: row
@@ -198,18 +198,18 @@ async def test_every_auction_closed_once_and_the_lowest_bid_won(day: Day) -> Non
 
 
 async def test_every_won_auction_has_its_contract_and_a_pool_one_for_each_member(day: Day) -> None:
-    drafted = Counter((e.process_id, e.buyer_id) for e in await day.told(ContractDrafted))
+    drafted = Counter((e.process_id, e.buyer_id) for e in await day.events_of(ContractDrafted))
     amounts: dict[str, Decimal] = {}
-    for event in await day.told(ContractDrafted):
+    for event in await day.events_of(ContractDrafted):
         amounts[event.process_id] = amounts.get(event.process_id, Decimal(0)) + event.amount
-    won = {e.auction_id: e for e in await day.told(AuctionClosed) if e.winner_id and e.auction_id in day.opened}
+    won = {e.auction_id: e for e in await day.events_of(AuctionClosed) if e.winner_id and e.auction_id in day.opened}
     assert won
     for auction_id, result in won.items():
         process = day.opened[auction_id].pool_id or auction_id
         contracts = [count for (which, _), count in drafted.items() if which == process]
         assert contracts == [1] * (AGENCIES if result.pool_id else 1)
         assert amounts[process] == result.amount
-    concluded = Counter(e.contract_id for e in await day.told(ContractConcluded))
+    concluded = Counter(e.contract_id for e in await day.events_of(ContractConcluded))
     assert set(concluded.values()) == {1}
     assert day.summary["contracts_concluded"] == sum(drafted[key] for key in drafted if key[0] in processes(day, won))
 
@@ -219,7 +219,7 @@ def processes(day: Day, won: dict[str, AuctionClosed]) -> set[str]:
 
 
 async def test_every_event_was_published_and_reached_each_listener_once(day: Day) -> None:
-    await day.all_is_heard(30)
+    await day.wait_until_handled(30)
 
 
 async def test_nothing_became_a_dead_letter(day: Day) -> None:
@@ -229,7 +229,7 @@ async def test_nothing_became_a_dead_letter(day: Day) -> None:
 async def test_figures_that_add_up_counted_each_contract_once(day: Day) -> None:
     """The portal's totals are sums kept by increments."""
     sums: dict[str, tuple[int, Decimal]] = {}
-    for event in await day.told(ContractConcluded):
+    for event in await day.events_of(ContractConcluded):
         count, amount = sums.get(event.currency or "", (0, Decimal(0)))
         sums[event.currency or ""] = count + 1, amount + (event.amount or 0)
     kept = await day.rows("select currency, contracts, amount from portal.totals")

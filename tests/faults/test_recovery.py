@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from infra.runtime import load, standing
-from tests.faults.bidding import OWN, POLICY, SERVERS, Bidding, bidding, comes_through
-from tests.faults.living import Books, Lonja
+from tests.faults.bidding import OWN, POLICY, SERVERS, Bidding, bidding, check_recovery
+from tests.faults.living import Lonja, MarketReader
 from tests.servers import home_of_tests
 
 pytestmark = pytest.mark.servers
@@ -84,12 +84,12 @@ class Outcome:
 async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
     """Wait until each service has handled every event, and read the state of the market."""
     async with standing(lonja.config) as resources:
-        books = Books(resources, load(resources))
-        await books.all_is_heard(60)
+        books = MarketReader(resources, load(resources))
+        await books.wait_until_handled(60)
         bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]] = {}
         for row in await books.rows("select supplier_id, request_key, sequence, amount from auctions.bids"):
             bids.setdefault((row["supplier_id"], row["request_key"]), []).append((row["sequence"], row["amount"]))
-        return Outcome(acknowledged, bids, await books.buried(), lonja.said)
+        return Outcome(acknowledged, bids, await books.buried(), lonja.output)
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ async def results() -> AsyncIterator[Results]:
         try:
             await first.start()
             async with bidding(first, folder / "bids.jsonl", "--seconds", "900", "--bids-per-second", "8") as bids:
-                await bids.goes_on("the start")
+                await bids.wait_for_bids("the start")
                 pids = await cause_faults(first, bids)
                 before_backup = bids.acknowledged
                 await run_command(first, "backup", str(folder / "backup"))
-                await bids.goes_on("the backup")
+                await bids.wait_for_bids("the backup")
             there = await outcome(first, bids.acknowledged)
         finally:
             await first.stop()
@@ -142,16 +142,16 @@ async def cause_faults(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dic
     """Cause one fault after the other, each once bids are decided again. Return the process ids before and after the
     supervisor slept."""
     for part in OWN:
-        await comes_through(lonja, bids, f"{part} froze", lonja.freeze(part))
-    await comes_through(lonja, bids, "our processes froze", lonja.freeze(*OWN))
-    await comes_through(lonja, bids, "the servers froze", lonja.freeze(*SERVERS))
-    await comes_through(lonja, bids, "the servers slept and woke up", lonja.lets_sleep(2 * SILENCE_LIMIT, *SERVERS))
+        await check_recovery(lonja, bids, f"{part} froze", lonja.freeze(part))
+    await check_recovery(lonja, bids, "our processes froze", lonja.freeze(*OWN))
+    await check_recovery(lonja, bids, "the servers froze", lonja.freeze(*SERVERS))
+    await check_recovery(lonja, bids, "the servers slept and woke up", lonja.suspend(2 * SILENCE_LIMIT, *SERVERS))
     before = lonja.pids(*OWN, *SERVERS)
-    await comes_through(lonja, bids, "the supervisor slept", lonja.freeze_all(2 * SILENCE_LIMIT))
+    await check_recovery(lonja, bids, "the supervisor slept", lonja.freeze_all(2 * SILENCE_LIMIT))
     after = lonja.pids(*OWN, *SERVERS)
     if os.geteuid() == 0:
-        await comes_through(lonja, bids, "the disk was full", fill_for_a_while(lonja.home, 15))
-    await comes_through(lonja, bids, "streams was killed", lonja.kill("streams"))
+        await check_recovery(lonja, bids, "the disk was full", fill_for_a_while(lonja.home, 15))
+    await check_recovery(lonja, bids, "streams was killed", lonja.kill("streams"))
     return before, after
 
 

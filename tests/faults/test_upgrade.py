@@ -41,7 +41,7 @@ from services.demonstration.cast import cast
 from services.demonstration.client import Client
 from services.demonstration.seed import RUNNING_TITLE, demo_password, offer_terms
 from tests.faults.door import Door
-from tests.faults.living import POLICY, Books, until
+from tests.faults.living import POLICY, MarketReader, until
 from tests.faults.releases import MOTTO, Release, brought_further, plant_newer, unpack_former
 from tests.servers import home_of_tests, started
 
@@ -80,7 +80,7 @@ PAGES = ("/", "/auctions", "/catalogue", "/pools", "/contracts", "/api/auctions"
 
 
 @dataclass(frozen=True)
-class Upgraded(Books):
+class Upgraded(MarketReader):
     """What happened, and the state of the market afterwards."""
 
     days: list[dict[str, Any]] = field(default_factory=list)
@@ -199,7 +199,7 @@ class Upgrade:
         await self._bids_go_on("the newer release runs alone", others)
         over.set()
         await asyncio.gather(first, others)
-        await books.all_is_heard(PATIENCE)
+        await books.wait_until_handled(PATIENCE)
         visiting.cancel()
         with suppress(asyncio.CancelledError):
             await visiting
@@ -405,7 +405,7 @@ async def test_nothing_becomes_a_dead_letter_and_every_event_is_heard_once(upgra
     """Each event was handled while the processes ran, for which :meth:`Upgrade.play` waits. Events that timers emitted
     while the processes ended are handled when processes start again."""
     assert await upgraded.buried() == []
-    assert await upgraded.heard_for_nothing() == {}
+    assert await upgraded.claims_without_event() == {}
 
 
 async def test_the_newer_release_is_in_effect(upgraded: Upgraded) -> None:

@@ -33,7 +33,7 @@ from services.conduct.store.record import FactRow
 from services.conduct.store.sanctions import BreachRow, SanctionRow
 from services.fulfilment.store import ExecutionRow, HappenedRow
 from services.purchases.store import OfferRow, PurchaseRow
-from tests.faults.living import Books
+from tests.faults.living import MarketReader
 from tests.faults.releases import Release, unpack_former
 from tests.market import Market
 from tests.rooms import PROJECT
@@ -120,7 +120,7 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Upgraded(Books):
+class Upgraded(MarketReader):
     """``suspended`` was suspended by the former release; ``warned`` had two evasions by then, and a running
     contract."""
 
@@ -135,7 +135,7 @@ class Upgraded(Books):
     """A purchase that was requested before the upgrade."""
 
     async def told_of(self, beside: Beside, kind: Any) -> list[Any]:
-        return [each for each in await self.told(kind) if each.organisation_id == beside.supplier.organisation_id]
+        return [each for each in await self.events_of(kind) if each.organisation_id == beside.supplier.organisation_id]
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +299,7 @@ async def test_what_is_signed_in_either_is_carried_out_by_both_and_listed_as_clo
 
             await town.market.eventually(listed)
         for kind in (OrderPlaced, ContractClosed):
-            assert len([each for each in await upgraded.told(kind) if each.contract_id == work.contract_id]) == 1
+            assert len([each for each in await upgraded.events_of(kind) if each.contract_id == work.contract_id]) == 1
 
 
 async def test_a_deadline_that_passes_is_published_once_by_either_release(upgraded: Upgraded) -> None:
@@ -315,7 +315,9 @@ async def test_a_deadline_that_passes_is_published_once_by_either_release(upgrad
         ids.append(work.contract_id)
 
     async def told() -> list[str]:
-        return sorted(each.contract_id for each in await upgraded.told(ExecutionOverdue) if each.contract_id in ids)
+        return sorted(
+            each.contract_id for each in await upgraded.events_of(ExecutionOverdue) if each.contract_id in ids
+        )
 
     async def all_told() -> bool:
         return len(await told()) >= len(ids)

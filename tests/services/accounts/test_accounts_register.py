@@ -3,14 +3,14 @@
 from infra.listing import COUNTED
 from services.accounts import store
 from services.accounts.pages.organisations import MOST_FOUND
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 
 MANY = 10_000
 
 
 async def test_the_register_is_not_read_whole(market: Market) -> None:
-    async with undone(market.resources.database, "accounts") as (tx, db):
+    async with rolled_back(market.resources.database, "accounts") as (tx, db):
         await db.execute(
             """insert into accounts.organisations (organisation_id, name, roles, state, identifier_scheme, identifier, place,
                    time_zone, language, categories, imported, registered_at)
@@ -29,14 +29,14 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
             ("observatorio 3000", 1),
             ("no such", 0),
         ):
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 found = await store.find_organisations(tx, words, MOST_FOUND)
             assert len(found) == count, words
-            assert await reading.of(db, "organisations") <= 2 * MOST_FOUND, words
+            assert await reading.rows_of(db, "organisations") <= 2 * MOST_FOUND, words
 
 
 async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Market) -> None:
-    async with undone(market.resources.database, "accounts") as (tx, db):
+    async with rolled_back(market.resources.database, "accounts") as (tx, db):
         await db.execute(
             """insert into accounts.contracts (contract_id, process_id, buyer_id, buyer_name, supplier_id, supplier_name, title,
                    currency, amount, signed_at, imported)
@@ -46,8 +46,8 @@ async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Mark
         )
         await db.execute("analyze accounts.contracts")
         for side, organisation_id in (("buyer", "a city"), ("supplier", "a mill")):
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 found = await store.latest_contracts(tx, organisation_id, side=side, limit=10)
             assert [deal.contract_id for deal in found.rows] == [f"size-{n}" for n in range(1, 11)]
             assert (found.total, found.more) == (COUNTED, True)
-            assert await reading.of(db, "contracts") <= COUNTED + 1
+            assert await reading.rows_of(db, "contracts") <= COUNTED + 1

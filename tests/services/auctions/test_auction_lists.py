@@ -7,7 +7,7 @@ from infra.listing import COUNTED, PAGES
 from services.auctions.store import listing
 from services.auctions.store.listing import Filter
 from services.auctions.views import PER_PAGE
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.auctions.market_builders import a_scene
 
@@ -54,19 +54,19 @@ ASKED = [
 async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
     scene = await a_scene(market)
     await scene.close()
-    async with undone(market.resources.database, "auctions") as (_, db):
+    async with rolled_back(market.resources.database, "auctions") as (_, db):
         await _years_of_auctions(db, scene.auction_id)
         for wanted, number in ASKED:
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 offset = PER_PAGE * (number - 1)
                 await listing.search(db, wanted, now=market.clock(), limit=PER_PAGE, offset=offset)
-            assert await reading.of(db, "auctions") <= BOUND, wanted
+            assert await reading.rows_of(db, "auctions") <= BOUND, wanted
 
 
 async def test_pages_follow_one_another_and_nothing_is_counted_for_ever(market: Market) -> None:
     scene = await a_scene(market)
     await scene.close()
-    async with undone(market.resources.database, "auctions") as (_, db):
+    async with rolled_back(market.resources.database, "auctions") as (_, db):
         await _years_of_auctions(db, scene.auction_id)
 
         async def of(wanted: Filter, number: int = 1) -> listing.Listed[listing.Summary]:

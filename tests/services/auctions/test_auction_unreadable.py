@@ -2,7 +2,7 @@
 
 from infra.listing import COUNTED
 from services.auctions.store import past
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.auctions.market_builders import a_scene, an_organisation
 from tests.services.auctions.test_auction_compose import a_contract, concluded
@@ -70,7 +70,7 @@ async def test_what_was_bought_before_is_found_however_much_there_is(market: Mar
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     contract = a_contract(market, buyer.organisation_id, sku_id, "240")
     await concluded(market, contract)
-    async with undone(market.resources.database, "auctions") as (_, db):
+    async with rolled_back(market.resources.database, "auctions") as (_, db):
         await db.execute(
             "insert into auctions.past_contracts select made.* from auctions.past_contracts a, generate_series(1, $2::int) n,"
             " jsonb_populate_record(a, jsonb_build_object('contract_id', 'years-' || n,"
@@ -84,7 +84,7 @@ async def test_what_was_bought_before_is_found_however_much_there_is(market: Mar
         )
         await db.execute("analyze auctions.past_contracts")
         for words, found in (("", 24), ("telescope", 10), ("TELE", 10), ("paper", 24), ("zzzz", 0), ("paper zzzz", 0)):
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 rows = await past.of_buyer(db, buyer.organisation_id, words, 24)
             assert len(rows) == found, words
-            assert await reading.of(db, "past_contracts") <= COUNTED, words
+            assert await reading.rows_of(db, "past_contracts") <= COUNTED, words

@@ -14,7 +14,7 @@ from services.auctions.domain import chain, merkle
 from services.auctions.market_log import BLOCKS, LogChanged, MarketLog, SubtreesMissing
 from services.auctions.store import market_log as store
 from services.auctions.store.market_log import Checkpoint
-from tests.explained import listening
+from tests.explained import recording_queries
 from tests.services.auctions.test_known_defects_live import a_service
 
 SIZE = (BLOCKS + 4) * merkle.BLOCK + 5
@@ -55,9 +55,9 @@ async def test_a_log_without_subtrees_gets_them_in_portions_and_then_proves(serv
             proof = tree.prove_inclusion(leaf, SIZE)
             steps = zip(proof.rule, proof.path[1:], strict=False)
             assert await log.path(db, leaf, signed) == [("left" if bit else "right", each.hex()) for bit, each in steps]
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             await log.path(db, 700, signed)
-        assert await reading.of(db, "leaves") <= merkle.BLOCK
+        assert await reading.rows_of(db, "leaves") <= merkle.BLOCK
         await db.execute("update auctions.leaves set text = 'another' where leaf = $1", SIZE)
         with pytest.raises(LogChanged):
             await log.path(db, 700, signed)

@@ -12,7 +12,7 @@ from infra.listing import COUNTED
 from services.catalogue import store
 from services.catalogue.store import endings, proposals
 from services.catalogue.store.endings import Ending
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.catalogue.market_builders import Stall
 
@@ -87,15 +87,15 @@ async def _changes(tx: Transaction, start: int) -> Any:
 
 async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
     sku_id = await Stall(market).published("Pattern")
-    async with undone(market.resources.database, "catalogue") as (tx, db):
+    async with rolled_back(market.resources.database, "catalogue") as (tx, db):
         await _years(db, sku_id)
         for table, questions in _asked(tx).items():
             for ask in questions:
-                async with listening(db, tx) as reading:
+                async with recording_queries(db, tx) as reading:
                     await ask()
                 reading.queries = [each for each in reading.queries if table in each[0]]
                 if reading.queries:
-                    assert await reading.of(db, table) <= BOUND, reading.queries
+                    assert await reading.rows_of(db, table) <= BOUND, reading.queries
         queue = await proposals.queue(tx, limit=20, offset=100)
         assert (queue.total, queue.more, queue.end) == (COUNTED, True, None)
         assert len(await proposals.proposals_of(tx, "even")) == 50
@@ -103,7 +103,7 @@ async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
 
 async def test_changes_come_in_portions_and_each_once(market: Market) -> None:
     sku_id = await Stall(market).published("Pattern")
-    async with undone(market.resources.database, "catalogue") as (tx, db):
+    async with rolled_back(market.resources.database, "catalogue") as (tx, db):
         await db.execute("delete from catalogue.changes")
         await _years(db, sku_id)
         span, last, seen = store.Span(10, 20, 0), None, []

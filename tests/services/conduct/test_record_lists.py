@@ -2,13 +2,13 @@
 
 from infra.listing import COUNTED
 from services.conduct.store import performed, record
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.contracts.test_contract_lists import MANY, MILL
 
 
 async def test_a_public_record_counts_a_thousand_of_a_kind(market: Market) -> None:
-    async with undone(market.resources.database, "conduct") as (_, db):
+    async with rolled_back(market.resources.database, "conduct") as (_, db):
         await db.execute(
             "insert into conduct.facts (contract_id, organisation_id, kind, side, at)"
             " select 'years-' || n, case when n % 4 = 0 then $1 else 'supplier-' || n % 99 end,"
@@ -23,17 +23,17 @@ async def test_a_public_record_counts_a_thousand_of_a_kind(market: Market) -> No
             MILL,
         )
         await db.execute("analyze conduct.facts, conduct.performed")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             counts = await record.counts(db, MILL)
         assert counts == {("supplier", "concluded"): COUNTED + 1, ("supplier", "evaded"): MANY // 100}
-        assert await reading.of(db, "facts") <= COUNTED + 1 + MANY // 100
-        async with listening(db) as reading:
+        assert await reading.rows_of(db, "facts") <= COUNTED + 1 + MANY // 100
+        async with recording_queries(db) as reading:
             found = await record.latest(db, MILL, 10)
-        assert await reading.of(db, "facts") <= 20
+        assert await reading.rows_of(db, "facts") <= 20
         assert [fact.contract_id for fact in found if fact.kind == "evaded"] == [
             f"years-{100 * n}" for n in range(1, 11)
         ]
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             counts = await performed.counts(db, MILL)  # type: ignore[assignment]
         assert set(counts.values()) == {COUNTED + 1} and len(counts) == 3
-        assert await reading.of(db, "performed") <= 3 * (COUNTED + 1)
+        assert await reading.rows_of(db, "performed") <= 3 * (COUNTED + 1)

@@ -13,7 +13,7 @@ from services.contracts.store import deals, listing, replicas
 from services.contracts.store.listing import Filter
 from services.contracts.timers import AT_ONCE
 from services.purchases.store import purchases
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town
 from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
@@ -36,7 +36,7 @@ async def years(
 ) -> AsyncIterator[tuple[Transaction, asyncpg.Connection]]:
     """Insert MANY copies of a row, numbered ``n``, and delete them afterwards."""
     key, of = pattern
-    async with undone(town.market.resources.database, schema) as (tx, db):
+    async with rolled_back(town.market.resources.database, schema) as (tx, db):
         await db.execute(
             f"insert into {schema}.{table} select made.* from {schema}.{table} a, generate_series(1, {MANY}) n,"
             f" jsonb_populate_record(a, jsonb_build_object('{key}', 'years-' || n, {changes})) made where a.{key} = $1",
@@ -84,13 +84,13 @@ async def test_no_list_of_contracts_reads_all_that_ever_was(town: Town, who: str
     work = await a_signed_contract(town)
     async with years(town, "contracts", ("contract_id", work.contract_id), CONTRACTS) as (_, db):
         for wanted, offset in variants(VIEWERS[who]):
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 found = await listing.search(db, wanted, limit=50, offset=offset)
-            assert not reading.queries or await reading.of(db, "contracts") <= BOUND, (wanted, offset)
+            assert not reading.queries or await reading.rows_of(db, "contracts") <= BOUND, (wanted, offset)
             if found.next:
-                async with listening(db) as reading:
+                async with recording_queries(db) as reading:
                     await listing.search(db, wanted, limit=50, after=found.next)
-                assert await reading.of(db, "contracts") <= BOUND, (wanted, found.next)
+                assert await reading.rows_of(db, "contracts") <= BOUND, (wanted, found.next)
             if wanted == VIEWERS["visitor"]:
                 assert (found.total, found.more, len(found.rows)) == (COUNTED, True, 50)
 
@@ -171,25 +171,25 @@ async def test_leafing_repeats_and_misses_nothing_while_contracts_are_added_and_
 async def test_what_waits_for_somebody_is_read_from_an_index_the_most_urgent(town: Town) -> None:
     work = await a_signed_contract(town)
     async with years(town, "contracts", ("contract_id", work.contract_id), CONTRACTS) as (_, db):
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             found = await listing.waiting_for(db, AGENCY, limit=50)
-        assert await reading.of(db, "contracts") <= COUNTED + 1
+        assert await reading.rows_of(db, "contracts") <= COUNTED + 1
         assert [each.contract_id for each in found.rows] == [f"years-{4 * n}" for n in range(1, 51)]
         assert (found.total, found.more) == (COUNTED, True)
 
 
 async def test_which_contracts_of_a_list_are_over_is_read_by_their_ids(town: Town) -> None:
-    async with undone(town.market.resources.database, "contracts") as (_, db):
+    async with rolled_back(town.market.resources.database, "contracts") as (_, db):
         await db.execute(
             "insert into contracts.carried_out (contract_id, status)"
             f" select 'years-' || n, case when n % 7 = 0 then 'closed' else 'terminated' end from generate_series(1, {MANY}) n"
             " where n % 5 <> 0"
         )
         await db.execute("analyze contracts.carried_out")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             found = await replicas.carried_out(db, [f"years-{n}" for n in range(5, 9)])
         assert found == {"years-6": "terminated", "years-7": "closed", "years-8": "terminated"}
-        assert await reading.of(db, "carried_out") <= 4
+        assert await reading.rows_of(db, "carried_out") <= 4
 
 
 async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town) -> None:
@@ -206,7 +206,7 @@ async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town)
             for moment in (now + timedelta(days=9), now - timedelta(days=999)):
                 tx.now = moment
                 for but in ((), (trouble,)):
-                    async with listening(db) as reading:
+                    async with recording_queries(db) as reading:
                         found = await lock_due(tx, AT_ONCE, but)
                     assert len(found) == (AT_ONCE if moment > now else 0)
-                    assert await reading.of(db, table) <= 2 * AT_ONCE + 1, (table, but)
+                    assert await reading.rows_of(db, table) <= 2 * AT_ONCE + 1, (table, but)

@@ -9,7 +9,7 @@ from events.pools import PoolAllocated
 from infra.ids import new_id
 from services.contracts import handlers
 from services.contracts.store import deals, replicas
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.contracts.market_builders import a_pool, a_town
 
@@ -26,12 +26,12 @@ def among(allocated: PoolAllocated, members: int) -> PoolAllocated:
 
 async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market: Market) -> None:
     opened, _, allocated = a_pool(await a_town(market))
-    async with undone(market.resources.database, "contracts") as (tx, db):
+    async with rolled_back(market.resources.database, "contracts") as (tx, db):
         spent = {}
         for members in (FEW, FEW, MANY):
             many = among(allocated, members)
             await replicas.put_pool(tx, structs.replace(opened, pool_id=many.pool_id))
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 await handlers.award_pool(tx, many)
                 await tx.flush()
             spent[members] = len(reading.statements)
@@ -51,7 +51,7 @@ async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market
             kept = await deals.get(db, many.pool_id, "m001")
             assert kept is not None and kept.deal.contract is not None and kept.auction_id == allocated.auction_id
             assert (kept.version, kept.deal.contract.amount) == (1, Decimal("480.00"))
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 await handlers.award_pool(tx, many)
                 await tx.flush()
             assert not any(each.startswith("insert") for each in reading.statements), "it was told twice"
@@ -60,7 +60,7 @@ async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market
 
 async def test_where_some_have_their_contract_already_the_others_get_theirs(market: Market) -> None:
     opened, _, allocated = a_pool(await a_town(market))
-    async with undone(market.resources.database, "contracts") as (tx, db):
+    async with rolled_back(market.resources.database, "contracts") as (tx, db):
         many = among(allocated, 5)
         await replicas.put_pool(tx, structs.replace(opened, pool_id=many.pool_id))
         for parts in (many.allocations[:2], many.allocations):

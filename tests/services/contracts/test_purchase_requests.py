@@ -14,7 +14,7 @@ from infra.pruning import Pruner
 from services.contracts.pages import OPEN_PURCHASES
 from services.contracts.store import replicas
 from services.contracts.store.pruning import PRUNES
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town
 from tests.unreadable import in_health, lists, only_a_newer_release_reads
@@ -141,7 +141,7 @@ async def test_where_more_wait_than_are_listed_the_page_says_so_in_each_language
 
 async def test_a_list_reads_what_it_shows_and_what_is_counted(town: Town) -> None:
     one = a_request(town)
-    async with undone(town.market.resources.database.of("contracts"), "contracts") as (tx, db):
+    async with rolled_back(town.market.resources.database.of("contracts"), "contracts") as (tx, db):
         await replicas.put_request(tx, one)
         await db.execute(
             "insert into contracts.purchase_requests select made.* from contracts.purchase_requests r,"
@@ -155,13 +155,13 @@ async def test_a_list_reads_what_it_shows_and_what_is_counted(town: Town) -> Non
             " select 'years-' || n from generate_series(1, 100000) n where n % 100 = 0 or n > 40000"
         )
         await db.execute("analyze contracts.purchase_requests, contracts.purchases_answered")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             found = await replicas.requests_of(
                 db, "supplier", one.supplier_id, now=town.market.clock(), limit=OPEN_PURCHASES
             )
         assert len(found.rows) == OPEN_PURCHASES and found.more
         for table in ("purchase_requests", "purchases_answered"):
-            assert await reading.of(db, table) <= 3_500
+            assert await reading.rows_of(db, table) <= 3_500
 
 
 async def test_old_requests_and_answers_are_deleted(town: Town) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.fulfilment.store import executions
 from services.fulfilment.timers import AT_ONCE
-from tests.explained import listening
+from tests.explained import recording_queries
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town
 from tests.services.contracts.test_contract_lists import AGENCY, MANY, years
@@ -32,9 +32,9 @@ async def test_what_is_to_be_carried_out_is_read_from_an_index_without_its_state
             "update fulfilment.executions set due_at = now() + right(contract_id, -6)::int * interval '1 s'"
             " where contract_id like 'years-%'"
         )
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             found = await executions.waiting_for(db, AGENCY, 50)
-        assert await reading.of(db, "executions") <= 200
+        assert await reading.rows_of(db, "executions") <= 200
         assert {each.agenda.of("buyer", town.market.clock())[0].what for each in found} == {"order"}
         await db.execute("update fulfilment.executions set state = '\"novel\"' where contract_id like 'years-%'")
         assert await executions.waiting_for(db, AGENCY, 50) == found, "no state was read"
@@ -52,7 +52,7 @@ async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town)
         for moment in (now + timedelta(days=9), now - timedelta(days=999)):
             tx.now = moment
             for but in ((), (f"years-{MANY}",)):
-                async with listening(db) as reading:
+                async with recording_queries(db) as reading:
                     found = await executions.lock_due(tx, AT_ONCE, but)
                 assert len(found) == (AT_ONCE if moment > now else 0)
-                assert await reading.of(db, "executions") <= 2 * AT_ONCE + 1, but
+                assert await reading.rows_of(db, "executions") <= 2 * AT_ONCE + 1, but

@@ -16,7 +16,7 @@ from infra.decoded import ON_LOOP
 from services.fulfilment.domain.state import Execution
 from services.fulfilment.store import decoded, executions
 from services.fulfilment.views.execution import OF_PAGE
-from tests.explained import undone
+from tests.explained import rolled_back
 from tests.market import Market
 from tests.services.conduct.read_off import performed
 from tests.services.contracts.market_builders import Town, a_town
@@ -175,7 +175,7 @@ async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pyt
 
     monkeypatch.setattr(states, "readable", counted)
     database = work.town.market.resources.database
-    async with undone(database, "fulfilment") as (tx, db):
+    async with rolled_back(database, "fulfilment") as (tx, db):
         await db.execute(
             "update fulfilment.executions set due_at = '2000-01-01Z' where contract_id = $1", work.contract_id
         )

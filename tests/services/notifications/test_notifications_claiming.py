@@ -11,7 +11,7 @@ from events.contracts import PurchaseAnswered
 from infra.database import Transaction
 from services.notifications import duties
 from services.notifications.duties import MOST_TOLD
-from tests.explained import undone
+from tests.explained import rolled_back
 from tests.market import Market
 from tests.services.notifications.test_notifications_duties import an_officer, drafted, taken
 from tests.services.notifications.test_notifications_service import Server, an_agent, server
@@ -72,7 +72,7 @@ async def test_a_thousand_members_cost_a_few_statements_and_a_bounded_number_of_
     market: Market, server: Server, events: int
 ) -> None:
     agent = await an_agent(market)
-    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
+    async with rolled_back(market.resources.database.of("notifications"), "notifications") as (tx, db):
         await _many_members(db, agent.member_id)
         many = [requested(market, agent, "eager") for _ in range(events)]
         async with Statements(db) as sent:
@@ -110,7 +110,7 @@ async def test_a_thousand_members_cost_a_few_statements_and_a_bounded_number_of_
 
 async def test_who_waits_beside_a_flood_gets_the_turn_of_its_own_cause(market: Market, server: Server) -> None:
     agent, other = await an_agent(market), await an_agent(market)
-    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
+    async with rolled_back(market.resources.database.of("notifications"), "notifications") as (tx, db):
         await _many_members(db, agent.member_id)
         await _ask(tx, market, [requested(market, agent, "eager") for _ in range(40)])
         await _ask(tx, market, [requested(market, agent, "eager"), requested(market, other, "calm")])
@@ -122,7 +122,7 @@ async def test_who_waits_beside_a_flood_gets_the_turn_of_its_own_cause(market: M
 async def test_steps_that_come_together_tell_what_still_has_to_be_done(market: Market, server: Server) -> None:
     officer, agent = await an_officer(market), await an_agent(market)
     soon = market.clock() + timedelta(days=2)
-    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
+    async with rolled_back(market.resources.database.of("notifications"), "notifications") as (tx, db):
         offers = [drafted(market, officer, agent) for _ in range(2)]
         await _ask(tx, market, [*offers])
         steps = [

@@ -19,7 +19,7 @@ from services.notifications import post, timers
 from services.notifications.domain import AT_ONCE, GATHERING, PATIENT, TURNS, URGENT, USUAL, Duty
 from services.notifications.letters import SHOWN, DutyLetter
 from services.notifications.store import claiming, queue
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.notifications.test_notifications_duties import an_officer, drafted
 from tests.services.notifications.test_notifications_service import (
@@ -358,7 +358,7 @@ async def test_what_a_former_release_wrote_or_put_off_gets_its_turn(market: Mark
     event = requested(market, agent, "buyer")
     letter = a_letter(agent.member_id, "", market)
     old = structs.replace(letter, email=agent.email, duty=structs.replace(letter.duty, path=path_of(event)))
-    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
+    async with rolled_back(market.resources.database.of("notifications"), "notifications") as (tx, db):
         await claiming.add_letters(tx, [(old, "as it was")])
         row = dict(await db.fetchrow("select * from notifications.letters where letter_id = $1", old.letter_id))
     for new in ("kind", "cause", "urgency", "turn", "within"):
@@ -375,7 +375,7 @@ async def claims(tx: Transaction) -> None:
 
 
 async def test_the_next_letter_and_its_turn_are_found_in_an_index_however_many_wait(market: Market) -> None:
-    async with undone(market.resources.database.of("notifications"), "notifications") as (tx, db):
+    async with rolled_back(market.resources.database.of("notifications"), "notifications") as (tx, db):
         letter = a_letter("reader", "eager", market)
         await claiming.add_letters(tx, [(letter, "one")])
         await db.execute(
@@ -388,9 +388,9 @@ async def test_the_next_letter_and_its_turn_are_found_in_an_index_however_many_w
             letter.letter_id,
         )
         await db.execute("analyze notifications.letters")
-        async with listening(db) as heard:
+        async with recording_queries(db) as heard:
             await claims(tx)
-        assert await heard.of(db, "letters") <= queue.LINED_UP
-        async with listening(db) as heard:
+        assert await heard.rows_of(db, "letters") <= queue.LINED_UP
+        async with recording_queries(db) as heard:
             await claiming.add_letters(tx, [(a_letter("somebody", "c1", market), "two")])
-        assert await heard.of(db, "letters") <= 2
+        assert await heard.rows_of(db, "letters") <= 2

@@ -13,7 +13,7 @@ from infra.listing import COUNTED, PAGES
 from services.observatory import store
 from services.observatory.store import Filter, listing
 from services.observatory.views import PAGE
-from tests.explained import Reading, listening, undone
+from tests.explained import Reading, recording_queries, rolled_back
 from tests.market import Market
 from tests.services.observatory.builders import a_contract, a_sku
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
@@ -72,21 +72,21 @@ ASKED = [
 
 
 async def test_no_list_reads_all_items(market: Market) -> None:
-    async with undone(market.resources.database, "observatory") as (tx, db):
+    async with rolled_back(market.resources.database, "observatory") as (tx, db):
         await _years_of_items(db)
         for wanted, number in ASKED:
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 await store.find(tx, wanted, offset=PAGE * (number - 1), most=PAGE)
             reading.queries = [each for each in reading.queries if "set local" not in each[0]]
             for table in ("items", "listed", "snapshots"):
-                assert await reading.of(db, table) <= BOUND, (wanted, number, table)
-        async with listening(db) as reading:
+                assert await reading.rows_of(db, table) <= BOUND, (wanted, number, table)
+        async with recording_queries(db) as reading:
             assert [each.code for each in await store.categories(tx)] == ["30197630-1"]
-        assert await reading.of(db, "items") <= BOUND
+        assert await reading.rows_of(db, "items") <= BOUND
 
 
 async def test_matching_items_are_found_in_order_and_page_by_page(market: Market) -> None:
-    async with undone(market.resources.database, "observatory") as (tx, db):
+    async with rolled_back(market.resources.database, "observatory") as (tx, db):
         await db.execute("delete from observatory.items")
         await db.execute("delete from observatory.listed")
         await _years_of_items(db)
@@ -196,7 +196,7 @@ class TestAClaim:
         await db.execute("analyze observatory.observations")
 
     async def test_takes_items_of_so_many_prices_together_live_ones_first(self, market: Market) -> None:
-        async with undone(market.resources.database, "observatory") as (tx, db):
+        async with rolled_back(market.resources.database, "observatory") as (tx, db):
             await self._due(tx, db)
             claimed = []
             for prices in (50, 1, 1000):
@@ -208,7 +208,7 @@ class TestAClaim:
             assert keys[0] == {f"due-{n}" for n in range(15, 20)} and keys[1] == {"due-14"} and "due-20" in keys[2]
 
     async def test_reads_only_what_is_due(self, market: Market) -> None:
-        async with undone(market.resources.database, "observatory") as (tx, db):
+        async with rolled_back(market.resources.database, "observatory") as (tx, db):
             await self._due(tx, db)
             claimed = []
             db.add_query_logger(claimed.append)
@@ -217,4 +217,4 @@ class TestAClaim:
             await db.execute("update observatory.items set due_at = $1 where item_key = 'due-3'", tx.now)
             reading = Reading()
             reading.queries = [(said.query, tuple(said.args)) for said in claimed]
-            assert await reading.of(db, "items") <= 100
+            assert await reading.rows_of(db, "items") <= 100

@@ -22,7 +22,7 @@ from services.pools import handlers, store
 from services.pools.domain import Past, Pool, Stage, Withdraw
 from services.pools.domain.enrolment import MOST_MEMBERS, MOST_TOLD, NotEnrolled, ToldTooOften
 from services.pools.store import Contract, StoredPool
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.pools.test_pools_lifecycle import PAPER, Story, an_enrolment, demand
 from tests.services.pools.test_pools_service import a_reference, concluded, drafted, ended
@@ -88,13 +88,13 @@ def load_the_state(statements: Sequence[str]) -> list[str]:
 
 
 async def test_a_contract_of_a_large_pool_costs_its_own_row_and_not_the_pool(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, db):
+    async with rolled_back(market.resources.database, "pools") as (tx, db):
         spent = []
         for members in (FEW, MANY):
             pool_id = await an_allocated(tx, members)
             first, *_ = await has_drafts(tx, market, pool_id, members)
             second = a_draft(market, pool_id, first.buyer_id, rank=2)
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 await tell(tx, first, ended(first), second, concluded(second), first)
             assert not load_the_state(reading.statements), reading.statements
             assert await due(tx, pool_id) is None
@@ -103,7 +103,7 @@ async def test_a_contract_of_a_large_pool_costs_its_own_row_and_not_the_pool(mar
 
 
 async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, _):
+    async with rolled_back(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW)
         one, two = await has_drafts(tx, market, pool_id, FEW)
         await tell(tx, concluded(one))
@@ -115,7 +115,7 @@ async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> No
 
 
 async def test_a_pool_waits_for_members_whose_contracts_are_not_known_yet(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, _):
+    async with rolled_back(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW)
         first = a_draft(market, pool_id, "m000")
         await tell(tx, first, concluded(first))
@@ -124,7 +124,7 @@ async def test_a_pool_waits_for_members_whose_contracts_are_not_known_yet(market
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_an_event_that_is_repeated_late_or_of_no_pool_changes_nothing(market: Market, known: bool) -> None:
-    async with undone(market.resources.database, "pools") as (tx, _):
+    async with rolled_back(market.resources.database, "pools") as (tx, _):
         pool_id = await an_allocated(tx, FEW) if known else new_id()
         first, second = (a_draft(market, pool_id, "m000", rank=rank) for rank in (1, 2))
         await tell(tx, first, ended(first), second, ended(first), concluded(second), ended(second), second)
@@ -136,7 +136,7 @@ async def test_an_event_that_is_repeated_late_or_of_no_pool_changes_nothing(mark
 
 
 async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_among_few(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, db):
+    async with rolled_back(market.resources.database, "pools") as (tx, db):
         spent = []
         for members in (FEW, MANY):
             story = a_story(members)
@@ -144,7 +144,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
             assert line.sku_id is not None
             await store.references.put_all(tx, [a_reference(line.sku_id, "3")])
             pool_id = await kept(tx, story.pool)
-            async with listening(db, tx) as reading:
+            async with recording_queries(db, tx) as reading:
                 await handlers.share_out(tx, story.result(f"{members * 200}.00").closed)
                 await tx.flush()
             spent.append(len(reading.statements))
@@ -158,7 +158,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
 
 
 async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, _):
+    async with rolled_back(market.resources.database, "pools") as (tx, _):
         story = a_story(FEW)
         story.allocated("400.00")
         pool_id = await kept(tx, story.pool)
@@ -176,7 +176,7 @@ async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> N
 
 
 async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: Market) -> None:
-    async with undone(market.resources.database, "pools") as (tx, db):
+    async with rolled_back(market.resources.database, "pools") as (tx, db):
         story = Story(pool_id=new_id(), lead_id=new_id(), enrolment_ends_at=tx.now + timedelta(days=3))
         pool_id = await kept(tx, story.pool)
         come_and_go = (
@@ -187,11 +187,11 @@ async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: 
         await db.execute(come_and_go, pool_id, "org-", 5_000, 5_000)
         await db.execute(come_and_go, pool_id, "often-", MOST_TOLD, 1)
         await db.execute("analyze pools.log")
-        async with listening(db, tx) as reading:
+        async with recording_queries(db, tx) as reading:
             past = await store.past_of(tx, pool_id, "org-7")
             await store.former_enrolment(tx, pool_id, "nobody")
         assert past == Past(told=1, left="no funds")
-        assert await reading.of(db, "log") <= 3
+        assert await reading.rows_of(db, "log") <= 3
         left = Withdraw(member_id="org-7", reason="no funds")
         assert (await handlers.act(tx, pool_id, left)).pool.members == {}
         with pytest.raises(DoneOtherwise, match="no funds"):

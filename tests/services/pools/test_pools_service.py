@@ -23,7 +23,7 @@ from infra.tokens import Principal
 from services.pools import store
 from services.pools.domain import Pool, apply
 from services.pools.pages.pool import SHOWN_OF_LOG
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.policies import in_force
 from tests.unreadable import lists, only_a_newer_release_reads, says_so_in_place
@@ -303,16 +303,16 @@ async def test_the_page_shows_the_newest_of_the_log_and_leads_to_the_rest(market
 
 async def test_the_newest_of_a_log_are_found_without_the_rest(market: Market) -> None:
     pool_id = await a_pool(market, await a_buyer(market), await a_sku(market))
-    async with undone(market.resources.database, "pools") as (tx, db):
+    async with rolled_back(market.resources.database, "pools") as (tx, db):
         await db.execute(
             "insert into pools.log (pool_id, type, at, data) select pool_id, type, at, data from pools.log,"
             " generate_series(1, 5000) where pool_id = $1",
             pool_id,
         )
         await db.execute("analyze pools.log")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             assert len(await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG)) == SHOWN_OF_LOG
-        assert await reading.of(db, "log") <= SHOWN_OF_LOG
+        assert await reading.rows_of(db, "log") <= SHOWN_OF_LOG
 
 
 async def test_it_closes_at_once_when_all_have_signed(market: Market) -> None:

@@ -2,7 +2,7 @@
 
 from infra.listing import COUNTED
 from services.portal.views import front
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 
 MANY = 20_000
@@ -10,7 +10,7 @@ SHOWN = 6
 
 
 async def test_openings_suppliers_and_contracts_are_not_read_whole(market: Market) -> None:
-    async with undone(market.resources.database, "portal") as (tx, db):
+    async with rolled_back(market.resources.database, "portal") as (tx, db):
         await db.execute(
             """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, bids, members, closes_at)
                select 'size-' || n, 'auction', '', '', '', 'EUR', 0, '{}', now() + interval '2 years' + n * interval '1 second'
@@ -26,10 +26,10 @@ async def test_openings_suppliers_and_contracts_are_not_read_whole(market: Marke
         )
         for table in ("openings", "suppliers", "contracts"):
             await db.execute(f"analyze portal.{table}")
-        async with listening(db, tx) as reading:
+        async with recording_queries(db, tx) as reading:
             found = await front(tx, SHOWN)
         assert found.auctions == COUNTED + 1
         assert MANY <= found.suppliers <= MANY + COUNTED
         assert len(found.closing) == len(found.latest) == SHOWN
         for table in ("openings", "suppliers", "contracts"):
-            assert await reading.of(db, table) <= 2 * COUNTED, table
+            assert await reading.rows_of(db, table) <= 2 * COUNTED, table

@@ -9,7 +9,7 @@ from catalogue.money import Money
 from catalogue.offers import Need
 from events.catalogue import Tier
 from services.purchases.store import purchases, replicas
-from tests.explained import listening
+from tests.explained import recording_queries
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town, an_offer
 from tests.services.contracts.test_contract_lists import AGENCY, BOUND, MANY, years
@@ -40,9 +40,9 @@ async def test_purchases_of_a_buyer_with_many_are_read_by_page(town: Town) -> No
         after = ""
         for number in range(6):
             for page in ({"after": after}, {"offset": 50 * number}):
-                async with listening(db) as reading:
+                async with recording_queries(db) as reading:
                     found = await purchases.listing(db, AGENCY, limit=50, **page)  # type: ignore[arg-type]
-                assert await reading.of(db, "purchases") <= BOUND / 2
+                assert await reading.rows_of(db, "purchases") <= BOUND / 2
                 assert [each.requested.process_id for each in found.rows] == expected[50 * number : 50 * number + 50]
             after = found.next
             read += [each.requested.process_id for each in found.rows]
@@ -54,9 +54,9 @@ async def test_purchases_of_a_buyer_with_many_are_read_by_page(town: Town) -> No
                 str(number),
             )
         assert read == expected
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             found = await purchases.listing(db, AGENCY, limit=50, open_only=True)
-        assert await reading.of(db, "purchases") <= 400
+        assert await reading.rows_of(db, "purchases") <= 400
         assert [each.requested.process_id for each in found.rows] == expected[:50]
 
 
@@ -73,9 +73,9 @@ async def test_the_database_finds_a_cheaper_offer_among_ten_thousand_of_a_sku(to
         assert offer is not None
         total, school = Money(offer.price * 10, "RUB"), town.school.organisation_id
         here = Need(D(10), "RU-MOW", town.market.clock().date())
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             rival = await replicas.cheaper(db, offer, total, here, buyer_id=school)
-        assert await reading.of(db, "offers") <= (5 if price == "250.01" else MANY + 1)
+        assert await reading.rows_of(db, "offers") <= (5 if price == "250.01" else MANY + 1)
         assert (rival and rival.offer_id) == (None if price == "250.01" else "years-1")
         elsewhere = structs.replace(here, region="RU-SPE")
         assert await replicas.cheaper(db, offer, total, elsewhere, buyer_id=school) is None

@@ -13,7 +13,7 @@ from events.values import Category
 from infra.ids import new_id
 from services.purchases.store import replicas
 from services.purchases.store.purchases import count_unanswered
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town, an_offer, in_time
 from tests.unreadable import in_health, lists, only_a_newer_release_reads
@@ -253,7 +253,7 @@ async def test_so_many_requests_wait_for_one_supplier_and_in_all_and_an_answer_m
 async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_there_is(town: Town) -> None:
     purchase_id, rules = await asked(town), load("demo").purchase
     (requested,) = await bought(town, purchase_id, PurchaseRequested)
-    async with undone(town.market.resources.database.of("purchases"), "purchases") as (tx, db):
+    async with rolled_back(town.market.resources.database.of("purchases"), "purchases") as (tx, db):
         await db.execute(
             "insert into purchases.purchases select made.* from purchases.purchases one, generate_series(1, 20000) n,"
             " jsonb_populate_record(one, jsonb_build_object('process_id', 'many-' || n, 'buyer_id', case when n <= 400 then 'b1'"
@@ -262,6 +262,6 @@ async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_ther
         )
         await db.execute("analyze purchases.purchases")
         mine = structs.replace(requested, buyer_id="b1")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             assert await count_unanswered(tx, mine, rules) == (rules.open_to_one, rules.open_in_all)
-        assert await reading.of(db, "purchases") <= rules.open_in_all
+        assert await reading.rows_of(db, "purchases") <= rules.open_in_all

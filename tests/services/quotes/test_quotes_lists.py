@@ -11,7 +11,7 @@ from infra.listing import COUNTED, PAGES
 from services.quotes import store
 from services.quotes.store.listing import Wanted, search
 from services.quotes.views import PER_PAGE
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.quotes.test_quotes_service import a_buyer, asked, in_stage, seen, two_quotes
 
@@ -57,12 +57,12 @@ async def _years_of_requests(db: asyncpg.Connection, pattern: str) -> None:
 
 async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
     request_id = await asked(market, await a_buyer(market))
-    async with undone(market.resources.database, "quotes") as (tx, db):
+    async with rolled_back(market.resources.database, "quotes") as (tx, db):
         await _years_of_requests(db, request_id)
         for wanted, number in ASKED:
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
-            assert await reading.of(db, "quote_requests") <= BOUND, wanted
+            assert await reading.rows_of(db, "quote_requests") <= BOUND, wanted
             if wanted == Wanted():
                 assert (found.total, found.more, len(found.rows)) == (COUNTED, True, PER_PAGE)
                 assert found.pages(PER_PAGE) == PAGES
@@ -93,7 +93,7 @@ async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: M
 async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
     """This holds also if the former release stored them in the state with all their lines: the database counts them."""
     request_id, *_ = await two_quotes(market)
-    async with undone(market.resources.database, "quotes") as (tx, db):
+    async with rolled_back(market.resources.database, "quotes") as (tx, db):
         await db.execute(
             'update quotes.quote_requests set state = jsonb_set(state, \'{quotes}\', \'{"a": {}, "b": {"withdrawn": true}}\'),'
             " kept_apart = null where request_id = $1",
@@ -115,7 +115,7 @@ async def test_the_status_in_the_list_follows_the_stage(market: Market) -> None:
 
 async def test_skus_are_found_by_words_however_many_there_are(market: Market) -> None:
     body = msgspec.json.encode(msgspec.json.decode(EXAMPLE.read_bytes())["data"])
-    async with undone(market.resources.database, "quotes") as (_, db):
+    async with rolled_back(market.resources.database, "quotes") as (_, db):
         await db.execute(
             """insert into quotes.skus (sku_id, version, body)
                select 'sku-' || n, 1, $1::jsonb || jsonb_build_object('sku_id', 'sku-' || n, 'name',
@@ -132,7 +132,7 @@ async def test_skus_are_found_by_words_however_many_there_are(market: Market) ->
             ("paper telescope", 0),
             ("' & !", 0),
         ):
-            async with listening(db) as reading:
+            async with recording_queries(db) as reading:
                 skus = await store.skus.named(db, words)
             assert len(skus) == found, words
-            assert await reading.of(db, "skus") <= BOUND, words
+            assert await reading.rows_of(db, "skus") <= BOUND, words

@@ -17,7 +17,7 @@ from infra.tokens import Principal
 from services.quotes import handlers
 from services.quotes.handlers import NewQuote
 from services.quotes.views import read, read_participant
-from tests.explained import undone
+from tests.explained import rolled_back
 from tests.market import Market
 from tests.services.quotes.test_quotes_service import (
     a_buyer,
@@ -79,7 +79,7 @@ async def test_a_quote_costs_the_same_however_many_large_ones_there_are(market: 
     lines = [a_text_line(description=f"{LONG}{number:03d}") for number in range(LINES)]
     request_id = await asked(market, await a_buyer(market), lines=lines)
     pattern = await a_supplier(market)
-    async with undone(market.resources.database, "quotes") as (tx, db):
+    async with rolled_back(market.resources.database, "quotes") as (tx, db):
         await db.execute("set local enable_seqscan = off")  # the tables of a test are too small for indexes
         work = Work(db)
         db.add_query_logger(work.heard)
@@ -111,7 +111,7 @@ async def test_the_events_of_many_large_quotes_are_small_and_their_lines_are_rea
     buyer, pattern = await a_buyer(market), await a_supplier(market)
     lines = [a_text_line(description=f"{LONG}{number:03d}") for number in range(LINES)]
     request_id = await asked(market, buyer, lines=lines)
-    async with undone(market.resources.database, "quotes") as (tx, db):
+    async with rolled_back(market.resources.database, "quotes") as (tx, db):
         for number, member in enumerate(await _suppliers(db, pattern.organisation_id, MANY), start=1):
             await _submit(tx, request_id, member, 2, market, comment="A comment that is long. " * 40)
             await db.execute(

@@ -13,7 +13,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from services.recommender.store import advice
 from services.recommender.store.openings import candidates, close, horizon, reach, uninvited
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.quotes.event_builders import a_request
 from tests.services.recommender.builders import a_pool, a_supplier, agent_of, an_auction, officer_of
@@ -132,22 +132,22 @@ async def _far_away(tx: Transaction, number: int) -> None:
 
 
 async def test_openings_beyond_the_horizon_are_not_read(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         until = horizon(market.resources.config.policy, tx.now)
         await reach(tx, until)
         here = len(await candidates(tx, until))
         await _far_away(tx, AHEAD)
         await db.execute("analyze recommender.opportunities")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             assert not await reach(tx, until)
             assert len(await candidates(tx, until)) == here
             await uninvited(tx, until)
             await advice.made(tx, "nobody", until)
-        assert await reading.of(db, "opportunities") <= 500 < AHEAD
+        assert await reading.rows_of(db, "opportunities") <= 500 < AHEAD
 
 
 async def test_each_is_come_to_once_and_one_that_nobody_saw_closes_unseen(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, _):
+    async with rolled_back(market.resources.database, "recommender") as (tx, _):
         until = tx.now + timedelta(days=900)
         await reach(tx, tx.now + timedelta(days=700))
         await _far_away(tx, 3)
@@ -158,7 +158,7 @@ async def test_each_is_come_to_once_and_one_that_nobody_saw_closes_unseen(market
 
 
 async def test_a_long_history_of_awards_is_not_counted_whole(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await db.execute(
             """insert into recommender.awards (award_id, supplier_id, process_id, kind, buyer_name, region, city, category, method,
                    title, awarded_on, cancelled, heard_at)
@@ -167,7 +167,7 @@ async def test_a_long_history_of_awards_is_not_counted_whole(market: Market) -> 
             AHEAD,
         )
         await db.execute("analyze recommender.awards")
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             assert await advice.count_awards(tx, 1000) == 1001
             await advice.last_heard(tx)
-        assert await reading.of(db, "awards") <= 1001
+        assert await reading.rows_of(db, "awards") <= 1001

@@ -5,7 +5,7 @@ import asyncio
 from infra.ids import new_id
 from services.observatory import store as prices
 from services.recommender.store import marks
-from tests.explained import undone
+from tests.explained import rolled_back
 from tests.market import Market
 
 
@@ -59,7 +59,7 @@ async def test_a_walk_passes_over_whom_somebody_holds_and_says_so(market: Market
         )
     async with database.transaction("recommender") as holder:
         await marks.mark(holder, [second])
-        async with undone(database, "recommender") as (tx, db):
+        async with rolled_back(database, "recommender") as (tx, db):
             portion = await marks.mark_portion(tx)
             assert portion is not None and second in portion.held
             await marks.mark(holder, [second])

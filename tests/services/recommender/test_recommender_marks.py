@@ -12,7 +12,7 @@ from infra.ids import new_id
 from services.recommender.store import advice, marks
 from services.recommender.store import market as copies
 from services.recommender.store.openings import reach
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.recommender.builders import a_supplier, an_auction, an_award
 
@@ -83,22 +83,22 @@ async def _written(db: asyncpg.Connection) -> int:
 
 
 async def test_an_opening_writes_those_of_its_trade_and_reads_no_others(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "other-", OTHERS, ANOTHER)
         await _plant(tx, db, "same-", 5, TRADE)
         before = await _written(db)
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             await _open(tx, TRADE, 3)
             await _walk(tx)
         assert set(await _waiting(db)) == {f"same-{n:06}" for n in range(1, 6)}
         assert await _written(db) - before == 5
         for table in ("trades", "suppliers", "interest", "awards"):
-            assert await reading.of(db, table) <= marks.PORTION
+            assert await reading.rows_of(db, table) <= marks.PORTION
 
 
 async def test_who_offered_bid_or_sold_to_the_buyer_is_concerned(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "other-", 3, ANOTHER)
         bought = an_award("other-000002", tx.now, ANOTHER, buyer=BUYER)
@@ -110,7 +110,7 @@ async def test_who_offered_bid_or_sold_to_the_buyer_is_concerned(market: Market)
 
 
 async def test_a_second_opening_writes_no_row_that_waits(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "same-", 300, TRADE)
         await _open(tx, TRADE)
@@ -125,7 +125,7 @@ async def test_a_second_opening_writes_no_row_that_waits(market: Market) -> None
 
 
 async def test_the_first_that_waits_stays_the_first(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "same-", 50, TRADE)
         first = a_supplier(TRADE)
@@ -146,7 +146,7 @@ async def test_the_first_that_waits_stays_the_first(market: Market) -> None:
 
 async def test_marks_are_made_in_portions_while_few_wait(market: Market) -> None:
     number = 2 * marks.PORTION + 10
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "same-", number, TRADE)
         await _open(tx, TRADE)
@@ -160,7 +160,7 @@ async def test_marks_are_made_in_portions_while_few_wait(market: Market) -> None
 
 
 async def test_openings_soon_after_each_other_are_one_walk(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await _plant(tx, db, "same-", 5, TRADE)
         await _open(tx, TRADE)
@@ -182,7 +182,7 @@ async def test_openings_soon_after_each_other_are_one_walk(market: Market) -> No
 
 
 async def test_everybody_is_walked_through_once_a_day_and_gets_the_trades_of_a_former_release(market: Market) -> None:
-    async with undone(market.resources.database, "recommender") as (tx, db):
+    async with rolled_back(market.resources.database, "recommender") as (tx, db):
         await _quiet(db, tx)
         await db.execute(
             "insert into recommender.suppliers (supplier_id, name, state, region, declared, native)"

@@ -9,7 +9,7 @@ from services.transparency import store
 from services.transparency.ocds.history import Asked, History
 from services.transparency.store import auctions
 from services.transparency.views import SHOWN, SOURCES
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 
 pytestmark = pytest.mark.servers
@@ -36,18 +36,18 @@ async def _years_of_releases(db: asyncpg.Connection) -> None:
 
 
 async def test_the_page_reads_only_the_releases_that_it_shows(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             state = await store.feed_state(tx)
             latest = await store.latest(tx, SHOWN)
-        assert await reading.of(db, "releases") <= SHOWN
+        assert await reading.rows_of(db, "releases") <= SHOWN
         assert (state.releases, state.processes) == (MANY, MANY // 2 + 1)
         assert state.position == latest[0]["position"] and latest[0]["release_id"] == f"release-{MANY}"
 
 
 async def test_the_stored_figures_agree_with_the_feed(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         before = await store.feed_state(tx)
         counted = await db.fetchrow(
             "select count(*) as n, count(distinct ocid) as processes from transparency.releases"
@@ -63,13 +63,13 @@ async def test_the_stored_figures_agree_with_the_feed(market: Market) -> None:
 
 
 async def test_a_release_reads_few_rows_of_a_process_with_many_contracts(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             contracts = [Asked("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
             history = History(await store.said_of(tx, contracts))
             roles = await store.roles_before(tx, [("ocid-0", "buyer"), ("ocid-0", "nobody"), ("ocid-1", "buyer")])
-        assert await reading.of(db, "releases") <= 6 * len(contracts)
+        assert await reading.rows_of(db, "releases") <= 6 * len(contracts)
         assert roles == {("ocid-0", "buyer"): ["buyer", "payer"]}
         for asked in contracts:
             said = history.of(asked)
@@ -81,7 +81,7 @@ async def test_a_release_reads_few_rows_of_a_process_with_many_contracts(market:
 
 
 async def test_only_the_largest_of_thousands_of_publications_are_listed(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await db.execute("delete from transparency.sources")
         await db.execute(
             "insert into transparency.sources (source, publisher, licence, records, imported_at)"
@@ -93,9 +93,9 @@ async def test_only_the_largest_of_thousands_of_publications_are_listed(market: 
 
 
 async def test_the_timer_reads_only_the_sessions_whose_end_moved(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await _years_of_sessions(tx, db)
-        async with listening(db) as reading:
+        async with recording_queries(db) as reading:
             moved = await auctions.lock_moved(tx, 100)
         assert [each.auction_id for each in moved] == [
             "years-1000",
@@ -104,7 +104,7 @@ async def test_the_timer_reads_only_the_sessions_whose_end_moved(market: Market)
             "years-4000",
             "years-5000",
         ]
-        assert await reading.of(db, "sessions") <= 10
+        assert await reading.rows_of(db, "sessions") <= 10
 
 
 async def _years_of_sessions(tx: Transaction, db: asyncpg.Connection) -> None:

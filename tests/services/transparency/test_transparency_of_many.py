@@ -22,7 +22,7 @@ from services.transparency.handlers import reactions
 from services.transparency.ocds.history import Dates
 from services.transparency.ocds.outgoing import ocid_of
 from services.transparency.ocds.parts import date
-from tests.explained import listening, undone
+from tests.explained import recording_queries, rolled_back
 from tests.infra.test_reactions import told
 from tests.market import Market
 from tests.services.transparency.builders import Story
@@ -71,7 +71,7 @@ async def releases(db: asyncpg.Connection, process_id: str) -> list[dict[str, An
 
 
 async def test_many_contracts_cost_as_many_statements_as_few(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         spent: list[list[int]] = []
         for members in (FEW, FEW, MANY):  # with the first statement the driver reads types
             stories = a_pool(members)
@@ -81,17 +81,17 @@ async def test_many_contracts_cost_as_many_statements_as_few(market: Market) -> 
                 [story.concluded() for story in stories],
                 carried_out(stories)[:500],
             ):
-                async with listening(db, tx) as reading:
+                async with recording_queries(db, tx) as reading:
                     await hear(tx, events)
                     await tx.flush()
                 spent[-1].append(len(reading.statements))
-                assert await reading.of(db, "releases") <= 6 * len(events), "it reads more than what it asks for"
+                assert await reading.rows_of(db, "releases") <= 6 * len(events), "it reads more than what it asks for"
         _, few, many = spent
         assert all(of_many <= of_few <= 9 for of_few, of_many in zip(few, many, strict=True)), spent
 
 
 async def test_heard_together_they_are_what_they_are_one_by_one(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         stories = a_pool(3)
         (auction,) = [story.opened(auction_id=new_id(), pool_id=story.process_id) for story in stories[:1]]
         await hear(tx, [each for story in stories for each in story.organisations()])
@@ -121,7 +121,7 @@ async def test_heard_together_they_are_what_they_are_one_by_one(market: Market) 
 async def test_no_two_releases_of_a_process_have_one_date(market: Market) -> None:
     """The award and the draft happen at the same time, and a late event has an earlier time: merged by their dates, as
     in OCDS, releases must come in the order in which they were published."""
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         stories = a_pool(3)
         await hear(tx, awarded(stories))
         await hear(tx, [story.concluded() for story in stories])
@@ -153,7 +153,7 @@ def test_dates_follow_each_other_and_are_no_later_than_they_must(offsets: list[i
 
 
 async def test_a_repeated_event_is_published_announced_and_counted_once(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         before = await store.feed_state(tx)
         stories = a_pool(5)
         events = [*awarded(stories), *[story.concluded() for story in stories], *carried_out(stories)]
@@ -174,7 +174,7 @@ async def test_a_repeated_event_is_published_announced_and_counted_once(market: 
 
 
 async def test_the_event_of_each_release_names_the_event_that_caused_it(market: Market) -> None:
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)
         messages = await hear(tx, [story.awarded(), story.concluded()])
         await tx.flush()
@@ -190,7 +190,7 @@ async def test_the_event_of_each_release_names_the_event_that_caused_it(market: 
 async def test_a_milestone_of_many_deliveries_knows_that_it_was_met_from_the_last(market: Market) -> None:
     """The milestone was met, then set aside by a dispute, then delivered again in part: the record then has no date on
     which it was met."""
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)
         await hear(tx, [story.awarded(), story.concluded()])
         ordered, _, part, met, *_ = story.carried_out()
@@ -209,7 +209,7 @@ async def test_a_milestone_of_many_deliveries_knows_that_it_was_met_from_the_las
 async def test_roles_of_what_former_releases_published_are_kept_as_well(market: Market) -> None:
     """The trigger adds them, whichever release publishes; the migration adds those of older releases."""
     migration = import_module("services.transparency.migrations.0006_parties_of_processes")
-    async with undone(market.resources.database, store.NAME) as (tx, db):
+    async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         (story,) = a_pool(1)
         ocid = ocid_of(story.process_id)
         await db.execute(
