@@ -66,7 +66,8 @@ LARGE_HEAD = Refusal(
 )
 SMALL_CHUNKS = Refusal(
     400,
-    f"the sizes of chunks, trailers and empty lines around a body may have at most {HEAD_BYTES:,} bytes: send chunks of 1 KB or more",
+    f"the sizes of chunks, trailers and empty lines around a body may have at most {HEAD_BYTES:,} bytes:"
+    " send larger chunks, of 1 KB or more",
     turned_away.no_request,
 )
 MANY_WAIT = Refusal(

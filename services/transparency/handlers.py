@@ -65,7 +65,7 @@ async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
     await _follow_auctions(tx, events)
     bids = await store.disclosed_bids(tx, ids) if (ids := {*filter(None, map(happened.auction_of, events))}) else {}
     known = await store.parties(tx, {each for event in events for each in happened.organisations_of(event)})
-    history = History(await store.said_of(tx, {*filter(None, map(happened.asked_of, events))}))
+    history = History(await store.earlier_releases(tx, {*filter(None, map(happened.asked_of, events))}))
     made = []
     for each in news:
         of_auction = bids.get(happened.auction_of(each.event) or "", ())

@@ -116,7 +116,7 @@ class Upgraded(MarketReader):
     async def _claimed(self, service: str) -> set[str]:
         """The claims of a service; of event types that another service took over the former release has those that it
         got."""
-        told, _ = await self._told()
+        told, _ = await self._published()
         return (await super()._claimed(service)).difference(
             *(told.get(kind, ()) for kind in GIVEN_AWAY.get(service, ()))
         )

@@ -306,7 +306,7 @@ async def test_a_session_is_composed_mended_and_looked_over_soundly(meet: Meet, 
     await expect(page.get_by_role("heading", name="Открыть котировочную сессию")).to_be_visible()
     await agency.shot("compose-ru")
     wrong += await breaches(page)
-    await page.get_by_role("button", name="Просмотреть", exact=True).click()
+    await page.get_by_role("button", name="Проверить сессию", exact=True).click()
     await expect(page.get_by_role("button", name="Открыть сессию")).to_be_visible()
     await agency.shot("compose-review-ru")
     wrong += await breaches(page)

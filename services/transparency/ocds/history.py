@@ -1,4 +1,4 @@
-"""The content of earlier releases, as far as the next ones need it; new releases are added. Pure.
+"""The part of earlier releases that the next ones need. New releases are added to it. Pure.
 
 For a contract this is only: the releases about the contract itself, one release about its carrying out, and the last
 release about the milestone. A contract has hundreds of milestones and a process hundreds of contracts, so a release
@@ -25,24 +25,25 @@ class Asked(NamedTuple):
 
 
 class History:
-    """``said`` are releases with one contract, oldest first: those about the contract itself, and the last one about a
-    milestone."""
+    """The earlier releases about contracts and milestones. ``earlier`` has, for each contract, the releases about the
+    contract itself, oldest first, and for each milestone the last release about it."""
 
-    def __init__(self, said: Mapping[Asked, Sequence[Json]]) -> None:
-        self._said = {asked: list(releases) for asked, releases in said.items()}
+    def __init__(self, earlier: Mapping[Asked, Sequence[Json]]) -> None:
+        self._earlier = {asked: list(releases) for asked, releases in earlier.items()}
 
     def of(self, asked: Asked) -> list[Json]:
-        found = self._said.get(asked.contract, [])
-        return [*found, *self._said.get(asked, ())] if asked.milestone else found
+        """Return the releases about the contract, then the one about the milestone if one is asked for."""
+        found = self._earlier.get(asked.contract, [])
+        return [*found, *self._earlier.get(asked, ())] if asked.milestone else found
 
     def add(self, release: Json) -> None:
         for contract in release.get("contracts", ()):
             bare = {"contracts": [{name: part for name, part in contract.items() if name != "items"}]}
             milestone = _milestone(contract)
             asked = Asked(release["ocid"], contract["id"], milestone)
-            of_contract = self._said.setdefault(asked.contract, [])
+            of_contract = self._earlier.setdefault(asked.contract, [])
             if milestone:
-                self._said[asked] = [bare]
+                self._earlier[asked] = [bare]
             if not milestone or not any(_milestone(one) for each in of_contract for one in each["contracts"]):
                 of_contract.append(bare)
 

@@ -45,7 +45,15 @@ from services.transparency.store.published import (
     latest,
     release,
 )
-from services.transparency.store.publishing import New, in_feed, last_dates, lock_feed, publish, roles_before, said_of
+from services.transparency.store.publishing import (
+    New,
+    earlier_releases,
+    in_feed,
+    last_dates,
+    lock_feed,
+    publish,
+    roles_before,
+)
 from services.transparency.store.rows import NAME, Row
 
 __all__ = [
@@ -63,6 +71,7 @@ __all__ = [
     "count_releases",
     "decoded",
     "disclosed_bids",
+    "earlier_releases",
     "feed",
     "feed_state",
     "history",
@@ -88,7 +97,6 @@ __all__ = [
     "publish",
     "release",
     "roles_before",
-    "said_of",
     "set_told",
     "told",
 ]

@@ -78,9 +78,9 @@ _OF_CONTRACT = (
 )
 
 
-async def said_of(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
-    """For :class:`~services.transparency.ocds.history.History`: the earlier releases about these contracts and
-    milestones."""
+async def earlier_releases(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+    """Return the earlier releases about these contracts and milestones, as
+    :class:`~services.transparency.ocds.history.History` takes them."""
     contracts = {each.contract for each in asked}
     milestones = {each for each in asked if each.milestone}
     return await _of_contracts(tx, contracts) | await _of_milestones(tx, milestones)

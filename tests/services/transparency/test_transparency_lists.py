@@ -67,7 +67,7 @@ async def test_a_release_reads_few_rows_of_a_process_with_many_contracts(market:
         await _years_of_releases(db)
         async with recording_queries(db) as reading:
             contracts = [Asked("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
-            history = History(await store.said_of(tx, contracts))
+            history = History(await store.earlier_releases(tx, contracts))
             roles = await store.roles_before(tx, [("ocid-0", "buyer"), ("ocid-0", "nobody"), ("ocid-1", "buyer")])
         assert await reading.rows_of(db, "releases") <= 6 * len(contracts)
         assert roles == {("ocid-0", "buyer"): ["buyer", "payer"]}

@@ -176,8 +176,8 @@ async def test_a_release_of_a_contract_reads_only_the_releases_of_its_own_milest
     await history(market, story, 10)
     async with market.resources.database.transaction(store.NAME) as tx:
         asked = Asked(ocid_of(story.process_id), story.contract_id, "order-5")
-        said = History(await store.said_of(tx, [asked])).of(asked)
-        others = await store.said_of(tx, [Asked(ocid_of(story.process_id), story.award_id)])
+        said = History(await store.earlier_releases(tx, [asked])).of(asked)
+        others = await store.earlier_releases(tx, [Asked(ocid_of(story.process_id), story.award_id)])
     milestones = [
         milestone["id"]
         for release in said
