@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -237,12 +237,18 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
     await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
 
+SUCCESSORS_WAIT = 30
+"""Seconds."""
+
+
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    """Services that took over work of this one begin before it moves on, wherever they are served."""
-    successors = [name for name, former in FORMER.items() if former == service.name]
+    """Services that took over work of this one begin before it moves on, wherever they are served. Where their tables are locked it
+    does not wait for ever: they begin when they are served."""
     if consumer.group == group_of(service.name):
-        for name in successors:
-            await _begin(ground, bootstrap, name, group_of(name))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SUCCESSORS_WAIT):
+                for name in (name for name, former in FORMER.items() if former == service.name):
+                    await _begin(ground, bootstrap, name, group_of(name))
     await _begin(ground, bootstrap, service.name, consumer.group, consumer.topics)
     await consumer.run()
 

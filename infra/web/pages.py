@@ -135,6 +135,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "language": spoken,
         "page_languages": languages.LANGUAGES,
         "told": languages.told,
+        "kept_refusal": languages.kept_refusal,
         "refusal": languages.refusal_in_texts,
     }
     return JinjaTemplateEngine.from_environment(environment)
