@@ -16,7 +16,7 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 
 from infra.broker import access
 from infra.database import COMMAND_SECONDS, LOST, Database
@@ -81,7 +81,11 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
         if former:
             stood = await _committed(bootstrap, former, lost)
             offsets = {each: min(offset, stood.get(each, offset)) for each, offset in offsets.items()}
-        await kafka.commit(offsets)
+        try:
+            await kafka.commit(offsets)
+        except CommitFailedError:
+            log.info("%s begins where its members do: the group is at work", group)
+            return
     for each, offset in offsets.items():
         log.warning(
             "%s has lost its offset of %s/%d; it begins at %d, because messages from before %s may have been handled",

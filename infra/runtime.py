@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -243,13 +243,19 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
     await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
 
+SUCCESSORS_WAIT = 30
+"""Seconds."""
+
+
 async def _consume(resources: Resources, bootstrap: str, service: Service, consumer: Consumer) -> None:
     """Run the consumer. Services that took over work of this one set their first offsets before this one commits further
-    ones, because another process may serve them."""
-    successors = [name for name, former in FORMER.items() if former == service.name]
+    ones, because another process may serve them. Where their tables are locked this waits ``SUCCESSORS_WAIT`` at most: they set
+    their offsets when they are served."""
     if consumer.group == group_of(service.name):
-        for name in successors:
-            await _begin(resources, bootstrap, name, group_of(name))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SUCCESSORS_WAIT):
+                for name in (name for name, former in FORMER.items() if former == service.name):
+                    await _begin(resources, bootstrap, name, group_of(name))
     await _begin(resources, bootstrap, service.name, consumer.group, consumer.topics)
     await consumer.run()
 

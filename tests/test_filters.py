@@ -121,6 +121,7 @@ async def test_every_page_with_a_filter_says_beside_it_what_is_wrong_and_keeps_i
                 answer = await visitor.get(path, params={name: "banana"}, headers=headers)
                 text = html.unescape(answer.text)
                 assert answer.status_code == 422, (path, name, text[:300])
+                assert '="&#34;' not in answer.text, (path, "an attribute was quoted twice")
                 assert f'id="{name}-note"' in text and words in text, (path, name, language)
                 assert "banana</option>" in text or 'value="banana"' in text or path == "/catalogue", (path, name)
             for value in ["", *KNOWN[name]]:

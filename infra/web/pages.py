@@ -144,6 +144,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "language": spoken,
         "page_languages": languages.LANGUAGES,
         "refusal_text": languages.refusal_text,
+        "kept_refusal": languages.kept_refusal,
         "refusal": languages.refusal_in_texts,
     }
     return JinjaTemplateEngine.from_environment(environment)

@@ -174,9 +174,9 @@ def policy_of(kept: StoredPool) -> Policy:
 
 
 async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> bool:
-    """Withdraw the caller's organisation. Return whether this is a default."""
-    kept = await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
-    return kept.pool.stage is not Stage.ENROLLING
+    """Withdraw the caller's organisation. Return whether this is a default; for a repeat, whether the withdrawal that it repeats was."""
+    await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
+    return await store.left_by_default(tx, pool_id, principal.organisation_id)
 
 
 async def freeze(tx: Transaction, pool_id: str, principal: Principal) -> None:

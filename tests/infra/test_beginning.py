@@ -1,5 +1,6 @@
 """A consumer group that lost its offsets, on the real servers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -114,6 +115,19 @@ async def test_what_a_former_service_had_not_handled_is_not_left_out(database: D
         before = former if reader == group else f"none-{new_id()}"
         await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
         assert await committed(servers, reader) == begins
+
+
+async def test_a_group_that_is_at_work_begins_where_its_members_do(database: Database, servers: Servers) -> None:
+    """It has not committed yet what nothing was in."""
+    group = f"at-work-{new_id()}"
+    await publish(servers, datetime.now(UTC))
+    await forget(database, datetime.now(UTC) + timedelta(days=1))
+    async with AIOKafkaConsumer(
+        TOPIC, **access(servers.kafka_bootstrap), group_id=group, enable_auto_commit=False
+    ) as kafka:
+        await kafka.getmany(timeout_ms=500)
+        await asyncio.wait_for(after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group), 20)
+    assert await committed(servers, group) is None
 
 
 async def test_a_service_lets_its_successors_begin_before_it_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from catalogue.policy import RefusalGround
 from catalogue.rules import RuleBroken
 from events.contracts import Term
+from events.values import Refusal
 from services.contracts.domain import objections, security, terms
 from services.contracts.domain.deals import PARTIES, SUPPLIER_SIGNATURE, Deal, Party, latest, security_due
 from services.contracts.domain.turns import extended_until
@@ -24,9 +25,9 @@ class Choices:
 
     grounds: tuple[RefusalGround, ...]
     extends_until: datetime | None
-    no_extension: RuleBroken | None
+    no_extension: Refusal | None
     objects: bool
-    no_objection: RuleBroken | None
+    no_objection: Refusal | None
     changeable: tuple[str, ...]
     draft: tuple[Term, ...]
     security_due: Decimal
@@ -41,19 +42,19 @@ def choices(deal: Deal, party: Party, now: datetime) -> Choices | None:
         return None
     own = PARTIES[contract.step] == party
     extends_until: datetime | None = None
-    no_extension: RuleBroken | None = None
-    no_objection: RuleBroken | None = None
+    no_extension: Refusal | None = None
+    no_objection: Refusal | None = None
     if own and not contract.step_extended:
         try:
             extends_until = extended_until(deal, contract, party)
         except RuleBroken as broken:
-            no_extension = broken
+            no_extension = Refusal.of(broken)
     signs = own and contract.step == SUPPLIER_SIGNATURE
     if signs:
         try:
             objections.require_allowed(deal, contract, now)
         except RuleBroken as broken:
-            no_objection = broken
+            no_objection = Refusal.of(broken)
     rules = deal.policy.contract
     equivalents = deal.policy.auction.equivalents if deal.equivalents_allowed else None
     return Choices(

@@ -176,6 +176,7 @@ def _require_repeat(deal: Deal, contract: Contract, command: TakeStep, now: date
         )
         require_repeat(same, "; ".join(filter(None, (terms.described(contract), equivalents.described(contract)))))
     else:
+        require_version(contract, command.version)  # the one that was signed
         require_repeat(contract.security == command.security, security.described(contract))
 
 

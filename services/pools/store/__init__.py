@@ -228,6 +228,17 @@ async def past_of(tx: Transaction, pool_id: str, member_id: str) -> Past:
     return Past(told=row["told"], left=row["left"])
 
 
+async def left_by_default(tx: Transaction, pool_id: str, member_id: str) -> bool:
+    """Whether its last withdrawal was a default."""
+    found = await (await tx.raw()).fetchval(
+        f"select data->>'default' from pools.log where pool_id = $1 and {_MEMBER} = $2 and type = {_LEFT}"
+        " order by position desc limit 1",
+        pool_id,
+        member_id,
+    )
+    return bool(found == "true")
+
+
 async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> PoolMemberEnrolled | None:
     """Return the last enrolment of a member, even if it withdrew since then, or None."""
     found = await (await tx.raw()).fetchval(

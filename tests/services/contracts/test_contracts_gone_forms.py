@@ -79,8 +79,14 @@ async def test_what_is_signed_or_refused_is_the_version_that_was_read(town: Town
     for action, body in (("steps", {"step": SIGNATURE}), ("refuse", {"explanation": "No"})):
         status, refused = await town.post(supplier, f"/api{path}/{action}", {**body, "version": 1})
         assert (status, refused["rule"]) == (422, "draft-changed")
+    async with town.market.client(supplier) as client:
+        answer = await client.get(f"/api{path}")
+        assert answer.status_code == 200 and answer.json()["choices"]["no_objection"]["rule"] == "objections-used-up"
     status, signed = await town.post(supplier, f"/api{path}/steps", {"step": SIGNATURE, "version": 2})
     assert (status, signed["state"]) == (201, "concluded")
+    for version, expected in ((2, 201), (1, 422)):
+        status, _ = await town.post(supplier, f"/api{path}/steps", {"step": SIGNATURE, "version": version})
+        assert status == expected, "what a colleague signed is not what this one read"
 
 
 async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: Town) -> None:

@@ -57,8 +57,8 @@ class Watched:
         self.decoded: list[int] = []
         self._count(monkeypatch, views, "judge", lambda item, seen, *rest: self.judged.append(len(seen)))
         self._count(monkeypatch, views, "_drawn", lambda reference, seen, *rest: self.drawn.append(len(seen)))
-        for room in (reading, rulings):
-            self._count(monkeypatch, room, "decoded", lambda rows, *rest: self.decoded.append(len(rows)))
+        for room, name in ((reading, "read_apart"), (rulings, "read_apart"), (rulings, "listed_apart")):
+            self._count(monkeypatch, room, name, lambda what, rows, *rest: self.decoded.append(len(rows)))
 
     def _count(self, monkeypatch: pytest.MonkeyPatch, room: Any, name: str, count: Callable[..., None]) -> None:
         real = getattr(room, name)

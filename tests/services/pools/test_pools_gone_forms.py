@@ -51,3 +51,15 @@ async def test_a_withdrawal_that_was_free_becomes_no_default_unasked(market: Mar
             assert 'id="reason-note"' in answer.text
         left = await browser.post(f"/pools/{pool_id}/withdraw", {"reason": "No money"})
         assert "This is a default, and it is published with your reason" in left.text
+
+
+async def test_a_free_withdrawal_that_is_sent_again_after_the_freeze_is_told_as_free(market: Market) -> None:
+    lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market)
+    pool_id = await a_pool(market, lead, sku_id)
+    for each in (lead, other):
+        assert (await enrol(market, each, pool_id, sku_id, "20")).status_code == 200
+    assert (await say(market, other, f"/{pool_id}/withdraw")).status_code == 200
+    assert (await say(market, lead, f"/{pool_id}/freeze")).status_code == 200
+    async with market.browser(other) as browser:
+        again = await browser.post(f"/pools/{pool_id}/withdraw")
+    assert "This is a default" not in again.text and "You withdrew. Until the freeze" in again.text
