@@ -16,7 +16,7 @@ from infra.embedded.process import Child, Part, Ready
 from infra.migrations import newest_revision
 from tests.rooms import PROJECT, ROOMS
 
-FORMER = "5bdadd5bb2a4293b4a0f294c28515a0f3230dd99"
+FORMER = "01c68dd15ac040478790733126e8140e86ba053d"
 """The commit of the former release: the last one before the current work. It is changed when that work is merged, and
 must be a release that skips unknown events."""
 MOTTO = "from the newer release"
@@ -90,11 +90,11 @@ def _command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "infra.cli", *arguments)
 
 
-def unpack_former(folder: Path) -> None:
-    """The rooms of the former release."""
-    done = subprocess.run(["git", "archive", FORMER, *ROOMS], cwd=PROJECT, capture_output=True)
+def unpack_former(folder: Path, commit: str = FORMER) -> None:
+    """The rooms of the release of this commit, in ``folder``."""
+    done = subprocess.run(["git", "archive", commit, *ROOMS], cwd=PROJECT, capture_output=True)
     assert done.returncode == 0, (
-        f"This clone does not have commit {FORMER}, the former release. Fetch the whole history (git fetch --unshallow)."
+        f"This clone does not have commit {commit}, a former release. Fetch the whole history (git fetch --unshallow)."
         f" git says: {done.stderr.decode()}"
     )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tree:

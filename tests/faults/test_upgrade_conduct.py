@@ -44,6 +44,8 @@ from tests.services.fulfilment.test_contracts_carried_out import ALL, Work
 
 pytestmark = pytest.mark.servers
 
+UNDIVIDED = "5bdadd5bb2a4293b4a0f294c28515a0f3230dd99"
+"""The commit of the last release whose contracts did all of it."""
 PATIENCE = 120
 PARTS = ("worker", "web")
 TABLES = {
@@ -144,7 +146,7 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up
     folder = tmp_path_factory.mktemp("releases")
     home = home_of_tests() / "upgrade-conduct"
     shutil.rmtree(home, ignore_errors=True)
-    unpack_former(folder / "former")
+    unpack_former(folder / "former", UNDIVIDED)
     servers = started(home)
     async with AsyncExitStack() as stack:
         stack.callback(servers.stop)
