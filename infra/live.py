@@ -23,7 +23,7 @@ BEAT_SECONDS = 15.0
 
 
 class Live:
-    """Fan-out by channel, such as ``auction:<id>``. A watcher that is too slow for its queue is told to read the state
+    """Fan-out by channel, such as ``auction:<id>``. A watcher that is too slow for its queue must read the state
     again (``None``)."""
 
     def __init__(self, url: str) -> None:

@@ -29,7 +29,7 @@ ALLOWED_FILES = {
 }
 """Data packages, each behind the one module that knows it."""
 REPLICAS = "services/market/replicas.py"
-"""The copies in the stores of services; the only module besides the stores that queries the database."""
+"""The replicas that several services keep. It is the only module outside the stores that queries the database."""
 
 
 def in_a_store(path: str) -> bool:
@@ -49,11 +49,11 @@ KEPT_IN = {
     ),
 }
 AT_THE_WEB = ("api", "pages", "arguments", "service")
-"""Modules of a service that may use HTTP; ``arguments`` has the types of route arguments. Timers and consumers use the
-other modules too, so these must not raise HTTP errors."""
+"""Modules of a service that may use HTTP; ``arguments`` has the types of route arguments. All other modules must not
+raise HTTP errors, because timers and consumers use them too."""
 FACES = ("api", "pages")
 """The API and the pages of a service. Neither imports the other: shared data are in the views."""
-TOLD_TO_PEOPLE = {
+TEXTS_BESIDE_PAGES = {
     "services/market/form_lines.py": ("infra.web.languages",),
     "services/market/reasons.py": ("infra.web.languages",),
     "services/notifications/letters.py": ("infra.web.languages", "infra.web.pages"),
@@ -116,10 +116,10 @@ CONVERTS = (
     "int",
     "float",
 )
-"""Conversions of texts to values without a check of the size: ``-1e400000000`` has few letters, but four hundred
-million digits when it is shown."""
+"""Functions that convert a text to a value and do not check its size: ``-1e400000000`` is a short text, but the number
+that it means is shown with four hundred million digits."""
 READERS = ("infra/web/forms.py", "infra/web/arguments.py")
-"""Where typed text becomes a value: only within :mod:`events.bounds`."""
+"""The modules that convert typed text to values, within the bounds of :mod:`events.bounds`."""
 OF_OUR_OWN = {
     "infra/web/languages.py": {
         "float(found[1] or 1)",
@@ -137,7 +137,7 @@ OF_OUR_OWN = {
     "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},
 }
-"""Allowed conversions, by file, of texts that nobody typed, such as numbers of a refusal, a rank, a clock, or matches
+"""Conversions that are allowed, by file, because nobody typed the text: numbers of a refusal, a rank, a clock, or matches
 of a pattern with few digits."""
 WRITES = re.compile(
     r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_(try_)?advisory_xact_lock|lock table |select auctions\.save\("
@@ -184,7 +184,7 @@ commands."""
 
 
 def breaches(path: str, source: str) -> Iterator[str]:
-    """The breaches of a file against the rules of its room. ``path`` is relative to the project, with forward
+    """Yield how a file breaks the rules of its room. ``path`` is relative to the project, with forward
     slashes."""
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
@@ -211,9 +211,9 @@ def breaches(path: str, source: str) -> Iterator[str]:
         if room == "services" and len(parts) > 2:
             yield from service_breaches(path, parts[1], stem if domain else "", name)
         if top in KEPT_IN and not KEPT_IN[top](path):
-            yield f"{path}: {top} is kept out of this file"
+            yield f"{path}: this file may not import {top}"
     if any(isinstance(node, ast.ImportFrom) and node.level for node in statements(tree)):
-        yield f"{path}: imports are written in full, from the project on"
+        yield f"{path}: an import must name the whole path, beginning with the room"
     if stem:
         yield from misplaced(path, parts[1], stem, [*reached(tree), *by_attribute])
     if stem == "store":
@@ -239,26 +239,26 @@ def may_use(name: str, allowed: Iterable[str]) -> bool:
 
 
 def by_name(path: str, named: dict[str, str], whole: list[tuple[int, str]]) -> Iterator[str]:
-    """Uses of names that import or run something by name, whether imported, called or passed on."""
+    """Yield a breach for each use of a function or module that imports or runs code by its name."""
     for name in sorted({*named.values(), *(name for _, name in whole)}):
         loads = may_use(name, LOADERS) and not may_use(name, FINDS)
         if (loads or name in RUN) and not may_use(name, BY_NAME.get(path, ())):
-            yield f"{path}: imports by name, with {name}"
+            yield f"{path}: this file may not import or run code by its name, with {name}"
 
 
 def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
-    """Clocks, files, terminals and random numbers in pure code, called or passed on."""
+    """Yield a breach for each clock, file, terminal and source of random numbers that pure code calls or passes on."""
     for line, name in whole:
         if may_use(name, BESIDE.get(path, ())):
             continue
         if may_use(name, NOW):
-            yield f"{path}:{line}: time is an argument, not {name}"
+            yield f"{path}:{line}: pure code must get the time as an argument and not call {name}"
         elif may_use(name, OUTSIDE):
             yield f"{path}:{line}: pure code uses {name}"
 
 
 def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
-    """Functions, classes, parameters and values of infra whose names contain words of the market: infra is technical."""
+    """Yield a breach for each function, class, parameter and value of infra whose name contains a word of the market."""
     for node in ast.walk(tree):
         match node:
             case (
@@ -274,12 +274,12 @@ def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
                 continue
         apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
         if OF_THE_MARKET.search(apart) and name not in FORMATTED.get(path, ()):
-            yield f"{path}:{node.lineno}: infra is technical, and {name} is of the market"
+            yield f"{path}:{node.lineno}: infra must have no names of the market, such as {name}"
 
 
 def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
-    """Public functions that write or lock without getting a transaction: the write might not commit with its events. A
-    function also counts as writing if it uses a function of its module that writes."""
+    """Yield a breach for each public function that writes or locks rows and does not take a transaction: its write might
+    not commit with its events. A function that uses a writing function of its module counts as writing, too."""
     of = {name: each for each in tree.body for name in defined(each)}
     uses = {name: {inner.id for inner in ast.walk(each) if isinstance(inner, ast.Name)} for name, each in of.items()}
     writing = {name for name, each in of.items() if WRITES.search(ast.unparse(each))}
@@ -289,21 +289,21 @@ def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
         if isinstance(each, ast.AsyncFunctionDef) and each.name in writing and not each.name.startswith("_"):
             taken = "tx" in {given.arg for given in each.args.args}
             if not taken and each.name not in HOT_PATHS.get(path, ()):
-                yield f"{path}:{each.lineno}: what writes or locks takes tx, as {each.name} does not"
+                yield f"{path}:{each.lineno}: {each.name} writes or locks rows, so it must take tx"
 
 
 def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
-    """Database statements outside of a store."""
+    """Yield a breach for each database statement outside a store."""
     for call in ast.walk(tree):
         match call:
             case ast.Call(
                 func=ast.Attribute(attr=name), args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as statement, *_]
             ) if name in STATEMENTS:
-                yield f"{path}:{call.lineno}: SQL stands in a store: {ast.unparse(statement)[:60]}"
+                yield f"{path}:{call.lineno}: only a store may contain SQL: {ast.unparse(statement)[:60]}"
 
 
 def defined(statement: ast.stmt) -> list[str]:
-    """The names of constants or functions that a statement of a module defines."""
+    """Return the names of the constants or functions that a statement of a module defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -311,23 +311,24 @@ def defined(statement: ast.stmt) -> list[str]:
 
 
 def at_the_door(parts: list[str]) -> bool:
-    """Whether a file handles input of people and programs."""
+    """Return whether a file handles input of people and programs."""
     if parts[0] == "services":
         return len(parts) > 2 and parts[2].removesuffix(".py") in ("pages", "api")
     return parts[:2] == ["infra", "web"]
 
 
 def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
-    """Unchecked conversions of texts that may have been typed. Constants are allowed."""
+    """Yield a breach for each unchecked conversion of a text that a person may have typed. Constants are allowed."""
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and call.args and not isinstance(call.args[0], ast.Constant):
             known = in_full(call.func, named) in CONVERTS
             if known and ast.unparse(call) not in OF_OUR_OWN.get(path, ()):
-                yield f"{path}:{call.lineno}: what is typed is read within bounds, not by {ast.unparse(call)}"
+                yield f"{path}:{call.lineno}: {ast.unparse(call)} reads typed text without bounds"
 
 
 def long_signatures(path: str, tree: ast.AST) -> Iterator[str]:
-    """Functions with too many positional parameters. Constructors are exempt, because wiring passes named arguments."""
+    """Yield a breach for each function with too many positional parameters. Constructors are exempt, because
+    ``service.py`` passes their arguments by name."""
     for node in statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
@@ -343,26 +344,26 @@ def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[
     top, *rest = name.split(".")
     if pure:
         if top not in {"msgspec", "catalogue", "events"} and not name.startswith(f"services.{service}.{pure}"):
-            yield f"{path}: a domain imports the standard library, msgspec, catalogue and events, not {name}"
+            yield f"{path}: a domain may import only the standard library, msgspec, catalogue and events, not {name}"
     elif top == "services" and rest[:1] not in ([service], [MARKET]) and service != DEMONSTRATION:
-        yield f"{path}: services meet in events alone, not in {name}"
+        yield f"{path}: services share only events, so this one may not import {name}"
     elif top == "recommender" and service != "recommender":
-        yield f"{path}: only services.recommender uses {name}"
+        yield f"{path}: only services.recommender may import {name}"
 
 
 def misplaced(path: str, service: str, stem: str, names: list[str]) -> Iterator[str]:
-    """Forbidden imports of a service's module from the web, or from the API and pages of its own service. ``stem`` is
-    the module or package of the service to which the file belongs."""
+    """Yield a breach for each forbidden import from the web, or from the API and the pages of the file's own service.
+    ``stem`` is the module or package of the service to which the file belongs."""
     for name in names:
         if (
             is_below(name, "infra.web")
             and stem not in AT_THE_WEB
-            and not any(is_below(name, told) for told in TOLD_TO_PEOPLE.get(path, ()))
+            and not any(is_below(name, allowed) for allowed in TEXTS_BESIDE_PAGES.get(path, ()))
         ):
-            yield f"{path}: what is no page and no API knows of no web, as {name} does"
+            yield f"{path}: only pages and the API may import {name}"
         for face in FACES:
             if is_below(name, f"services.{service}.{face}") and stem not in (face, "service"):
-                yield f"{path}: what {stem} shares with {face} is in views, not in {name}"
+                yield f"{path}: {stem} may not import {name}: data that {stem} and {face} share belong in views"
 
 
 def float_money(nodes: Iterator[ast.AST]) -> Iterator[str]:

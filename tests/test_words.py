@@ -1,4 +1,5 @@
-"""Texts for people use none of the words that docs/words.md bans, and docstrings begin with a noun or a verb."""
+"""Texts for people and names in the code use none of the words that docs/words.md bans, and docstrings begin with a
+noun or a verb."""
 
 import ast
 import re
@@ -12,6 +13,8 @@ LISTS = {"docs/words.md", "tests/test_words.py"}
 """The files that name the banned words."""
 
 ROW = re.compile(r"^\| ([^|]+) \|", re.MULTILINE)
+NAME = re.compile(r"\b(?=\w*[a-zA-Z])\w*(?:_[a-zA-Z]|[a-z][A-Z])\w*")
+"""A name of several words: ``test_whoever_asks``, ``WhoeverAsks``."""
 PREPOSITION = re.compile(r"(?:Of|Those|By)\s")
 
 
@@ -38,6 +41,11 @@ def texts() -> Iterator[tuple[str, str]]:
             yield name, path.read_text(encoding="utf-8")
 
 
+def apart(name: str) -> str:
+    """Return the words of a name in the code, with blanks between them."""
+    return re.sub(r"_+|(?<=[a-z0-9])(?=[A-Z])", " ", name)
+
+
 def docstrings(text: str) -> Iterator[tuple[int, str]]:
     """Yield line and text of every docstring, also of those below a constant or a field."""
     for node in ast.walk(ast.parse(text)):
@@ -55,13 +63,30 @@ def test_no_text_has_a_banned_word() -> None:
     words = banned()
     for sample in ('"Told. The buyer accepts it."', "# whoever asks", "due first first", '_("Taken back.")'):
         assert words.search(sample)
-    for sample in ("Told.by", "said.", "brainstorm", "He was told. Then he left", "it says: Said nothing."):
+    for sample in ("Told.by", "said.", "brainstorm", "He knew. He told. Then he left", "it says: Said nothing."):
         assert not words.search(sample)
     found = [
         f"{name}:{number}: {match[0]}"
         for name, text in texts()
         for number, line in enumerate(text.splitlines(), start=1)
         for match in words.finditer(line)
+    ]
+    assert not found
+
+
+def test_no_name_in_the_code_has_a_banned_word() -> None:
+    words = banned()
+    for sample in ("test_whoever_asks_gets_one", "WhoeverAsks", "_first_first", "BREATH_SECONDS", "isTold"):
+        assert NAME.fullmatch(sample) and words.search(apart(sample))
+    for sample in ("brainstorm_first", "Told_by", "breathe_in", "first_seen_first", "StoredFigures"):
+        assert NAME.fullmatch(sample) and not words.search(apart(sample))
+    found = [
+        f"{name}:{number}: {match[0]}"
+        for name, text in texts()
+        if name.endswith((".py", ".html"))
+        for number, line in enumerate(text.splitlines(), start=1)
+        for match in NAME.finditer(line)
+        if words.search(apart(match[0]))
     ]
     assert not found
 

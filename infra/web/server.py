@@ -48,7 +48,7 @@ reset."""
 UNREAD_SECONDS = 60.0
 """Seconds for which a client may read nothing of its answer."""
 GRACE_SECONDS = 3
-"""Seconds for running requests when the process is told to end."""
+"""Seconds that running requests get when the process gets the signal to end."""
 MOST_READ_BEFORE_REFUSAL = 32
 """The most connections above the limits whose headers are read, so that people get the answer in their language; others
 are answered at once."""

@@ -103,7 +103,7 @@ class Upgraded(MarketReader):
     ahead: list[str] = field(default_factory=list)
     """The services whose tables have newer revisions than the former release knows."""
     said: list[str] = field(default_factory=list)
-    """The output of the former release when it was told to migrate tables of the newer one."""
+    """The output of the former release's ``migrate`` on tables of the newer one."""
     imported: set[str] = field(default_factory=set)
 
     def kinds_of(self, service: Service) -> dict[str, set[str]]:

@@ -205,7 +205,7 @@ async def test_the_clock_of_the_whole_machine_jumps_and_sessions_keep_the_time_t
 
         await site.market.eventually(accepted_again)
         [row] = await site.market.fetch("select beat_at - pg_catalog.clock_timestamp() as ahead from auctions.pulse")
-        assert row["ahead"] < timedelta(seconds=BEAT), "an outage after this is told by beats of the right clock"
+        assert row["ahead"] < timedelta(seconds=BEAT), "the beats of the right clock find a later outage"
     finally:
         process.kill()
         await asyncio.to_thread(process.join, 20)

@@ -236,7 +236,7 @@ async def test_the_way_leads_to_a_page_of_this_site_that_can_be_loaded(
         assert answer.status_code == 303 and answer.headers["location"].startswith(place)
 
 
-async def test_whoever_has_no_way_back_is_answered_at_once(servers: Servers) -> None:
+async def test_a_client_without_a_way_back_is_answered_at_once(servers: Servers) -> None:
     async with serving(servers) as (client, resources):
         assert (await sent(client, "/form", **{"hx-request": "true"})).status_code == 422
         assert (await sent(client, "/form", origin="null")).status_code == 422

@@ -437,7 +437,7 @@ async def test_two_consumers_share_the_work_and_when_one_leaves_the_other_does_i
 
 
 @alike
-async def test_whoever_claims_what_is_just_being_claimed_waits_and_then_has_no_claim(here: Here) -> None:
+async def test_a_second_claim_of_one_event_waits_for_the_first_and_is_then_refused(here: Here) -> None:
     begun = asyncio.Event()
     claimed: list[set[str]] = []
 

@@ -142,7 +142,7 @@ async def test_the_loser_leaves_nothing_behind_and_is_tried_again(database: Data
 
 
 @both
-async def test_whoever_locks_it_has_the_latest_version(database: Database, states: States[Counter]) -> None:
+async def test_a_lock_reads_the_latest_version(database: Database, states: States[Counter]) -> None:
     await put(database, states, Counter(name="a"))
 
     async def count(hold: asyncio.Event | None = None) -> None:

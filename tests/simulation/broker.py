@@ -1,7 +1,7 @@
 """Kafka, simulated: partitions in order, consumer groups that share them, offsets, and everything that may go wrong in
 between.
 
-A message may be lost (its sender is told), stored although its sender is told that it is not, stored twice, or late.
+A message may be lost (its sender gets an error), stored although its sender gets an error, stored twice, or late.
 Messages have an order only within a partition. As with an idempotent producer, no later message of a send follows in a
 partition after a lost one.
 

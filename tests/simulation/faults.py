@@ -42,7 +42,7 @@ class Faults:
     message_lost: float = 0.0
     message_doubled: float = 0.0
     message_unsure: float = 0.0
-    """The message is stored, but the sender is told that it is not."""
+    """The message is stored, but the sender gets an error."""
     redelivery: float = 0.0
     jump: float = 0.0
     outage: float = 0.0

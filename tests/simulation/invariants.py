@@ -202,7 +202,7 @@ def _rules(log: list[Line], stored: StoredAuction) -> None:
                 hold(fair, f"the market's own cut was refused: {event.refusal.rule}")
                 if event.refusal.rule == "auction-over":
                     hold(
-                        _end_said(event) == end, f"a refused bid was told {_end_said(event)} as the end, which is {end}"
+                        _end_said(event) == end, f"a refusal named {_end_said(event)} as the end, but the end is {end}"
                     )
             case BidDeleted():
                 own = owns[event.participant]

@@ -17,7 +17,7 @@ class NothingToWaitFor(Exception):
 
 
 class Endless(Exception):
-    """A task goes on for ever although it was told to end."""
+    """A task was cancelled and goes on for ever."""
 
 
 class PlayedLoop(asyncio.BaseEventLoop):

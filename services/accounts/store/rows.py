@@ -94,7 +94,7 @@ class InvitationRow(Row, table=True):
 
 
 class JoiningRow(Row, table=True):
-    """An invitation that was used, so that a later visitor of its link is told this. ``member_id`` is the person who
+    """An invitation that was used, so that its link can say so to a later visitor. ``member_id`` is the person who
     joined by it, None if that was in the former release."""
 
     __tablename__ = "joinings"

@@ -283,7 +283,7 @@ def date_from_text(text: str, order: str | None = None) -> datetime:
         first, mark, second, year, clock = found.groups()
         one, two = int(first), int(second)
         if one != two and one <= 12 and two <= 12 and mark != "." and order is None:
-            raise UnclearDate("day and month cannot be told apart")
+            raise UnclearDate("it is not clear which number is the day and which is the month")
         month_first = order == "mdy" if order and one <= 12 and two <= 12 else two > 12
         return _instant(int(year), one if month_first else two, two if month_first else one, clock)
     if (found := _MONTH_YEAR.fullmatch(text)) and (number := vocabulary.MONTHS.get(found[2].casefold())):

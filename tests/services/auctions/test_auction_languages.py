@@ -55,7 +55,7 @@ def left_in_english(page: str, scene: Scene) -> set[str]:
 
 
 @pytest.mark.parametrize("outcome", ["running", "won", "withdrawn"])
-async def test_a_session_is_told_in_russian_from_beginning_to_end(market: Market, outcome: str) -> None:
+async def test_every_text_about_an_auction_exists_in_russian(market: Market, outcome: str) -> None:
     scene = await a_scene(market)
     path = f"/auctions/{scene.auction_id}"
     await scene.bid("a", "990")

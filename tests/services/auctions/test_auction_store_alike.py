@@ -242,7 +242,7 @@ async def test_a_write_of_an_old_version_waits_for_the_lock_and_is_refused(here:
 
 
 @alike
-async def test_whoever_wants_a_locked_auction_waits_and_then_sees_the_latest(here: Here) -> None:
+async def test_a_second_lock_of_an_auction_waits_and_then_reads_the_latest_state(here: Here) -> None:
     await opened(here)
     await here.organisation("a", "active")
     await here.organisation("b", "active")

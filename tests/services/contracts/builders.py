@@ -98,7 +98,7 @@ def closed(
 
 
 def won(policy: Policy = MOSCOW) -> tuple[Deal, Award]:
-    """Return the deal for the school's paper, before anybody was told."""
+    """Return the deal for the school's paper, before anybody got a letter."""
     found = of_auction(opened(), closed(), winner_name="Supplier 1", policy=policy, calendar=CALENDAR)
     assert found is not None
     return found

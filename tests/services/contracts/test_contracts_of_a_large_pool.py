@@ -54,7 +54,7 @@ async def test_many_members_cost_a_few_statements_and_each_has_a_contract(market
             async with recording_queries(db, tx) as reading:
                 await handlers.award_pool(tx, many)
                 await tx.flush()
-            assert not any(each.startswith("insert") for each in reading.statements), "it was told twice"
+            assert not any(each.startswith("insert") for each in reading.statements), "the event was emitted twice"
         assert spent[FEW] <= 10 and spent[MANY] <= 20, spent
 
 

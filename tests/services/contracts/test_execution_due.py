@@ -27,7 +27,7 @@ class TestTerm:
             execution_due(concluded(amount=None), MOSCOW, CALENDAR)
 
 
-def test_whoever_carries_it_out_has_policy_and_calendar_as_the_deal_had_them_whatever_became_of_the_file() -> None:
+def test_an_execution_uses_the_policy_and_the_calendar_of_its_deal_even_if_the_file_has_changed() -> None:
     ours = speaking(answer_days=7)
     event = execution_due(concluded(pool_id="p"), ours, CALENDAR)
     begun = begin(event)

@@ -76,7 +76,7 @@ async def test_a_request_that_cannot_be_read_does_not_affect_the_others(town: To
         assert SEEN.format(strange.process_id) in said
 
 
-async def test_what_waits_no_more_is_not_listed_whichever_was_told_first(town: Town) -> None:
+async def test_a_request_that_no_longer_waits_is_not_listed_in_any_order_of_the_events(town: Town) -> None:
     early, late, other = (a_request(town) for _ in range(3))
     await kept(town, early)
     await town.tell(PurchaseWaitsNoMore(process_id=early.process_id), PurchaseWaitsNoMore(process_id=late.process_id))

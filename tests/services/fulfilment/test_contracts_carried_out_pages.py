@@ -133,7 +133,7 @@ async def test_what_is_wrong_with_a_form_that_is_gone_stands_in_the_head(town: T
     assert text.count('<p class="error" role="alert">') == 1
 
 
-async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what_was_said_has_a_page(
+async def test_a_bound_is_shown_beside_its_field_in_the_readers_language_and_the_statements_have_a_page(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounds, "MOST_STATEMENTS", 2)

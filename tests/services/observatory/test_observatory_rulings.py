@@ -110,7 +110,7 @@ def test_every_verdict_comes_back_to_the_letter(
 
 
 @given(observations(), st.data())
-def test_what_is_told_apart_is_what_changed(prices: list[Observation], data: st.DataObject) -> None:
+def test_only_changed_verdicts_are_found(prices: list[Observation], data: st.DataObject) -> None:
     found = judged(prices)
     if isinstance(found, NoReference):
         return

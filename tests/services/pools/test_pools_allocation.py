@@ -45,7 +45,7 @@ class TestPacks:
 
 
 class TestScarceSupply:
-    def test_firm_quantities_come_before_tolerance_whoever_enrolled_first(self) -> None:
+    def test_firm_quantities_come_before_tolerance_in_any_order_of_enrolment(self) -> None:
         early, late = want("early", "15", "5"), want("late", "20", minute=1)
         assert shared("30", "10", early, late) == {"early": 10, "late": 20}
 

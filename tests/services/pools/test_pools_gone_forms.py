@@ -53,7 +53,7 @@ async def test_a_withdrawal_that_was_free_becomes_no_default_unasked(market: Mar
         assert "This is a default, and it is published with your reason" in left.text
 
 
-async def test_a_free_withdrawal_that_is_sent_again_after_the_freeze_is_told_as_free(market: Market) -> None:
+async def test_a_free_withdrawal_that_is_sent_again_after_the_freeze_is_answered_as_free(market: Market) -> None:
     lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market)
     pool_id = await a_pool(market, lead, sku_id)
     for each in (lead, other):

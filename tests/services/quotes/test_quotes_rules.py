@@ -359,7 +359,7 @@ ACTS = st.lists(
 
 
 @given(ACTS, st.integers(0, 5), st.sampled_from(["", WHY]), st.sampled_from(["choose", "reject", "lapse"]))
-def test_whatever_is_quoted_changed_and_withdrawn_nothing_is_told_before_the_end_and_the_winner_stands(
+def test_after_any_quotes_changes_and_withdrawals_nothing_is_published_before_the_end_and_the_winner_is_kept(
     acts: list[tuple[str, str, int]], participant: int, words: str, how: str
 ) -> None:
     story = Asked()

@@ -811,12 +811,14 @@ class TestPages:
                     page = await browser.post("/quotes/new", wanted)
                     assert page.status_code == 422 and said in page.text, (language, quantity)
 
-    async def test_what_waits_for_a_buyers_choice_stands_first_in_its_list_alone(self, market: Market) -> None:
+    async def test_a_request_that_waits_for_a_choice_is_first_in_the_list_of_only_its_buyer(
+        self, market: Market
+    ) -> None:
         request_id, buyer, dear, _ = await to_choose(market)
-        for reader, told in ((buyer, True), (await a_buyer(market), False), (dear, False)):
+        for reader, shown in ((buyer, True), (await a_buyer(market), False), (dear, False)):
             async with market.browser(reader) as browser:
                 page = (await browser.get("/quotes")).text
-            assert ("Waiting for your choice" in page and f"/quotes/{request_id}" in page) is told
+            assert ("Waiting for your choice" in page and f"/quotes/{request_id}" in page) is shown
         await choice(market, request_id, buyer, await number_of(market, request_id, dear), WHY)
         async with market.browser(buyer) as browser:
             assert "Waiting for your choice" not in (await browser.get("/quotes")).text

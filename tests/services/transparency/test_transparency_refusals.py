@@ -111,7 +111,7 @@ async def test_without_the_file_the_first_three_places_of_each_kind_and_the_opti
     assert told["places"]["refused: price: not a number"] == ["prices.csv:3", "prices.csv:4", "prices.csv:5"]
 
 
-async def test_releases_are_told_alike(lonja: Run, publish: Callable[..., Path], tmp_path: Path) -> None:
+async def test_both_formats_report_the_same_refusals(lonja: Run, publish: Callable[..., Path], tmp_path: Path) -> None:
     wrong, free = a_release(f"ocds-abc123-{new_id()}"), a_release(f"ocds-abc123-{new_id()}")
     wrong["awards"][0]["date"] = "one day"
     for item in free["awards"][0]["items"]:

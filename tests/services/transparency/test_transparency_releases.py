@@ -401,15 +401,15 @@ class TestEvents:
         assert ledger.kinds["contracts: no supplier, published without one"] == 1
 
     @pytest.mark.parametrize(
-        ("status", "told"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]
+        ("status", "published"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]
     )
     def test_only_awards_that_were_made_are_published(
-        self, status: str, told: bool, understand: Callable[..., Process]
+        self, status: str, published: bool, understand: Callable[..., Process]
     ) -> None:
         release = a_release()
         release["awards"][0]["status"] = status
         events = events_of(understand(release), NotUnderstood())
-        assert any(type(event).__name__ == "AwardMade" for event in events) is told
+        assert any(type(event).__name__ == "AwardMade" for event in events) is published
 
     def test_a_cancelled_contract_ends_after_it_was_concluded(self, understand: Callable[..., Process]) -> None:
         release = a_release()
