@@ -68,8 +68,16 @@ def pytest_collection_finish() -> None:
     """Switch the garbage collector to rare runs: tests make few reference cycles, and large tables of cities that it
     would visit in vain."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect garbage once, so that errors in it are reported, and freeze the rest: afterwards pytest collects five times
+    more, and each time would visit all tables and syntax trees."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -5,9 +5,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.names import aliases, dotted, imported, in_full, is_below, reached, statements, used
+from tests.names import aliases, dotted, imported, in_full, is_below, nodes, parsed, reached, used
 
 PROJECT = Path(__file__).parent.parent
 ROOMS = ("events", "catalogue", "recommender", "infra", "services")
@@ -188,7 +189,7 @@ def breaches(path: str, source: str) -> Iterator[str]:
     slashes."""
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
-    tree = ast.parse(source)
+    tree = parsed(source)
     named = aliases(tree)
     parts = path.split("/")
     room = parts[0]
@@ -212,7 +213,7 @@ def breaches(path: str, source: str) -> Iterator[str]:
             yield from service_breaches(path, parts[1], stem if domain else "", name)
         if top in KEPT_IN and not KEPT_IN[top](path):
             yield f"{path}: this file may not import {top}"
-    if any(isinstance(node, ast.ImportFrom) and node.level for node in statements(tree)):
+    if any(node.level for node in nodes(tree, ast.ImportFrom)):
         yield f"{path}: an import must name the whole path, beginning with the room"
     if stem:
         yield from misplaced(path, parts[1], stem, [*reached(tree), *by_attribute])
@@ -230,7 +231,7 @@ def breaches(path: str, source: str) -> Iterator[str]:
     if pure:
         yield from impure(path, whole)
     if domain or room in ("events", "catalogue"):
-        for annotation in float_money(ast.walk(tree)):
+        for annotation in float_money(tree):
             yield f"{path}: money is Decimal, not float: {annotation}"
 
 
@@ -259,7 +260,7 @@ def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
 
 def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
     """Yield a breach for each function, class, parameter and value of infra whose name contains a word of the market."""
-    for node in ast.walk(tree):
+    for node in nodes(tree, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.arg, ast.Name):
         match node:
             case (
                 ast.FunctionDef(name=name)
@@ -294,7 +295,7 @@ def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
 
 def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
     """Yield a breach for each database statement outside a store."""
-    for call in ast.walk(tree):
+    for call in nodes(tree, ast.Call):
         match call:
             case ast.Call(
                 func=ast.Attribute(attr=name), args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as statement, *_]
@@ -319,8 +320,8 @@ def at_the_door(parts: list[str]) -> bool:
 
 def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
     """Yield a breach for each unchecked conversion of a text that a person may have typed. Constants are allowed."""
-    for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and call.args and not isinstance(call.args[0], ast.Constant):
+    for call in nodes(tree, ast.Call):
+        if call.args and not isinstance(call.args[0], ast.Constant):
             known = in_full(call.func, named) in CONVERTS
             if known and ast.unparse(call) not in OF_OUR_OWN.get(path, ()):
                 yield f"{path}:{call.lineno}: {ast.unparse(call)} reads typed text without bounds"
@@ -329,8 +330,8 @@ def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
 def long_signatures(path: str, tree: ast.AST) -> Iterator[str]:
     """Yield a breach for each function with too many positional parameters. Constructors are exempt, because
     ``service.py`` passes their arguments by name."""
-    for node in statements(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
+    for node in nodes(tree, ast.FunctionDef, ast.AsyncFunctionDef):
+        if node.name != "__init__":
             decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
             if any(each in ROUTES or each.endswith(".command") for each in decorators):
                 continue
@@ -366,15 +367,16 @@ def misplaced(path: str, service: str, stem: str, names: list[str]) -> Iterator[
                 yield f"{path}: {stem} may not import {name}: data that {stem} and {face} share belong in views"
 
 
-def float_money(nodes: Iterator[ast.AST]) -> Iterator[str]:
+def float_money(tree: ast.AST) -> Iterator[str]:
     money = ("price", "amount", "money", "total", "saving", "step")
-    for node in nodes:
-        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+    for node in nodes(tree, ast.AnnAssign, ast.arg):
+        if node.annotation is not None:
             name = dotted(node.target) if isinstance(node, ast.AnnAssign) else node.arg
             if any(word in name.lower() for word in money) and "float" in ast.unparse(node.annotation):
                 yield name
 
 
-def files() -> list[str]:
+@cache
+def files() -> tuple[str, ...]:
     found = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
-    return [path.relative_to(PROJECT).as_posix() for path in found if "__pycache__" not in path.parts]
+    return tuple(path.relative_to(PROJECT).as_posix() for path in found if "__pycache__" not in path.parts)

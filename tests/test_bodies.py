@@ -12,6 +12,7 @@ from infra.ids import new_id
 from infra.web import MEMBERS, FromKeyed
 from tests.infra.test_http_limits import serving
 from tests.infra.test_web_safety import a_session
+from tests.names import nodes, parsed
 
 PROJECT = Path(__file__).parent.parent
 READERS = {"form_fields", "form_list"}
@@ -44,23 +45,23 @@ def test_a_body_read_in_a_transaction_is_found(text: str) -> None:
 def held(text: str) -> Iterator[int]:
     """Lines that read a body inside a transaction, or in a function that is given one; calls of functions in the same
     file are followed."""
-    tree = ast.parse(text)
-    functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
+    tree = parsed(text)
+    functions = list(nodes(tree, ast.FunctionDef, ast.AsyncFunctionDef))
+    called = {each: _calls(each) for each in functions}
     readers, more = set(READERS), set(READERS)
     while more:
-        more = {each.name for each in functions if any(_reads(node, readers) for node in ast.walk(each))} - readers
+        more = {each.name for each in functions if any(_reads(node, readers) for node in called[each])} - readers
         readers |= more
-    lines = set()
-    for node in ast.walk(tree):
-        within = (isinstance(node, ast.AsyncWith) and _holds(node)) or (isinstance(node, Function) and _is_given(node))
-        if within:
-            lines |= {each.lineno for each in ast.walk(node) if isinstance(each, ast.Call) and _reads(each, readers)}
-    yield from sorted(lines)
+    held_in = [called[each] for each in functions if _is_given(each)]
+    held_in += [_calls(each) for each in nodes(tree, ast.AsyncWith) if _holds(each)]
+    yield from sorted({each.lineno for calls in held_in for each in calls if _reads(each, readers)})
 
 
-def _reads(node: ast.AST, readers: set[str]) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
+def _calls(within: ast.AST) -> list[ast.Call]:
+    return [node for node in ast.walk(within) if isinstance(node, ast.Call)]
+
+
+def _reads(node: ast.Call, readers: set[str]) -> bool:
     name, of = _name(node.func), node.func.value if isinstance(node.func, ast.Attribute) else None
     if of is not None and name in OF_A_REQUEST:
         return _name(of) == "request"

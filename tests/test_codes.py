@@ -4,6 +4,7 @@ import ast
 from collections import defaultdict
 from functools import cache
 
+from tests.names import nodes, parsed
 from tests.rooms import PROJECT, files
 
 ONE_RULE = {
@@ -72,7 +73,7 @@ def codes() -> dict[str, list[str]]:
     """The classes that define each code."""
     found = defaultdict(list)
     for path in files():
-        for node in ast.parse((PROJECT / path).read_text(encoding="utf-8")).body:
+        for node in parsed((PROJECT / path).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 for each in node.body:
                     match each:
@@ -96,7 +97,7 @@ def sentences() -> dict[str, set[str]]:
     found = defaultdict(set)
     for path in files():
         if path.startswith(("catalogue/", "services/")):
-            for node in ast.walk(ast.parse((PROJECT / path).read_text(encoding="utf-8"))):
+            for node in nodes(parsed((PROJECT / path).read_text(encoding="utf-8")), ast.Call):
                 match node:
                     case ast.Call(
                         func=ast.Name(id=name) | ast.Attribute(attr=name),

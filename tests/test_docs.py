@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.names import parsed
+
 PROJECT = Path(__file__).parent.parent
 PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
 ROOMS = ("catalogue", "events", "infra", "recommender", "services", "tests")
@@ -89,7 +91,7 @@ def listed(path: Path) -> tuple[str, set[str]] | None:
     no list."""
     if path.name != "__init__.py":
         return None
-    return wrong_in(ast.get_docstring(ast.parse(path.read_text())) or "", path)
+    return wrong_in(ast.get_docstring(parsed(path.read_text())) or "", path)
 
 
 def test_a_list_that_forgets_or_names_too_much_is_found() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.names import nodes, parsed
 from tests.rooms import PROJECT, ROOMS
 
 PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
@@ -55,7 +56,8 @@ def lacking(page: Path, text: str) -> list[str]:
 def defined_in(path: Path) -> frozenset[str]:
     """The names of all functions, classes, parameters, fields and values in a file."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.arg, ast.Name)
+    for node in nodes(parsed(path.read_text()), *named):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)

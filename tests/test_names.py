@@ -3,12 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
 from events.topics import TOPICS
-from tests.test_architecture import PROJECT, files
+from tests.names import nodes, parsed
+from tests.rooms import PROJECT, files
 
 NOT_OF_AUCTIONS = ("infra/", "services/accounts/login.py")
 """Files about sessions that are not auctions: those of databases, Kafka consumers and logins."""
@@ -18,16 +18,11 @@ ACTS = re.compile(r"\binsert into |\bupdate [a-z]+\.|\bdelete from |\bfor update
 FACT = re.compile(r"[a-z]+ed|[a-z]+ing|due|gone|kept|lost|made|over|said|sent|told|withheld")
 
 
-@cache
-def nodes(source: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(source)))
-
-
 def of_sessions(path: str, source: str) -> Iterator[str]:
     """Classes, functions and tables for auctions whose names contain "session"."""
     if path.startswith(NOT_OF_AUCTIONS) or "/migrations/" in path:
         return
-    for node in nodes(source):
+    for node in nodes(parsed(source), ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 pass
@@ -41,12 +36,8 @@ def of_sessions(path: str, source: str) -> Iterator[str]:
 
 def facts_that_act(path: str, source: str) -> Iterator[str]:
     """Coroutines that write, lock or emit events but are named like facts."""
-    for node in nodes(source):
-        if (
-            isinstance(node, ast.AsyncFunctionDef)
-            and FACT.fullmatch(node.name.strip("_").partition("_")[0])
-            and ACTS.search(ast.unparse(node))
-        ):
+    for node in nodes(parsed(source), ast.AsyncFunctionDef):
+        if FACT.fullmatch(node.name.strip("_").partition("_")[0]) and ACTS.search(ast.unparse(node)):
             yield f"{path}: {node.name}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.names import aliases, in_full
+from tests.names import aliases, in_full, nodes, parsed
 from tests.rooms import PROJECT
 
 DECODES = (
@@ -64,13 +64,12 @@ class _Part:
 
 
 def _parts(path: str, source: str) -> Iterator[_Part]:
-    tree = ast.parse(source)
+    tree = parsed(source)
     named = aliases(tree)
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     yield _Part(module, path, tree, named)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield _Part(module, path, node, named)
+    for node in nodes(tree, ast.FunctionDef, ast.AsyncFunctionDef):
+        yield _Part(module, path, node, named)
 
 
 def unguarded(sources: Mapping[str, str]) -> list[str]:

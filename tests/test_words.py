@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.names import nodes, parsed
+
 PROJECT = Path(__file__).parent.parent
 ROOMS = ("catalogue", "docs", "events", "infra", "recommender", "services", "tests")
 KINDS = {".html", ".js", ".md", ".po", ".py", ".toml"}
@@ -48,15 +50,9 @@ def apart(name: str) -> str:
 
 def docstrings(text: str) -> Iterator[tuple[int, str]]:
     """Yield line and text of every docstring, also of those below a constant or a field."""
-    for node in ast.walk(ast.parse(text)):
-        body = getattr(node, "body", None)
-        for each in body if isinstance(body, list) else []:
-            if (
-                isinstance(each, ast.Expr)
-                and isinstance(each.value, ast.Constant)
-                and isinstance(each.value.value, str)
-            ):
-                yield each.lineno, each.value.value.strip()
+    for each in nodes(parsed(text), ast.Expr):
+        if isinstance(each.value, ast.Constant) and isinstance(each.value.value, str):
+            yield each.lineno, each.value.value.strip()
 
 
 def test_no_text_has_a_banned_word() -> None:
@@ -80,15 +76,9 @@ def test_no_name_in_the_code_has_a_banned_word() -> None:
         assert NAME.fullmatch(sample) and words.search(apart(sample))
     for sample in ("brainstorm_first", "Told_by", "breathe_in", "first_seen_first", "StoredFigures"):
         assert NAME.fullmatch(sample) and not words.search(apart(sample))
-    found = [
-        f"{name}:{number}: {match[0]}"
-        for name, text in texts()
-        if name.endswith((".py", ".html"))
-        for number, line in enumerate(text.splitlines(), start=1)
-        for match in NAME.finditer(line)
-        if words.search(apart(match[0]))
-    ]
-    assert not found
+    names = {path: set(NAME.findall(text)) for path, text in texts() if path.endswith((".py", ".html"))}
+    wrong = {name for name in set().union(*names.values()) if words.search(apart(name))}
+    assert not [f"{path}: {name}" for path, there in names.items() for name in sorted(there & wrong)]
 
 
 def test_no_docstring_begins_with_a_preposition_or_a_pronoun() -> None:
