@@ -4,6 +4,8 @@ own schema, the reactions that fill it, and the queries on it.
 A store creates each replica once, ``organisations = Organisations(Row.metadata)``, and the service starts its own
 reactions with the replica's ``reactions``. ``body`` is the event as it arrived. Events that arrive together are written
 in one statement, and repeating it changes nothing.
+
+SQL is written by hand here for arrays, upserts and JSON.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

@@ -1,12 +1,12 @@
 """The portal's copies. Imported contracts come in tens of thousands, so events that came together are written in one
-statement, and totals are counted as they come."""
+statement, and totals are counted as they come. SQL is written by hand here for JSON, lists and upserts."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, delete, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col, select
 
@@ -241,15 +241,15 @@ async def count_member(tx: Transaction, event: PoolMemberEnrolled | PoolMemberWi
 
 async def extend(tx: Transaction, event: AuctionExtended | RoundBegan | PoolExtended) -> None:
     closes_at = event.enrolment_ends_at if isinstance(event, PoolExtended) else event.closes_at
-    await (await tx.raw()).execute(
-        "update portal.openings set closes_at = $2 where opening_id = $1", event.subject, closes_at
+    await tx.session.exec(
+        update(OpeningRow).where(col(OpeningRow.opening_id) == event.subject).values(closes_at=closes_at)
     )
 
 
 async def close(tx: Transaction, event: Event) -> None:
     """Remove the opening to which the event belongs. A request for quotes that is withdrawn closes without a
     deadline."""
-    await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", event.subject)
+    await tx.session.exec(delete(OpeningRow).where(col(OpeningRow.opening_id) == event.subject))
 
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:

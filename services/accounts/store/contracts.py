@@ -1,4 +1,5 @@
-"""The replica of concluded contracts, for the public card of an organisation."""
+"""The replica of concluded contracts, for the public card of an organisation. SQL is written by hand here for arrays
+and lists."""
 
 from collections.abc import Sequence
 from datetime import datetime

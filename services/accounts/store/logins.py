@@ -1,4 +1,4 @@
-"""API keys, and logins that failed."""
+"""API keys, and logins that failed. SQL is written by hand here for lists."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

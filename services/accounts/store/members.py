@@ -1,4 +1,4 @@
-"""Members, their passwords, and invitations."""
+"""Members, their passwords, and invitations. SQL is written by hand here for lists."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,5 @@
-"""Organisations, both registered and imported, and the reasons of suspensions."""
+"""Organisations, both registered and imported, and the reasons of suspensions. SQL is written by hand here for
+upserts."""
 
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from infra.database import Transaction, columns, not_among
 from infra.listing import PLAN_FOR_VALUES, as_query
 from infra.reading import Unreadable, listed, read_one, readable
 from services.accounts.domain import BY_HAND, Organisation, Suspension
-from services.accounts.store.rows import WORDS, OrganisationRow, read
+from services.accounts.store.rows import WORDS, OrganisationRow, SuspensionRow, read
 
 
 def _organisation(row: object) -> Organisation:
@@ -84,10 +85,9 @@ async def state_reason(tx: Transaction, organisation_id: str) -> str | None:
 
 
 async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]:
-    rows = await (await tx.raw()).fetch(
-        "select suspension_id, reason, until from accounts.suspensions where organisation_id = $1", organisation_id
-    )
-    return [Suspension(**dict(row)) for row in rows]
+    columns_of_one = select(SuspensionRow.suspension_id, SuspensionRow.reason, SuspensionRow.until)
+    rows = await tx.session.exec(columns_of_one.where(SuspensionRow.organisation_id == organisation_id))
+    return [Suspension(suspension_id=key, reason=reason, until=until) for key, reason, until in rows]
 
 
 async def put_suspension(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
@@ -106,12 +106,12 @@ async def put_suspension(tx: Transaction, organisation_id: str, suspension: Susp
 
 async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: str) -> bool:
     """Delete a suspension. Return whether there was one."""
-    ended = await (await tx.raw()).fetchval(
-        "delete from accounts.suspensions where organisation_id = $1 and suspension_id = $2 returning true",
-        organisation_id,
-        suspension_id,
-    )
-    return bool(ended)
+    row = await tx.session.get(SuspensionRow, (organisation_id, suspension_id), with_for_update=True)
+    if row is None:
+        return False
+    await tx.session.delete(row)
+    await tx.session.flush()
+    return True
 
 
 async def suspensions_over(

@@ -3,6 +3,8 @@
 This is a hot path, written by hand and not with :mod:`infra.states`. Bids of many auctions are decided and written at
 once, by one call of the database on the lane's own connection, so ``lock_versions``, ``lock_free`` and ``save`` take
 the connection.
+
+SQL is written by hand here for locks, arrays, JSON, aggregates and reads without a transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,5 @@
-"""Bids and their verdicts: the log. They are written with the states of their auctions (:func:`auctions.save`)."""
+"""Bids and their verdicts: the log. They are written with the states of their auctions (:func:`auctions.save`). SQL is
+written by hand here for lists, arrays, aggregates and reads without a transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter

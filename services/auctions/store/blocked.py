@@ -3,6 +3,8 @@ over and they have not got its time back yet.
 
 The timer does not touch them until a lane has given their time back. The rows are separate from the auctions, which may
 be locked.
+
+SQL is written by hand here for locks, arrays and aggregates.
 """
 
 from collections.abc import Collection, Mapping

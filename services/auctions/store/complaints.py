@@ -1,4 +1,4 @@
-"""Complaints and their decisions."""
+"""Complaints and their decisions. SQL is written by hand here for lists and aggregates."""
 
 from typing import Any
 

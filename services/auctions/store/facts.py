@@ -1,4 +1,5 @@
-"""Lines of the log that are no bids: the opening, turns, extensions, deletions, the close."""
+"""Lines of the log that are no bids: the opening, turns, extensions, deletions, the close. SQL is written by hand here
+for lists, aggregates and reads without a transaction."""
 
 from collections.abc import AsyncIterator
 

@@ -1,5 +1,5 @@
 """Lists of auctions. Each row has what one line of a list shows, without the lines of its opening and without the
-bidders."""
+bidders. SQL is written by hand here for lists."""
 
 from datetime import datetime
 from functools import partial

@@ -1,4 +1,5 @@
-"""The market's Merkle log: leaves, the hashes of its subtrees, and checkpoints."""
+"""The market's Merkle log: leaves, the hashes of its subtrees, and checkpoints. SQL is written by hand here for lists,
+arrays and reads without a transaction."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ import msgspec
 from events.auctions import AuctionClosed
 from infra.database import Transaction
 from services.auctions.domain import chain, merkle
+from services.auctions.store.rows import CheckpointRow
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -73,15 +75,8 @@ async def append(tx: Transaction, first: int, new: Sequence[tuple[str, str]]) ->
 
 
 async def sign(tx: Transaction, signed: Checkpoint) -> None:
-    db = await tx.raw()
-    await db.execute(
-        "insert into auctions.checkpoints (size, root, signed_at, key, signature) values ($1, $2, $3, $4, $5)",
-        signed.size,
-        signed.root,
-        signed.signed_at,
-        signed.key,
-        signed.signature,
-    )
+    tx.session.add(CheckpointRow(**msgspec.structs.asdict(signed)))
+    await tx.session.flush()
 
 
 async def blocks(db: asyncpg.Connection) -> int:

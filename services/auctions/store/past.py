@@ -1,4 +1,4 @@
-"""Earlier contracts, and what a SKU cost in the last of them."""
+"""Earlier contracts, and what a SKU cost in the last of them. SQL is written by hand here for JSON."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -6,13 +6,15 @@ from operator import itemgetter
 
 import asyncpg
 import msgspec
+from sqlalchemy import delete
+from sqlmodel import col
 
 from events.contracts import ContractConcluded
 from events.values import Line
 from infra.database import Transaction
 from infra.listing import PLAN_FOR_VALUES, as_query
 from infra.reading import listed, read_one
-from services.auctions.store.rows import WORDS_OF_TITLE
+from services.auctions.store.rows import WORDS_OF_TITLE, LastPriceRow, PastContractRow
 
 PAST = "auctions.past_contracts"
 """The name of a row that cannot be read."""
@@ -51,9 +53,8 @@ async def put(tx: Transaction, contract: ContractConcluded) -> None:
 
 
 async def drop(tx: Transaction, contract_id: str) -> None:
-    db = await tx.raw()
-    await db.execute("delete from auctions.last_prices where contract_id = $1", contract_id)
-    await db.execute("delete from auctions.past_contracts where contract_id = $1", contract_id)
+    await tx.session.exec(delete(LastPriceRow).where(col(LastPriceRow.contract_id) == contract_id))
+    await tx.session.exec(delete(PastContractRow).where(col(PastContractRow.contract_id) == contract_id))
 
 
 async def get(db: asyncpg.Connection, contract_id: str) -> ContractConcluded | None:

@@ -2,6 +2,8 @@
 
 A lock on one row does not prevent a lane from writing the next. A former release reads and writes the one row of
 ``pulse``; that row is also written if it is not locked, and read together with the beats.
+
+SQL is written by hand here for locks and aggregates.
 """
 
 from contextlib import suppress

@@ -1,5 +1,5 @@
 """Rows of the catalogue: versions of SKUs, offers, baskets, copies of organisations and reference prices, and changes
-for the search."""
+for the search. SQL is written by hand here for lists, JSON and aggregates."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta

@@ -1,5 +1,5 @@
 """Ends offers: those with given ids, or all of a supplier or SKU, which may be very many. It does not need to read
-their content."""
+their content. SQL is written by hand here for lists and aggregates."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -3,6 +3,8 @@ on their number; the rules of :mod:`catalogue.offers` then price the selected on
 
 A number, date or list that this release cannot read, because a newer one wrote it, is treated as null, and such an
 offer comes last.
+
+SQL is written by hand here for lists.
 """
 
 from collections.abc import Mapping, Sequence

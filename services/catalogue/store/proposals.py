@@ -1,5 +1,5 @@
 """Cards that await moderation or were returned: the moderators' queue, and the cards with which a new proposal is
-compared."""
+compared. SQL is written by hand here for lists and aggregates."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The facts that count about how contracts were carried out."""
+"""The facts that count about how contracts were carried out. SQL is written by hand here for arrays."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The facts that count in an organisation's public record."""
+"""The facts that count in an organisation's public record. SQL is written by hand here for arrays."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

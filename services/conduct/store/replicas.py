@@ -1,4 +1,5 @@
-"""Replicas of what other services announced, reduced to what conduct needs."""
+"""Replicas of what other services announced, reduced to what conduct needs. SQL is written by hand here for JSON,
+upserts, guarded writes and reads without a transaction."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Breaches, and the sanctions that followed from them."""
+"""Breaches, and the sanctions that followed from them. SQL is written by hand here for JSON."""
 
 from collections.abc import Sequence
 from datetime import datetime

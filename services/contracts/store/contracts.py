@@ -1,5 +1,5 @@
 """Contracts as they are shown (see :mod:`listing` for lists of them). They are written from the events of their deals,
-and no decision is based on them."""
+and no decision is based on them. SQL is written by hand here for JSON and guarded writes."""
 
 from collections.abc import Sequence
 from datetime import datetime

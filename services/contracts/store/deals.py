@@ -1,4 +1,4 @@
-"""Deals: read under a lock, written with their version."""
+"""Deals: read under a lock, written with their version. SQL is written by hand here for arrays."""
 
 from collections.abc import Sequence
 

@@ -2,6 +2,8 @@
 
 A list is combined from parts that an index has in the order of the list: what one side has in one state. So a page
 costs the same for a buyer with a hundred thousand contracts as for one with ten.
+
+SQL is written by hand here for lists and arrays.
 """
 
 from collections.abc import Iterator, Sequence

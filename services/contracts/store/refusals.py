@@ -1,4 +1,4 @@
-"""Refusals on a justified ground, with their disputes."""
+"""Refusals on a justified ground, with their disputes. SQL is written by hand here for lists."""
 
 from datetime import datetime
 from operator import itemgetter

@@ -1,4 +1,5 @@
-"""Replicas of what other services announced, reduced to what this service needs."""
+"""Replicas of what other services announced, reduced to what this service needs. SQL is written by hand here for
+upserts, JSON and reads without a transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,6 +8,8 @@ from typing import Literal
 
 import asyncpg
 import msgspec
+from sqlalchemy import update
+from sqlmodel import col
 
 from events.auctions import AuctionOpened, BidDisclosed
 from events.fulfilment import ExecutionOver
@@ -18,7 +21,7 @@ from infra.database import Reader, Transaction
 from infra.listing import Listed, count
 from infra.reading import listed, read_json, read_one
 from services.contracts.domain.deciding import RankedBid
-from services.contracts.store.rows import Row
+from services.contracts.store.rows import AuctionRow, Row
 from services.market.replicas import Organisations, Skus
 
 organisations = Organisations(Row.metadata)
@@ -104,7 +107,7 @@ async def auction(db: Reader, auction_id: str) -> AuctionOpened | None:
 
 
 async def close_auction(tx: Transaction, auction_id: str) -> None:
-    await (await tx.raw()).execute("update contracts.auctions set closed = true where auction_id = $1", auction_id)
+    await tx.session.exec(update(AuctionRow).where(col(AuctionRow.auction_id) == auction_id).values(closed=True))
 
 
 async def put_bid(tx: Transaction, event: BidDisclosed) -> None:

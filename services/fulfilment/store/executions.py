@@ -1,4 +1,5 @@
-"""Contracts that are carried out: read under a lock, written with their version, with their history."""
+"""Contracts that are carried out: read under a lock, written with their version, with their history. SQL is written by
+hand here for lists and arrays."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""The names of the contracts that are carried out, as contracts announced them."""
+"""The names of the contracts that are carried out, as contracts announced them. SQL is written by hand here for
+arrays."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,5 +1,5 @@
 """Rows of notifications. Letters contain the data that they are made from; ``mailed`` ensures that each member gets an
-opportunity only once."""
+opportunity only once. SQL is written by hand here for JSON."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,5 @@
-"""Claims letters: many in a few statements, so that an event with many readers does not delay the events of others."""
+"""Claims letters: many in a few statements, so that an event with many readers does not delay the events of others. SQL
+is written by hand here for arrays."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -15,6 +15,8 @@ list later, so every attempt has the same content, except for duties that were d
 **Handed over.** A sender can die, or its database freeze, after the mail server took the letter and before that is stored. So a letter is
 marked (``handed``) before it is given to a sender; the mark is removed only if the mail server says that it refused the letter. A marked
 letter is sent once more as it was, with the same Message-ID, whatever was done meanwhile: after that the market knows that it went out.
+
+SQL is written by hand here for guarded writes and JSON.
 """
 
 from collections.abc import Collection, Sequence

@@ -3,6 +3,8 @@
 Judging an item with many prices takes seconds, and storing a new price needs the item's row. Therefore the row is not
 locked while it is judged: an advisory lock, which ends with its transaction, shows that the item is being judged. The
 row is locked only at the end, to be written.
+
+SQL is written by hand here for JSON.
 """
 
 from collections.abc import Iterable, Sequence

@@ -3,6 +3,8 @@
 Items with a reference come first, then those with most observations. Indexes have this order, and another index has the
 words: if few items match, they are found by words and sorted; if very many match, some are found soon when items are
 read in that order. So both cases are bounded.
+
+SQL is written by hand here for lists, arrays and aggregates.
 """
 
 from datetime import date, datetime

@@ -1,7 +1,8 @@
-"""The rolling months."""
+"""The rolling months. SQL is written by hand here for upserts."""
 
 from collections.abc import Iterable
 
+from sqlalchemy import delete
 from sqlmodel import select
 
 from infra.database import Transaction, columns
@@ -36,7 +37,7 @@ async def add_to_months(tx: Transaction, entries: Iterable[tuple[Origin, Entry]]
 
 
 async def forget_months(tx: Transaction) -> None:
-    await (await tx.raw()).execute("delete from observatory.rolling")
+    await tx.session.exec(delete(RollingRow))
 
 
 async def months(tx: Transaction, item_key: str) -> list[Month]:

@@ -1,5 +1,5 @@
 """The numbers by which items are judged: if the policy changes them, all items are marked to be judged again, in
-portions."""
+portions. SQL is written by hand here for locks and arrays."""
 
 import msgspec
 

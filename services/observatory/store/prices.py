@@ -1,5 +1,5 @@
 """Stores observed prices: one statement writes all that came together, because an import brings tens of thousands of
-documents."""
+documents. SQL is written by hand here for arrays."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

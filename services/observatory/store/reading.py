@@ -1,4 +1,4 @@
-"""Items, prices and snapshots as values."""
+"""Items, prices and snapshots as values. SQL is written by hand here for JSON, lists and transaction ids."""
 
 from collections import defaultdict
 from collections.abc import Sequence

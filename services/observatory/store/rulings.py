@@ -1,5 +1,6 @@
 """The verdicts behind snapshots. They are rows that remain from version to version: a new price writes its own verdict
-and those that it changes. Older snapshots have all verdicts in the body, where they are still read."""
+and those that it changes. Older snapshots have all verdicts in the body, where they are still read. SQL is written by
+hand here for JSON."""
 
 import asyncio
 from collections import defaultdict

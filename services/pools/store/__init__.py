@@ -1,5 +1,5 @@
 """Rows of pools: the state of each pool with its log, the contracts that followed, and replicas of organisations, SKUs
-and reference prices."""
+and reference prices. SQL is written by hand here for JSON, lists, locks and aggregates."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime

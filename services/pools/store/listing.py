@@ -1,5 +1,5 @@
 """Lists of pools. Each row has only what one line of a list shows, because a whole pool can have megabytes of demands
-and allocations."""
+and allocations. SQL is written by hand here for lists."""
 
 from collections.abc import Mapping
 from datetime import datetime

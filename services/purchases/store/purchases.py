@@ -1,4 +1,4 @@
-"""Direct purchases: each is requested, then answered once."""
+"""Direct purchases: each is requested, then answered once. SQL is written by hand here for lists."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

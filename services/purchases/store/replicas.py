@@ -1,4 +1,5 @@
-"""Replicas of what other services announced, reduced to what this service needs."""
+"""Replicas of what other services announced, reduced to what this service needs. SQL is written by hand here for
+JSON."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -2,6 +2,8 @@
 
 The cost of writing one quote does not depend on the others. Only :func:`comparison` reads a part of all quotes, and
 :func:`whole` reads everything, a few quotes at a time.
+
+SQL is written by hand here for JSON, views and aggregates.
 """
 
 from collections.abc import AsyncIterator, Sequence

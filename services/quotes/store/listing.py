@@ -1,5 +1,5 @@
 """Lists of requests. Each row has only what one line of a list shows, because a whole request can have megabytes of
-sealed quotes."""
+sealed quotes. SQL is written by hand here for lists."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,10 +1,13 @@
-"""Lists of recommendations: those that wait to be made again, the data for them, and the lists themselves."""
+"""Lists of recommendations: those that wait to be made again, the data for them, and the lists themselves. SQL is
+written by hand here for aggregates, upserts, lists and guarded writes."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy import delete
+from sqlmodel import col, select
 
 from events.recommender import Recommendation
 from infra.database import Transaction
@@ -14,6 +17,7 @@ from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
 from services.recommender.store import marks
 from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
+from services.recommender.store.rows import DismissalRow, SupplierRow
 
 ACTIVE = 5
 """The most categories in which a supplier counts as active."""
@@ -239,8 +243,8 @@ async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | Non
 
 
 async def is_imported(tx: Transaction, supplier_id: str) -> bool:
-    query = "select not native from recommender.suppliers where supplier_id = $1"
-    return bool(await (await tx.raw()).fetchval(query, supplier_id))
+    native = (await tx.session.exec(select(SupplierRow.native).where(SupplierRow.supplier_id == supplier_id))).first()
+    return native is False
 
 
 async def knows(tx: Transaction, supplier_id: str) -> bool:
@@ -264,8 +268,10 @@ async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> Non
 
 
 async def restore(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
-    await (await tx.raw()).execute(
-        "delete from recommender.dismissals where supplier_id = $1 and opportunity_id = $2", supplier_id, opportunity_id
+    await tx.session.exec(
+        delete(DismissalRow).where(
+            col(DismissalRow.supplier_id) == supplier_id, col(DismissalRow.opportunity_id) == opportunity_id
+        )
     )
     await marks.mark(tx, [supplier_id])
 

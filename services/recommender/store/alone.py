@@ -1,4 +1,4 @@
-"""Work that one process does at a time."""
+"""Work that one process does at a time. SQL is written by hand here for locks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,9 +1,13 @@
 """The copies that events feed. Events that came together are written in one statement, which can be repeated. Its rows
-are in the order of their keys, so that two statements with common rows cannot deadlock."""
+are in the order of their keys, so that two statements with common rows cannot deadlock. SQL is written by hand here for
+upserts, guarded writes and hot paths."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+
+from sqlalchemy import delete, update
+from sqlmodel import col
 
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.auctions import AuctionExtended, AuctionOpened, BidAccepted
@@ -15,6 +19,7 @@ from events.transparency import TenderImported
 from events.values import Category, Place
 from infra.database import Transaction, columns
 from services.recommender.store.marks import TAKEN
+from services.recommender.store.rows import CoPurchaseRow, InterestRow, OpportunityRow
 
 OVER = ("cancelled", "unsuccessful", "complete", "withdrawn")
 """OCDS tender statuses in which nobody can bid any more."""
@@ -276,8 +281,8 @@ async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) 
 async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
     await _move_end(tx, event.pool_id, event.enrolment_ends_at)
     # the end of the pool may now be beyond the horizon
-    await (await tx.raw()).execute(
-        "update recommender.opportunities set near = false where opportunity_id = $1", event.pool_id
+    await tx.session.exec(
+        update(OpportunityRow).where(col(OpportunityRow.opportunity_id) == event.pool_id).values(near=False)
     )
 
 
@@ -323,8 +328,8 @@ async def _add(tx: Transaction, table: str, names: tuple[str, str, str], total: 
 
 
 async def forget_interest(tx: Transaction) -> None:
-    await (await tx.raw()).execute("delete from recommender.interest")
+    await tx.session.exec(delete(InterestRow))
 
 
 async def forget_co_purchases(tx: Transaction) -> None:
-    await (await tx.raw()).execute("delete from recommender.co_purchases")
+    await tx.session.exec(delete(CoPurchaseRow))

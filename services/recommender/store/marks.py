@@ -14,6 +14,8 @@ once more after that.
 
 **Places.** A mark is set only if there is none: a supplier that is already marked keeps its position in the queue, and its row is not
 written again. A list that is being made has the mark TAKEN; a new mark replaces TAKEN, and so is not lost.
+
+SQL is written by hand here for arrays, lists and guarded writes.
 """
 
 from collections.abc import Collection, Iterable, Sequence

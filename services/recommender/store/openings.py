@@ -3,6 +3,8 @@
 An opening that ends beyond the horizon needs no work until the horizon reaches it. Then it is marked as near, once, and
 the lists of the suppliers that it concerns are made again (:mod:`store.marks`). An opening that is closed before that
 changes no list.
+
+SQL is written by hand here for lists, aggregates, guarded writes and several tables.
 """
 
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Trainings, their measurements, and the model in use."""
+"""Trainings, their measurements, and the model in use. SQL is written by hand here for lists and JSON."""
 
 from datetime import datetime
 from operator import itemgetter

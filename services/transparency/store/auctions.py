@@ -1,4 +1,5 @@
-"""Replicas of mini-auctions: running ones, and the bids that were disclosed at their close."""
+"""Replicas of mini-auctions: running ones, and the bids that were disclosed at their close. SQL is written by hand here
+for arrays."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Imported data: the originals, and what was published of them."""
+"""Imported data: the originals, and what was published of them. SQL is written by hand here for arrays and lists."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

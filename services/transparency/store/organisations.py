@@ -1,4 +1,5 @@
-"""Two tables of the same form: the organisations of this market, and those in imports."""
+"""Two tables of the same form: the organisations of this market, and those in imports. SQL is written by hand here for
+arrays."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,5 @@
-"""Reads the feed: the releases of this market, in an order that never changes."""
+"""Reads the feed: the releases of this market, in an order that never changes. SQL is written by hand here for lists,
+aggregates and JSON."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime

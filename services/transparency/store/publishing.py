@@ -1,5 +1,5 @@
 """Adds releases to the feed, and reads what new releases need from earlier ones. Each function is one statement for
-many."""
+many. SQL is written by hand here for arrays."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
