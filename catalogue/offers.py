@@ -58,7 +58,7 @@ class EcoLabelExpired(RuleBroken):
     code = "eco-label-expired"
 
 
-class Tier(msgspec.Struct, frozen=True):
+class PriceTier(msgspec.Struct, frozen=True):
     """The price per pack that applies from this many packs on."""
 
     from_quantity: Decimal
@@ -87,7 +87,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     stock: Place
     min_quantity: Decimal
     max_quantity: Decimal
-    tiers: tuple[Tier, ...] = ()
+    tiers: tuple[PriceTier, ...] = ()
     eco_labels: tuple[EcoLabel, ...] = ()
     valid_from: date
     valid_until: date
@@ -102,7 +102,7 @@ class Need(msgspec.Struct, frozen=True):
     on: date
 
 
-class Priced(msgspec.Struct, frozen=True, tag="priced"):
+class PricedOffer(msgspec.Struct, frozen=True, tag="priced"):
     """``net`` and ``gross`` are per pack, not rounded below four extra digits; ``total`` is the rounded gross amount due."""
 
     net: Money
@@ -120,7 +120,7 @@ class NotAvailable(msgspec.Struct, frozen=True, tag="not_available"):
     numbers: dict[str, str] = {}
 
 
-PriceAnswer = Priced | NotAvailable
+PriceAnswer = PricedOffer | NotAvailable
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -186,7 +186,7 @@ def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
     """If the offer's own price or quantities are wrong, that is reported once, and tiers are not compared with them."""
     wrong = _wrong_quantities(offer)
     least, most = (Decimal(0), None) if wrong else (offer.min_quantity, offer.max_quantity)
-    previous = Tier(least, offer.price)
+    previous = PriceTier(least, offer.price)
     for tier in offer.tiers:
         begins = tier.from_quantity > previous.from_quantity
         if not begins or (most is not None and tier.from_quantity > most):
@@ -208,7 +208,7 @@ def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
                 previous_price=previous.price,
             )
         lower = min((price for price in (tier.price, previous.price) if price > 0), default=previous.price)
-        previous = Tier(max(tier.from_quantity, previous.from_quantity), lower)
+        previous = PriceTier(max(tier.from_quantity, previous.from_quantity), lower)
 
 
 def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
@@ -299,10 +299,10 @@ def price_for(offer: Offer, need: Need) -> PriceAnswer:
     price = Money(tier_price(offer, quantity), offer.currency)
     net = vat_exclusive(price, offer.vat_rate, offer.vat_included)
     gross = price if offer.vat_included else price * (1 + offer.vat_rate / 100)
-    return Priced(net, gross, (gross * quantity).rounded(), offer.delivery_days)
+    return PricedOffer(net, gross, (gross * quantity).rounded(), offer.delivery_days)
 
 
-def landed_price(answer: Priced, pack_size: Decimal) -> Money:
+def landed_price(answer: PricedOffer, pack_size: Decimal) -> Money:
     """What the buyer pays, VAT and delivery included, for one base unit of a SKU whose pack holds ``pack_size``."""
     return unit_price(answer.gross, pack_size)
 
@@ -318,10 +318,10 @@ def rank(offers: Iterable[Offer], need: Need, *, pack_size: Decimal, currency: s
 
 def _ranked(offer: Offer, need: Need, pack_size: Decimal, currency: str) -> Ranked:
     answer = price_for(offer, need)
-    if isinstance(answer, Priced) and offer.currency != currency:
+    if isinstance(answer, PricedOffer) and offer.currency != currency:
         answer = NotAvailable(
             "other-currency",
             f"The offer is in {offer.currency}, this market buys in {currency}.",
             {"currency": offer.currency, "market": currency},
         )
-    return Ranked(offer, answer, landed_price(answer, pack_size) if isinstance(answer, Priced) else None)
+    return Ranked(offer, answer, landed_price(answer, pack_size) if isinstance(answer, PricedOffer) else None)

@@ -32,7 +32,7 @@ class Where(Protocol):
     def locality(self) -> str | None: ...
 
 
-class Priced(Protocol):
+class PricedLine(Protocol):
     """The fields of a line (:class:`events.values.Line`) that are used here."""
 
     @property
@@ -45,7 +45,7 @@ class Priced(Protocol):
     def vat_included(self) -> bool | None: ...
 
 
-class Published(Protocol):
+class PublishedReference(Protocol):
     """The fields of a snapshot (:class:`events.observatory.ReferencePricePublished`) that are used here."""
 
     @property
@@ -66,11 +66,11 @@ class Published(Protocol):
     def valued_at(self) -> datetime: ...
 
 
-P = TypeVar("P", bound=Published)
+P = TypeVar("P", bound=PublishedReference)
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferencePrice:
     """A published reference price, in the unit, VAT basis and currency of the line it is given for."""
 
     reference_id: str
@@ -84,7 +84,9 @@ class ReferenceNotComparable(RuleBroken):
     code = "reference-not-comparable"
 
 
-def reference_for(line: Priced, published: Iterable[P], place: Where, currency: str) -> tuple[P, Reference] | None:
+def reference_for(
+    line: PricedLine, published: Iterable[P], place: Where, currency: str
+) -> tuple[P, ReferencePrice] | None:
     """The published reference price that applies to a line at a place, also converted to the line's unit and VAT basis.
 
     Of the snapshots that contain the place and can be compared with the line, it is one of the narrowest level (locality, region,
@@ -121,7 +123,7 @@ class PaidNotComparable(RuleBroken):
     code = "paid-not-comparable"
 
 
-def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> Decimal:
+def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: str) -> Decimal:
     """The earlier price ``unit_price`` per unit of ``paid``, converted to a unit (pack) of the line, with VAT if the line has it. Raises
     PaidNotComparable."""
     try:
@@ -140,7 +142,7 @@ def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> 
     return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
 
 
-def _worth(line: Priced) -> tuple[Fraction, str]:
+def _worth(line: PricedLine) -> tuple[Fraction, str]:
     """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raises
     RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
@@ -157,7 +159,7 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
     return factor * (1 + vat), base_unit(line.unit).code
 
 
-def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
+def in_terms_of(line: PricedLine, published: PublishedReference, currency: str) -> ReferencePrice:
     """The reference per unit (pack) of the line, with VAT if the line has it. Raise ReferenceNotComparable.
 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
@@ -186,7 +188,7 @@ def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
         raise ReferenceNotComparable(f"{published.median} is not a price that can be compared.", price=published.median)
     exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
-    return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))
+    return ReferencePrice(published.reference_id, published.grade, round(price, minor_units(currency) + 4))
 
 
 def _name(code: str) -> str:

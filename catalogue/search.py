@@ -31,7 +31,7 @@ _MOST_HITS = 100
 _DEEPEST_HIT = 10_000
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class IndexedCard(msgspec.Struct, frozen=True, kw_only=True):
     """What is indexed: the published SKU and what its offers add. ``min_price`` is the lowest offer price in minor units of
     the market's currency, None without offers; ``regions`` are those its offers serve."""
 
@@ -42,7 +42,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     supplier_sizes: tuple[str, ...] = ()
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class SkuSearch(msgspec.Struct, frozen=True, kw_only=True):
     """A search. An empty ``text`` lists all cards; ``category`` is any CPV prefix; a ``region`` is also served through its country;
     prices are in minor units, both limits inclusive; a price limit excludes SKUs without offers."""
 
@@ -60,7 +60,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     facets: bool = True
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundSkus(msgspec.Struct, frozen=True):
     """SKU ids of one page, how many match in all, and per facet value → count (``attribute`` values read "name=value";
     ``category`` counts every prefix)."""
 
@@ -94,7 +94,7 @@ class Index:
     def __len__(self) -> int:
         return self._index.searcher().num_docs
 
-    def put(self, card: Card) -> None:
+    def put(self, card: IndexedCard) -> None:
         """Add the card, or replace the one of the same SKU. Raise ValueError for one that cannot be indexed; then nothing changes."""
         document = tantivy.Document.from_dict(_fields(card), self._schema)
         writer = self._writing()
@@ -109,7 +109,7 @@ class Index:
         self._writing().commit()
         self._index.reload()
 
-    def rebuild(self, cards: Iterable[Card]) -> None:
+    def rebuild(self, cards: Iterable[IndexedCard]) -> None:
         """Replace the whole content in one commit; readers see the old one until it is done."""
         writer = self._writing()
         writer.delete_all_documents()
@@ -117,7 +117,7 @@ class Index:
             writer.add_document(tantivy.Document.from_dict(_fields(card), self._schema))
         self.commit()
 
-    def search(self, wanted: Wanted) -> Found:
+    def search(self, wanted: SkuSearch) -> FoundSkus:
         """Return the wanted page. Every word must match (exactly, by stem, as the beginning of the last word, or with a
         typo); if no card matches all words, cards that match any word are found. The text is read as words, never as
         query syntax, so no text is an error."""
@@ -130,7 +130,7 @@ class Index:
             query = self._all([Query.boolean_query([(Occur.Should, word) for word in words])], filters)
             page = self._page(searcher, query, wanted)
         ids = tuple(str(searcher.doc(address)["sku_id"][0]) for _, address in page.hits)
-        return Found(ids, page.count, _counts(searcher, query) if wanted.facets else {})
+        return FoundSkus(ids, page.count, _counts(searcher, query) if wanted.facets else {})
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
@@ -138,7 +138,7 @@ class Index:
         return self._writer
 
     @staticmethod
-    def _page(searcher: tantivy.Searcher, query: Query, wanted: Wanted) -> Any:
+    def _page(searcher: tantivy.Searcher, query: Query, wanted: SkuSearch) -> Any:
         by_price = wanted.sort == "price"
         return searcher.search(
             query,
@@ -153,7 +153,7 @@ class Index:
         scored = [(Occur.Must, word) for word in words] or [(Occur.Must, Query.all_query())]
         return Query.boolean_query(scored + [(Occur.Must, Query.const_score_query(query, 0.0)) for query in filters])
 
-    def _filters(self, wanted: Wanted) -> list[Query]:
+    def _filters(self, wanted: SkuSearch) -> list[Query]:
         exact = [("eco_label", wanted.eco_label), ("supplier_size", wanted.supplier_size)]
         exact += [("category", normalise(wanted.category) if wanted.category else None)]
         exact += [("attribute", _pair(name, value)) for name, value in wanted.attributes]
@@ -211,7 +211,7 @@ def _stemmer(language: str) -> tantivy.TextAnalyzer:
     return folded.filter(Filter.stemmer(language)).filter(Filter.ascii_fold()).build()
 
 
-def _fields(card: Card) -> dict[str, Any]:
+def _fields(card: IndexedCard) -> dict[str, Any]:
     sku = card.sku
     language = sku.language if sku.language in _STEMMED else "en"
     values = " ".join(f"{attribute.value} {attribute.unit}" for attribute in sku.attributes)

@@ -80,7 +80,7 @@ class PackChanged(RuleBroken):
     code = "pack-changed"
 
 
-class Attribute(msgspec.Struct, frozen=True):
+class SkuAttribute(msgspec.Struct, frozen=True):
     name: str
     value: str
     unit: str = ""
@@ -94,7 +94,7 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     version: int = 1
     name: str
     category: str
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[SkuAttribute, ...]
     base_unit: str
     pack_size: Decimal = Decimal(1)
     description: str = ""
@@ -126,7 +126,7 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return words
 
 
-class State(StrEnum):
+class SkuState(StrEnum):
     DRAFT = "draft"
     MODERATION = "moderation"
     PUBLISHED = "published"
@@ -134,19 +134,19 @@ class State(StrEnum):
     ARCHIVED = "archived"
 
 
-class Step(StrEnum):
+class SkuStep(StrEnum):
     SUBMIT = "submit"
     PUBLISH = "publish"
     RETURN = "return"
     ARCHIVE = "archive"
 
 
-_NEXT: dict[tuple[State, Step], State] = {
-    (State.DRAFT, Step.SUBMIT): State.MODERATION,
-    (State.RETURNED, Step.SUBMIT): State.MODERATION,
-    (State.MODERATION, Step.PUBLISH): State.PUBLISHED,
-    (State.MODERATION, Step.RETURN): State.RETURNED,
-    (State.PUBLISHED, Step.ARCHIVE): State.ARCHIVED,
+_NEXT: dict[tuple[SkuState, SkuStep], SkuState] = {
+    (SkuState.DRAFT, SkuStep.SUBMIT): SkuState.MODERATION,
+    (SkuState.RETURNED, SkuStep.SUBMIT): SkuState.MODERATION,
+    (SkuState.MODERATION, SkuStep.PUBLISH): SkuState.PUBLISHED,
+    (SkuState.MODERATION, SkuStep.RETURN): SkuState.RETURNED,
+    (SkuState.PUBLISHED, SkuStep.ARCHIVE): SkuState.ARCHIVED,
 }
 
 
@@ -172,7 +172,7 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     else:
         given = {attribute.name: attribute for attribute in sku.attributes}
         for definition in attribute_definitions(sku.category):
-            attribute = given.get(definition.name, Attribute(definition.name, ""))
+            attribute = given.get(definition.name, SkuAttribute(definition.name, ""))
             if broken := broken_attribute(definition, attribute.value, attribute.unit):
                 yield broken
     if len(sku.attributes) < rules.fewest_attributes:
@@ -219,8 +219,8 @@ def gtin_is_valid(gtin: str) -> bool:
 
 
 def next_state(
-    state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
-) -> State:
+    state: SkuState, step: SkuStep, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
+) -> SkuState:
     """The state after the step. Raise WrongState, the first broken rule of a card submitted, or CardReasonMissing if a
     card is returned or archived without a reason."""
     after = _NEXT.get((state, step))
@@ -230,9 +230,9 @@ def next_state(
             state=str(state),
             step=str(step),
         )
-    if step is Step.SUBMIT and (broken := broken_rules(sku, rules)):
+    if step is SkuStep.SUBMIT and (broken := broken_rules(sku, rules)):
         raise broken[0]
-    if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):
+    if step in (SkuStep.RETURN, SkuStep.ARCHIVE) and not any(reason.strip() for reason in reasons):
         raise CardReasonMissing("Say why this card is returned or archived.", field="reasons")
     return after
 

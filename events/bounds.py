@@ -20,7 +20,7 @@ from msgspec import Meta, inspect
 
 from events.limits import LINE, YEARS_AWAY, Check, OutOfBounds, Range
 from events.notation import notation_of
-from events.walks import Looks, walk_of
+from events.walks import CheckedLimits, walk_of
 
 T = TypeVar("T")
 _TEXT = "text"
@@ -144,17 +144,17 @@ def _said_and_where(words: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=1_000)
 def _at_the_door(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, Looks(lengths=True, rest=True))
+    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=True))
 
 
 @lru_cache(maxsize=1_000)
 def _on_the_wire(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, Looks(lengths=True, rest=False))
+    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=False))
 
 
 @lru_cache(maxsize=1_000)
 def _with_numbers(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, Looks(lengths=False, rest=False))
+    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=False, rest=False))
 
 
 def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:

@@ -28,7 +28,7 @@ from events.limits import (
 )
 
 
-class Looks(NamedTuple):
+class CheckedLimits(NamedTuple):
     """What a walk checks besides numbers: with ``lengths`` the lengths of texts and lists."""
 
     lengths: bool
@@ -36,7 +36,7 @@ class Looks(NamedTuple):
     """Whether it also checks the characters of texts, whole numbers, floats and instants."""
 
 
-def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | None:
+def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: CheckedLimits) -> Check | None:
     most = extra.get("most") if looks.lengths else None
     match kind:
         case inspect.Metadata():
@@ -65,7 +65,7 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
 
 
 @cache
-def _of_struct(cls: type[Struct], looks: Looks) -> Check | None:
+def _of_struct(cls: type[Struct], looks: CheckedLimits) -> Check | None:
     """The walk of a struct. It is made once for each class, whichever types contain it."""
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
     walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]

@@ -17,7 +17,7 @@ from typing import TypeVar
 import asyncpg
 
 from infra.clock import WrongClock
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.running import NotRunning, Outdated, TablesBehind
 from infra.tasks import stop_if_cancelled
 
@@ -134,8 +134,8 @@ async def there(what: str, begin: Callable[[], Awaitable[T]]) -> T:
             if not is_away(error):
                 raise
             log.warning("waiting for %s: %s", what, in_short(error))
-            HEALTH.report("server", what, State.waiting, in_short(error))
+            HEALTH.report("server", what, PartState.waiting, in_short(error))
             await asyncio.sleep(PAUSE)
         else:
-            HEALTH.report("server", what, State.running)
+            HEALTH.report("server", what, PartState.running)
             return found

@@ -39,7 +39,7 @@ from events.topics import DEAD_LETTERS
 from infra.answering import check_database, check_kafka
 from infra.broker import access
 from infra.config import Config
-from infra.deadletters import Place, named_by, naming
+from infra.deadletters import MessagePlace, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
 from infra.running import in_words
@@ -259,10 +259,10 @@ class Renumbered:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._named: set[Place] = set()
+        self._named: set[MessagePlace] = set()
         if _file(directory, DEAD_LETTERS).exists():
             self._named = {named_by(kept.headers) for kept in _saved(directory, DEAD_LETTERS)}
-        self._now: dict[Place, int] = {}
+        self._now: dict[MessagePlace, int] = {}
 
     def messages(self, topic: str) -> Iterator[StoredMessage]:
         """The messages in the order of each partition, with their former offsets. A note about a letter that is not in
@@ -274,7 +274,7 @@ class Renumbered:
                 if headers is None:
                     continue
                 kept = msgspec.structs.replace(kept, headers=headers)
-            place = Place(topic, kept.partition, kept.offset)
+            place = MessagePlace(topic, kept.partition, kept.offset)
             if place in self._named:
                 self._now[place] = after[kept.partition]
             after[kept.partition] += 1

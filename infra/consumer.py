@@ -12,10 +12,10 @@ from aiokafka.structs import TopicPartition
 import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from infra.away import in_short, there
 from infra.broker import access
-from infra.health import HEALTH, State
-from infra.held import ConsumerStopped, Held, remedies
+from infra.health import HEALTH, PartState
+from infra.held import ConsumerStopped, HeldPartition, remedies
 from infra.inbox import Inbox
-from infra.turns import Turns
+from infra.turns import ConsumerTurns
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -51,9 +51,9 @@ class Consumer:
     """
 
     def __init__(
-        self, inbox: Inbox, topics: list[str], bootstrap: str, *, turns: Turns | None = None, bulk: bool = False
+        self, inbox: Inbox, topics: list[str], bootstrap: str, *, turns: ConsumerTurns | None = None, bulk: bool = False
     ) -> None:
-        turns = turns or Turns()
+        turns = turns or ConsumerTurns()
         self._turn = turns.bulk if bulk else turns.live
         self.group = group_of(inbox.service, bulk=bulk)
         self.name = f"{inbox.name} bulk" if bulk else inbox.name
@@ -61,7 +61,7 @@ class Consumer:
         self._fetch_bytes, self._batch = (BULK_BYTES, BULK_BATCH) if bulk else (1, BATCH)
         self.topics = topics
         self._bootstrap = bootstrap
-        self._waiting: dict[TopicPartition, Held] = {}
+        self._waiting: dict[TopicPartition, HeldPartition] = {}
         """Blocked partitions, until their next event is handled. A partition that a rebalance takes away is no longer paused here; its new
         owner meets the same record."""
         self._again: dict[TopicPartition, float] = {}
@@ -131,7 +131,7 @@ class Consumer:
             raise
         return kafka
 
-    def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[Held]) -> list[Held]:
+    def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[HeldPartition]) -> list[HeldPartition]:
         """Pause these partitions at their offsets, so that nothing after them is read or committed. Return those that this member still
         has."""
         ours = []
@@ -142,7 +142,7 @@ class Consumer:
                 ours.append(each)
         return ours
 
-    def _wait(self, held: Iterable[Held]) -> None:
+    def _wait(self, held: Iterable[HeldPartition]) -> None:
         for each in held:
             self._waiting[each.partition] = each
             if each.again is None:
@@ -169,12 +169,16 @@ class Consumer:
             ours = kafka.assignment()
             self._waiting = {partition: held for partition, held in self._waiting.items() if partition in ours}
         if not self._waiting:
-            HEALTH.report("consumer", self.name, State.running)
+            HEALTH.report("consumer", self.name, PartState.running)
             return
         why = "; ".join(f"{self._name_of(each)} waits: {held.why}" for each, held in sorted(self._waiting.items()))
         stands = any(held.again is None for held in self._waiting.values())
         HEALTH.report(
-            "consumer", self.name, State.degraded if stands else State.waiting, why, remedies(self._waiting.values())
+            "consumer",
+            self.name,
+            PartState.degraded if stands else PartState.waiting,
+            why,
+            remedies(self._waiting.values()),
         )
 
     def _name_of(self, partition: TopicPartition) -> str:

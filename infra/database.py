@@ -45,7 +45,7 @@ from infra.clock import Clock
 from infra.deadline import in_use
 from infra.ids import new_id
 from infra.once import Once, once
-from infra.outgoing import OF_A_REQUEST, Limits, Outgoing, outbox_row, write_outbox
+from infra.outgoing import OF_A_REQUEST, EventLimits, Outgoing, outbox_row, write_outbox
 from infra.roles import NONE, Connections, role_of, usable
 from infra.running import Frozen, NotRunning, Outdated
 
@@ -143,7 +143,7 @@ class Transaction:
         now: datetime,
         cause: Cause,
         secret: bytes = b"",
-        limits: Limits = OF_A_REQUEST,
+        limits: EventLimits = OF_A_REQUEST,
     ) -> None:
         self.service = service
         self._secret = secret
@@ -349,7 +349,7 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[Transaction]:
+    async def transaction(self, service: str, *, limits: EventLimits = OF_A_REQUEST) -> AsyncIterator[Transaction]:
         """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``
         apply to each event."""
         role = role_of(service) if service in self.roles else NONE

@@ -54,7 +54,7 @@ def reader(service: str, view: str) -> str:
     return f"{service}/{view}" if service and view else service
 
 
-class Place(NamedTuple):
+class MessagePlace(NamedTuple):
     """The place of a message on Kafka."""
 
     topic: str
@@ -163,7 +163,7 @@ class TooOld(Exception):
     code = "dead-letter-too-old"
 
 
-class Unreadable(Exception):
+class DeadLetterUnreadable(Exception):
     """This release cannot read the event; sent again, it would block its partition in every consumer."""
 
     code = "dead-letter-unreadable"
@@ -227,19 +227,19 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
 async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
     """Send the message to its topic again, as it first came, for the reader that failed, and note that. A release that does not know the
     header TO hands it to all readers; those that handled it ignore the repeat, because all claims since ``since`` are kept. Raise TooOld
-    for an event from before ``since``, and Unreadable."""
+    for an event from before ``since``, and DeadLetterUnreadable."""
     if letter.happened_before(since):
         raise TooOld(
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
             " deleted their claims, and would handle it again. A view gets it by `lonja rebuild`"
         )
     if letter.waits_for_a_newer_release:
-        raise Unreadable(
+        raise DeadLetterUnreadable(
             f"dead letter {letter.position} is in a version of a newer release: it would block its partition in every consumer. Replay"
             " it with that release, or `lonja dead-letters dismiss` it"
         )
     first = (
-        await record_at(kafka.bootstrap, Place(letter.topic, letter.partition, letter.offset))
+        await record_at(kafka.bootstrap, MessagePlace(letter.topic, letter.partition, letter.offset))
         if letter.left_out
         else letter
     )
@@ -256,7 +256,7 @@ class NoSuchRecord(LookupError):
     code = "no-such-record"
 
 
-async def record_at(bootstrap: str, place: Place) -> ConsumerRecord:
+async def record_at(bootstrap: str, place: MessagePlace) -> ConsumerRecord:
     """Return the message at this place. Raise NoSuchRecord."""
     missing = NoSuchRecord(f"there is no message {place.offset} in partition {place.partition} of {place.topic}")
     admin = AIOKafkaAdminClient(**access(bootstrap))
@@ -284,14 +284,14 @@ async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(DISMISSED, str(letter.position).encode())])
 
 
-def named_by(headers: Received) -> Place:
+def named_by(headers: Received) -> MessagePlace:
     """The place that a record of the topic points to: for a note its dead letter, for a dead letter its original message."""
     settles = _settled_by(headers)
     if settles is not None:
-        return Place(DEAD_LETTERS, 0, settles)
+        return MessagePlace(DEAD_LETTERS, 0, settles)
     found = dict(headers)
     topic = (found.get(PREFIX + "topic") or b"").decode(errors="replace")
-    return Place(topic, _number(found.get(PREFIX + "partition")), _number(found.get(PREFIX + "offset")))
+    return MessagePlace(topic, _number(found.get(PREFIX + "partition")), _number(found.get(PREFIX + "offset")))
 
 
 def naming(headers: Received, offset: int | None) -> list[tuple[str, bytes | None]] | None:

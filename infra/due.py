@@ -6,7 +6,7 @@ due in the database. The others go on. If the store keeps the reason, or if clai
 stores the reason and the time of the next try.
 While the database works, an item is treated in the same way if it needs an unavailable server (:mod:`infra.away`) or a locked row. If the
 database itself is unavailable, all items wait and none is set aside.
-The same holds for a row that cannot be decoded: :func:`infra.reading.readable` returns an Unreadable instead of the item.
+The same holds for a row that cannot be decoded: :func:`infra.reading.readable` returns an UnreadableKey instead of the item.
 """
 
 import logging
@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.away import in_short, is_away, remedy
 from infra.database import LOCK_PATIENCE, LOST, Transaction
-from infra.health import HEALTH, State
-from infra.reading import Unreadable
+from infra.health import HEALTH, PartState
+from infra.reading import UnreadableKey
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Due(Generic[T, K]):
     def __init__(
         self,
         name: str,
-        claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T | Unreadable[K]]]],
+        claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T | UnreadableKey[K]]]],
         key: Callable[[T], K],
         act: Callable[[Transaction, Sequence[T]], Awaitable[None]],
         aside: Callable[[Transaction, K, str, datetime], Awaitable[None]] | None = None,
@@ -65,8 +65,8 @@ class Due(Generic[T, K]):
         """Return how many items were done or set aside. If the database is unavailable, raises its error; then nothing was done."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
         claimed = await self._claim(tx, waiting)
-        found = [each for each in claimed if not isinstance(each, Unreadable)]
-        failed = {each.key: each.error for each in claimed if isinstance(each, Unreadable)}
+        found = [each for each in claimed if not isinstance(each, UnreadableKey)]
+        failed = {each.key: each.error for each in claimed if isinstance(each, UnreadableKey)}
         keys = [self._key(each) for each in found]
         self._forget([*waiting, *keys, *failed])
         failed |= await self._failures(tx, found)
@@ -118,11 +118,11 @@ class Due(Generic[T, K]):
 
     def _report(self) -> None:
         if not self.troubles:
-            return HEALTH.report("timer", f"{self.name}: items", State.running)
+            return HEALTH.report("timer", f"{self.name}: items", PartState.running)
         some = "; ".join(f"{key}: {trouble.why}" for key, trouble in list(self.troubles.items())[:SHOWN])
         what = f"{len(self.troubles)} set aside for a while, among them {some}"
         remedies = "; ".join(sorted({trouble.remedy for trouble in self.troubles.values()}))
-        return HEALTH.report("timer", f"{self.name}: items", State.degraded, what, remedies)
+        return HEALTH.report("timer", f"{self.name}: items", PartState.degraded, what, remedies)
 
 
 async def goes_on(tx: Transaction, name: str) -> bool:

@@ -23,7 +23,7 @@ PATIENCE = 5.0
 """Timeout of one query."""
 
 
-class Unreadable(NamedTuple):
+class UnreadableRecord(NamedTuple):
     """A record, identified by its place and the id of its event: after a restore another record may have that place."""
 
     topic: str
@@ -32,17 +32,17 @@ class Unreadable(NamedTuple):
     event_id: str
 
 
-def of(record: "ConsumerRecord") -> Unreadable:
+def of(record: "ConsumerRecord") -> UnreadableRecord:
     event_id = next((value for name, value in record.headers if name == "ce_id"), None) or b""
-    return Unreadable(record.topic, record.partition, record.offset, event_id.decode(errors="replace"))
+    return UnreadableRecord(record.topic, record.partition, record.offset, event_id.decode(errors="replace"))
 
 
-def remedy(record: Unreadable) -> str:
+def remedy(record: UnreadableRecord) -> str:
     """The command for a record that no release will ever read."""
     return f"if no release ever will, `lonja dead-letters set-aside {record.topic} {record.partition} {record.offset} --reason TEXT`"
 
 
-async def give_up(connection: asyncpg.Connection, record: Unreadable, reason: str) -> None:
+async def give_up(connection: asyncpg.Connection, record: UnreadableRecord, reason: str) -> None:
     await connection.execute(
         "insert into operations.given_up (topic, partition, position, event_id, reason) values ($1, $2, $3, $4, $5)"
         " on conflict (topic, partition, position) do update set event_id = excluded.event_id, reason = excluded.reason",
@@ -51,7 +51,7 @@ async def give_up(connection: asyncpg.Connection, record: Unreadable, reason: st
     )
 
 
-async def reasons(pool: Connections, records: Collection[Unreadable]) -> dict[Unreadable, str]:
+async def reasons(pool: Connections, records: Collection[UnreadableRecord]) -> dict[UnreadableRecord, str]:
     """The reason for each of these records that a person gave up. Empty if the database does not answer: the partitions then stay
     blocked."""
     try:
@@ -65,4 +65,4 @@ async def reasons(pool: Connections, records: Collection[Unreadable]) -> dict[Un
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         log.debug("whether a person gave %s up is not known: %s", records, in_short(error))
         return {}
-    return {Unreadable(*row[:4]): row["reason"] for row in rows}
+    return {UnreadableRecord(*row[:4]): row["reason"] for row in rows}

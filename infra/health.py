@@ -12,7 +12,7 @@ import msgspec
 from infra.clock import Clock, system_clock
 
 
-class State(StrEnum):
+class PartState(StrEnum):
     running = "running"
     waiting = "waiting"
     """It waits for something that is away (database, Kafka) and continues by itself."""
@@ -31,7 +31,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     name: str
-    state: State
+    state: PartState
     since: datetime
     detail: str = ""
     remedy: str = ""
@@ -48,7 +48,7 @@ class Health:
         self._conditions: dict[tuple[str, str], Condition] = {}
 
     def report(
-        self, kind: str, name: str, state: State, detail: str = "", remedy: str = "", *, apart: bool = False
+        self, kind: str, name: str, state: PartState, detail: str = "", remedy: str = "", *, apart: bool = False
     ) -> None:
         """Set the state of a part. It is cheap enough to be called for every batch: nothing changes while the state and
         its reason stay the same."""
@@ -65,7 +65,9 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        return all(each.apart or each.state in (State.running, State.waiting) for each in self._conditions.values())
+        return all(
+            each.apart or each.state in (PartState.running, PartState.waiting) for each in self._conditions.values()
+        )
 
 
 HEALTH = Health()

@@ -26,7 +26,7 @@ from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
 from infra.deadletters import bury, is_for
 from infra.deadline import Deadline
-from infra.held import NEWER_RELEASE, ConsumerStopped, Held
+from infra.held import NEWER_RELEASE, ConsumerStopped, HeldPartition
 from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
 from infra.reactions import Reactions, calls, react
@@ -67,7 +67,7 @@ class _Divided(Exception):
 
 Read = list[tuple[ConsumerRecord, Message | MalformedEvent]]
 """Records with a reaction, as messages, and malformed records, as errors."""
-Portion = tuple[Read, dict[TopicPartition, Held]]
+Portion = tuple[Read, dict[TopicPartition, HeldPartition]]
 """The records read, and the blocked partitions with the offset at which each is blocked."""
 
 
@@ -99,13 +99,13 @@ class Inbox:
         self._tries: dict[str, int] = {}
         """How often the event that blocks a partition failed, by the claim of the event."""
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> list[Held]:
+    async def handle(self, records: Sequence[ConsumerRecord]) -> list[HeldPartition]:
         """Handle records in order. On return each record is handled once, is a dead letter, or comes at or after the returned offset of its
         partition.
 
         Raise :class:`ConsumerStopped`.
         """
-        held: dict[TopicPartition, Held] = {}
+        held: dict[TopicPartition, HeldPartition] = {}
         portions = _portions(records)
         async with aclosing(self._read_ahead(portions)) as portions_read:
             number = 0
@@ -119,11 +119,11 @@ class Inbox:
                 except ConsumerStopped as stopped:
                     undone = held | {each.partition: each for each in stopped.undone}
                     for record in chain.from_iterable(portions[number:]):
-                        undone.setdefault(_partition(record), Held(_partition(record), record.offset))
+                        undone.setdefault(_partition(record), HeldPartition(_partition(record), record.offset))
                     raise ConsumerStopped(str(stopped), list(undone.values())) from stopped
         return list(held.values())
 
-    async def given_up(self, held: Iterable[Held]) -> set[TopicPartition]:
+    async def given_up(self, held: Iterable[HeldPartition]) -> set[TopicPartition]:
         """The partitions among these that are blocked by an unreadable record which a person has given up meanwhile."""
         waiting = {each.unreadable: each.partition for each in held if each.unreadable}
         found = await given_up.reasons(self._database.pool, waiting) if waiting else {}
@@ -141,7 +141,9 @@ class Inbox:
             if reading is not None:
                 reading.cancel()
 
-    async def _handle(self, read: Read, held: dict[TopicPartition, Held]) -> dict[TopicPartition, Held]:
+    async def _handle(
+        self, read: Read, held: dict[TopicPartition, HeldPartition]
+    ) -> dict[TopicPartition, HeldPartition]:
         """Handle one portion. Return ``held`` with the partitions that are blocked from now on."""
         batch = [each for each in read if _partition(each[0]) not in self._waiting] if self._waiting else read
         good = [message for _, message in batch if isinstance(message, Message)]
@@ -165,7 +167,7 @@ class Inbox:
         """Decode the records that have a reaction. Malformed records are returned as errors. In each partition, stop at a record that
         blocks it."""
         read: Read = []
-        held: dict[TopicPartition, Held] = {}
+        held: dict[TopicPartition, HeldPartition] = {}
         for number, record in enumerate(records, 1):
             if number % SLICE == 0 or len(record.value or b"") > SLICE_BYTES:
                 await asyncio.sleep(0)
@@ -184,7 +186,7 @@ class Inbox:
                     read.append((record, MalformedEvent(f"{unknown}; a person set it aside: {reason}")))
                 else:
                     do = f"{NEWER_RELEASE}; {given_up.remedy(here)}"
-                    held[_partition(record)] = Held(
+                    held[_partition(record)] = HeldPartition(
                         _partition(record), record.offset, str(unknown), remedy=do, unreadable=here
                     )
             except MalformedEvent as error:
@@ -194,7 +196,7 @@ class Inbox:
                     read.append((record, message))
         return read, held
 
-    async def _one_by_one(self, read: Read, held: dict[TopicPartition, Held]) -> None:
+    async def _one_by_one(self, read: Read, held: dict[TopicPartition, HeldPartition]) -> None:
         """Handle each record in its own transaction. If an event must wait, its partition is added to ``held`` and its later records are
         left."""
         waiting: set[TopicPartition] = set()
@@ -208,7 +210,7 @@ class Inbox:
                 stop = await self._settle(record, message)
             except _Waits as found:
                 waiting.add(_partition(record))
-                held[_partition(record)] = Held(
+                held[_partition(record)] = HeldPartition(
                     _partition(record), record.offset, str(found), found.seconds, found.remedy
                 )
                 self._waiting.add(_partition(record))
@@ -218,11 +220,11 @@ class Inbox:
                 undone = dict(held)
                 for later, _ in reversed(read[number:]):
                     if _partition(later) not in waiting:
-                        undone[_partition(later)] = Held(_partition(later), later.offset)
+                        undone[_partition(later)] = HeldPartition(_partition(later), later.offset)
                 undone[stop.partition] = stop
                 raise ConsumerStopped(f"{self.name}: {stop.why}", list(undone.values()))
 
-    async def _settle(self, record: ConsumerRecord, message: Message) -> Held | None:
+    async def _settle(self, record: ConsumerRecord, message: Message) -> HeldPartition | None:
         """Handle the event, or those of its parts that can be handled; the rest become dead letters. If too many events failed in a row,
         returns the offset and reason at which the consumer must stop. Raise _Waits."""
         error = await self._alone(message)
@@ -246,7 +248,7 @@ class Inbox:
                 return stop
         return None
 
-    def _stop(self, record: ConsumerRecord, error: Exception, offset: int) -> Held | None:
+    def _stop(self, record: ConsumerRecord, error: Exception, offset: int) -> HeldPartition | None:
         """Count one more failure. If there are too many in a row, return the offset from which the consumer is to resume."""
         where = (record.topic, record.partition)
         self._failed_in_a_row[where] += 1
@@ -257,7 +259,7 @@ class Inbox:
             f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
             f" the last with {in_short(error)}"
         )
-        return Held(_partition(record), offset, why)
+        return HeldPartition(_partition(record), offset, why)
 
     async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
         """From now on each part has a claim of its own, and the whole event is not handled any more. Return the claims of the parts that

@@ -56,7 +56,7 @@ def as_query(words: str) -> str:
     return " & ".join(f"'{text}':*" if len(word) > 1 else f"'{text}'" for word, text in quoted)
 
 
-class Conditions:
+class ListConditions:
     """Conditions that the rows of a list fulfil together: the SQL and the values of its parameters."""
 
     def __init__(self, first: str = "true") -> None:

@@ -89,7 +89,7 @@ class Repeats(logging.Filter):
         return True
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``correlation`` names the request or timer that all of its lines and events share."""
 
     time: datetime
@@ -118,10 +118,10 @@ class AsText(logging.Formatter):
         return f"{said}\n{line.exception}" if line.exception else said
 
 
-def _line(formatter: logging.Formatter, record: logging.LogRecord) -> Line:
+def _line(formatter: logging.Formatter, record: logging.LogRecord) -> LogLine:
     cause = cause_in_force()
     exception = formatter.formatException(record.exc_info) if record.exc_info else ""
-    return Line(
+    return LogLine(
         time=datetime.fromtimestamp(record.created, UTC),
         level=record.levelname.lower(),
         logger=record.name,

@@ -17,7 +17,7 @@ import asyncpg
 from infra.away import is_away
 from infra.clock import Clock, WrongClock, system_clock
 from infra.deadline import Deadline
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.roles import Connections
 
 log = logging.getLogger(__name__)
@@ -114,11 +114,11 @@ class MachineClock:
                 break
             if not said:
                 log.warning("%s: waiting. %s", UNKNOWN, ANSWERS_TOO_SLOWLY)
-                HEALTH.report("server", "clock", State.degraded, UNKNOWN, ANSWERS_TOO_SLOWLY)
+                HEALTH.report("server", "clock", PartState.degraded, UNKNOWN, ANSWERS_TOO_SLOWLY)
                 said = True
             await asyncio.sleep(AGAIN)
         self()
-        HEALTH.report("server", "clock", State.running)
+        HEALTH.report("server", "clock", PartState.running)
 
     async def _known(self, pool: asyncpg.Pool | Connections, *, raises: bool) -> bool:
         try:
@@ -143,12 +143,12 @@ class MachineClock:
             except WrongClock as wrong:
                 if trusted:
                     log.error("%s", wrong)
-                HEALTH.report("server", "clock", State.degraded, wrong.what, wrong.remedy)
+                HEALTH.report("server", "clock", PartState.degraded, wrong.what, wrong.remedy)
                 trusted = False
             else:
                 if not trusted:
                     log.warning("this machine's clock agrees with the database's again")
-                HEALTH.report("server", "clock", State.running)
+                HEALTH.report("server", "clock", PartState.running)
                 trusted = True
 
 

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -73,7 +73,7 @@ class Lateness(Collector):
         yield family
 
 
-class Conditions(Collector):
+class PartConditions(Collector):
     """The states of each part of this process: 1 for the state that it is in, 0 for the others."""
 
     def collect(self) -> Iterator[Metric]:
@@ -81,11 +81,11 @@ class Conditions(Collector):
             "lonja_part_state", "State of a part of this process", labels=("kind", "name", "state")
         )
         for each in HEALTH:
-            for state in State:
+            for state in PartState:
                 family.add_metric((each.kind, each.name, state.value), float(each.state is state))
         yield family
 
 
 LATENESS = Lateness()
 REGISTRY.register(LATENESS)
-REGISTRY.register(Conditions())
+REGISTRY.register(PartConditions())

@@ -14,7 +14,7 @@ from events.envelope import Envelope
 from infra import metrics, refusals, telemetry
 from infra.away import FREE_THE_LOCK, in_short
 from infra.database import LOST, connect_alone
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.producer import Producer
 from infra.refusals import REFUSED
 from infra.set_aside import SETTLE
@@ -63,7 +63,7 @@ class Relay:
                     connection.terminate()  # the server may be gone: do not wait for an orderly end
             except (*LOST, KafkaError) as error:
                 log.warning("%s relay: %s: %s; trying again", self.service, type(error).__name__, error)
-                HEALTH.report("relay", self.service, State.waiting, in_short(error))
+                HEALTH.report("relay", self.service, PartState.waiting, in_short(error))
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def _relay(self, connection: asyncpg.Connection) -> None:
@@ -71,7 +71,7 @@ class Relay:
         while not await connection.fetchval(
             "select pg_try_advisory_lock(hashtextextended($1, 0))", f"relay/{self.service}"
         ):
-            HEALTH.report("relay", self.service, State.running, "another process relays")
+            HEALTH.report("relay", self.service, PartState.running, "another process relays")
             await asyncio.sleep(IDLE_SECONDS)
         await connection.add_listener(f"{self.service}_outbox", lambda *_: woken.set())
         await self._count(connection)
@@ -186,7 +186,7 @@ class Relay:
         while waiting:
             _, waiting = await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
             if waiting:
-                HEALTH.report("relay", self.service, State.waiting, "Kafka does not acknowledge")
+                HEALTH.report("relay", self.service, PartState.waiting, "Kafka does not acknowledge")
         return [one.exception() for one in sent]
 
     async def _mark(self, connection: asyncpg.Connection, positions: list[int]) -> None:
@@ -236,12 +236,12 @@ class Relay:
     def _report(self) -> None:
         if self._aside:
             what = f"{self._aside} events of the outbox cannot be sent and are set aside"
-            HEALTH.report("relay", self.service, State.degraded, what, SETTLE)
+            HEALTH.report("relay", self.service, PartState.degraded, what, SETTLE)
         elif self._unmarked:
             what = f"{len(self._unmarked)} outbox rows whose events were sent cannot be marked: they are locked"
-            HEALTH.report("relay", self.service, State.waiting, what, FREE_THE_LOCK)
+            HEALTH.report("relay", self.service, PartState.waiting, what, FREE_THE_LOCK)
         else:
-            HEALTH.report("relay", self.service, State.running)
+            HEALTH.report("relay", self.service, PartState.running)
 
 
 def _envelope(row: asyncpg.Record) -> Envelope:

@@ -13,7 +13,7 @@ from events.envelope import Envelope
 from infra.causality import Cause
 
 
-class Limits(NamedTuple):
+class EventLimits(NamedTuple):
     """``bytes``: the most bytes of an event with its envelope; ``lengths``: whether its texts and lists are checked
     against the bounds of their types. Numbers are always checked."""
 
@@ -21,9 +21,9 @@ class Limits(NamedTuple):
     lengths: bool
 
 
-OF_A_REQUEST = Limits(500_000, True)
+OF_A_REQUEST = EventLimits(500_000, True)
 """The limits of an event that a request causes."""
-OF_A_CONSEQUENCE = Limits(12_000_000, False)
+OF_A_CONSEQUENCE = EventLimits(12_000_000, False)
 """The limits of an event that follows from earlier ones. It may be much larger than each of them (such as the result of
 a pool with many members), and hold a text that the former release accepted: if it were refused, an accepted process
 would stop. The topics take messages of this size: :data:`events.topics.LARGEST_MESSAGE`."""
@@ -43,7 +43,7 @@ class EventTooLarge(RuleBroken):
 
 
 def outbox_row(
-    service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, limits: Limits = OF_A_CONSEQUENCE
+    service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, limits: EventLimits = OF_A_CONSEQUENCE
 ) -> Outgoing:
     """Raise OutOfBounds, which names the field, and :class:`EventTooLarge`: an act whose event cannot be published
     must fail."""
@@ -60,7 +60,7 @@ def outgoing(
     at: datetime,
     cause: Cause,
     event_id: str,
-    limits: Limits = OF_A_CONSEQUENCE,
+    limits: EventLimits = OF_A_CONSEQUENCE,
 ) -> Outgoing:
     """The same for an event that is encoded already and whose bounds were checked. Raise EventTooLarge."""
     envelope = Envelope(

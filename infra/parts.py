@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from infra import away
 from infra.away import in_short, is_away
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.held import ConsumerStopped
 from infra.resuming import remedy
 from infra.tasks import stop_if_cancelled
@@ -29,7 +29,7 @@ async def supervise(
     """Run one part until cancelled, and start it again if it fails. Its state is in :data:`infra.health.HEALTH` under
     ``kind`` and ``name``; a part that runs well reports this itself. ``resumed`` returns when a stopped part may
     continue."""
-    HEALTH.report(kind, name, State.running)
+    HEALTH.report(kind, name, PartState.running)
     pause = SHORTEST
     while True:
         began = asyncio.get_running_loop().time()
@@ -39,10 +39,10 @@ async def supervise(
             why = f"the {kind} of {name} ended by itself"
         except ConsumerStopped as stopped:
             log.critical("%s %s stopped: %s", name, kind, stopped)
-            HEALTH.report(kind, name, State.stopped, str(stopped), remedy(name))
+            HEALTH.report(kind, name, PartState.stopped, str(stopped), remedy(name))
             await resumed()
             log.warning("%s %s continues: a person said so", name, kind)
-            HEALTH.report(kind, name, State.running)
+            HEALTH.report(kind, name, PartState.running)
             continue
         except Exception as error:
             stop_if_cancelled()
@@ -55,7 +55,7 @@ async def supervise(
                 why,
                 exc_info=error,
             )
-            state = State.waiting if is_away(error) else State.degraded
+            state = PartState.waiting if is_away(error) else PartState.degraded
             longest = LONGEST_AWAY if is_away(error) else LONGEST
             do = (
                 away.remedy(error, f"the {kind}")

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from infra.away import in_short
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,21 +38,21 @@ class UnreadableRow(Exception):
 
 
 @dataclass(frozen=True)
-class Unreadable(Generic[K]):
+class UnreadableKey(Generic[K]):
     """There is a row with this key that cannot be read."""
 
     key: K
     error: Exception
 
 
-def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
-    """The results of ``read`` for each row; for a row on which it fails, an Unreadable."""
-    found: list[T | Unreadable[K]] = []
+def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | UnreadableKey[K]]:
+    """The results of ``read`` for each row; for a row on which it fails, an UnreadableKey."""
+    found: list[T | UnreadableKey[K]] = []
     for row in rows:
         try:
             found.append(read(row))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the key
-            found.append(Unreadable(key(row), error))
+            found.append(UnreadableKey(key(row), error))
     return found
 
 
@@ -102,29 +102,29 @@ async def listed_apart(what: str, rows: Sequence[R], key: Callable[[R], Hashable
     return listed(what, found, lambda pair: pair[0], lambda pair: revealed(pair[1]))
 
 
-def lines(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
+def lines(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | UnreadableKey[K]]:
     """For histories that people read, where each line has its place: what can be read, and of the other rows that they are there.
     Log and health say which they are, and why."""
-    found: list[T | Unreadable[K]] = []
+    found: list[T | UnreadableKey[K]] = []
     for row in rows:
         try:
             found.append(read_one(what, key(row), read, row))
         except UnreadableRow as error:
-            found.append(Unreadable(key(row), error))
+            found.append(UnreadableKey(key(row), error))
     return found
 
 
 def revealed(found: Any) -> Any:
     """What :func:`readable` made of a row. Raise what ``read`` raised."""
-    if isinstance(found, Unreadable):
+    if isinstance(found, UnreadableKey):
         raise found.error
     return found
 
 
 async def _apart(
     what: str, rows: Sequence[R], key: Callable[[R], Hashable], read: Callable[[R], T]
-) -> list[tuple[Hashable, T | Unreadable[Hashable]]]:
-    found: list[T | Unreadable[Hashable]] = []
+) -> list[tuple[Hashable, T | UnreadableKey[Hashable]]]:
+    found: list[T | UnreadableKey[Hashable]] = []
     for start in range(0, len(rows), BATCH):
         found += await asyncio.to_thread(readable, rows[start : start + BATCH], key, read)
     return [(key(row), each) for row, each in zip(rows, found, strict=True)]
@@ -135,7 +135,7 @@ def _report(what: str) -> None:
         key, why = next(reversed(rows.items()))
         many = f"{NAMED} or more" if len(rows) == NAMED else str(len(rows))
         HEALTH.report(
-            "rows", what, State.degraded, f"{many} cannot be read, the last {what} {key}: {why}", REMEDY, apart=True
+            "rows", what, PartState.degraded, f"{many} cannot be read, the last {what} {key}: {why}", REMEDY, apart=True
         )
     else:
-        HEALTH.report("rows", what, State.running)
+        HEALTH.report("rows", what, PartState.running)

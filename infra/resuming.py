@@ -10,8 +10,8 @@ import asyncpg
 
 from infra.away import in_short, is_away
 from infra.deadline import Deadline
-from infra.health import HEALTH, State
-from infra.operations.processes import Process
+from infra.health import HEALTH, PartState
+from infra.operations.processes import RunningProcess
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
@@ -62,10 +62,10 @@ async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
 
 def stopped_here(kind: str) -> list[str]:
     """The stopped parts of one kind in this process."""
-    return [f"{each.kind} {each.name}" for each in HEALTH if each.kind == kind and each.state is State.stopped]
+    return [f"{each.kind} {each.name}" for each in HEALTH if each.kind == kind and each.state is PartState.stopped]
 
 
-def states(rows: Iterable[Process]) -> list[tuple[str, str, State, str]]:
+def states(rows: Iterable[RunningProcess]) -> list[tuple[str, str, PartState, str]]:
     """(kind, name, state, detail) of every consumer and view of the processes that are alive."""
     return [
         (each.kind, each.name, each.state, each.detail)

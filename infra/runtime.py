@@ -22,7 +22,7 @@ from infra.consumer import Consumer, group_of
 from infra.database import Database
 from infra.embedded import addresses
 from infra.garbage import leave_what_stays
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.inbox import Inbox
 from infra.live import Live
 from infra.machine_clock import MachineClock
@@ -37,7 +37,7 @@ from infra.signing import Signer
 from infra.tasks import background, stop_if_cancelled
 from infra.tokens import Tokens
 from infra.topics import create_topics
-from infra.turns import Turns
+from infra.turns import ConsumerTurns
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -161,7 +161,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
     telemetry.start("worker")
     bootstrap = addresses(config, "worker")[1]
-    turns = Turns()
+    turns = ConsumerTurns()
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(resources, names)
@@ -184,7 +184,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
         def begin_on_kafka(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
             async def run_when_it_is_there() -> None:
                 if not kafka.started:
-                    HEALTH.report(kind, name, State.waiting, "Kafka is away")
+                    HEALTH.report(kind, name, PartState.waiting, "Kafka is away")
                 await kafka.wait_until_started()
                 await run()
 
@@ -296,7 +296,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
             async with database.transaction(service, limits=OF_A_CONSEQUENCE) as tx:
                 done = await timer.action(tx)
         stop_if_cancelled()
-        HEALTH.report("timer", f"{service} {timer.name}", State.running)
+        HEALTH.report("timer", f"{service} {timer.name}", PartState.running)
         metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
         await asyncio.sleep(timer.rest if done else timer.every)
 
@@ -309,7 +309,7 @@ def _overlong_told_of(timer: Timer, service: str) -> Iterator[None]:
         HEALTH.report,
         "timer",
         f"{service} {timer.name}",
-        State.degraded,
+        PartState.degraded,
         f"its run has not ended after {timer.longest:.0f} s",
         "see in pg_stat_activity and in the log of this process what it waits for; if it does not end, start the process again",
     )

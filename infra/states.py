@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 
 from infra.database import Reader, Transaction
 from infra.decoded import ON_LOOP
-from infra.reading import Unreadable, read_one, readable, revealed
+from infra.reading import UnreadableKey, read_one, readable, revealed
 from infra.running import Outdated
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class States(Generic[T]):
         """As :meth:`get`; others that lock or write the row wait until the transaction ends."""
         return await self._found(await (await tx.raw()).fetchrow(f"{self._one} for update", *key))
 
-    async def lock_due(self, tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[T | Unreadable[str]]:
+    async def lock_due(self, tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[T | UnreadableKey[str]]:
         """Lock and return the due rows. Rows that are locked by others are skipped until the next call. ``but``: keys
         to leave out; the parts of a key are joined by "/"."""
         rows = await (await tx.raw()).fetch(self._due, tx.now, list(but), limit)
@@ -102,7 +102,7 @@ class States(Generic[T]):
         value: T = read_one(self._what, self._name(row), revealed, found)
         return value
 
-    async def _readable(self, rows: Sequence[asyncpg.Record]) -> list[T | Unreadable[str]]:
+    async def _readable(self, rows: Sequence[asyncpg.Record]) -> list[T | UnreadableKey[str]]:
         """Read the rows; large ones in a thread, so that other work does not wait."""
         if sum(len(row["state"] or "") for row in rows) > ON_LOOP:
             return await asyncio.to_thread(readable, rows, self._name, self._read)

@@ -34,8 +34,8 @@ from infra.one_loop import InOneLoop
 from infra.parts import supervise
 from infra.producer import Producer
 from infra.service import Resources, Service, View
-from infra.turns import Turns
-from infra.viewing import Reader
+from infra.turns import ConsumerTurns
+from infra.viewing import ViewReader
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -178,7 +178,7 @@ def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
 
 async def keep(resources: Resources, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> None:
     """Run the views until cancelled, each separately. ``kafka`` is the producer for dead letters."""
-    turns = Turns()
+    turns = ConsumerTurns()
     async with asyncio.TaskGroup() as tasks:
         for service in services:
             for view in service.views:
@@ -187,7 +187,12 @@ async def keep(resources: Resources, bootstrap: str, kafka: Producer, services: 
 
 
 async def _keep(
-    resources: Resources, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
+    resources: Resources,
+    bootstrap: str,
+    kafka: Producer,
+    service: Service,
+    view: View,
+    turns: ConsumerTurns | None = None,
 ) -> None:
     """Run one view until cancelled. Raise the error that made Faust stop by itself. A stopped partition continues when
     a person says so; one that waits for a newer release continues when a person gave up the record that blocks it: then
@@ -240,7 +245,7 @@ class Boot(BootStrategy):
     enable_kafka_producer = False
 
 
-class App(faust.App):
+class ReadingApp(faust.App):
     """A Faust app that sends nothing."""
 
     BootStrategy = Boot
@@ -253,13 +258,13 @@ def create_app(
     service: Service,
     view: View,
     *,
-    turns: Turns | None = None,
+    turns: ConsumerTurns | None = None,
     given_up: asyncio.Event | None = None,
 ) -> faust.App:
     """A Faust app with one agent for the view, and one more for what it takes from bulk topics. Start it inside a
     running event loop. ``kafka`` is the producer for dead letters; ``turns`` are shared by all views of the process;
-    :class:`Reader` sets ``given_up``."""
-    app = App(
+    :class:`ViewReader` sets ``given_up``."""
+    app = ReadingApp(
         group_of(view),
         broker="kafka://" + where(bootstrap).replace(",", ";"),
         broker_credentials=_credentials(bootstrap),
@@ -281,18 +286,18 @@ def create_app(
     transport = driver.Transport(app.conf.broker_consumer, app)
     transport.Consumer = Offsets  # type: ignore[misc]
     app.transport = transport
-    turns = turns or Turns()
+    turns = turns or ConsumerTurns()
     inbox = Inbox(service.name, view.reactions, resources.database, kafka, view=view.name)
     for bulk, topics in by_bulk(view.reactions.topics):
         if bulk:
-            reader = Reader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD, given_up)
+            reader = ViewReader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD, given_up)
             _agent(app, topics, reader, BULK_AHEAD)
         else:
-            _agent(app, topics, Reader(app, view.name, inbox, turns.live, BATCH, MOST_BEHIND, given_up))
+            _agent(app, topics, ViewReader(app, view.name, inbox, turns.live, BATCH, MOST_BEHIND, given_up))
     return app
 
 
-def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None = None) -> None:
+def _agent(app: faust.App, topics: list[str], reader: ViewReader, ahead: int | None = None) -> None:
     topic = app.topic(
         *topics,
         key_type=bytes,

@@ -1,7 +1,7 @@
 """Owns the processes of one home: starts them, restarts each that ended or hangs, stops all in reverse order.
 
-Each process (a :class:`infra.embedded.process.Part`) is supervised separately. If it fails again and again, it is restarted for ever, with
-growing pauses; the others continue meanwhile.
+Each process (a :class:`infra.embedded.process.ProcessPart`) is supervised separately. If it fails again and again, it
+is restarted for ever, with growing pauses; the others continue meanwhile.
 `state.json` in the home tells others what runs: name → {pid, port, started, state, detail}.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.embedded.logs import rotate_all
-from infra.embedded.process import Child, Part, PartFailed, stop_leftover, tail
-from infra.health import HEALTH, State
+from infra.embedded.process import Child, PartFailed, ProcessPart, stop_leftover, tail
+from infra.health import HEALTH, PartState
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class _Kept:
     first: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     task: asyncio.Task[None] | None = None
     started: datetime | None = None
-    state: State = State.waiting
+    state: PartState = PartState.waiting
     detail: str = "starting"
     failures: int = 0
     """In a row."""
@@ -66,7 +66,7 @@ class Supervisor:
         self._state_is_written = True
         self._own_tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, parts: Sequence[Part]) -> None:
+    async def start(self, parts: Sequence[ProcessPart]) -> None:
         """Start these side by side and supervise them from now on. Return when all are ready.
 
         Raise PartFailed if one failed at its first start. It is restarted all the same, until `stop`.
@@ -111,7 +111,7 @@ class Supervisor:
                     f"Its last lines:\n{tail(kept.child.log)}"
                 )
             kept.ended = f"{trouble} at {datetime.now(UTC):%H:%M:%S} UTC"
-            self._mark(kept, State.waiting, f"{kept.ended}, and is started again in {pause:.1f} s")
+            self._mark(kept, PartState.waiting, f"{kept.ended}, and is started again in {pause:.1f} s")
             await asyncio.sleep(pause)
 
     async def _run_once(self, kept: _Kept) -> str:
@@ -121,7 +121,7 @@ class Supervisor:
             await asyncio.to_thread(stop_leftover, kept.child.pid_file, kept.child.part)
             kept.child.start()
             kept.started = datetime.now(UTC)
-            self._mark(kept, State.waiting, f"{kept.ended}, and is starting again" if kept.ended else "starting")
+            self._mark(kept, PartState.waiting, f"{kept.ended}, and is starting again" if kept.ended else "starting")
             await kept.child.wait_ready()
             where = f", port {kept.child.part.port}" if kept.child.part.port else ""
             self._say(f"{kept.name} is ready ({time.monotonic() - began:.1f} s{where})")
@@ -162,7 +162,9 @@ class Supervisor:
             if silence > CHECK_EVERY and not quiet:
                 quiet = True
                 self._mark(
-                    kept, State.degraded, f"it runs, but its heartbeat is missing; after {most:.0f} s it is restarted"
+                    kept,
+                    PartState.degraded,
+                    f"it runs, but its heartbeat is missing; after {most:.0f} s it is restarted",
                 )
         if child.exit_code == 0:
             return STOPPED
@@ -194,14 +196,14 @@ class Supervisor:
             await asyncio.sleep(KEEP_HOUSE_EVERY)
 
     def _mark_running(self, kept: _Kept) -> None:
-        self._mark(kept, State.running, f"{kept.ended}, and runs again" if kept.ended else "")
+        self._mark(kept, PartState.running, f"{kept.ended}, and runs again" if kept.ended else "")
 
-    def _mark(self, kept: _Kept, state: State, detail: str = "") -> None:
+    def _mark(self, kept: _Kept, state: PartState, detail: str = "") -> None:
         """A process that fails again and again is degraded, whatever it does now, until it has run for STEADY_SECONDS."""
         if kept.failures >= FAILING_AFTER:
-            state, detail = State.degraded, f"{kept.failures} failures in a row; {detail or 'it runs again'}"
+            state, detail = PartState.degraded, f"{kept.failures} failures in a row; {detail or 'it runs again'}"
         kept.state, kept.detail = state, detail
-        HEALTH.report("part", kept.name, state, detail, f"read {kept.child.log}" if state is State.degraded else "")
+        HEALTH.report("part", kept.name, state, detail, f"read {kept.child.log}" if state is PartState.degraded else "")
         self._write_state()
 
     def _write_state(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 
 log = logging.getLogger(__name__)
 AGAIN_SECONDS = 1.0
@@ -47,4 +47,4 @@ def _say_why(task: asyncio.Task[None]) -> None:
         return
     log.critical("%s failed, and does not continue", task.get_name(), exc_info=error)
     why = f"{type(error).__name__}: {error}"[:1000]
-    HEALTH.report("task", task.get_name(), State.stopped, why, "read the log of this process, and restart it")
+    HEALTH.report("task", task.get_name(), PartState.stopped, why, "read the log of this process, and restart it")

@@ -22,7 +22,7 @@ class TracingMissing(Exception):
         super().__init__("traces are switched on by OTEL_EXPORTER_OTLP_ENDPOINT: install lonja[tracing], or unset it")
 
 
-class Span:
+class TracedSpan:
     """``traceparent`` identifies this span for its successors (W3C Trace Context); "" if nothing is recorded."""
 
     traceparent = ""
@@ -31,8 +31,8 @@ class Span:
         """Set the name, which may be known only at the end, such as the route of a request."""
 
 
-NOTHING = Span()
-_nothing: AbstractContextManager[Span] = nullcontext(NOTHING)
+NOTHING = TracedSpan()
+_nothing: AbstractContextManager[TracedSpan] = nullcontext(NOTHING)
 _tracer: Any = None
 
 
@@ -60,14 +60,14 @@ def stop() -> None:
     _tracer = None
 
 
-def span(kind: str, name: str, parent: str = "", **attributes: str | int) -> AbstractContextManager[Span]:
+def span(kind: str, name: str, parent: str = "", **attributes: str | int) -> AbstractContextManager[TracedSpan]:
     """A span of the ``kind`` server, producer or consumer, as a successor of ``parent``; without a parent it begins a
     new trace."""
     return _nothing if _tracer is None else _recorded(kind, name, parent, attributes)
 
 
 @contextmanager
-def _recorded(kind: str, name: str, parent: str, attributes: dict[str, str | int]) -> Iterator[Span]:
+def _recorded(kind: str, name: str, parent: str, attributes: dict[str, str | int]) -> Iterator[TracedSpan]:
     from opentelemetry import trace
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -82,7 +82,7 @@ def _recorded(kind: str, name: str, parent: str, attributes: dict[str, str | int
         yield _Recorded(recorded, carrier.get("traceparent", ""))
 
 
-class _Recorded(Span):
+class _Recorded(TracedSpan):
     def __init__(self, recorded: Any, traceparent: str) -> None:
         self._recorded = recorded
         self.traceparent = traceparent

@@ -12,7 +12,7 @@ PATIENCE_WITH_BULK = 1.0
 """Seconds for which a batch waits for another batch, which may be delayed for reasons of its own."""
 
 
-class Turns:
+class ConsumerTurns:
     """The order among the consumers of one process; they share one object."""
 
     def __init__(self) -> None:

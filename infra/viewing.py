@@ -12,8 +12,8 @@ from aiokafka import TopicPartition
 
 from infra import resuming
 from infra.away import PAUSE
-from infra.health import HEALTH, State
-from infra.held import ConsumerStopped, Held, remedies
+from infra.health import HEALTH, PartState
+from infra.held import ConsumerStopped, HeldPartition, remedies
 from infra.inbox import Inbox
 from infra.turns import Turn
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Reader:
+class ViewReader:
     """Gives messages to the inbox, and tells Faust which were taken in.
 
     A partition stands still if its event cannot be handled (it is of a newer release, or too many events failed), until
@@ -55,11 +55,11 @@ class Reader:
         self._turn = turn
         self._given_up = given_up
         self._one_at_a_time = asyncio.Lock()
-        self._standing: dict[tuple[TopicPartition, int | None], tuple[State, Held]] = {}
+        self._standing: dict[tuple[TopicPartition, int | None], tuple[PartState, HeldPartition]] = {}
         """Blocked partitions, by partition and generation of the group."""
         self._behind: dict[TopicPartition, list[ConsumerMessage]] = {}
         """Messages of partitions that are tried again, in order."""
-        self._held: dict[TopicPartition, Held] = {}
+        self._held: dict[TopicPartition, HeldPartition] = {}
         """Why these partitions wait."""
 
     async def take(self, messages: Sequence[ConsumerMessage]) -> None:
@@ -100,12 +100,12 @@ class Reader:
                 batch.append(message)
         if not batch:
             return
-        held: Sequence[Held]
+        held: Sequence[HeldPartition]
         try:
             async with self._turn():
-                held, state = await self._inbox.handle(batch), State.degraded
+                held, state = await self._inbox.handle(batch), PartState.degraded
         except ConsumerStopped as stopped:
-            held, state = stopped.undone, State.stopped
+            held, state = stopped.undone, PartState.stopped
         before = {each.partition: each for each in held}
         read_in = {message.tp: message.generation_id for message in batch}
         for tp, each in before.items():
@@ -127,7 +127,7 @@ class Reader:
         self._pause(message.tp, message.generation_id)
         return True
 
-    def _stand(self, partition: TopicPartition, generation: int | None, held: Held, state: State) -> None:
+    def _stand(self, partition: TopicPartition, generation: int | None, held: HeldPartition, state: PartState) -> None:
         """Block the partition. If a rebalance assigned the partitions again meanwhile, its new owner reads it."""
         log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state, [held]))
         self._standing[partition, generation] = state, held
@@ -147,16 +147,16 @@ class Reader:
         waiting = {tp: held for tp in sorted(self._behind) if (held := self._held[tp]).why}
         said += [_said(tp, held.why) for tp, held in waiting.items()]
         if states:
-            state = State.stopped if State.stopped in states else State.degraded
+            state = PartState.stopped if PartState.stopped in states else PartState.degraded
             remedy = self._remedy(state, [held for _, held in self._standing.values()])
             HEALTH.report("view", self.name, state, "; ".join(said), remedy)
         elif said:
-            HEALTH.report("view", self.name, State.waiting, "; ".join(said), remedies(waiting.values()))
+            HEALTH.report("view", self.name, PartState.waiting, "; ".join(said), remedies(waiting.values()))
         else:
-            HEALTH.report("view", self.name, State.running)
+            HEALTH.report("view", self.name, PartState.running)
 
-    def _remedy(self, state: State, standing: Sequence[Held]) -> str:
-        return resuming.remedy(self.name) if state is State.stopped else remedies(standing)
+    def _remedy(self, state: PartState, standing: Sequence[HeldPartition]) -> str:
+        return resuming.remedy(self.name) if state is PartState.stopped else remedies(standing)
 
 
 def _said(partition: TopicPartition, why: str) -> str:

@@ -14,7 +14,7 @@ from recommender.evaluation import evaluate
 from recommender.history import last_date
 from recommender.model import train
 from recommender.tables import UnreadableTable, read_awards
-from recommender.values import Figures
+from recommender.values import ModelFigures
 
 _ABOUT = """\
 Ranks, for each award of the second file, the suppliers of the first for the opportunity it describes, by buyer, place
@@ -36,7 +36,7 @@ A file that cannot be read ends the program with status 2 and names the row (the
 """
 
 
-def report(figures: Figures, seconds: float) -> dict[str, object]:
+def report(figures: ModelFigures, seconds: float) -> dict[str, object]:
     """The figures in the form that the command prints."""
     return {
         "k": figures.split.k,

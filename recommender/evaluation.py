@@ -21,11 +21,11 @@ from recommender.model import Model, in_time_order
 from recommender.ranking import Ranker, learn
 from recommender.values import (
     Award,
-    Decision,
-    Figures,
+    HitRate,
+    ModelDecision,
+    ModelFigures,
     NewSupplierFigures,
     Opportunity,
-    Rate,
     Split,
     SupplierProfile,
 )
@@ -47,10 +47,10 @@ class Retraining(Struct, frozen=True):
     """The model to use from now on, over the whole history, and why it was chosen."""
 
     model: Model
-    decision: Decision
+    decision: ModelDecision
 
 
-def evaluate(model: Model, awards: Sequence[Award], k: int = 10) -> Figures:
+def evaluate(model: Model, awards: Sequence[Award], k: int = 10) -> ModelFigures:
     """Figures of `model` on `awards`, with the baselines' figures on the same awards. The model is not changed."""
     history = model.history
     ranking = _ranked_once(lambda opportunity: [one.supplier for one in model.rank_suppliers(opportunity, k)])
@@ -61,7 +61,7 @@ def evaluate(model: Model, awards: Sequence[Award], k: int = 10) -> Figures:
     tenders = Counter(award.tender for award in awards if award.tender)
     weights = [1.0 / tenders.get(award.tender, 1) for award in awards]
     places = Counter(supplier for opportunity in _distinct(awards) for supplier in ranking(opportunity))
-    return Figures(
+    return ModelFigures(
         split=Split(k, len(awards), _fingerprint(awards)),
         all=_rate(ranks),
         known=_rate([rank for rank, keep in zip(ranks, known, strict=True) if keep]),
@@ -105,7 +105,7 @@ def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -
     return NewSupplierFigures(_rate(by_category), _rate(by_region))
 
 
-def promote(candidate: Figures, incumbent: Figures) -> Decision:
+def promote(candidate: ModelFigures, incumbent: ModelFigures) -> ModelDecision:
     """Decide whether the candidate may replace the incumbent: only if it is not worse and beats every baseline.
 
     Compared by hit rate, then by mean reciprocal rank. Raise DifferentSplit.
@@ -115,16 +115,16 @@ def promote(candidate: Figures, incumbent: Figures) -> Decision:
     mine, theirs = candidate.all, incumbent.all
     if _order(mine) < _order(theirs):
         text = f"Worse than the model in use: {_beside(mine, theirs)}"
-        return Decision(False, "worse_than_incumbent", text, mine, theirs)
+        return ModelDecision(False, "worse_than_incumbent", text, mine, theirs)
     for name, baseline in candidate.baselines.items():
         if _order(mine) < _order(baseline):
             text = f"Worse than the baseline {name}: {_beside(mine, baseline)}"
-            return Decision(False, "worse_than_baseline", text, mine, baseline)
+            return ModelDecision(False, "worse_than_baseline", text, mine, baseline)
     text = f"Not worse than the model in use: {_beside(mine, theirs)}"
-    return Decision(True, "not_worse", text, mine, theirs)
+    return ModelDecision(True, "not_worse", text, mine, theirs)
 
 
-def _beside(mine: Rate, theirs: Rate) -> str:
+def _beside(mine: HitRate, theirs: HitRate) -> str:
     """The figures that decided, in words."""
     if mine.hr != theirs.hr:
         return f"hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
@@ -213,22 +213,22 @@ def _rank(ranked: Sequence[str], supplier: str) -> int:
     return ranked.index(supplier) + 1 if supplier in ranked else 0
 
 
-def _rate(ranks: Sequence[int], weights: Sequence[float] | None = None) -> Rate:
+def _rate(ranks: Sequence[int], weights: Sequence[float] | None = None) -> HitRate:
     """`ranks` are results of `_rank`. With weights, n is their sum (for tenders: their number)."""
     if not ranks:
-        return Rate(0, 0.0, 0.0)
+        return HitRate(0, 0.0, 0.0)
     found: Floats = np.array(ranks, dtype=np.float64)
     weight: Floats = np.ones(len(ranks)) if weights is None else np.array(weights)
     hits = found > 0
     reciprocal = np.divide(1.0, found, out=np.zeros_like(found), where=hits)
-    return Rate(
+    return HitRate(
         round(float(weight.sum())),
         float(np.average(hits, weights=weight)),
         float(np.average(reciprocal, weights=weight)),
     )
 
 
-def _order(rate: Rate) -> tuple[float, float]:
+def _order(rate: HitRate) -> tuple[float, float]:
     return rate.hr, rate.mrr
 
 

@@ -16,11 +16,11 @@ from recommender.history import History
 from recommender.ranking import CANDIDATES, Ranker, Scorer, candidates, learn
 from recommender.values import (
     Award,
-    Figures,
+    ModelFigures,
     NewSupplierFigures,
     Opportunity,
+    RankedOpportunity,
     Reason,
-    Recommendation,
     Scored,
     SupplierProfile,
 )
@@ -40,7 +40,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.date
     awards: tuple[Award, ...]
     ranker: Ranker
-    figures: Figures | None = None
+    figures: ModelFigures | None = None
     new_suppliers: NewSupplierFigures | None = None
 
 
@@ -51,7 +51,7 @@ class Model:
         self,
         history: History,
         ranker: Ranker,
-        figures: Figures | None = None,
+        figures: ModelFigures | None = None,
         new_suppliers: NewSupplierFigures | None = None,
     ) -> None:
         self.history = history
@@ -69,7 +69,7 @@ class Model:
 
     def recommend(
         self, supplier: SupplierProfile | str, opportunities: Iterable[Opportunity], k: int = 10
-    ) -> list[Recommendation]:
+    ) -> list[RankedOpportunity]:
         """The k best-fitting of `opportunities`, best first; each has at least one reason that can be stated.
 
         A supplier with past awards is judged by them and by its profile; a new one only by its profile. Independent
@@ -84,7 +84,7 @@ class Model:
         """The same ranker over another history, to compare two rankers fairly or to include new awards at once."""
         return Model(History(awards, now), self.ranker, self.figures, self.new_suppliers)
 
-    def with_figures(self, figures: Figures, new_suppliers: NewSupplierFigures) -> Model:
+    def with_figures(self, figures: ModelFigures, new_suppliers: NewSupplierFigures) -> Model:
         return Model(self.history, self.ranker, figures, new_suppliers)
 
     def to_bytes(self) -> bytes:
@@ -123,7 +123,7 @@ class Model:
         order = (-scores).argsort(kind="stable")
         return {self.history.suppliers[chosen[at]]: float(scores[at]) for at in order}
 
-    def _recommendation(self, profile: SupplierProfile, opportunity: Opportunity) -> Recommendation | None:
+    def _recommendation(self, profile: SupplierProfile, opportunity: Opportunity) -> RankedOpportunity | None:
         description = describe(opportunity)
         own = reasons.from_history(self.history, profile.supplier_id, opportunity, description)
         said = reasons.from_profile(profile, opportunity, description)
@@ -137,7 +137,7 @@ class Model:
         for chance, _ in why:
             missed *= 1.0 - chance
         # first the reasons from own contracts, in their order; then those from the profile
-        return Recommendation(opportunity, 1.0 - missed, tuple(reason for _, reason in why))
+        return RankedOpportunity(opportunity, 1.0 - missed, tuple(reason for _, reason in why))
 
 
 def train(awards: Sequence[Award], now: dt.date) -> Model:

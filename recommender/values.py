@@ -63,7 +63,7 @@ class Scored(Struct, frozen=True):
     score: float
 
 
-class Recommendation(Struct, frozen=True):
+class RankedOpportunity(Struct, frozen=True):
     """An opportunity for one supplier, with at least one reason, the strongest first."""
 
     opportunity: Opportunity
@@ -71,7 +71,7 @@ class Recommendation(Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-class Rate(Struct, frozen=True):
+class HitRate(Struct, frozen=True):
     """Results of `n` tests: the share with the true answer among the first k (`hr`), and the mean of 1/rank, or 0 if it
     is not there (`mrr`)."""
 
@@ -88,7 +88,7 @@ class Split(Struct, frozen=True):
     fingerprint: str
 
 
-class Figures(Struct, frozen=True):
+class ModelFigures(Struct, frozen=True):
     """Results of a model on awards that it had not seen.
 
     `known`: awards to suppliers in its history. `per_tender`: each tender has the same weight. `long_tail`: awards to
@@ -97,28 +97,28 @@ class Figures(Struct, frozen=True):
     """
 
     split: Split
-    all: Rate
-    known: Rate
-    per_tender: Rate
-    long_tail: Rate
+    all: HitRate
+    known: HitRate
+    per_tender: HitRate
+    long_tail: HitRate
     long_tail_share: float
     coverage: float
-    baselines: dict[str, Rate]
+    baselines: dict[str, HitRate]
 
 
 class NewSupplierFigures(Struct, frozen=True):
     """Results for suppliers without history, by what they would have declared about themselves."""
 
-    by_category: Rate
-    by_region: Rate
+    by_category: HitRate
+    by_region: HitRate
 
 
-class Decision(Struct, frozen=True):
+class ModelDecision(Struct, frozen=True):
     """Whether a candidate replaces the incumbent: the code of the rule, a sentence and the numbers that were
     compared."""
 
     promoted: bool
     code: str
     sentence: str
-    candidate: Rate
-    compared_with: Rate
+    candidate: HitRate
+    compared_with: HitRate

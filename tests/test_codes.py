@@ -16,7 +16,6 @@ ONE_RULE = {
     "buyer-not-active": "only an active buyer opens",
     "comes-to-nothing": "a whole that is rounded to the minor unit is above zero",
     "contract-over": "a contract that ended has no steps",
-    "dead-letter-unreadable": "a dead letter is shown by a release that reads it",
     "decided-otherwise": "a decision stands",
     "decision-unexplained": "a decision says why",
     "duration-not-offered": "a session has a length that the policy offers for its kind",

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -14,6 +15,11 @@ NOT_OF_AUCTIONS = ("infra/", "services/accounts/login.py")
 """Files about sessions that are not auctions: those of databases, Kafka consumers and logins."""
 KEPT = {"sessions"}
 """Names of tables that the former release reads."""
+ONE_THING = {
+    "EcoLabel": "the label of an offer, in the rules and in the events",
+    "Place": "a place of delivery, in the rules and in the events",
+}
+"""Class names with two declarations, and the one thing that both describe."""
 ACTS = re.compile(r"\binsert into |\bupdate [a-z]+\.|\bdelete from |\bfor update\b|_advisory_|\btx\.emit\(|\.save\(")
 FACT = re.compile(r"[a-z]+ed|[a-z]+ing|due|gone|kept|lost|made|over|said|sent|told|withheld")
 
@@ -41,6 +47,25 @@ def facts_that_act(path: str, source: str) -> Iterator[str]:
             yield f"{path}: {node.name}"
 
 
+def declared_twice(classes: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Class names, with the files, that stand for several things. The row of a service's own table or replica has the
+    name of what it is a row of, in each service."""
+    found = defaultdict(list)
+    for path, name in classes:
+        if not (name.endswith("Row") and "/store" in path) and name not in ONE_THING:
+            found[name].append(path)
+    yield from (f"{name}: {', '.join(paths)}" for name, paths in sorted(found.items()) if len(paths) > 1)
+
+
+def classes() -> Iterator[tuple[str, str]]:
+    """The file and the name of each class that other modules may import."""
+    for path in files():
+        if "/migrations/" not in path:
+            for node in parsed((PROJECT / path).read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    yield path, node.name
+
+
 def of_all(check: object) -> list[str]:
     assert callable(check)
     return [line for path in files() for line in check(path, (PROJECT / path).read_text(encoding="utf-8"))]
@@ -49,6 +74,18 @@ def of_all(check: object) -> list[str]:
 def test_code_says_auction_for_an_auction() -> None:
     assert of_all(of_sessions) == []
     assert not [topic.name for topic in TOPICS if "session" in topic.name]
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    assert list(declared_twice(classes())) == []
+
+
+def test_a_class_name_for_two_things_is_found() -> None:
+    twice = [("services/quotes/api.py", "Asked"), ("services/pools/api.py", "Asked")]
+    rows = [("services/quotes/store/rows.py", "ContractRow"), ("services/pools/store/__init__.py", "ContractRow")]
+    assert list(declared_twice([*twice, *rows, ("services/pools/api.py", "Reply")])) == [
+        "Asked: services/quotes/api.py, services/pools/api.py"
+    ]
 
 
 def test_the_name_of_a_function_that_acts_is_a_verb() -> None:

@@ -20,7 +20,7 @@ from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRu
 from catalogue.policy.jurisdiction import Policy
 from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
 from catalogue.policy.observatory import ObservatoryRules, OutlierRules
-from catalogue.policy.sanctions import Sanctions, Suspension
+from catalogue.policy.sanctions import Sanctions, SuspensionPolicy
 
 __all__ = [
     "KINDS",
@@ -47,7 +47,7 @@ __all__ = [
     "Restart",
     "Rounds",
     "Sanctions",
-    "Suspension",
+    "SuspensionPolicy",
     "UnknownPolicy",
     "Window",
     "Withdrawal",

@@ -11,7 +11,7 @@ from msgspec import Meta
 from catalogue.policy.bounds import Positive, Rules
 
 
-class Suspension(Rules, frozen=True, kw_only=True):
+class SuspensionPolicy(Rules, frozen=True, kw_only=True):
     """``after`` breaches within ``within_days`` lead to a suspension: the first time for ``months[0]``, then
     ``months[1]``, …; the last length applies to every later one."""
 
@@ -28,8 +28,8 @@ class Sanctions(Rules, frozen=True, kw_only=True):
     """The suspension of a supplier that evades contracts, and of a buyer that refuses them without ground; None: there
     is none."""
 
-    supplier: Suspension | None = None
-    buyer: Suspension | None = None
+    supplier: SuspensionPolicy | None = None
+    buyer: SuspensionPolicy | None = None
     appeal_days: Positive
     """Working days to appeal against a suspension."""
     decision_days: Positive

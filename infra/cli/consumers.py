@@ -9,7 +9,7 @@ from infra.cli.output import AsJson, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
-    from infra.operations.processes import Process
+    from infra.operations.processes import RunningProcess
 
 TABLE = "operations.processes"
 
@@ -54,7 +54,7 @@ def resume(
     say(f"{name} continues within seconds; see `lonja consumers list`")
 
 
-async def _processes() -> "list[Process]":
+async def _processes() -> "list[RunningProcess]":
     from infra.cli.market import market_connection
     from infra.operations import processes
 
@@ -65,7 +65,7 @@ async def _processes() -> "list[Process]":
 async def _resume(name: str) -> None:
     from infra import resuming
     from infra.cli.market import market_connection
-    from infra.health import State
+    from infra.health import PartState
     from infra.operations import processes
 
     async with market_connection(Config.running(), TABLE) as connection:
@@ -73,7 +73,7 @@ async def _resume(name: str) -> None:
         names = sorted({each for _, each, _, _ in there})
         if name not in names:
             raise NoSuchConsumer(f"there is no consumer or view {name}; there are: {', '.join(names) or 'none'}")
-        stopped = {f"{kind} {each}": each for kind, each, state, _ in there if state is State.stopped}
+        stopped = {f"{kind} {each}": each for kind, each, state, _ in there if state is PartState.stopped}
         parts = [part for part, each in stopped.items() if each == name]
         if not parts:
             raise NotStopped(f"{name} is not stopped; stopped: {', '.join(stopped.values()) or 'none'}")

@@ -166,7 +166,7 @@ async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> st
     config = Config.running()
     bootstrap = addresses(config)[1]
     await check_kafka(bootstrap)
-    record = await deadletters.record_at(bootstrap, deadletters.Place(topic, partition, offset))
+    record = await deadletters.record_at(bootstrap, deadletters.MessagePlace(topic, partition, offset))
     named = f"message {offset} in partition {partition} of {topic}"
     try:
         decode(record.value, record.headers)

@@ -173,19 +173,19 @@ def _kept_parts(config: Config) -> Iterator[Finding]:
     import psutil
 
     from infra.embedded import is_owned
-    from infra.health import State
+    from infra.health import PartState
     from infra.supervisor import read_state
 
     for name, part in read_state(config.home).items():
-        state, log = part.get("state", State.running), config.logs_dir / f"{name}.log"
+        state, log = part.get("state", PartState.running), config.logs_dir / f"{name}.log"
         found = part.get("detail") or state
         remedy = f"read {log}"
-        if state == State.running and not psutil.pid_exists(part["pid"]):
-            state, found = State.stopped, f"process {part['pid']} has ended"
-        if state in (State.waiting, State.stopped):
+        if state == PartState.running and not psutil.pid_exists(part["pid"]):
+            state, found = PartState.stopped, f"process {part['pid']} has ended"
+        if state in (PartState.waiting, PartState.stopped):
             again = is_owned(config.home)
             remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and read {log}"
-        yield Finding(f"supervised {name}", state == State.running, found, remedy)
+        yield Finding(f"supervised {name}", state == PartState.running, found, remedy)
 
 
 async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:

@@ -15,7 +15,7 @@ from infra.config import Config
 from infra.embedded import HomeLock, addresses, check_restored, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
-from infra.embedded.process import Part, PartFailed, Ready, stop_leftover
+from infra.embedded.process import PartFailed, ProcessPart, Ready, stop_leftover
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
@@ -60,7 +60,7 @@ def up() -> None:
     say("stopped")
 
 
-async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
+async def _run(config: Config, servers: tuple[ProcessPart, ...], began: float) -> None:
     supervisor = Supervisor(config.home, say)
     work = asyncio.create_task(_start_and_watch(config, servers, supervisor, began))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -73,7 +73,9 @@ async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
         await supervisor.stop()
 
 
-async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor: Supervisor, began: float) -> None:
+async def _start_and_watch(
+    config: Config, servers: tuple[ProcessPart, ...], supervisor: Supervisor, began: float
+) -> None:
     """The web process starts first, when the database is ready; then the others.
 
     Raise PartFailed if the database does not start; any other process that fails is retried, and the others continue.
@@ -103,7 +105,7 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
     await asyncio.Event().wait()
 
 
-async def _start(supervisor: Supervisor, parts: Sequence[Part]) -> list[str]:
+async def _start(supervisor: Supervisor, parts: Sequence[ProcessPart]) -> list[str]:
     """Start the parts, and print for each that failed why. Return the names of those that failed."""
     failed = []
     for part, start in [(part, asyncio.create_task(supervisor.start([part]))) for part in parts]:
@@ -164,14 +166,14 @@ async def _fill(config: Config) -> None:
         say_error(f"{failure}; `lonja demo` tries again")
 
 
-def application_parts(config: Config) -> tuple[Part, ...]:
+def application_parts(config: Config) -> tuple[ProcessPart, ...]:
     """The processes of Lonja itself. `config` names its servers, so that the children need not find them."""
 
     async def web_answers() -> bool:
         return await answers(config.port, config.local_host)
 
-    def part(name: str, *arguments: str, ready: Ready | None = None, port: int | None = None) -> Part:
-        return Part(
+    def part(name: str, *arguments: str, ready: Ready | None = None, port: int | None = None) -> ProcessPart:
+        return ProcessPart(
             name=name,
             command=(sys.executable, "-m", "infra.cli", *arguments),
             environment=config.environment() | FEW_ARENAS,
@@ -188,14 +190,14 @@ def application_parts(config: Config) -> tuple[Part, ...]:
     )
 
 
-def mailbox_part(config: Config) -> Part:
+def mailbox_part(config: Config) -> ProcessPart:
 
     port = remembered_port(config.home, "mailbox-smtp")
 
     async def ready() -> bool:
         return await answers(port)
 
-    return Part(
+    return ProcessPart(
         name="mailbox",
         command=(sys.executable, "-m", "infra.mailbox"),
         environment=config.environment(),

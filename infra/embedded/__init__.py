@@ -16,7 +16,7 @@ from typing import TextIO
 from infra.config import BadSetting, Config
 from infra.embedded import jars, kafka, postgres
 from infra.embedded.ports import free_port
-from infra.embedded.process import Child, Part, stop_leftover
+from infra.embedded.process import Child, ProcessPart, stop_leftover
 from infra.secrets import close
 
 __all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "is_owned", "prepare_servers"]
@@ -99,10 +99,10 @@ class HomeLock:
         self._file.close()
 
 
-def prepare_servers(config: Config, report: Report) -> tuple[Part, ...]:
+def prepare_servers(config: Config, report: Report) -> tuple[ProcessPart, ...]:
     """The embedded servers that `config` needs, ready to be started. The caller owns the home's lock."""
     home = config.home
-    parts: list[Part] = []
+    parts: list[ProcessPart] = []
     if config.database_url is None:
         stop_leftover(home / "run" / "postgres.pid", postgres.part(home))
         free_port(home, "postgres")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infra.broker import access, where
 from infra.embedded.ports import answers, remembered_port
-from infra.embedded.process import Part
+from infra.embedded.process import ProcessPart
 from infra.rights import KINDS
 from infra.secrets import secret
 
@@ -141,7 +141,7 @@ def prepare(home: Path, class_path: str) -> None:
         raise KafkaBroken(f"formatting the storage failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
 
 
-def part(home: Path, class_path: str) -> Part:
+def part(home: Path, class_path: str) -> ProcessPart:
     port = remembered_port(home, "kafka")
 
     async def ready() -> bool:
@@ -159,7 +159,7 @@ def part(home: Path, class_path: str) -> Part:
         finally:
             await client.close()
 
-    return Part(
+    return ProcessPart(
         name="kafka",
         command=(*_command(home, class_path), "kafka.Kafka", str(home / "kafka" / "server.properties")),
         ready=ready,

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from infra.embedded.ports import remembered_port
-from infra.embedded.process import Part
+from infra.embedded.process import ProcessPart
 from infra.secrets import secret
 
 ROLE = DATABASE = "lonja"
@@ -179,7 +179,7 @@ def _write_access(data: Path) -> None:
     (data / "pg_hba.conf").write_text("".join(f"host {line} 127.0.0.1/32 scram-sha-256\n" for line in lines))
 
 
-def part(home: Path) -> Part:
+def part(home: Path) -> ProcessPart:
     port = remembered_port(home, "postgres")
     settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
 
@@ -190,7 +190,7 @@ def part(home: Path) -> Part:
         process = await create_subprocess_exec(*check, stdout=DEVNULL, stderr=DEVNULL)
         return await process.wait() == 0
 
-    return Part(
+    return ProcessPart(
         name="postgres",
         command=(str(binary("postgres")), "-D", str(home / "postgres"), *settings),
         ready=ready,

@@ -1,6 +1,6 @@
 """An owned child process: it logs to a file, has a pid file, shows signs of life, and dies with its owner.
 
-`Part` says what to run and how its readiness is checked; `Child` is one running instance. The supervisor and the
+`ProcessPart` says what to run and how its readiness is checked; `Child` is one running instance. The supervisor and the
 servers of the tests use both.
 """
 
@@ -41,7 +41,7 @@ class PartFailed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ProcessPart:
     """What to run. `ready` answers quickly and never raises; without it the first heartbeat says that it is ready.
 
     Times are seconds. A part that has given no sign of life for `silent_for` hangs. The sign is the heartbeat of a part
@@ -65,7 +65,7 @@ class Child:
     """One running instance of a part. Start it from a thread that outlives it: on Linux the child dies with that
     thread."""
 
-    def __init__(self, part: Part, home: Path) -> None:
+    def __init__(self, part: ProcessPart, home: Path) -> None:
         self.part = part
         self.log = home / "logs" / f"{part.name}.log"
         self.pid_file = home / "run" / f"{part.name}.pid"
@@ -192,7 +192,7 @@ class Child:
             self._heartbeat = None
 
 
-def stop_leftover(pid_file: Path, part: Part) -> None:
+def stop_leftover(pid_file: Path, part: ProcessPart) -> None:
     """Stop the instance that a killed owner left behind. A process that now has its pid is not touched."""
     if not pid_file.exists():
         return

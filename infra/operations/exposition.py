@@ -7,19 +7,19 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from infra.operations.figures import Figures
+from infra.operations.figures import ServerFigures
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(figures: Figures) -> bytes:
+def exposition(figures: ServerFigures) -> bytes:
     """The figures of this process, then those of the whole market, which are the same in every process (use ``max``,
     not ``sum``)."""
     return generate_latest(REGISTRY) + generate_latest(_Market(figures))
 
 
 class _Market(Collector):
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: ServerFigures) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:

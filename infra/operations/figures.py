@@ -21,7 +21,7 @@ from infra.database import LOST
 from infra.deadletters import Follower, Unsettled
 from infra.deadline import Deadline
 from infra.operations import processes
-from infra.operations.processes import Process
+from infra.operations.processes import RunningProcess
 from infra.roles import Connections
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: int
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class ConsumerGroup(msgspec.Struct, frozen=True, kw_only=True):
     """A consumer group. ``lag``: messages that it has not taken in; ``late``: those of them that have waited too long,
     in the topics ``late_in``."""
 
@@ -58,7 +58,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     late_in: list[str] = []
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """``database`` and ``kafka`` say why a server did not answer; "" means that it did. Figures that could not be read
     are empty.
 
@@ -70,8 +70,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str
     clock_ahead: timedelta = timedelta()
     outboxes: list[Outbox] = []
-    processes: list[Process] = []
-    groups: list[Group] = []
+    processes: list[RunningProcess] = []
+    groups: list[ConsumerGroup] = []
     dead_letters: int = 0
     """Messages in the topic of dead letters, including notes."""
     unsettled: list[Unsettled] = []
@@ -85,10 +85,10 @@ class Observer:
         self._pool = pool
         self._kafka = Kafka(bootstrap)
         self._looking = asyncio.Lock()
-        self._seen: Figures | None = None
+        self._seen: ServerFigures | None = None
         self._until = 0.0
 
-    async def look(self) -> Figures:
+    async def look(self) -> ServerFigures:
         async with self._looking:
             if self._seen is None or asyncio.get_running_loop().time() >= self._until:
                 self._seen = await self._look()
@@ -98,7 +98,7 @@ class Observer:
     async def close(self) -> None:
         await self._kafka.close()
 
-    async def _look(self) -> Figures:
+    async def _look(self) -> ServerFigures:
         stored, database = await _patiently(self._stored, (*LOST, TimeoutError))
         known, outboxes, ahead = stored or ([], [], timedelta())
         groups = processes.topics_of_groups(known)
@@ -106,7 +106,7 @@ class Observer:
         if kafka:
             await self._kafka.close()
         lags, dead_letters, unsettled = heard or ([], 0, [])
-        return Figures(
+        return ServerFigures(
             at=system_clock(),
             database=database,
             kafka=kafka,
@@ -118,7 +118,7 @@ class Observer:
             unsettled=unsettled,
         )
 
-    async def _stored(self) -> tuple[list[Process], list[Outbox], timedelta]:
+    async def _stored(self) -> tuple[list[RunningProcess], list[Outbox], timedelta]:
         async with self._pool.acquire() as connection:
             before = system_clock()
             there = await connection.fetchval("select clock_timestamp()")
@@ -140,7 +140,7 @@ class Kafka:
         self._admin: AIOKafkaAdminClient | None = None
         self._letters: Follower | None = None
 
-    async def figures(self, groups: Mapping[str, Set[str] | None]) -> tuple[list[Group], int, list[Unsettled]]:
+    async def figures(self, groups: Mapping[str, Set[str] | None]) -> tuple[list[ConsumerGroup], int, list[Unsettled]]:
         """The figures of these groups, given with the topics that each reads (None: those for which it committed an
         offset); the number of messages in the topic of dead letters; and the letters that nobody settled."""
         if self._consumer is None or self._admin is None or self._letters is None:
@@ -172,7 +172,7 @@ class Kafka:
             read = {each: max(offsets[each].offset if each in offsets else 0, firsts[each]) for each in reads[name]}
             late = {each: max(0, old[each] - offset) for each, offset in read.items()}
             lags.append(
-                Group(
+                ConsumerGroup(
                     group=name,
                     lag=sum(max(0, ends[each] - offset) for each, offset in read.items()),
                     late=sum(late.values()),

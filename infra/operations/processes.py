@@ -87,7 +87,7 @@ Table(
 )
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True):
+class RunningProcess(msgspec.Struct, frozen=True, kw_only=True):
     """The row of a process. ``process`` is host/kind/port. ``groups`` are its Kafka consumer groups. ``reads`` has the
     topics of each group; it is empty for a process of an older release. ``silent_for`` is measured by the database's
     clock."""
@@ -125,11 +125,11 @@ def process_name(kind: str, port: int) -> str:
     return f"{socket.gethostname()}/{kind}/{port}"
 
 
-def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
+def topics_of_groups(rows: Iterable[RunningProcess]) -> dict[str, set[str] | None]:
     """Return the topics that each consumer group reads, according to its living processes or, if none is alive,
     according to the last rows of all. None for a group if one of these processes is of an older release, which does not
     write its topics."""
-    known: dict[str, list[Process]] = {}
+    known: dict[str, list[RunningProcess]] = {}
     for row in rows:
         for group in row.groups:
             known.setdefault(group, []).append(row)
@@ -211,7 +211,7 @@ async def forget(pool: asyncpg.Pool) -> None:
     )
 
 
-async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
+async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[RunningProcess]:
     """Return the processes that wrote within FORGOTTEN, including dead ones, in order of kind and name."""
     rows = await connection.fetch(
         "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended,"
@@ -222,7 +222,7 @@ async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
         SILENT,
     )
     return [
-        Process(
+        RunningProcess(
             **{
                 **row,
                 "conditions": msgspec.json.decode(row["conditions"], type=list[Condition]),

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import msgspec
 
-from infra.health import Condition, State
-from infra.operations.figures import COUNTED, NO_ANSWER, Figures, Outbox
-from infra.operations.processes import GONE, SILENT, Process
+from infra.health import Condition, PartState
+from infra.operations.figures import COUNTED, NO_ANSWER, Outbox, ServerFigures
+from infra.operations.processes import GONE, SILENT, RunningProcess
 from infra.set_aside import SETTLE
 
 OLD = timedelta(seconds=30)
@@ -27,7 +27,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     as in order, because the fault is in the server."""
 
     part: str
-    state: State
+    state: PartState
     process: str = ""
     detail: str = ""
     remedy: str = ""
@@ -36,7 +36,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ready(self) -> bool:
-        return self.state in (State.running, State.waiting)
+        return self.state in (PartState.running, PartState.waiting)
 
 
 def is_ready(judgements: Iterable[Judgement]) -> bool:
@@ -44,7 +44,7 @@ def is_ready(judgements: Iterable[Judgement]) -> bool:
     return all(each.ready or each.apart for each in judgements)
 
 
-def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
+def judge(figures: ServerFigures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
     """Return a judgement of every part. ``own`` are the present conditions of the process that asks, ``process``. They
     replace the conditions in its row, which are older."""
     return [
@@ -63,11 +63,11 @@ def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") ->
     ]
 
 
-def _servers(figures: Figures) -> Iterator[Judgement]:
+def _servers(figures: ServerFigures) -> Iterator[Judgement]:
     for part, failure in (("database", figures.database), ("kafka", figures.kafka)):
         yield Judgement(
             part=part,
-            state=State.degraded if failure == NO_ANSWER else State.stopped if failure else State.running,
+            state=PartState.degraded if failure == NO_ANSWER else PartState.stopped if failure else PartState.running,
             detail=failure,
             remedy=f"read the log of {part}; `lonja up` restarts it without help" if failure else "",
         )
@@ -75,21 +75,21 @@ def _servers(figures: Figures) -> Iterator[Judgement]:
         seconds = figures.clock_ahead.total_seconds()
         yield Judgement(
             part="clock",
-            state=State.degraded,
+            state=PartState.degraded,
             detail=f"the clock here is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the database's",
             remedy="set this machine's clock (NTP)",
         )
 
 
-def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
+def _processes(rows: list[RunningProcess], *, known: bool) -> Iterator[Judgement]:
     for row in rows:
         if row.alive:
-            yield Judgement(part=f"process {row.kind}", process=row.process, state=State.running)
+            yield Judgement(part=f"process {row.kind}", process=row.process, state=PartState.running)
         elif row.missed:
             yield Judgement(
                 part=f"process {row.kind}",
                 process=row.process,
-                state=State.stopped,
+                state=PartState.stopped,
                 detail=f"the process has not reported for {row.silent_for.total_seconds():.0f} s",
                 remedy="the process hangs or was killed: read its log and restart it",
             )
@@ -97,14 +97,14 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
             yield Judgement(
                 part=f"process {row.kind}",
                 process=row.process,
-                state=State.waiting,
+                state=PartState.waiting,
                 detail=f"the process has not reported for {row.silent_for.total_seconds():.0f} s, perhaps because the database was away",
             )
     awaited = [row for row in rows if row.awaited]
     if awaited and not any(row.alive for row in rows):
         yield Judgement(
             part="processes",
-            state=State.stopped,
+            state=PartState.stopped,
             detail=f"no process has reported for {min(row.silent_for for row in awaited).total_seconds():.0f} s: the database was away"
             " until now or accepts no writes, or all processes hang or were killed",
             remedy=f"wait {SILENT.total_seconds():.0f} s and ask again: every process that runs reports as soon as the database accepts"
@@ -114,7 +114,7 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
         if not any(row.kind == kind and (row.alive or row.awaited) for row in rows):
             yield Judgement(
                 part=f"process {kind}",
-                state=State.stopped,
+                state=PartState.stopped,
                 detail=f"no {kind} process runs",
                 remedy=f"start `lonja {'serve --only worker' if kind == 'worker' else kind}`",
             )
@@ -137,46 +137,46 @@ def _outbox(outbox: Outbox) -> Judgement:
         many = f"{COUNTED:,} or more" if outbox.waiting >= COUNTED else f"{outbox.waiting:,}"
         return Judgement(
             part=part,
-            state=State.stopped,
+            state=PartState.stopped,
             detail=f"{many} events wait, the oldest for {outbox.oldest.total_seconds():.0f} s",
             remedy="the relay does not send: check that the worker runs and Kafka answers, and read the worker's log",
         )
     if outbox.set_aside:
         return Judgement(
             part=part,
-            state=State.degraded,
+            state=PartState.degraded,
             detail=f"{outbox.set_aside:,} events cannot be sent and were set aside",
             remedy=SETTLE,
         )
-    return Judgement(part=part, state=State.running)
+    return Judgement(part=part, state=PartState.running)
 
 
-def _lags(figures: Figures) -> Iterator[Judgement]:
+def _lags(figures: ServerFigures) -> Iterator[Judgement]:
     for each in figures.groups:
         if each.late:
             yield Judgement(
                 part=f"consumer group {each.group}",
-                state=State.degraded,
+                state=PartState.degraded,
                 detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long, in {', '.join(each.late_in)}",
                 remedy="check that its process runs, and read what its consumer reports here and in the log; if the consumer reports"
                 " nothing, restart the process: it continues after the last message that it committed",
             )
         else:
             yield Judgement(
-                part=f"consumer group {each.group}", state=State.running, detail=f"{each.lag:,} messages behind"
+                part=f"consumer group {each.group}", state=PartState.running, detail=f"{each.lag:,} messages behind"
             )
 
 
-def _dead_letters(figures: Figures) -> Iterator[Judgement]:
+def _dead_letters(figures: ServerFigures) -> Iterator[Judgement]:
     """Yield the judgement of the dead letters: the events that one service could not handle and therefore lacks."""
     if figures.unsettled:
         newest = figures.unsettled[-1]
         yield Judgement(
             part=DEAD_LETTERS,
-            state=State.degraded,
+            state=PartState.degraded,
             detail=f"{len(figures.unsettled):,} are not settled; the newest: {newest.reader} could not handle {newest.type}:"
             f" {newest.error}",
             remedy=LOOK_AT_LETTERS,
         )
     elif not figures.kafka:
-        yield Judgement(part=DEAD_LETTERS, state=State.running, detail="none waits to be settled")
+        yield Judgement(part=DEAD_LETTERS, state=PartState.running, detail="none waits to be settled")

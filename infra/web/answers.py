@@ -60,7 +60,7 @@ PATIENCE = 2.0
 """Seconds for storing an answer; after that it is sent at once."""
 
 
-class Limits(NamedTuple):
+class AnswerLimits(NamedTuple):
     """A stored answer has at most ``bytes``. A session keeps its ``latest`` answers, up to ``session_bytes``: eight of
     the largest size, or, of pages of usual size, as many as a person sends in 15 minutes. A member, or all visitors of
     one network, have ``each`` in other sessions. All members together have ``all_bytes``, and all visitors together the
@@ -73,7 +73,7 @@ class Limits(NamedTuple):
     all_bytes: int = 32 * 1024 * 1024
 
 
-LIMITS = Limits()
+LIMITS = AnswerLimits()
 KEEP = """
 with over as (delete from operations.answers where kept_until <= now()),
 old as (
@@ -94,7 +94,7 @@ returning true
 """
 
 
-class Answer(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
     """``body`` is compressed. ``sent_at``: when the form was sent; None if the former release stored the answer."""
 
     status: int
@@ -106,7 +106,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Answers:
     """Stores answers in the database, for all web processes."""
 
-    def __init__(self, database: Database, limits: Limits = LIMITS) -> None:
+    def __init__(self, database: Database, limits: AnswerLimits = LIMITS) -> None:
         self._database = database
         self._limits = limits
 
@@ -114,7 +114,7 @@ class Answers:
         """The most bytes of a page for which storing is tried: compression reduces pages to about a tenth."""
         return self._limits.bytes if is_zipped else SHRINKS * self._limits.bytes
 
-    async def keep(self, scope: Any, answer: Answer) -> str | None:
+    async def keep(self, scope: Any, answer: StoredAnswer) -> str | None:
         """Store the answer. Return its number, or None if it cannot be stored."""
         owner = _owner(scope)
         if owner is None or len(answer.body) > self._limits.bytes:
@@ -145,7 +145,7 @@ class Answers:
             return None
         return number if kept else None
 
-    async def kept(self, scope: Any, number: str) -> Answer | None:
+    async def kept(self, scope: Any, number: str) -> StoredAnswer | None:
         owner = _owner(scope)
         if owner is None or len(number) > 64:
             return None
@@ -159,7 +159,9 @@ class Answers:
         except (*LOST, TimeoutError) as error:
             _logger(scope).warning("the page of a form is shown without its answer: %r", error)
             return None
-        return msgspec.msgpack.decode(_cipher(number).decrypt(_ONCE, sealed, None), type=Answer) if sealed else None
+        return (
+            msgspec.msgpack.decode(_cipher(number).decrypt(_ONCE, sealed, None), type=StoredAnswer) if sealed else None
+        )
 
     async def prune(self) -> None:
         await self._database.pool.execute("delete from operations.answers where kept_until <= now()")
@@ -254,7 +256,7 @@ def page_of_form(request: Request[Any, Any, Any]) -> str:
     return (page.path or "/") + (f"?{query}" if query else "")
 
 
-class Held:
+class HeldAnswer:
     """The answer to a form: if it is a page, it is stored and a redirect to its address is sent; any other answer is
     passed on.
 
@@ -285,7 +287,7 @@ class Held:
         is_zipped, place, number = headers.get("content-encoding") == "gzip", self._place(), None
         if place and len(body) <= self._answers.most(is_zipped=is_zipped):
             kept = body if is_zipped else await in_thread_if_large(zipped, body)
-            answer = Answer(start["status"], headers.get("content-type", ""), kept, arrived())
+            answer = StoredAnswer(start["status"], headers.get("content-type", ""), kept, arrived())
             number = await self._answers.keep(self._scope, answer)
         if number is None:
             await self._send(start)

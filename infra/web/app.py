@@ -37,7 +37,7 @@ from infra.secrets import secret
 from infra.service import Resources, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
-from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page
+from infra.web.answers import Answers, HeldAnswer, asked_for, is_form_of_a_page
 from infra.web.compression import Compressed, takes_gzip
 from infra.web.csrf import SAFE, Forms
 from infra.web.exact import ExactRequest, arriving
@@ -46,7 +46,7 @@ from infra.web.health import health_routes
 from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.leafing import BeyondLast, on_beyond_last
-from infra.web.limits import Limits
+from infra.web.limits import RequestLimits
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
 from infra.web.query import LongAddress, known_parameters, remember_parameters, whole_addresses
@@ -60,7 +60,7 @@ BODY_BYTES = 1024 * 1024
 PACKAGE = Path(__file__).parent
 
 
-class App(Litestar):
+class WebApp(Litestar):
     """Each request begins a chain of events. Every answer, also after a failure, has the request's id and the security
     headers.
 
@@ -73,7 +73,7 @@ class App(Litestar):
 
     clock: Clock
     answers: Answers
-    limits: Limits
+    limits: RequestLimits
     behind_tls = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -108,7 +108,9 @@ class App(Litestar):
             arriving(self._now()),
             watched,
         ):
-            held = Held(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
+            held = (
+                HeldAnswer(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
+            )
             await super().__call__(scope, receive, Compressed(held).send if takes_gzip(scope) else held)
 
     def _now(self) -> datetime | None:
@@ -153,7 +155,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
             yield
 
     config = resources.config
-    limits = Limits(config.rate_limit)
+    limits = RequestLimits(config.rate_limit)
     forms = Forms(secret(config.secrets_dir, "csrf"))
 
     def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -172,7 +174,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
                 return errors.on_long_address(request, LongAddress())
         return errors.on_http_error(request, error)
 
-    app = App(
+    app = WebApp(
         route_handlers=[
             *health_routes(observer, config, process_name("web", port or config.port)),
             choose_language,

@@ -16,7 +16,7 @@ from litestar.exceptions import PermissionDeniedException
 from infra.config import Config
 from infra.health import HEALTH
 from infra.operations.exposition import TYPE, exposition
-from infra.operations.figures import Figures, Observer
+from infra.operations.figures import Observer, ServerFigures
 from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.access import PUBLIC
 
@@ -25,7 +25,7 @@ FORWARDED = ("forwarded", "via", "x-real-ip")
 NOT_KEPT = {"cache-control": "no-store"}
 
 
-class Part(msgspec.Struct, frozen=True):
+class PublicPart(msgspec.Struct, frozen=True):
     """What everybody may know about a part."""
 
     part: str
@@ -37,7 +37,7 @@ class Ready(msgspec.Struct, frozen=True):
     server. Faults that affect only themselves, such as a card that the search cannot index, do not count."""
 
     ready: bool
-    parts: Sequence[Part | Judgement]
+    parts: Sequence[PublicPart | Judgement]
 
 
 @get("/health", opt=PUBLIC, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=False)
@@ -51,14 +51,14 @@ def live() -> Response[dict[str, bool]]:
     return Response({"live": True}, headers=NOT_KEPT)
 
 
-class Looks:
+class HealthAnswers:
     """The answers of the health routes, each computed once for simultaneous requests: readiness takes milliseconds, and
     figures half a second."""
 
     def __init__(self, observer: Observer, process: str) -> None:
         self._observer = observer
         self._process = process
-        self._of: Figures | None = None
+        self._of: ServerFigures | None = None
         self._ready = False
         self._bodies: dict[bool, bytes] = {}
         self._writing = asyncio.Lock()
@@ -71,7 +71,7 @@ class Looks:
         if figures is not self._of:
             judgements = judge(figures, HEALTH, self._process)
             self._of, self._ready = figures, is_ready(judgements)
-            names = [Part(each.part, each.state) for each in judgements]
+            names = [PublicPart(each.part, each.state) for each in judgements]
             self._bodies = {
                 True: msgspec.json.encode(Ready(self._ready, judgements)),
                 False: msgspec.json.encode(Ready(self._ready, names)),
@@ -93,7 +93,7 @@ class Looks:
 
 def health_routes(observer: Observer, config: Config, process: str) -> list[Any]:
     """The routes. ``process`` is the name under which this process reports."""
-    looks = Looks(observer, process)
+    looks = HealthAnswers(observer, process)
 
     @get("/health/ready", opt=PUBLIC, include_in_schema=False)
     async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:

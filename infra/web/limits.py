@@ -16,7 +16,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.web.turns import Turns
+from infra.web.turns import CallerTurns
 from infra.web.wire import network
 
 WINDOW = 60
@@ -54,7 +54,7 @@ def address_of(request: Request[Any, Any, Any]) -> str:
     return network(request.client.host) if request.client else "?"
 
 
-class Rate:
+class RequestRate:
     """At most ``most`` requests of one caller in a window of that many seconds."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, seconds: int = WINDOW) -> None:
@@ -82,15 +82,19 @@ class Rate:
         return self._counts[caller if caller in self._counts else ""] > self._most + max(self._most, HELD_AFTER)
 
 
-class Limits:
+class RequestLimits:
     """The limits of the requests of one process."""
 
     def __init__(self, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._sleep = sleep
-        self._everything, self._anonymous, self._streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
-        self._files = Rate(most * STATIC_SHARE)
-        self._watched = Rate(max(WATCHED_MOST, 2 * most * WATCHED_WINDOW // WINDOW), seconds=WATCHED_WINDOW)
-        self._turns = Turns()
+        self._everything, self._anonymous, self._streams = (
+            RequestRate(most),
+            RequestRate(max(1, most // ANONYMOUS_SHARE)),
+            RequestRate(most),
+        )
+        self._files = RequestRate(most * STATIC_SHARE)
+        self._watched = RequestRate(max(WATCHED_MOST, 2 * most * WATCHED_WINDOW // WINDOW), seconds=WATCHED_WINDOW)
+        self._turns = CallerTurns()
         self._held = 0
 
     def counted(self, app: ASGIApp) -> ASGIApp:
@@ -123,7 +127,7 @@ class Limits:
             counts = [(self._everything, caller)]
         self._require(scope, counts, weight)
 
-    def _require(self, scope: Any, counts: list[tuple[Rate, str]], weight: int = 1) -> None:
+    def _require(self, scope: Any, counts: list[tuple[RequestRate, str]], weight: int = 1) -> None:
         if wait := max(rate.wait(caller, weight) for rate, caller in counts):
             scope[_FLOOD] = any(rate.is_flood(caller) for rate, caller in counts)
             raise TooManyRequestsException(headers={"retry-after": str(wait)})

@@ -19,7 +19,7 @@ from infra.web.health import health_routes
 log = logging.getLogger(__name__)
 
 
-class Server(uvicorn.Server):
+class OperationsServer(uvicorn.Server):
     """A server that runs beside other work, which handles signals."""
 
     @contextmanager
@@ -41,7 +41,7 @@ async def observed(
             openapi_config=None,
             logging_config=None,
         )
-        server = Server(
+        server = OperationsServer(
             uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
         )
         log.info("health and figures of this %s: http://127.0.0.1:%d", kind, port)

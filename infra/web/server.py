@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from infra.config import Config
 from infra.web import turned_away
 from infra.web.lines import LINES, OfAddress
-from infra.web.turned_away import Refusal
+from infra.web.turned_away import RefusedRequest
 from infra.web.wire import network, shortened
 
 HEAD_BYTES = 32 * 1024
@@ -58,29 +58,29 @@ OTHER_FILES = 200
 """File descriptors that are reserved for the rest of the process."""
 
 
-NO_REQUEST = Refusal(400, "these bytes are no HTTP request", turned_away.no_request)
-LARGE_HEAD = Refusal(
+NO_REQUEST = RefusedRequest(400, "these bytes are no HTTP request", turned_away.no_request)
+LARGE_HEAD = RefusedRequest(
     431,
     f"the address and the headers of a request may have at most {HEAD_BYTES:,} bytes and {HEADERS} headers",
     partial(turned_away.large_head, HEAD_BYTES // 1024, HEADERS),
 )
-SMALL_CHUNKS = Refusal(
+SMALL_CHUNKS = RefusedRequest(
     400,
     f"the sizes of chunks, trailers and empty lines around a body may have at most {HEAD_BYTES:,} bytes:"
     " send larger chunks, of 1 KB or more",
     turned_away.no_request,
 )
-MANY_WAIT = Refusal(
+MANY_WAIT = RefusedRequest(
     429,
     f"more than {WAITING} requests of this connection wait for their answers: read some before you send more",
     turned_away.many_wait,
 )
-TOO_SLOW = Refusal(
+TOO_SLOW = RefusedRequest(
     408,
     f"a request has {HEAD_SECONDS:.0f} s for its headers and {BODY_SECONDS:.0f} s for its body",
     partial(turned_away.too_slow, HEAD_SECONDS, BODY_SECONDS),
 )
-MANY_CONNECTIONS = Refusal(
+MANY_CONNECTIONS = RefusedRequest(
     503, "too many connections are open, of this address or of all", turned_away.many_connections
 )
 
@@ -140,7 +140,7 @@ class Connection(HttpToolsProtocol):
     url = b""
     _heard = False
     """The connection is above a limit, and is refused when its headers have arrived."""
-    _refusal: Refusal | None = None
+    _refusal: RefusedRequest | None = None
     """The refusal that is to be sent."""
     _unread = 0
     _unread_since = math.inf
@@ -246,7 +246,7 @@ class Connection(HttpToolsProtocol):
         if not self._refusal:
             self._refuse(NO_REQUEST)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RefusedRequest) -> None:
         """Answer instead of the app, after the answers to earlier complete requests, and read on for a moment. If the
         app has begun or given its answer to the refused request, only close the connection."""
         self._refusal = refusal
@@ -270,7 +270,7 @@ class Connection(HttpToolsProtocol):
             self._running.message_event.set()
         self._running = None
 
-    def _said(self, refusal: Refusal) -> bytes:
+    def _said(self, refusal: RefusedRequest) -> bytes:
         return turned_away.answer(refusal, self.url, self.headers or ())
 
     def _end(self, answer: bytes) -> None:
@@ -301,7 +301,7 @@ def connections_through(door: Door) -> type[Connection]:
     return type("ConnectionThroughDoor", (Connection,), {"door": door})
 
 
-class Server(uvicorn.Server):
+class WebServer(uvicorn.Server):
     """``end_streams`` ends the live streams, which do not end by themselves. It is called when the server stops."""
 
     def __init__(self, settings: uvicorn.Config, end_streams: Callable[[], None]) -> None:
@@ -328,7 +328,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(app: Any, config: Config, end_streams: Callable[[], None], *, port: int) -> Server:
+def server(app: Any, config: Config, end_streams: Callable[[], None], *, port: int) -> WebServer:
     """The server of ``app``, not yet started. It allows as many connections as the settings say, but not more than the
     system has file descriptors for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -337,7 +337,7 @@ def server(app: Any, config: Config, end_streams: Callable[[], None], *, port: i
         soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     door = Door(min(config.connections, soft - OTHER_FILES), config.connections_per_address, config.trusted_proxies)
-    return Server(
+    return WebServer(
         uvicorn.Config(
             app,
             host=config.host,

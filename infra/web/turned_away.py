@@ -19,7 +19,7 @@ from infra.web.languages import gettext, language_of, speaking
 from infra.web.wire import ON_EVERY_ANSWER
 
 
-class Words(NamedTuple):
+class PageWords(NamedTuple):
     """The words of a page, in the reader's language."""
 
     title: str
@@ -27,12 +27,12 @@ class Words(NamedTuple):
     remedy: str
 
 
-class Refusal(NamedTuple):
+class RefusedRequest(NamedTuple):
     """``why`` is for programs, ``words`` for people. The answers 429 and 503 say when to try again."""
 
     status: int
     why: str
-    words: Callable[[], Words]
+    words: Callable[[], PageWords]
 
 
 PAGE = Markup("""<!doctype html>
@@ -60,7 +60,7 @@ PAGE = Markup("""<!doctype html>
 """The page. It has no reader's name and no forms, because the reader was not identified."""
 
 
-def answer(refusal: Refusal, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def answer(refusal: RefusedRequest, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The whole answer, after which the connection ends. ``url`` and ``headers`` are the received parts."""
     scope: Any = {"type": "http", "headers": bounded(headers)}
     request = Request[Any, Any, Any](scope)
@@ -70,14 +70,14 @@ def answer(refusal: Refusal, url: bytes, headers: Iterable[tuple[bytes, bytes]])
 
 
 @lru_cache
-def _page(refusal: Refusal, language: str) -> bytes:
+def _page(refusal: RefusedRequest, language: str) -> bytes:
     with speaking(language):
         page = PAGE.format(language=language, words=refusal.words(), home=gettext("Home page"))
     return _whole(refusal.status, "text/html; charset=utf-8", page.encode())
 
 
 @lru_cache
-def _problem(refusal: Refusal) -> bytes:
+def _problem(refusal: RefusedRequest) -> bytes:
     status, phrase = refusal.status, HTTPStatus(refusal.status).phrase
     body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": refusal.why})
     return _whole(status, PROBLEM, body.encode())
@@ -95,16 +95,16 @@ def _whole(status: int, kind: str, body: bytes) -> bytes:
 # The words of the pages
 
 
-def no_request() -> Words:
-    return Words(
+def no_request() -> PageWords:
+    return PageWords(
         gettext("This was not understood"),
         gettext("What arrived here is not a valid request of a browser. Something on the way may have changed it."),
         gettext("Load the page again. If this happens again, try another browser or another network."),
     )
 
 
-def large_head(kilobytes: int, headers: int) -> Words:
-    return Words(
+def large_head(kilobytes: int, headers: int) -> PageWords:
+    return PageWords(
         gettext("Too much came with the request"),
         gettext(
             "An address, with the cookies and everything else that a browser sends with it, may have %(kilobytes)s KB and"
@@ -116,16 +116,16 @@ def large_head(kilobytes: int, headers: int) -> Words:
     )
 
 
-def many_wait() -> Words:
-    return Words(
+def many_wait() -> PageWords:
+    return PageWords(
         gettext("Too many requests"),
         gettext("Your browser sent new requests before it had read the answers to earlier ones."),
         gettext("Wait a minute and try again."),
     )
 
 
-def too_slow(head: float, body: float) -> Words:
-    return Words(
+def too_slow(head: float, body: float) -> PageWords:
+    return PageWords(
         gettext("The request arrived too slowly"),
         gettext(
             "A request has %(head)s s to arrive, and a form %(body)s s more. Yours did not arrive completely in that time, and nothing was"
@@ -137,8 +137,8 @@ def too_slow(head: float, body: float) -> Words:
     )
 
 
-def many_connections() -> Words:
-    return Words(
+def many_connections() -> PageWords:
+    return PageWords(
         gettext("Too many connections"),
         gettext("Too many connections to the market are open, from your network or in total."),
         gettext("Close tabs of the market that you do not need, wait some seconds, and load the page again."),

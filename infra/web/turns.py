@@ -13,7 +13,7 @@ AT_ONCE = 4
 """The most requests of a caller that are handled at once, until their answers begin."""
 
 
-class Turns:
+class CallerTurns:
     """The turns of all callers of this process. Only callers with a request in progress are remembered."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:

@@ -16,7 +16,7 @@ from services.accounts import handlers, invitations, keys, login, passwords, sto
 from services.accounts.domain import MANAGERS, Member, Organisation, Person
 from services.accounts.handlers import NewState
 from services.accounts.login import LoginRefused, Session, TooManyTries
-from services.accounts.views import Card, card
+from services.accounts.views import OrganisationCard, card
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
@@ -167,7 +167,7 @@ class AccountsApi(Controller):
             await keyed.do(tx, lambda: invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, resources: FromResources, organisation_id: PathId) -> Card:
+    async def organisation(self, resources: FromResources, organisation_id: PathId) -> OrganisationCard:
         async with resources.database.transaction("accounts") as tx:
             return await card(tx, organisation_id)
 

@@ -109,7 +109,7 @@ class SanctionInForce(StateChangeNotAllowed):
     code = "sanction-in-force"
 
 
-class Suspension(msgspec.Struct, frozen=True, kw_only=True):
+class SuspensionReason(msgspec.Struct, frozen=True, kw_only=True):
     """One reason why an organisation is suspended. ``suspension_id`` is the sanction's id, or :data:`BY_HAND`; ``until`` None: until
     an administrator ends it."""
 
@@ -239,7 +239,7 @@ def change_state(
     )
 
 
-def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | None:
+def longest(suspensions: Iterable[SuspensionReason], now: datetime) -> SuspensionReason | None:
     """The suspension in force that ends last; None if none is in force."""
     held = [each for each in suspensions if each.until is None or each.until > now]
     return max(held, key=lambda each: (each.until is None, each.until or now, each.suspension_id), default=None)
@@ -256,7 +256,7 @@ def require_end_to_come(until: datetime | None, now: datetime) -> None:
         )
 
 
-def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, now: datetime) -> None:
+def require_same_reason(suspensions: Iterable[SuspensionReason], wanted: SuspensionReason, now: datetime) -> None:
     """Raise DoneOtherwise if a suspension with the same end and another reason is in force: the reason is not silently
     replaced."""
     for held in suspensions:
@@ -265,7 +265,7 @@ def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, n
 
 
 def restate(
-    organisation: Organisation, suspensions: Iterable[Suspension], now: datetime
+    organisation: Organisation, suspensions: Iterable[SuspensionReason], now: datetime
 ) -> OrganisationStateChanged | None:
     """The organisation in the state that follows from its suspensions, if that differs. An organisation that is pending
     or closed cannot be suspended."""

@@ -30,7 +30,7 @@ from services.accounts.domain import (
     Organisation,
     Person,
     SanctionInForce,
-    Suspension,
+    SuspensionReason,
     change_state,
     checked_email,
     checked_language,
@@ -209,7 +209,7 @@ async def set_state(tx: Transaction, organisation_id: str, wanted: NewState) -> 
         raise Missing("organisation", organisation_id)
     if state == "suspended" and organisation.state in ("active", "suspended"):
         require_end_to_come(until, tx.now)
-        held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
+        held = SuspensionReason(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
         require_same_reason(await store.suspensions(tx, organisation_id), held, tx.now)
         await store.put_suspension(tx, organisation_id, held)
         return await _restate(tx, organisation)
@@ -284,7 +284,7 @@ reactions.many(ProcessImported, put_contracts)
 async def suspend(tx: Transaction, event: OrganisationSanctioned) -> None:
     counted = len(event.contract_ids)
     breach = "won and not signed" if event.side == "supplier" else "awarded and not signed by the buyer"
-    held = Suspension(
+    held = SuspensionReason(
         suspension_id=event.sanction_id,
         reason=f"{counted} contract{'s' if counted != 1 else ''} {breach}; suspension number {event.level}",
         until=event.until,
@@ -296,11 +296,11 @@ async def suspend(tx: Transaction, event: OrganisationSanctioned) -> None:
 async def lift_suspension(tx: Transaction, event: SanctionAppealDecided) -> None:
     """A suspension that was lifted on appeal ends at the time of the decision."""
     if event.decision == "lifted":
-        ended = Suspension(suspension_id=event.sanction_id, reason="lifted on appeal", until=event.decided_at)
+        ended = SuspensionReason(suspension_id=event.sanction_id, reason="lifted on appeal", until=event.decided_at)
         await _suspend(tx, event.organisation_id, ended)
 
 
-async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
+async def _suspend(tx: Transaction, organisation_id: str, suspension: SuspensionReason) -> None:
     """Suspend the organisation. If it is not known here, no state is published."""
     organisation = await store.organisation(tx, organisation_id, lock=True)
     await store.put_suspension(tx, organisation_id, suspension)

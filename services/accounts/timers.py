@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.accounts import handlers, store
 from services.accounts.domain import Organisation
@@ -14,7 +14,7 @@ AT_ONCE = 100
 KEPT = timedelta(hours=1)
 
 
-async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[Organisation | Unreadable[str]]:
+async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[Organisation | UnreadableKey[str]]:
     return await store.suspensions_over(tx, AT_ONCE, but)
 
 

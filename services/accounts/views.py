@@ -17,7 +17,7 @@ CONTRACTS = 10
 """The number of contracts on each side that the page of an organisation shows."""
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class OrganisationCard(msgspec.Struct, frozen=True, kw_only=True):
     """What everybody may know about an organisation. Contracts are counted up to 1,000; ``more`` says that there are
     more."""
 
@@ -35,7 +35,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     more_as_supplier: bool = False
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class OrganisationContracts(msgspec.Struct, frozen=True, kw_only=True):
     """An organisation and its latest contracts on each side."""
 
     organisation: Organisation
@@ -53,25 +53,27 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     invitations: Sequence[OpenInvitation]
 
 
-async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) -> Record:
+async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) -> OrganisationContracts:
     """Return the organisation with its latest ``limit`` contracts on each side. Raise Missing."""
     found = await store.organisation(tx, organisation_id)
     if found is None:
         raise Missing("organisation", organisation_id)
-    return Record(
+    return OrganisationContracts(
         organisation=found,
         bought=await store.latest_contracts(tx, organisation_id, side="buyer", limit=limit),
         sold=await store.latest_contracts(tx, organisation_id, side="supplier", limit=limit),
     )
 
 
-async def card(tx: Transaction, organisation_id: str) -> Card:
+async def card(tx: Transaction, organisation_id: str) -> OrganisationCard:
     """Return the public card of the organisation. Raise Missing."""
     found = await record(tx, organisation_id, limit=0)
     fields = {
-        name: getattr(found.organisation, name) for name in Card.__struct_fields__ if hasattr(found.organisation, name)
+        name: getattr(found.organisation, name)
+        for name in OrganisationCard.__struct_fields__
+        if hasattr(found.organisation, name)
     }
-    return Card(
+    return OrganisationCard(
         **fields,
         contracts_as_buyer=found.bought.total,
         contracts_as_supplier=found.sold.total,

@@ -15,7 +15,7 @@ import asyncpg
 from events.auctions import BidAccepted, BidRefused
 from infra.away import is_away
 from infra.live import BEAT_SECONDS, Live
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.tasks import background
 from services.auctions.domain.auction import ranking
 from services.auctions.domain.picture import Descent, descent
@@ -65,7 +65,7 @@ class Board:
 
     stored: StoredAuction
     lines: int
-    log: list[BidAccepted | BidRefused | Unreadable[int]]
+    log: list[BidAccepted | BidRefused | UnreadableKey[int]]
     chart: Descent
     extended_by: BidAccepted | None
     winner: str | None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, of_process
-from catalogue.references import Reference
+from catalogue.references import ReferencePrice
 from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
@@ -34,8 +34,8 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.complaints import Complaint
 from services.auctions.domain.opening import OpenAuction, check_open, open_auction
 from services.auctions.journal import chained, entries, write
-from services.auctions.judging import Asked
-from services.auctions.lane import Answer, Lane
+from services.auctions.judging import WaitingBid
+from services.auctions.lane import BidAnswer, Lane
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import StoredAuction
@@ -102,7 +102,7 @@ async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, 
     return await beside_references(db, replicas.references, lines, place, currency)
 
 
-def suggested(reference: Reference, currency: str) -> Decimal:
+def suggested(reference: ReferencePrice, currency: str) -> Decimal:
     """Return a unit price to begin with: the reference price, rounded down to the minor unit so that it does not exceed
     the reference (not rounded if that would give 0)."""
     cut = reference.unit_price.quantize(minor_step(currency), rounding=ROUND_DOWN)
@@ -204,11 +204,11 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
 # While a session runs
 
 
-async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: datetime) -> Answer:
+async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: datetime) -> BidAnswer:
     """Place the bid and return the lane's verdict and receipt. Raise Missing, LaneBlocked or KeyReused."""
     key = clean(bid.request_key) or new_id()
     return await lane.place(
-        Asked(clean(bid.auction_id), principal.organisation_id, key, bid.amount, arrived_at, bid.choices)
+        WaitingBid(clean(bid.auction_id), principal.organisation_id, key, bid.amount, arrived_at, bid.choices)
     )
 
 

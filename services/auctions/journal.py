@@ -13,7 +13,7 @@ import msgspec
 from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
 from infra.causality import Cause, current_cause
 from infra.ids import new_id
-from infra.outgoing import OF_A_CONSEQUENCE, Limits, Outgoing, outbox_row
+from infra.outgoing import OF_A_CONSEQUENCE, EventLimits, Outgoing, outbox_row
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
 from services.auctions.store import auctions, bids, facts
@@ -21,7 +21,7 @@ from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import StoredVerdict
 
 
-class Entry(msgspec.Struct, frozen=True):
+class JournalFact(msgspec.Struct, frozen=True):
     """A fact that is to be written into the log, and its cause."""
 
     fact: Verdict | Fact
@@ -34,19 +34,23 @@ class Written(msgspec.Struct, frozen=True):
 
     after: StoredAuction
     kept: list[StoredVerdict]
-    facts: list[facts.Fact]
+    facts: list[facts.LoggedFact]
     outgoing: list[Outgoing]
     heads: list[bytes]
 
 
-def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
+def entries(of: Iterable[Verdict | Fact]) -> list[JournalFact]:
     """Return the entries with the present cause."""
     cause = current_cause()
-    return [Entry(fact, cause) for fact in of]
+    return [JournalFact(fact, cause) for fact in of]
 
 
 def chained(
-    stored: StoredAuction, new: Sequence[Entry], state: AuctionState, now: datetime, limits: Limits = OF_A_CONSEQUENCE
+    stored: StoredAuction,
+    new: Sequence[JournalFact],
+    state: AuctionState,
+    now: datetime,
+    limits: EventLimits = OF_A_CONSEQUENCE,
 ) -> Written:
     """Return the next lines of an auction's log. ``state`` is the auction's state after them. Raise OutOfBounds or
     EventTooLarge."""
@@ -60,7 +64,7 @@ def chained(
         if isinstance(fact, Verdict):
             written.kept.append(StoredVerdict(fact, number, head, row[3], sealed))
         else:
-            written.facts.append(facts.Fact(event.subject, number, event.TYPE, row[3], head))
+            written.facts.append(facts.LoggedFact(event.subject, number, event.TYPE, row[3], head))
         if isinstance(fact, AuctionClosed):
             result = fact
         if not (sealed and isinstance(fact, Verdict)):
@@ -119,7 +123,7 @@ def announcement(stored: StoredAuction) -> str:
     return msgspec.json.encode(said).decode()
 
 
-def _reveals(fact: facts.Fact) -> bool:
+def _reveals(fact: facts.LoggedFact) -> bool:
     return fact.type in (RoundBegan.TYPE, TurnEnded.TYPE, AuctionClosed.TYPE)
 
 

@@ -11,7 +11,7 @@ from infra.causality import Cause, current_cause
 from infra.ids import new_id
 from services.auctions.domain.auction import Bid
 from services.auctions.domain.bids import decide
-from services.auctions.journal import Entry, Written, chained
+from services.auctions.journal import JournalFact, Written, chained
 from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.bids import BidKey, StoredVerdict
 
@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 """The standing of an organisation that accounts has not announced yet. It cannot bid."""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class WaitingBid(msgspec.Struct, frozen=True):
     """A bid that waits for its decision. ``arrived_at`` is the time when the request arrived."""
 
     auction_id: str
@@ -37,7 +37,7 @@ class Asked(msgspec.Struct, frozen=True):
         return self.auction_id, self.supplier_id, self.request_key
 
 
-class Judged(msgspec.Struct, frozen=True):
+class JudgedBids(msgspec.Struct, frozen=True):
     """``answers`` are by bid id, as they are in the log. ``written`` are the new entries of the log. The bids in
     ``reused`` have the key of another bid. Nothing was decided on the auctions in ``locked`` (somebody else locks the
     row), ``failed`` (deciding raised an error) and ``late`` (another process is extending them now, and until then they
@@ -52,18 +52,18 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def judge(
-    batch: Iterable[Asked],
+    batch: Iterable[WaitingBid],
     current: Mapping[str, StoredAuction],
     known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],
     now: datetime,
-) -> Judged:
+) -> JudgedBids:
     """Decide a batch auction by auction, each auction's bids in the order in which they came. Bids on unknown auctions
     are left out. An auction on which this fails does not prevent the verdicts on others."""
-    by_auction: dict[str, list[Asked]] = {}
+    by_auction: dict[str, list[WaitingBid]] = {}
     for asked in batch:
         by_auction.setdefault(asked.auction_id, []).append(asked)
-    judged = Judged({}, [])
+    judged = JudgedBids({}, [])
     for auction_id, there in by_auction.items():
         stored = current.get(auction_id)
         if stored is None:
@@ -83,7 +83,7 @@ def judge(
 
 def _judge_one(
     stored: StoredAuction,
-    there: list[Asked],
+    there: list[WaitingBid],
     known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],
     now: datetime,
@@ -106,7 +106,7 @@ def _judge_one(
     in_log = {kept.verdict.bid.bid_id: kept for kept in before.values()}
     written = None
     if decided.new:
-        new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
+        new = [JournalFact(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
         written = chained(stored, new, decided.state, now)
         in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
     answers = {

@@ -34,7 +34,7 @@ from infra.tasks import background
 from services.auctions import metrics, receipts
 from services.auctions.domain.auction import Verdict
 from services.auctions.journal import write
-from services.auctions.judging import Asked, Judged, judge
+from services.auctions.judging import JudgedBids, WaitingBid, judge
 from services.auctions.outages import FAILING, Pulse, give_back, looks_over
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, blocked
@@ -68,18 +68,18 @@ class LaneBlocked(Exception):
     request key: if the bid was decided after all, the answer is that verdict."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class BidAnswer(msgspec.Struct, frozen=True):
     """A bid's one verdict, and the market's signature under it."""
 
     verdict: Verdict
     receipt: Receipt
 
 
-class Waiting(NamedTuple):
+class PlacedBid(NamedTuple):
     """``since`` is the loop's time at which the bid was placed."""
 
-    asked: Asked
-    answer: "asyncio.Future[Answer]"
+    asked: WaitingBid
+    answer: "asyncio.Future[BidAnswer]"
     since: float
 
 
@@ -91,11 +91,11 @@ class Lane:
         self.clock = clock
         self.pulse = Pulse(url, clock)
         self._signer = signer
-        self._waiting: list[Waiting] = []
+        self._waiting: list[PlacedBid] = []
         self._arrived = asyncio.Event()
-        self._held: list[Waiting] = []
+        self._held: list[PlacedBid] = []
         """Bids on locked auctions."""
-        self._in_hand: list[Waiting] = []
+        self._in_hand: list[PlacedBid] = []
         """Bids that are being decided now."""
         self._rested_at = 0.0
         """The loop's time from which the next batch may be decided."""
@@ -123,11 +123,11 @@ class Lane:
             self._hang_up()
             self.pulse.hang_up()
 
-    async def place(self, asked: Asked) -> Answer:
+    async def place(self, asked: WaitingBid) -> BidAnswer:
         """Return the bid's one verdict, stored, with its receipt. Raise Missing, LaneBlocked or KeyReused."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append(Waiting(asked, answer, loop.time()))
+        answer: asyncio.Future[BidAnswer] = loop.create_future()
+        self._waiting.append(PlacedBid(asked, answer, loop.time()))
         self._arrived.set()
         return await answer
 
@@ -173,7 +173,7 @@ class Lane:
             async with asyncio.timeout(RETRY if self._held else None):
                 await self._arrived.wait()
 
-    async def _decide(self, batch: list[Waiting], *, wait: bool) -> None:
+    async def _decide(self, batch: list[PlacedBid], *, wait: bool) -> None:
         """Answer the batch. Bids on locked auctions go to ``_held``, or are answered with "send again" after HELD_PATIENCE."""
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -198,7 +198,7 @@ class Lane:
                 continue
             kept = judged.answers.get(asked.bid_id)
             if kept is not None:
-                answer.set_result(Answer(kept.verdict, receipt_of[asked.bid_id]))
+                answer.set_result(BidAnswer(kept.verdict, receipt_of[asked.bid_id]))
             elif asked.bid_id in judged.reused:
                 answer.set_exception(KeyReused())
             elif asked.auction_id in judged.failed:
@@ -210,7 +210,7 @@ class Lane:
             else:
                 self._fail([each], "the row of the auction is locked")
 
-    async def _give_up(self, batch: list[Waiting], error: Exception, *, wait: bool) -> None:
+    async def _give_up(self, batch: list[PlacedBid], error: Exception, *, wait: bool) -> None:
         """Called after a batch that did not commit. If the error is not that of an unavailable server, split the batch until only the
         auction at fault is left undecided."""
         auction_ids = sorted({each.asked.auction_id for each in batch})
@@ -231,7 +231,7 @@ class Lane:
             self.pulse.away = True  # the next heartbeat finds out whether bids can be decided
         self._fail(batch, f"{type(error).__name__}: {error}")
 
-    async def _commit(self, batch: list[Asked], *, wait: bool) -> Judged:
+    async def _commit(self, batch: list[WaitingBid], *, wait: bool) -> JudgedBids:
         """Decide the batch, in one transaction. Without ``wait`` auctions that are locked now are left out."""
         await self.pulse.ready()
         db = await self._connected()
@@ -245,7 +245,7 @@ class Lane:
                     await self._block(db, batch, judged.locked, judged.failed)
         return judged
 
-    async def _judged(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool) -> Judged:
+    async def _judged(self, db: asyncpg.Connection, batch: list[WaitingBid], *, wait: bool) -> JudgedBids:
         if wait:
             try:
                 guessed = None if self.pulse.resuming else await self._guess(db, batch)
@@ -260,7 +260,11 @@ class Lane:
         return self._connection
 
     async def _block(
-        self, db: asyncpg.Connection, batch: list[Asked], locked: Collection[str] = (), failed: Collection[str] = ()
+        self,
+        db: asyncpg.Connection,
+        batch: list[WaitingBid],
+        locked: Collection[str] = (),
+        failed: Collection[str] = (),
     ) -> None:
         """Record which auctions lose time now and since when, for the closing timer and the other lanes; they do not touch these auctions
         for the given time."""
@@ -270,7 +274,7 @@ class Lane:
                 first = {asked.auction_id: asked.arrived_at for asked in reversed(bids_there)}
                 await blocked.block(db, first, bids_there[-1].arrived_at + patience)
 
-    async def _guess(self, db: asyncpg.Connection, batch: list[Asked]) -> Judged | None:
+    async def _guess(self, db: asyncpg.Connection, batch: list[WaitingBid]) -> JudgedBids | None:
         """Decide on the remembered states. If these are missing or outdated, nothing is written and the result is None."""
         auction_ids, suppliers = {asked.auction_id for asked in batch}, {asked.supplier_id for asked in batch}
         remembered = auction_ids <= self._remembered.keys() and suppliers <= self._standings.keys()
@@ -289,7 +293,7 @@ class Lane:
             return None
         return judged
 
-    async def _under_lock(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool = True) -> Judged:
+    async def _under_lock(self, db: asyncpg.Connection, batch: list[WaitingBid], *, wait: bool = True) -> JudgedBids:
         wanted = sorted({asked.auction_id for asked in batch})
         locked: set[str] = set()
         late: set[str] = set()
@@ -331,7 +335,7 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    def _fail(self, batch: Iterable[Waiting], reason: str) -> None:
+    def _fail(self, batch: Iterable[PlacedBid], reason: str) -> None:
         for each in batch:
             if not each.answer.done():
                 each.answer.set_exception(LaneBlocked(reason))

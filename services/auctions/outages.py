@@ -19,13 +19,13 @@ import asyncpg
 from infra.away import is_away, is_locked
 from infra.clock import Clock
 from infra.deadline import Deadline, in_use
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from services.auctions.domain.auction import apply
 from services.auctions.domain.remedies import resume
 from services.auctions.journal import Written, chained, entries, write
 from services.auctions.store import auctions, blocked, pulse
 from services.auctions.store.auctions import StoredAuction
-from services.auctions.store.blocked import Lost, Waiting
+from services.auctions.store.blocked import BlockedAuctions, Lost
 
 log = logging.getLogger(__name__)
 BEAT = 0.5
@@ -114,7 +114,7 @@ class Pulse:
                 if said != self._said:
                     log.error("%s", said, exc_info=not expected)
                 self._said = said
-                state = State.waiting if expected else State.degraded
+                state = PartState.waiting if expected else PartState.degraded
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
 
     async def resume(self) -> None:
@@ -156,19 +156,19 @@ class Pulse:
                     raise
 
 
-def _report(waiting: Waiting) -> None:
+def _report(waiting: BlockedAuctions) -> None:
     if waiting.locked:
         HEALTH.report(
             "lane",
             "bids",
-            State.waiting,
+            PartState.waiting,
             f"{waiting.locked} auctions cannot be decided: their rows are locked, or deciding them failed; all others go on",
             f"{FREE_THE_TABLES}; look into the log for errors.",
         )
     elif waiting.resuming:
-        HEALTH.report("lane", "bids", State.running, "sessions get the time of an outage back; bids are decided")
+        HEALTH.report("lane", "bids", PartState.running, "sessions get the time of an outage back; bids are decided")
     else:
-        HEALTH.report("lane", "bids", State.running)
+        HEALTH.report("lane", "bids", PartState.running)
 
 
 async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) -> None:

@@ -10,7 +10,7 @@ from services.auctions.board import Boards
 from services.auctions.handlers import reactions
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
-from services.auctions.pages import ActPages, AuctionPages, ComplaintPages, ComposePages
+from services.auctions.pages import ActPages, AuctionComposePages, AuctionPages, ComplaintPages
 from services.auctions.store import Row
 from services.auctions.timers import TIMERS
 
@@ -26,7 +26,9 @@ def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(resources, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, ComplaintPages)],
+        routes=[
+            routes(resources, AuctionsApi, ComplaintsApi, MarketLogApi, shared, AuctionComposePages, ComplaintPages)
+        ],
         reactions=reactions,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],

@@ -10,7 +10,7 @@ from events.auctions import BidDisclosed
 from infra.database import Transaction
 from infra.due import Due
 from infra.ids import new_id
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.auctions.domain.auction import Verdict, apply, ranking
 from services.auctions.domain.closing import close
@@ -22,13 +22,13 @@ from services.auctions.store.auctions import StoredAuction
 AT_ONCE = 100
 
 
-async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | Unreadable[str]]:
+async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | UnreadableKey[str]]:
     """Return the auctions that are due. None is taken unless bids could be decided when it fell due: after an outage a
     lane first gives the time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
     found = await auctions.lock_due(tx, tx.now, AT_ONCE, but)
-    return [each for each in found if isinstance(each, Unreadable) or _watched_over(each, beaten)]
+    return [each for each in found if isinstance(each, UnreadableKey) or _watched_over(each, beaten)]
 
 
 async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:

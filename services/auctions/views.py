@@ -12,7 +12,7 @@ from services.auctions.store import auctions, listing, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.complaints import Brief
-from services.auctions.store.listing import Filter, Summary
+from services.auctions.store.listing import AuctionFilter, ListedAuction
 
 PER_PAGE = 50
 
@@ -35,7 +35,9 @@ async def winner_name(resources: Resources, stored: StoredAuction) -> str | None
     return found.name if found else stored.result.winner_id
 
 
-async def list_auctions(resources: Resources, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
+async def list_auctions(
+    resources: Resources, wanted: AuctionFilter, now: datetime, number: int
+) -> Listed[ListedAuction]:
     """Return page ``number`` of the auctions that ``wanted`` describes."""
     async with resources.database.pool.acquire() as db:
         return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))

@@ -20,17 +20,17 @@ from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket, offers, skus
-from services.catalogue.handlers.offers import Terms
-from services.catalogue.handlers.skus import Proposal, ProposedCard
+from services.catalogue.handlers.offers import OfferTerms
+from services.catalogue.handlers.skus import ProposedCard, SkuProposal
 from services.catalogue.pricing import home_region
-from services.catalogue.store import Standing, Version, proposals
+from services.catalogue.store import StandingOffer, Version, proposals
 from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage, WantedPrices
 
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=25_000)] | None
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class ModeratorDecision(msgspec.Struct, frozen=True, kw_only=True):
     """A moderator's decision. ``version`` is the version that was checked; default: the newest."""
 
     version: Number = None
@@ -121,7 +121,7 @@ class CatalogueApi(Controller):
         resources: FromResources,
         finder: NamedDependency[Finder],
         request: MemberVisit,
-        data: JSONBody[Proposal],
+        data: JSONBody[SkuProposal],
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
         """Propose a new SKU. Similar cards cause the refusal ``near-duplicates``, with their ids, unless
@@ -135,14 +135,14 @@ class CatalogueApi(Controller):
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku_id: PathId,
-        data: JSONBody[Proposal],
+        data: JSONBody[SkuProposal],
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
         """Propose a new version of a published SKU, or a corrected version of a returned one."""
         return await self._propose(resources, finder, request, data, idempotency_key, sku_id)
 
     async def _propose(
-        self, resources: Resources, finder: Finder, request: MemberVisit, data: Proposal, key: str, sku_id: str = ""
+        self, resources: Resources, finder: Finder, request: MemberVisit, data: SkuProposal, key: str, sku_id: str = ""
     ) -> Version:
         card = skus.card_of(data, sku_id)
         alike = () if data.none_of_these else await finder.near_duplicates(card)
@@ -168,7 +168,11 @@ class CatalogueApi(Controller):
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
     async def publish(
-        self, resources: FromResources, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Decision | None] = None
+        self,
+        resources: FromResources,
+        keyed: FromKeyed,
+        sku_id: PathId,
+        data: JSONBody[ModeratorDecision | None] = None,
     ) -> Version:
         async with resources.database.transaction("catalogue") as tx:
             return await keyed.once(tx, Version, lambda: skus.publish(tx, sku_id, data.version if data else None))
@@ -189,7 +193,7 @@ class CatalogueApi(Controller):
             return await keyed.once(tx, Version, lambda: skus.archive(tx, sku_id, data.reason))
 
     @get("/offers", opt=allow(SUPPLIER_AGENT))
-    async def own_offers(self, resources: FromResources, request: MemberVisit) -> list[Standing]:
+    async def own_offers(self, resources: FromResources, request: MemberVisit) -> list[StandingOffer]:
         """The offers of the caller's organisation, current ones first."""
         async with resources.database.transaction("catalogue") as tx:
             return [standing for standing, _ in await store.offers_of(tx, request.user.organisation_id)]
@@ -199,9 +203,9 @@ class CatalogueApi(Controller):
         self,
         resources: FromResources,
         request: MemberVisit,
-        data: JSONBody[Terms],
+        data: JSONBody[OfferTerms],
         idempotency_key: IdempotencyKey = "",
-    ) -> Standing:
+    ) -> StandingOffer:
         """Publish an offer, valid from today. With ``replaces`` it is an edit: the former offer is archived in the same
         step. One supplier can have at most 20 current offers on one SKU (``too-many-offers``), and can publish at most
         fifty on it within a day (``too-many-offers-of-a-day``)."""
@@ -213,9 +217,9 @@ class CatalogueApi(Controller):
     @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
     async def withdraw(
         self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, offer_id: PathId
-    ) -> Standing:
+    ) -> StandingOffer:
         async with resources.database.transaction("catalogue") as tx:
-            return await keyed.once(tx, Standing, lambda: offers.withdraw(tx, offer_id, request.user))
+            return await keyed.once(tx, StandingOffer, lambda: offers.withdraw(tx, offer_id, request.user))
 
 
 class BasketApi(Controller):

@@ -10,28 +10,28 @@ import msgspec
 from catalogue.categories import division, short_cpv
 from catalogue.numbers import unambiguous
 from catalogue.offers import Need
-from catalogue.skus import State
+from catalogue.skus import SkuState
 from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
 from services.catalogue.pricing import LocalMarket
 from services.catalogue.store import StoredBasketLine, Version, prices
-from services.catalogue.store.prices import Asked
-from services.catalogue.views import Card, RankedOffer, Refusal
+from services.catalogue.store.prices import PriceRequest
+from services.catalogue.views import FoundCard, RankedOffer, RefusedTransition
 
 
 class BasketLine(msgspec.Struct, frozen=True, kw_only=True):
     """``quantity`` counts packs. ``best`` is the available offer with the lowest landed price for them; None if there
     is none, and ``unavailable`` says why."""
 
-    sku: Card
+    sku: FoundCard
     quantity: Decimal
     best: RankedOffer | None
-    unavailable: Refusal | None
+    unavailable: RefusedTransition | None
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class BasketGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Lines of one functional group, a CPV division: they fit into one mini-auction. ``query`` has the SKUs and
     quantities for the address of a page that opens a process with them."""
 
@@ -51,9 +51,9 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[BasketLine, ...]
     total: Decimal | None
     complete: bool
-    groups: tuple[Group, ...]
+    groups: tuple[BasketGroup, ...]
     query: str
-    removed: tuple[Card, ...]
+    removed: tuple[FoundCard, ...]
 
 
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
@@ -74,7 +74,10 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
     }
     inside = [each for each in kept if each.removed_at is None]
     common = {} if region else await prices.summaries(tx, [each.sku_id for each in inside])
-    asked = {each.sku_id: Asked(region=region or common[each.sku_id].region, quantity=each.quantity) for each in inside}
+    asked = {
+        each.sku_id: PriceRequest(region=region or common[each.sku_id].region, quantity=each.quantity)
+        for each in inside
+    }
     cheapest = await prices.first(tx, asked, currency, today)
 
     def line(each: StoredBasketLine) -> BasketLine:
@@ -100,21 +103,21 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
     )
 
 
-def _why(version: Version, ranked: list[RankedOffer]) -> Refusal:
-    if version.state != State.PUBLISHED:
+def _why(version: Version, ranked: list[RankedOffer]) -> RefusedTransition:
+    if version.state != SkuState.PUBLISHED:
         reasons = "; ".join(version.reasons) or "no reason is given"
-        return Refusal(because="sku-archived", message=f"The SKU is archived: {reasons}.", numbers={})
+        return RefusedTransition(because="sku-archived", message=f"The SKU is archived: {reasons}.", numbers={})
     if ranked and ranked[0].unavailable is not None:
         return ranked[0].unavailable
-    return Refusal(because="no-offers", message="Nobody offers it at present.", numbers={})
+    return RefusedTransition(because="no-offers", message="Nobody offers it at present.", numbers={})
 
 
-def _groups(lines: list[BasketLine]) -> tuple[Group, ...]:
+def _groups(lines: list[BasketLine]) -> tuple[BasketGroup, ...]:
     by_division: dict[str, list[BasketLine]] = {}
     for line in lines:
         by_division.setdefault(division(line.sku.category.code), []).append(line)
     return tuple(
-        Group(
+        BasketGroup(
             division=code,
             name=short_cpv().name(code),
             sku_ids=tuple(line.sku.sku_id for line in alike),

@@ -8,17 +8,17 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from catalogue.search import Card, Found, Index, Wanted
+from catalogue.search import FoundSkus, Index, IndexedCard, SkuSearch
 from catalogue.skus import Similar, Sku, near_duplicates
 from infra.away import in_short, is_away
 from infra.database import Database, Transaction
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
 from services.catalogue.pricing import LocalMarket, best_price, in_minor_units
 from services.catalogue.store import prices, proposals
-from services.catalogue.store.prices import Asked
+from services.catalogue.store.prices import PriceRequest
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
@@ -49,14 +49,14 @@ class Finder:
         async with background(self._follow(), name=TASK):
             yield
 
-    async def search(self, wanted: Wanted) -> Found:
+    async def search(self, wanted: SkuSearch) -> FoundSkus:
         return await asyncio.to_thread(self._index.search, wanted)
 
     async def near_duplicates(self, card: Sku) -> tuple[Similar, ...]:
         """Similar cards, most similar first, among the published cards that a search finds and the cards that await
         moderation in the category. It is computed outside the event loop while no transaction runs."""
         async with self._comparing:
-            found = await self.search(Wanted(text=f"{card.gtin} {card.name}", limit=LOOKALIKES, facets=False))
+            found = await self.search(SkuSearch(text=f"{card.gtin} {card.name}", limit=LOOKALIKES, facets=False))
             async with self._database.transaction("catalogue") as tx:
                 rows = await proposals.comparable(tx, found.sku_ids, card.category)
             return await asyncio.to_thread(_alike, card, rows)
@@ -69,10 +69,10 @@ class Finder:
             except Exception as error:
                 away = is_away(error)
                 log.log(logging.WARNING if away else logging.ERROR, "the search waits", exc_info=error)
-                state = State.waiting if away else State.degraded
+                state = PartState.waiting if away else PartState.degraded
                 HEALTH.report("task", TASK, state, in_short(error), "" if away else "read the log of this process")
             else:
-                HEALTH.report("task", TASK, State.running)
+                HEALTH.report("task", TASK, PartState.running)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _fill(self) -> None:
@@ -105,7 +105,7 @@ class Finder:
             last = changed[-1]
         self._horizon = span.following
 
-    async def _put(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> None:
+    async def _put(self, cards: Sequence[IndexedCard], gone: Sequence[str] | set[str]) -> None:
         """Index the cards. If the index refuses a card, the former content of this SKU remains, and other cards are not
         affected."""
         refused = await asyncio.to_thread(self._indexed, cards, gone)
@@ -117,11 +117,11 @@ class Finder:
         if self._refused:
             some = "; ".join(f"{sku_id}: {why}" for sku_id, why in list(self._refused.items())[:SHOWN])
             what = f"{len(self._refused)} SKUs are refused by the index, among them {some}"
-            HEALTH.report("task", f"{TASK}: SKUs", State.degraded, what, REMEDY, apart=True)
+            HEALTH.report("task", f"{TASK}: SKUs", PartState.degraded, what, REMEDY, apart=True)
         else:
-            HEALTH.report("task", f"{TASK}: SKUs", State.running)
+            HEALTH.report("task", f"{TASK}: SKUs", PartState.running)
 
-    def _indexed(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
+    def _indexed(self, cards: Sequence[IndexedCard], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
         """Index the cards. Return the refused SKUs with the reasons."""
         refused: dict[str, Exception] = {}
         for card in cards:
@@ -134,17 +134,17 @@ class Finder:
         self._index.commit()
         return refused
 
-    async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[Card]:
+    async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[IndexedCard]:
         """The data for the index of each SKU: its card, and what its offers add today."""
         ids = [sku.sku_id for sku in skus]
         on = tx.now.date()
         reaches = await prices.reaches(tx, ids)
         anywhere = LocalMarket(region="", currency=self.currency, on=on)
-        cheapest = await prices.first(tx, dict.fromkeys(ids, Asked()), self.currency, on)
+        cheapest = await prices.first(tx, dict.fromkeys(ids, PriceRequest()), self.currency, on)
 
-        def card_of(sku: Sku) -> Card:
+        def card_of(sku: Sku) -> IndexedCard:
             best = best_price((each.offer for each in cheapest[sku.sku_id]), anywhere)
-            return Card(
+            return IndexedCard(
                 sku=sku,
                 regions=reaches[sku.sku_id].regions,
                 min_price=in_minor_units(best) if best else None,

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.money import Money, QuantityNotPositive, minor_units
-from catalogue.offers import Need, Offer, Priced, price_for
+from catalogue.offers import Need, Offer, PricedOffer, price_for
 from catalogue.rules import RuleBroken
 from infra.tokens import Principal
 
@@ -29,7 +29,7 @@ def best_price(offers: Iterable[Offer], market: LocalMarket) -> Money | None:
         for offer in offers
         if offer.currency == market.currency
     )
-    return min((answer.gross.rounded() for answer in answers if isinstance(answer, Priced)), default=None)
+    return min((answer.gross.rounded() for answer in answers if isinstance(answer, PricedOffer)), default=None)
 
 
 def home_region(principal: Principal | None) -> str:

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.catalogue import store
 from services.catalogue.handlers.offers import end_offers, end_portion
 from services.catalogue.store import endings
-from services.catalogue.store.endings import Ending
+from services.catalogue.store.endings import EndingOffers
 
 AT_ONCE = 200
 
@@ -19,19 +19,21 @@ _LATEST_ZONE = timedelta(hours=12)
 """The largest time difference of a zone behind UTC."""
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing | Unreadable[str]]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StandingOffer | UnreadableKey[str]]:
     return await store.expired(tx, (tx.now - _LATEST_ZONE).date(), AT_ONCE, but)
 
 
-async def expire_offers(tx: Transaction, over: Sequence[store.Standing]) -> None:
+async def expire_offers(tx: Transaction, over: Sequence[store.StandingOffer]) -> None:
     await end_offers(tx, over, "expired")
 
 
-async def _ending(tx: Transaction, but: Sequence[tuple[str, str]]) -> list[Ending | Unreadable[tuple[str, str]]]:
+async def _ending(
+    tx: Transaction, but: Sequence[tuple[str, str]]
+) -> list[EndingOffers | UnreadableKey[tuple[str, str]]]:
     return await endings.lock_endings(tx, 1, but)
 
 
-async def go_on_ending(tx: Transaction, some: Sequence[Ending]) -> None:
+async def go_on_ending(tx: Transaction, some: Sequence[EndingOffers]) -> None:
     for ending in some:
         if not await end_portion(tx, ending):
             await endings.forget_ending(tx, ending)

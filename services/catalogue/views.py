@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from catalogue.money import Money, round_money
-from catalogue.offers import Need, Offer, Priced, Ranked, rank, vat_exclusive
+from catalogue.offers import Need, Offer, PricedOffer, Ranked, rank, vat_exclusive
 from catalogue.references import ReferenceNotComparable, reference_for
-from catalogue.search import Found, Wanted
-from catalogue.skus import Attribute, Sku
+from catalogue.search import FoundSkus, SkuSearch
+from catalogue.skus import Sku, SkuAttribute
 from catalogue.units import unit_word
 from events.observatory import ReferencePricePublished
 from events.values import Category, Place
@@ -22,8 +22,8 @@ from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import category_of
 from services.catalogue.pricing import LocalMarket, best_price, broken_quantity, in_minor_units
-from services.catalogue.store import Standing, prices
-from services.catalogue.store.prices import Summary
+from services.catalogue.store import StandingOffer, prices
+from services.catalogue.store.prices import OffersSummary
 
 PER_PAGE = 20
 MOST_PAGES = 500
@@ -34,7 +34,7 @@ HIGHEST_PRICE = 10**17
 """The highest price in the index, in minor units."""
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True):
+class ShownReference(msgspec.Struct, frozen=True, kw_only=True):
     """A published reference price, VAT excluded. ``per_unit`` is for one base unit of the SKU."""
 
     reference_id: str
@@ -61,7 +61,7 @@ class _BaseUnit:
     vat_included: bool | None = False
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class FoundCard(msgspec.Struct, frozen=True, kw_only=True):
     """A SKU in a search result. ``best_price`` is that of one pack, VAT and delivery included, from the cheapest offer
     that serves the region (any region if none is asked for); ``offers`` counts all current ones."""
 
@@ -70,7 +70,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     description: str
     category: Category
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[SkuAttribute, ...]
     base_unit: str
     unit_name: str
     pack_size: Decimal
@@ -80,7 +80,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     offers: int
     best_price: Decimal | None
-    reference: Reference | None
+    reference: ShownReference | None
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,11 +91,11 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     page: int
     pages: int
     complete: bool
-    results: list[Card]
+    results: list[FoundCard]
     facets: dict[str, dict[str, int]]
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class RefusedTransition(msgspec.Struct, frozen=True, kw_only=True):
     because: str
     message: str
     numbers: dict[str, str]
@@ -112,14 +112,14 @@ class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
     landed_net: Decimal | None
     total: Decimal | None
     against_reference: Decimal | None
-    unavailable: Refusal | None
+    unavailable: RefusedTransition | None
 
 
 class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price,
     :data:`OFFERS_A_PAGE` per page; ``sku.offers`` counts all. After the last of the ``pages`` there are none."""
 
-    sku: Card
+    sku: FoundCard
     state: str
     reasons: tuple[str, ...]
     region: str
@@ -174,9 +174,9 @@ async def search(tx: Transaction, finder: Finder, asked: Search, reader: Princip
     )
 
 
-def _wanted(asked: Search, currency: str) -> Wanted:
+def _wanted(asked: Search, currency: str) -> SkuSearch:
     pairs = (text.partition("=") for text in asked.attributes)
-    return Wanted(
+    return SkuSearch(
         text=asked.q,
         category=asked.category or None,
         region=asked.region if asked.served and asked.region else None,
@@ -197,18 +197,18 @@ def _bound(price: Decimal | None, currency: str) -> int | None:
     return in_minor_units(Money(round_money(max(-most, min(price, most)), currency), currency))
 
 
-def _facets(found: Found) -> dict[str, dict[str, int]]:
+def _facets(found: FoundSkus) -> dict[str, dict[str, int]]:
     return {name: counts for name, counts in found.facets.items() if name != "supplier_size"}
 
 
-async def cards(tx: Transaction, skus: Sequence[Sku], market: LocalMarket) -> list[Card]:
+async def cards(tx: Transaction, skus: Sequence[Sku], market: LocalMarket) -> list[FoundCard]:
     ids = [sku.sku_id for sku in skus]
     summaries = await prices.summaries(tx, ids)
-    asked = dict.fromkeys(ids, prices.Asked(region=market.region))
+    asked = dict.fromkeys(ids, prices.PriceRequest(region=market.region))
     cheapest = await prices.first(tx, asked, market.currency, market.on)
     references = await store.references.shown(await tx.raw(), ids)
 
-    def card(sku: Sku) -> Card:
+    def card(sku: Sku) -> FoundCard:
         offers = [each.offer for each in cheapest[sku.sku_id]]
         return _card(sku, summaries[sku.sku_id], offers, references[sku.sku_id], market)
 
@@ -234,7 +234,7 @@ async def sku_page(
         on=await store.today(tx, reader),
     )
     [card] = await cards(tx, [version.sku], LocalMarket(region=need.region, currency=currency, on=need.on))
-    asked = {sku_id: prices.Asked(region=need.region, quantity=need.quantity)}
+    asked = {sku_id: prices.PriceRequest(region=need.region, quantity=need.quantity)}
     after = (wanted.page - 1) * OFFERS_A_PAGE
     standing = await prices.first(tx, asked, currency, need.on, most=OFFERS_A_PAGE, after=after)
     return SkuPage(
@@ -249,7 +249,7 @@ async def sku_page(
     )
 
 
-def ranked_offers(standing: Sequence[Standing], card: Card, need: Need) -> list[RankedOffer]:
+def ranked_offers(standing: Sequence[StandingOffer], card: FoundCard, need: Need) -> list[RankedOffer]:
     """These offers of one SKU by landed price; those that are not available come last."""
     offers = (each.offer for each in standing)
     ranked = rank(offers, need, pack_size=card.pack_size, currency=card.currency)
@@ -259,14 +259,14 @@ def ranked_offers(standing: Sequence[Standing], card: Card, need: Need) -> list[
 
 def _card(
     sku: Sku,
-    summary: Summary,
+    summary: OffersSummary,
     cheapest: Iterable[Offer],
     references: Iterable[ReferencePricePublished],
     market: LocalMarket,
-) -> Card:
+) -> FoundCard:
     best = best_price(cheapest, market)
-    shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
-    return Card(
+    shown = {name: getattr(sku, name) for name in FoundCard.__struct_fields__ if hasattr(sku, name)}
+    return FoundCard(
         **{
             **shown,
             "category": category_of(sku.category),
@@ -279,7 +279,9 @@ def _card(
     )
 
 
-def _reference(sku: Sku, references: Iterable[ReferencePricePublished], region: str, currency: str) -> Reference | None:
+def _reference(
+    sku: Sku, references: Iterable[ReferencePricePublished], region: str, currency: str
+) -> ShownReference | None:
     country, _, part = region.partition("-")
     try:
         found = reference_for(
@@ -290,17 +292,17 @@ def _reference(sku: Sku, references: Iterable[ReferencePricePublished], region: 
     if found is None:
         return None
     published, told = found
-    fields: dict[str, Any] = {name: getattr(published, name, None) for name in Reference.__struct_fields__}
-    return Reference(**{**fields, "per_unit": told.unit_price})
+    fields: dict[str, Any] = {name: getattr(published, name, None) for name in ShownReference.__struct_fields__}
+    return ShownReference(**{**fields, "per_unit": told.unit_price})
 
 
-def _ranked(row: Ranked, supplier_name: str, pack_size: Decimal, reference: Reference | None) -> RankedOffer:
+def _ranked(row: Ranked, supplier_name: str, pack_size: Decimal, reference: ShownReference | None) -> RankedOffer:
     answer = row.answer
-    if not isinstance(answer, Priced) or row.landed is None:
+    if not isinstance(answer, PricedOffer) or row.landed is None:
         refusal = (
             None
-            if isinstance(answer, Priced)
-            else Refusal(because=answer.because, message=answer.message, numbers=answer.numbers)
+            if isinstance(answer, PricedOffer)
+            else RefusedTransition(because=answer.because, message=answer.message, numbers=answer.numbers)
         )
         return RankedOffer(
             offer=row.offer,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.contracts.domain.signing import Lapse
 from services.contracts.handlers import carry_out
@@ -13,7 +13,7 @@ from services.contracts.store import deals
 AT_ONCE = 100
 
 
-async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | UnreadableKey[str]]:
     return await deals.lock_due(tx, AT_ONCE, but)
 
 

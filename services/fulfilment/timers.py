@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.fulfilment.domain import Tick
 from services.fulfilment.handlers import carry_out
@@ -14,7 +14,7 @@ from services.fulfilment.store.decoded import StoredExecution
 AT_ONCE = 100
 
 
-async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | UnreadableKey[str]]:
     return await executions.lock_due(tx, AT_ONCE, but)
 
 

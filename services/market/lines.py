@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from catalogue.categories import read_code, short_cpv
-from catalogue.references import Reference, ReferenceNotComparable, reference_for
+from catalogue.references import ReferenceNotComparable, ReferencePrice, reference_for
 from catalogue.rules import SkuNotPublished
 from catalogue.units import read_unit
 from events.bounds import Code, Id, Quantity, Title
@@ -39,7 +39,7 @@ class Beside:
     be compared."""
 
     line: Line
-    reference: Reference | None
+    reference: ReferencePrice | None
     broken: ReferenceNotComparable | None = None
 
 

@@ -1,7 +1,7 @@
 """Copies of what other services announced. Every service that needs one uses the same code: a table in the service's
 own schema, the reactions that fill it, and the queries on it.
 
-A store creates each replica once, ``organisations = Organisations(Row.metadata)``, and the service starts its own
+A store creates each replica once, ``organisations = OrganisationReplicas(Row.metadata)``, and the service starts its own
 reactions with the replica's ``reactions``. ``body`` is the event as it arrived. Events that arrive together are written
 in one statement, and repeating it changes nothing.
 
@@ -32,7 +32,7 @@ from infra.reading import listed, read_one
 WORDS_OF_NAME = "to_tsvector('simple', body->>'name')"
 
 
-class Organisations:
+class OrganisationReplicas:
     """Every organisation as it was last announced, with its last announced state."""
 
     def __init__(self, metadata: MetaData) -> None:

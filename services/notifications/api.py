@@ -9,7 +9,7 @@ from infra.ids import new_id
 from infra.web import FromKeyed, FromResources, IdempotencyKey, MemberVisit, allow
 from services.notifications import handlers, views
 from services.notifications.domain import Preferences
-from services.notifications.store import Member
+from services.notifications.store import LetterMember
 from services.notifications.views import Settings
 
 AGENTS = allow(SUPPLIER_AGENT)
@@ -34,9 +34,11 @@ class NotificationsApi(Controller):
     @post(opt=READERS, status_code=200)
     async def set_preferences(
         self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, data: JSONBody[Preferences]
-    ) -> Member:
+    ) -> LetterMember:
         async with resources.database.transaction("notifications") as tx:
-            return await keyed.once(tx, Member, lambda: handlers.set_preferences(tx, request.user.member_id, data))
+            return await keyed.once(
+                tx, LetterMember, lambda: handlers.set_preferences(tx, request.user.member_id, data)
+            )
 
     @post("/digest", opt=AGENTS, status_code=200)
     async def digest_now(
@@ -47,7 +49,7 @@ class NotificationsApi(Controller):
             return OnItsWay(await handlers.digest_now(tx, request.user.member_id, idempotency_key or new_id()))
 
     @post("/resume", opt=READERS, status_code=200)
-    async def resume(self, resources: FromResources, keyed: FromKeyed, request: MemberVisit) -> Member:
+    async def resume(self, resources: FromResources, keyed: FromKeyed, request: MemberVisit) -> LetterMember:
         """Send letters again to an address that was stopped."""
         async with resources.database.transaction("notifications") as tx:
             await keyed.do(tx, lambda: handlers.resume_mail(tx, request.user.member_id))

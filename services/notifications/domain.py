@@ -82,7 +82,7 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.combine(day, time(self.hour), ZoneInfo(zone)).astimezone(_UTC)
 
 
-class Duty(msgspec.Struct, frozen=True, kw_only=True):
+class LetterDuty(msgspec.Struct, frozen=True, kw_only=True):
     """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: no deadline), at ``path``. ``cause`` is the
     organisation whose action triggered the duty ("" in letters of a former release); letters of different causes alternate."""
 

@@ -39,9 +39,9 @@ from infra.database import Transaction
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from services.notifications import store
-from services.notifications.domain import Duty, spoken
+from services.notifications.domain import LetterDuty, spoken
 from services.notifications.letters import DutyLetter
-from services.notifications.store import Reader, claiming, queue
+from services.notifications.store import LetterReader, claiming, queue
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
 MOST_TOLD = 50
@@ -69,7 +69,7 @@ OnContract = (
 ON_CONTRACTS: tuple[type[OnContract], ...] = get_args(OnContract)
 
 
-class Asked(NamedTuple):
+class NewDuty(NamedTuple):
     """A duty that follows from an event. ``form`` is the form for it while a contract is carried out, "" before
     that."""
 
@@ -79,31 +79,31 @@ class Asked(NamedTuple):
     form: str = ""
 
 
-def asked(event: Event) -> Asked | None:
+def asked(event: Event) -> NewDuty | None:
     """The duties that follow from the event."""
     match event:
         case ContractDrafted():
-            return Asked(STEPS[event.step], event.step, event.due_at)
+            return NewDuty(STEPS[event.step], event.step, event.due_at)
         case ContractStepTaken() if event.next_step is not None:
-            return Asked(STEPS[event.next_step], event.next_step, event.due_at)
+            return NewDuty(STEPS[event.next_step], event.next_step, event.due_at)
         case ObjectionFiled():
-            return Asked("buyer", "buyer-answer", event.due_at)
+            return NewDuty("buyer", "buyer-answer", event.due_at)
         case ObjectionAnswered():
-            return Asked("supplier", "supplier-signature", event.due_at)
+            return NewDuty("supplier", "supplier-signature", event.due_at)
         case CascadeAwaitsBuyer():
-            return Asked("buyer", "next-bidder", None)
+            return NewDuty("buyer", "next-bidder", None)
         case OrderPlaced():
-            return Asked("supplier", "deliver", event.due_at, f"deliver-{event.order}")
+            return NewDuty("supplier", "deliver", event.due_at, f"deliver-{event.order}")
         case DeliveryReported():
-            return Asked("buyer", "assess", event.due_at, f"assess-{event.delivery}")
+            return NewDuty("buyer", "assess", event.due_at, f"assess-{event.delivery}")
         case InvoiceSubmitted():
-            return Asked("buyer", "pay", event.due_at, f"pay-{event.invoice}")
+            return NewDuty("buyer", "pay", event.due_at, f"pay-{event.invoice}")
         case InvoicePaid():
-            return Asked("supplier", "confirm", event.due_at, f"confirm-{event.invoice}")
+            return NewDuty("supplier", "confirm", event.due_at, f"confirm-{event.invoice}")
         case DisputeOpened():
-            return Asked(OTHER[event.by], "answer-dispute", event.answer_by, f"answer-{event.dispute}")
+            return NewDuty(OTHER[event.by], "answer-dispute", event.answer_by, f"answer-{event.dispute}")
         case EndingProposed():
-            return Asked(OTHER[event.by], "answer-ending", event.due_at, "end-answer")
+            return NewDuty(OTHER[event.by], "answer-ending", event.due_at, "end-answer")
     return None
 
 
@@ -131,7 +131,7 @@ def page_of(contract_id: str, form: str = "") -> str:
     return f"/contracts/{contract_id}" + (f"#{form}" if form else "")
 
 
-async def tell(tx: Transaction, duties: Iterable[Duty]) -> None:
+async def tell(tx: Transaction, duties: Iterable[LetterDuty]) -> None:
     """Claim letters for members who may do it and want such letters, at most MOST_TOLD for each duty; a repeat claims
     nothing more. The number of statements depends on the portions of letters, not on the number of members or
     duties."""
@@ -149,7 +149,9 @@ async def tell(tx: Transaction, duties: Iterable[Duty]) -> None:
         await claiming.add_letters(tx, portion)
 
 
-def _letter(duty: Duty, reader: Reader, organisation: OrganisationRegistered, now: datetime) -> claiming.Claim:
+def _letter(
+    duty: LetterDuty, reader: LetterReader, organisation: OrganisationRegistered, now: datetime
+) -> claiming.Claim:
     slot = f"{duty.what}{duty.path}/{duty.due_at.isoformat() if duty.due_at else ''}"
     letter = DutyLetter(
         letter_id=derive_id("duty", reader.member_id, slot),
@@ -176,7 +178,7 @@ async def tell_of_contracts(tx: Transaction, events: Sequence[OnContract]) -> No
         await store.put_contracts(tx, drafted)
     known = await store.contracts(tx, {event.contract_id for event in events})
     over: set[str] = set()
-    told: dict[str, list[Duty]] = {}
+    told: dict[str, list[LetterDuty]] = {}
     for event in events:
         for form in done(event):
             over.add(path := page_of(event.contract_id, form))
@@ -194,12 +196,12 @@ for kind in ON_CONTRACTS:
     reactions.many(kind, tell_of_contracts)
 
 
-def _duty(wanted: Asked, contract: store.ContractRow) -> Duty:
+def _duty(wanted: NewDuty, contract: store.ContractRow) -> LetterDuty:
     sides = {
         "buyer": (contract.buyer_id, contract.buyer_name),
         "supplier": (contract.supplier_id, contract.supplier_name),
     }
-    return Duty(
+    return LetterDuty(
         party=wanted.party,
         what=wanted.what,
         organisation_id=sides[wanted.party][0],
@@ -213,7 +215,7 @@ def _duty(wanted: Asked, contract: store.ContractRow) -> Duty:
 
 async def tell_of_requests(tx: Transaction, events: Sequence[PurchaseRequested]) -> None:
     duties = (
-        Duty(
+        LetterDuty(
             party="supplier",
             what="purchase-request",
             organisation_id=event.supplier_id,

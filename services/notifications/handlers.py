@@ -13,13 +13,13 @@ from infra.reactions import Reactions
 from services.notifications import duties, store
 from services.notifications.domain import Preferences, choose, spoken
 from services.notifications.letters import Digest
-from services.notifications.store import Member, claiming
+from services.notifications.store import LetterMember, claiming
 
 READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
 """The roles of members who get letters: those who act for their organisation."""
 
 
-async def reader(tx: Transaction, member_id: str) -> Member:
+async def reader(tx: Transaction, member_id: str) -> LetterMember:
     """The reader with that id. Raise Missing if the member is neither a supplier's agent nor a buyer's officer, or is
     not known yet."""
     found = await store.member(tx, member_id, lock=True)
@@ -28,7 +28,7 @@ async def reader(tx: Transaction, member_id: str) -> Member:
     return found
 
 
-async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> Member:
+async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> LetterMember:
     """Set the preferences of a member. Raise the errors of :meth:`Preferences.check`, and Missing. A repeat changes
     nothing."""
     wanted.check()
@@ -43,7 +43,7 @@ async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) 
     return msgspec.structs.replace(before, preferences=wanted, next_at=next_at)
 
 
-async def set_topic(tx: Transaction, member_id: str, topic: str, *, on: bool) -> Member:
+async def set_topic(tx: Transaction, member_id: str, topic: str, *, on: bool) -> LetterMember:
     """Switch one topic on or off, by a link from a letter."""
     before = await reader(tx, member_id)
     rest = tuple(each for each in before.preferences.topics if each != topic)
@@ -62,7 +62,7 @@ async def resume_mail(tx: Transaction, member_id: str) -> None:
         await store.set_next(tx, member_id, member.preferences.next_after(tx.now, zone))
 
 
-async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
+async def compose(tx: Transaction, member: LetterMember, slot: str) -> Digest | None:
     """Claim a digest of what is new to this member; None if nothing is new, if the member wants no digest, or if the
     slot had its digest."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)

@@ -18,7 +18,7 @@ from events.recommender import Recommendation
 from infra.web.languages import moment, speaking
 from infra.web.pages import money
 from services.market.reasons import in_language
-from services.notifications.domain import PATIENT, Duty
+from services.notifications.domain import PATIENT, LetterDuty
 from services.notifications.links import Links
 
 HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
 
     topic: ClassVar[str] = "duties"
     template: ClassVar[str] = "duties"
-    duty: Duty
+    duty: LetterDuty
 
     @property
     def kind(self) -> str:
@@ -108,7 +108,7 @@ class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
     about: ClassVar[str] = ""
     what: str
     count: int
-    duties: tuple[Duty, ...] = ()
+    duties: tuple[LetterDuty, ...] = ()
 
     @classmethod
     def of(cls, letter: DutyLetter, letter_id: str, count: int, claimed_at: datetime) -> "DutyList":
@@ -218,7 +218,7 @@ def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> di
     return {"sections": [(words[kind], items) for kind, items in sections.items() if items]}
 
 
-def _duty(duty: Duty, zone: str, public_url: str) -> dict[str, object]:
+def _duty(duty: LetterDuty, zone: str, public_url: str) -> dict[str, object]:
     return {
         "title": duty.title,
         "partner": duty.partner,

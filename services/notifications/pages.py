@@ -31,7 +31,7 @@ from infra.web.languages import gettext, refusal_text
 from services.notifications import handlers, views
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
-from services.notifications.store import Member
+from services.notifications.store import LetterMember
 
 AGENTS = allow(SUPPLIER_AGENT)
 READERS = allow(*sorted(handlers.READERS))
@@ -85,7 +85,7 @@ class NotificationPages(Controller):
         return redirect("/notifications", gettext("We write to this address again."))
 
 
-def _wanted(member: Member, form: SettingsForm, fields: Mapping[str, str]) -> Preferences:
+def _wanted(member: LetterMember, form: SettingsForm, fields: Mapping[str, str]) -> Preferences:
     before, offered = member.preferences, views.offered(member)
     return Preferences(
         period=form.period or before.period,

@@ -14,14 +14,14 @@ from infra import kept_mail, metrics
 from infra.away import in_short
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Resources, Timer
 from services.notifications import post, store
-from services.notifications.domain import GIVE_UP_AFTER, TURNS, Duty, slot
+from services.notifications.domain import GIVE_UP_AFTER, TURNS, LetterDuty, slot
 from services.notifications.handlers import compose
 from services.notifications.letters import Digest, DutyLetter, DutyList, Letter, sender
 from services.notifications.links import Links
-from services.notifications.store import Member, queue
+from services.notifications.store import LetterMember, queue
 from services.notifications.store.queue import Attempt
 from services.notifications.writing import Writer
 
@@ -33,16 +33,16 @@ LEASE = timedelta(seconds=ATTEMPT + post.SECONDS)
 """Longer than any attempt can take: after this time the sender counts as dead, and another may try."""
 
 
-async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[Member]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[LetterMember]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
-async def claim_digests(tx: Transaction, due: Sequence[Member]) -> None:
+async def claim_digests(tx: Transaction, due: Sequence[LetterMember]) -> None:
     for member in due:
         await _claim_digest(tx, member)
 
 
-async def _claim_digest(tx: Transaction, member: Member) -> None:
+async def _claim_digest(tx: Transaction, member: LetterMember) -> None:
     """Claim the member's digest. If nothing is new, there is no letter until the next due hour."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     zone = organisation.time_zone if organisation else "UTC"
@@ -76,7 +76,7 @@ class Postman:
             return 0
         if not attempt.wanted:
             await self._settle(attempt, "dropped")
-        elif isinstance(attempt.letter, Unreadable):
+        elif isinstance(attempt.letter, UnreadableKey):
             log.error("letter %s cannot be read", attempt.letter_id, exc_info=attempt.letter.error)
             await self._put_off(attempt, in_short(attempt.letter.error))
         else:
@@ -151,7 +151,7 @@ def _sent(letter: Letter, at: datetime) -> list[DigestSent | DutyMailed]:
             return [_mailed(letter, duty, at) for duty in letter.duties]
 
 
-def _mailed(letter: DutyLetter | DutyList, duty: Duty, at: datetime) -> DutyMailed:
+def _mailed(letter: DutyLetter | DutyList, duty: LetterDuty, at: datetime) -> DutyMailed:
     return DutyMailed(
         member_id=letter.member_id,
         organisation_id=letter.organisation_id,

@@ -8,13 +8,13 @@ from catalogue.roles import SUPPLIER_AGENT
 from infra.database import Transaction
 from services.notifications import handlers, store
 from services.notifications.domain import TOPICS
-from services.notifications.store import Member, Sent
+from services.notifications.store import LetterMember, Sent
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The mail settings of a member. ``stopped`` is the answer of the mail server that refused the address for good."""
 
-    member: Member
+    member: LetterMember
     letters: Sequence[Sent]
 
 
@@ -24,12 +24,12 @@ async def settings(tx: Transaction, member_id: str) -> Settings:
     return Settings(member=member, letters=await store.latest(tx, member.member_id))
 
 
-async def zone_of(tx: Transaction, member: Member) -> str:
+async def zone_of(tx: Transaction, member: LetterMember) -> str:
     """The time zone of the hours in the member's settings."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     return organisation.time_zone if organisation else "UTC"
 
 
-def offered(member: Member) -> tuple[str, ...]:
+def offered(member: LetterMember) -> tuple[str, ...]:
     """The topics that a member can choose: digests are only for suppliers."""
     return tuple(topic for topic in TOPICS if topic != "digest" or SUPPLIER_AGENT in member.roles)

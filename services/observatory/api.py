@@ -18,37 +18,46 @@ from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
-from services.observatory.store import Figures, Filter, Summary
-from services.observatory.views import PAGE, PRICES, Answer, Pictures, category_of, place_of, snapshot, whole_answer
+from services.observatory.store import ItemFilter, ListedItem, SnapshotFigures
+from services.observatory.views import (
+    PAGE,
+    PRICES,
+    Pictures,
+    ReferenceAnswer,
+    category_of,
+    place_of,
+    snapshot,
+    whole_answer,
+)
 
 MOST = 10**12
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FoundItems(msgspec.Struct, frozen=True, kw_only=True):
     """``total`` is the number of matching items, up to 1,000; ``more``: there are more. A search that matches more than
     10,000 items looks only at the first ones, and ``total`` counts these."""
 
     total: int
     more: bool
     page: int
-    items: list[Summary]
+    items: list[ListedItem]
 
 
 class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """``next`` is the address of the next page of the verdicts, None on the last one. ``versions`` are the newest 100."""
 
-    answer: Answer
-    versions: list[Figures]
+    answer: ReferenceAnswer
+    versions: list[SnapshotFigures]
     next: str | None
 
 
-class Cited(Answer, frozen=True, kw_only=True):
+class Cited(ReferenceAnswer, frozen=True, kw_only=True):
     """``next`` is the address of the next page of the verdicts, None on the last one."""
 
     next: str | None
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class PriceAtReference(msgspec.Struct, frozen=True, kw_only=True):
     """The price of ``quantity`` base units at the reference. ``is_ceiling``: it limits an initial price. ``instead``:
     why the reference is the published one and not that of the requested region."""
 
@@ -68,7 +77,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     instead: Refusal | None
 
 
-def _further(found: Answer, number: int, place: str) -> str | None:
+def _further(found: ReferenceAnswer, number: int, place: str) -> str | None:
     """The address of the next page of verdicts. For a snapshot it is the snapshot's own address, where they never
     change."""
     if number * PRICES >= found.judged:
@@ -87,13 +96,13 @@ class ObservatoryApi(Controller):
     @get("/items")
     async def items(
         self, resources: FromResources, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
-    ) -> Found:
+    ) -> FoundItems:
         """Search items by words or their beginnings, the beginning of a category code (CPV, or the classification of an
         import), and grade. Items with a reference come first, then those with most observations; 50 per page."""
         async with resources.database.transaction("observatory") as tx:
-            wanted = Filter(q=q, category=await category_of(tx, category), grade=grade)
+            wanted = ItemFilter(q=q, category=await category_of(tx, category), grade=grade)
             found = await store.find(tx, wanted, offset=(page - 1) * PAGE, most=PAGE)
-        return Found(total=found.total, more=found.more, page=page, items=found.rows)
+        return FoundItems(total=found.total, more=found.more, page=page, items=found.rows)
 
     @get("/items/{item_key:str}")
     async def item(
@@ -130,7 +139,7 @@ class ObservatoryApi(Controller):
         sku: Words,
         region: PlaceCode = "",
         quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
-    ) -> Quote:
+    ) -> PriceAtReference:
         """What a quantity of a SKU, in base units, should cost in a region. 404 if there is no reference."""
         wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
@@ -141,7 +150,7 @@ class ObservatoryApi(Controller):
         reference = found.reference
         if reference is None:
             raise Missing("reference price", sku)
-        return Quote(
+        return PriceAtReference(
             item_key=reference.item_key,
             level=reference.level,
             place_code=reference.place_code,

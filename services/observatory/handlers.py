@@ -26,13 +26,13 @@ from infra.database import Transaction
 from infra.due import goes_on
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from services.observatory import intake, store
 from services.observatory.domain import (
+    ComputedReference,
     Divided,
     NoReference,
     Observation,
-    Reference,
     Ruling,
     divided,
     home,
@@ -44,7 +44,7 @@ from services.observatory.domain import (
     valued_on,
 )
 from services.observatory.intake import Item
-from services.observatory.store import Card, Change, Outcome, Snapshot
+from services.observatory.store import ItemCard, Outcome, RulingChange, Snapshot
 
 PAUSE = timedelta(seconds=3)
 """How long an item waits after the first imported price."""
@@ -140,7 +140,7 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
     await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now)
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class JudgedItem(msgspec.Struct, frozen=True, kw_only=True):
     """An item's assessment, which is not stored yet, and the events about it."""
 
     outcome: Outcome
@@ -151,29 +151,29 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome.card.item.item_key
 
 
-async def claim_due(tx: Transaction) -> list[Card | Unreadable[str]]:
+async def claim_due(tx: Transaction) -> list[ItemCard | UnreadableKey[str]]:
     """Items with prices that were not judged yet. An item that failed before is returned after a while, or as soon as new prices come,
     and then alone."""
     claimed = await store.claim_due(tx, BATCH, PRICES)
-    troubled = [each for each in claimed if isinstance(each, Card) and each.trouble]
+    troubled = [each for each in claimed if isinstance(each, ItemCard) and each.trouble]
     return [troubled[0]] if troubled else claimed
 
 
 async def judge_due(
-    tx: Transaction, claimed: Sequence[Card | Unreadable[str]], rules: ObservatoryRules
-) -> list[Judged | Unreadable[str]]:
+    tx: Transaction, claimed: Sequence[ItemCard | UnreadableKey[str]], rules: ObservatoryRules
+) -> list[JudgedItem | UnreadableKey[str]]:
     """Judge items; nothing is written, and no row is locked. If some items fail, only these are returned, to be set aside; the others are
     judged again. So the rows are locked later, in the order of their keys, as by the handlers that keep prices."""
-    unreadable = [each for each in claimed if isinstance(each, Unreadable)]
+    unreadable = [each for each in claimed if isinstance(each, UnreadableKey)]
     if unreadable or not claimed:
         return [*unreadable]
-    judged = await _judge_apart(tx, [each for each in claimed if isinstance(each, Card)], rules)
-    return [each for each in judged if isinstance(each, Unreadable)] or judged
+    judged = await _judge_apart(tx, [each for each in claimed if isinstance(each, ItemCard)], rules)
+    return [each for each in judged if isinstance(each, UnreadableKey)] or judged
 
 
 async def _judge_apart(
-    tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules
-) -> list[Judged | Unreadable[str]]:
+    tx: Transaction, cards: Sequence[ItemCard], rules: ObservatoryRules
+) -> list[JudgedItem | UnreadableKey[str]]:
     """Judge all together; if that fails, judge each by itself. If the database is unavailable, its error is raised."""
     try:
         async with tx.savepoint():
@@ -182,11 +182,11 @@ async def _judge_apart(
         if is_away(error) and not await goes_on(tx, "observatory judging"):
             raise
         if len(cards) == 1:
-            return [Unreadable(cards[0].item.item_key, error)]
+            return [UnreadableKey(cards[0].item.item_key, error)]
     return [each for card in cards for each in await _judge_apart(tx, [card], rules)]
 
 
-async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> list[Judged]:
+async def judge_all(tx: Transaction, cards: Sequence[ItemCard], rules: ObservatoryRules) -> list[JudgedItem]:
     """Judge by the ``rules`` in force. A changed figure becomes a new version, and an event if it is current."""
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
@@ -202,11 +202,11 @@ async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRu
         prices = seen.get(key, [])
         found = await asyncio.to_thread(_found, card.item, prices, tx.now.date(), rules)
         outcome = _decide(card, before, prices, found, tx.now)
-        judged.append(Judged(outcome=outcome, news=_news(card, before.snapshot, outcome, found.answer)))
+        judged.append(JudgedItem(outcome=outcome, news=_news(card, before.snapshot, outcome, found.answer)))
     return judged
 
 
-async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
+async def keep_judged(tx: Transaction, judged: Sequence[JudgedItem]) -> None:
     """Store what was found. An item that another process judged meanwhile is left as it is: that process may have known more prices."""
     others = await store.overtaken(tx, (each.outcome.card for each in judged))
     while judged := [each for each in judged if each.item_key not in others]:
@@ -221,7 +221,7 @@ async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
             return
 
 
-async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
+async def assess(tx: Transaction, cards: Sequence[ItemCard], rules: ObservatoryRules) -> None:
     """Judge items and store what was found."""
     await keep_judged(tx, await judge_all(tx, cards, rules))
 
@@ -237,20 +237,20 @@ class _Before(msgspec.Struct, frozen=True, kw_only=True):
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """``made``: the verdicts, if there is a reference."""
 
-    answer: Reference | NoReference
+    answer: ComputedReference | NoReference
     current: bool
     made: Divided | None = None
 
 
 def _found(item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules) -> _Found:
     answer, current = judge(item, seen, today, rules)
-    made = divided(answer, rules.decimal_places) if isinstance(answer, Reference) else None
+    made = divided(answer, rules.decimal_places) if isinstance(answer, ComputedReference) else None
     return _Found(answer=answer, current=current, made=made)
 
 
 def judge(
     item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None = None
-) -> tuple[Reference | NoReference, bool]:
+) -> tuple[ComputedReference | NoReference, bool]:
     """Return the reference for a buyer at ``place``, and whether it is current. Without a place: for the country with
     most prices."""
     observations = [intake.with_unit_of(item, one) for one in seen]
@@ -259,7 +259,7 @@ def judge(
     return reference(observations, at=at, place=where, rules=rules), at == today
 
 
-def _decide(card: Card, before: _Before, prices: Sequence[Observation], found: _Found, now: datetime) -> Outcome:
+def _decide(card: ItemCard, before: _Before, prices: Sequence[Observation], found: _Found, now: datetime) -> Outcome:
     """A current figure is judged again every day, because prices leave the window as time passes, or enter it."""
     key, answer, made = card.item.item_key, found.answer, found.made
     old, version = before.snapshot, before.version + 1
@@ -285,11 +285,11 @@ def _decide(card: Card, before: _Before, prices: Sequence[Observation], found: _
         terms=made.terms,
         digest=made.digest,
     )
-    change = Change(item_key=key, version=version, stood=before.rulings, made=made)
+    change = RulingChange(item_key=key, version=version, stood=before.rulings, made=made)
     return msgspec.structs.replace(outcome, reference_id=new.reference_id, snapshot=new, change=change)
 
 
-def _stands(old: Snapshot, stood: dict[str, Ruling], answer: Reference, made: Divided) -> bool:
+def _stands(old: Snapshot, stood: dict[str, Ruling], answer: ComputedReference, made: Divided) -> bool:
     """Whether the snapshot says the same as the answer. A snapshot without ``terms`` (older release) contains its verdicts; for others
     they are ``stood``."""
     if old.terms is None:
@@ -297,7 +297,9 @@ def _stands(old: Snapshot, stood: dict[str, Ruling], answer: Reference, made: Di
     return same_figures(old.reference, answer) and same_rulings(made, stood, old.terms)
 
 
-def _news(card: Card, old: Snapshot | None, outcome: Outcome, answer: Reference | NoReference) -> list[Event]:
+def _news(
+    card: ItemCard, old: Snapshot | None, outcome: Outcome, answer: ComputedReference | NoReference
+) -> list[Event]:
     """Events for others: a new current figure, or the end of the published one."""
     if card.published and old and not outcome.published:
         reason = answer.reason.message if isinstance(answer, NoReference) else "All its prices are out of date."

@@ -20,8 +20,8 @@ from infra.web import PageNumber as ListPage
 from infra.web.languages import kept_refusal, refusal_text, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
-from services.observatory.domain import Bin, Reference
-from services.observatory.views import PAGE, Answer, category_of, place_of, snapshot, whole_answer
+from services.observatory.domain import Bin, ComputedReference
+from services.observatory.views import PAGE, ReferenceAnswer, category_of, place_of, snapshot, whole_answer
 
 SHOWN = 50
 """The most prices on a page: fewer than in an answer of the API, because on a phone each is shown as a card."""
@@ -55,7 +55,7 @@ class ObservatoryPages(Controller):
                 code = await category_of(tx, category)
             except RuleBroken as broken:
                 errors = {"category": refusal_text(broken)}
-            wanted = store.Filter(q=q, category=code, grade=grade)
+            wanted = store.ItemFilter(q=q, category=code, grade=grade)
             found = await store.find(tx, wanted, offset=(number - 1) * PAGE, most=PAGE)
         leafed(request, number, found.last)
         asked = {"q": q, "category": category, "grade": grade}
@@ -145,7 +145,7 @@ class ObservatoryPages(Controller):
         )
 
 
-def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | None:
+def bars(bins: Sequence[Bin], reference: ComputedReference | None) -> dict[str, Any] | None:
     """Geometry of the histogram in a box of 600 x 180: bars of equal width, and the position of the median on the log
     scale."""
     if reference is None or not bins:
@@ -169,7 +169,7 @@ def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | N
     }
 
 
-def as_csv(found: Answer) -> str:
+def as_csv(found: ReferenceAnswer) -> str:
     """One row for each observation, kept or dropped."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -216,14 +216,14 @@ def why(kept: Refusal) -> str:
     return kept_refusal(kept)
 
 
-def leafed_through(request: Visit, number: int, found: Answer) -> int:
+def leafed_through(request: Visit, number: int, found: ReferenceAnswer) -> int:
     """The number of pages of verdicts. Raise BeyondLast."""
     pages = max(1, -(-found.judged // SHOWN))
     leafed(request, number, pages)
     return pages
 
 
-def _listing(found: Answer, path: str, asked: dict[str, str]) -> dict[str, Any]:
+def _listing(found: ReferenceAnswer, path: str, asked: dict[str, str]) -> dict[str, Any]:
     """The page of verdicts in ``found``, with links to the pages around it."""
     return {"answer": found, "unit": unit_name, "link": _links(path, asked)}
 

@@ -7,24 +7,24 @@ from datetime import datetime
 from catalogue.policy import load
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Resources, Timer
 from services.observatory import store
-from services.observatory.handlers import Judged, claim_due, judge_due, keep_judged
-from services.observatory.store import Card
+from services.observatory.handlers import JudgedItem, claim_due, judge_due, keep_judged
+from services.observatory.store import ItemCard
 
 
 def timers(resources: Resources) -> tuple[Timer, ...]:
     """The timers. Each assessment uses the current numbers of the policy's file: a reference price is not a process
     with a stored policy."""
 
-    known: dict[str, Card] = {}
+    known: dict[str, ItemCard] = {}
     """The items that are judged in this run, as they were before."""
 
-    async def judge(tx: Transaction, _: Sequence[str]) -> list[Judged | Unreadable[str]]:
+    async def judge(tx: Transaction, _: Sequence[str]) -> list[JudgedItem | UnreadableKey[str]]:
         claimed = await claim_due(tx)
         known.clear()
-        known.update({each.item.item_key: each for each in claimed if isinstance(each, Card)})
+        known.update({each.item.item_key: each for each in claimed if isinstance(each, ItemCard)})
         return await judge_due(tx, claimed, load(resources.config.policy).observatory)
 
     async def aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:

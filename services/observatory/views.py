@@ -20,13 +20,13 @@ from infra.texts import clean
 from services.observatory import store
 from services.observatory.domain import (
     Bin,
+    ComputedReference,
     Month,
     MonthPoint,
     NoReference,
     Observation,
-    Priced,
-    Reference,
-    Verdict,
+    ObservationVerdict,
+    PricedObservation,
     histogram,
     points,
     series,
@@ -52,7 +52,7 @@ class TooManyPrices(RuleBroken):
     code = "too-many-prices"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class ReferenceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """``reference``, or the ``reason`` why there is none, and one page of the verdicts on all ``judged`` prices: first
     those that count, then the others, each part newest first. ``dropped`` has the numbers of dropped prices by rule.
     ``instead`` says why this is the published snapshot and not the value for the requested place. With a
@@ -64,10 +64,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     reference_id: str | None = None
     version: int | None = None
     made_at: datetime | None = None
-    reference: Reference | None = None
+    reference: ComputedReference | None = None
     reason: Refusal | None = None
     instead: Refusal | None = None
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[ObservationVerdict, ...] = ()
     judged: int = 0
     dropped: dict[str, int] = {}
     digest: str | None = None
@@ -107,7 +107,9 @@ class Pictures(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
 
 
-async def answer(tx: Transaction, item_key: str, rules: ObservatoryRules, place: Place | None = None) -> Answer | None:
+async def answer(
+    tx: Transaction, item_key: str, rules: ObservatoryRules, place: Place | None = None
+) -> ReferenceAnswer | None:
     """The answer about an item; None if the item is unknown. Without a place: the current snapshot, for the country
     with most prices. The verdicts of a snapshot are not read yet (see :func:`page`); an answer that was computed now
     has all of its verdicts."""
@@ -128,9 +130,9 @@ async def answer(tx: Transaction, item_key: str, rules: ObservatoryRules, place:
             rule="not-judged",
             message="The prices of this item could not be judged. They are judged again when new ones come.",
         )
-        return Answer(item=card.item, current=False, reason=reason, in_trouble=True)
+        return ReferenceAnswer(item=card.item, current=False, reason=reason, in_trouble=True)
     if why:
-        return Answer(item=card.item, current=False, reason=why)
+        return ReferenceAnswer(item=card.item, current=False, reason=why)
     seen = (await store.observations(tx, [item_key])).get(item_key, [])
     return await asyncio.to_thread(_worked_out, card.item, seen, tx.now.date(), rules, place)
 
@@ -148,10 +150,10 @@ async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
 
 def _worked_out(
     item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None
-) -> Answer:
+) -> ReferenceAnswer:
     judged, current = judge(item, seen, today, rules, place)
     verdicts = sorted(reversed(judged.verdicts), key=lambda one: one.dropped is not None)
-    found = Answer(
+    found = ReferenceAnswer(
         item=item,
         current=current,
         verdicts=_public(verdicts),
@@ -163,16 +165,16 @@ def _worked_out(
     return msgspec.structs.replace(found, reference=msgspec.structs.replace(judged, verdicts=()))
 
 
-async def cited(tx: Transaction, reference_id: str) -> Answer | None:
+async def cited(tx: Transaction, reference_id: str) -> ReferenceAnswer | None:
     """One snapshot, current or not."""
     snapshot = await store.snapshot(tx, reference_id)
     card = await store.card(tx, snapshot.reference.item_key) if snapshot else None
     return await _of_snapshot(tx, card.item, snapshot) if card and snapshot else None
 
 
-async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) -> Answer:
+async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) -> ReferenceAnswer:
     tally = await store.tally(tx, snapshot.reference_id)
-    return Answer(
+    return ReferenceAnswer(
         item=item,
         current=snapshot.current,
         reference_id=snapshot.reference_id,
@@ -185,7 +187,7 @@ async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) ->
     )
 
 
-async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) -> Answer:
+async def page(tx: Transaction, found: ReferenceAnswer, number: int, size: int = PRICES) -> ReferenceAnswer:
     """The answer with that page of its verdicts, counted from 1."""
     start = (number - 1) * size
     if found.reference_id is None:
@@ -222,12 +224,12 @@ def spots(places: Iterable[tuple[Place, int]], rules: ObservatoryRules) -> list[
     return [Spot(code=code, name=name, count=counts[kind, code, name]) for kind, code, name in ordered]
 
 
-async def pictures(tx: Transaction, found: Answer, rules: ObservatoryRules) -> Pictures:
+async def pictures(tx: Transaction, found: ReferenceAnswer, rules: ObservatoryRules) -> Pictures:
     """The pictures. ``found`` is a result of :func:`answer`."""
     reference = found.reference
     if reference is None:
         return Pictures(unit="", currency=found.item.currency, months=(), rolling=(), bins=(), points=())
-    verdicts: Sequence[Verdict] = found.verdicts
+    verdicts: Sequence[ObservationVerdict] = found.verdicts
     if found.reference_id:
         verdicts = await store.verdicts(tx, found.reference_id, offset=0, most=PICTURED)
     rolling = [
@@ -238,9 +240,13 @@ async def pictures(tx: Transaction, found: Answer, rules: ObservatoryRules) -> P
     return await asyncio.to_thread(_drawn, reference, verdicts, rolling, rules.supplier_share_one_in)
 
 
-def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[Month], share_one_in: int) -> Pictures:
+def _drawn(
+    reference: ComputedReference, verdicts: Iterable[ObservationVerdict], rolling: Sequence[Month], share_one_in: int
+) -> Pictures:
     kept = [
-        Priced(observation=located(one.observation), price=one.price, unit=reference.unit, currency=reference.currency)
+        PricedObservation(
+            observation=located(one.observation), price=one.price, unit=reference.unit, currency=reference.currency
+        )
         for one in verdicts
         if one.dropped is None and one.price is not None
     ]
@@ -289,7 +295,7 @@ def _region_name(place: Place) -> str:
     return atlas.regions(country).get(place.region or "", place.region or country)
 
 
-def _public(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+def _public(verdicts: Iterable[ObservationVerdict]) -> tuple[ObservationVerdict, ...]:
     return tuple(msgspec.structs.replace(one, observation=one.observation.public) for one in verdicts)
 
 
@@ -305,7 +311,7 @@ async def category_of(tx: Transaction, typed: str) -> str:
     return code if await store.is_category(tx, code) else read_beginning(code)
 
 
-async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> Answer:
+async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rules: ObservatoryRules) -> ReferenceAnswer:
     """An answer whose page of verdicts is not read yet. Raise Missing."""
     found = await answer(tx, item_key, rules, place)
     if found is None:
@@ -313,7 +319,7 @@ async def whole_answer(tx: Transaction, item_key: str, place: Place | None, rule
     return found
 
 
-async def snapshot(resources: Resources, reference_id: str, number: int, size: int = PRICES) -> Answer:
+async def snapshot(resources: Resources, reference_id: str, number: int, size: int = PRICES) -> ReferenceAnswer:
     """A snapshot with a page of its verdicts. Raise Missing."""
     async with resources.database.transaction("observatory") as tx:
         found = await cited(tx, reference_id)

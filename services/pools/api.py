@@ -13,14 +13,14 @@ from infra.web import PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVi
 from infra.web.arguments import CategoryCode, Region
 from infra.web.filters import category_in, region_in
 from services.pools import handlers, views
-from services.pools.handlers import Enrolment, Opening, Sourcing
-from services.pools.store.listing import Summary, search
-from services.pools.views import DEEPEST, Details
+from services.pools.handlers import Enrolment, PoolOpening, Sourcing
+from services.pools.store.listing import ListedPool, search
+from services.pools.views import DEEPEST, PoolDetails
 
 OFFICERS = allow(BUYER_OFFICER)
 
 
-class Said(msgspec.Struct, frozen=True):
+class EnrolmentReason(msgspec.Struct, frozen=True):
     reason: Reason = ""
 
 
@@ -37,7 +37,7 @@ class PoolsApi(Controller):
         category: CategoryCode = "",
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
-    ) -> list[Summary]:
+    ) -> list[ListedPool]:
         """List pools, the newest first."""
         region, category = region_in(region), category_in(category)
         async with resources.database.transaction("pools") as tx:
@@ -45,7 +45,9 @@ class PoolsApi(Controller):
         return found
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, resources: FromResources, request: Visit, pool_id: PathId, page: PageNumber = 1) -> Details:
+    async def pool(
+        self, resources: FromResources, request: Visit, pool_id: PathId, page: PageNumber = 1
+    ) -> PoolDetails:
         """Return a pool. ``page`` is the page of its members and their allocations."""
         async with resources.database.transaction("pools") as tx:
             return await views.details(tx, pool_id, request.scope.get("user"), page)
@@ -55,9 +57,9 @@ class PoolsApi(Controller):
         self,
         resources: FromResources,
         request: MemberVisit,
-        data: JSONBody[Opening],
+        data: JSONBody[PoolOpening],
         idempotency_key: IdempotencyKey = "",
-    ) -> Details:
+    ) -> PoolDetails:
         """Open a pool that the caller's organisation leads."""
         policy = load_policy(resources.config.policy)
         async with resources.database.transaction("pools") as tx:
@@ -72,7 +74,7 @@ class PoolsApi(Controller):
         request: MemberVisit,
         pool_id: PathId,
         data: JSONBody[Enrolment],
-    ) -> Details:
+    ) -> PoolDetails:
         """Set the firm demand of the caller's organisation. Before the freeze, sending it again replaces the former
         demand."""
         async with resources.database.transaction("pools") as tx:
@@ -81,8 +83,13 @@ class PoolsApi(Controller):
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
     async def withdraw(
-        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
-    ) -> Details:
+        self,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request: MemberVisit,
+        pool_id: PathId,
+        data: JSONBody[EnrolmentReason],
+    ) -> PoolDetails:
         """Withdraw. Before the freeze it has no consequence; after it, it is a default that is published with its
         reason."""
         async with resources.database.transaction("pools") as tx:
@@ -92,7 +99,7 @@ class PoolsApi(Controller):
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
     async def freeze(
         self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId
-    ) -> Details:
+    ) -> PoolDetails:
         """End the enrolment early, as the lead."""
         async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.freeze(tx, pool_id, request.user))
@@ -106,7 +113,7 @@ class PoolsApi(Controller):
         request: MemberVisit,
         pool_id: PathId,
         data: JSONBody[Sourcing],
-    ) -> Details:
+    ) -> PoolDetails:
         """Ask for a mini-auction of the frozen demand, as the lead. ``auction_id`` follows once it is open."""
         async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.request_sourcing(tx, pool_id, data, request.user))
@@ -114,8 +121,13 @@ class PoolsApi(Controller):
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
     async def cancel(
-        self, resources: FromResources, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
-    ) -> Details:
+        self,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request: MemberVisit,
+        pool_id: PathId,
+        data: JSONBody[EnrolmentReason],
+    ) -> PoolDetails:
         async with resources.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.cancel(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id, request.user)

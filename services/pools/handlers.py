@@ -33,17 +33,17 @@ from services.pools.domain import (
     Freeze,
     OpenPool,
     Pool,
+    PoolStage,
     RecordResult,
     RecordSourcingRefused,
     RequestSourcing,
-    Stage,
-    Withdraw,
+    WithdrawEnrolment,
     apply,
     decide,
 )
 from services.pools.domain import open_pool as decide_terms
 from services.pools.domain.terms import check_open
-from services.pools.store import Contract, StoredPool
+from services.pools.store import PoolContract, StoredPool
 
 
 class NotAnActiveBuyer(RuleBroken):
@@ -68,7 +68,7 @@ class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
     vat_included: bool = True
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
+class PoolOpening(msgspec.Struct, frozen=True, kw_only=True):
     """``regions`` are ISO 3166-2 codes; if it is empty, goods are delivered anywhere. ``below_minimum`` is cancel,
     smaller or extend-once."""
 
@@ -83,7 +83,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     currency: Code = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class WantedPacks(msgspec.Struct, frozen=True, kw_only=True):
     """Like :class:`Demand`, but with few decimals, so that the result can be divided exactly."""
 
     line_id: Id
@@ -94,7 +94,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     """Quantities are in units of each line. Without a place, the place is the member's seat."""
 
-    demands: Lines[Wanted]
+    demands: Lines[WantedPacks]
     region: Name = ""
     locality: Name = ""
     deliver_by: Instant | None = None
@@ -109,7 +109,7 @@ class Sourcing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_pool(
-    tx: Transaction, opening: Opening, principal: Principal, policy: Policy, request_key: str = ""
+    tx: Transaction, opening: PoolOpening, principal: Principal, policy: Policy, request_key: str = ""
 ) -> str:
     """Open a pool and return its id; repeating the request returns the same id. Raise what :mod:`domain.terms` raises,
     UnknownSku or NotAnActiveBuyer."""
@@ -119,7 +119,7 @@ async def open_pool(
     return once.answer
 
 
-async def _open(tx: Transaction, opening: Opening, principal: Principal, policy: Policy) -> str:
+async def _open(tx: Transaction, opening: PoolOpening, principal: Principal, policy: Policy) -> str:
     lead = await active_buyer(tx, principal)
     check_open(await store.count_open(tx, lead.organisation_id), policy.pool)
     currency = opening.currency or policy.currency
@@ -175,7 +175,7 @@ def policy_of(kept: StoredPool) -> Policy:
 
 async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> bool:
     """Withdraw the caller's organisation. Return whether this is a default; for a repeat, whether the withdrawal that it repeats was."""
-    await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
+    await act(tx, pool_id, WithdrawEnrolment(member_id=principal.organisation_id, reason=reason))
     return await store.left_by_default(tx, pool_id, principal.organisation_id)
 
 
@@ -199,7 +199,7 @@ async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
     kept = await store.lock(tx, pool_id)
     if kept is None:
         raise Missing("pool", pool_id)
-    if isinstance(command, Enrol | Withdraw):
+    if isinstance(command, Enrol | WithdrawEnrolment):
         past = await store.past_of(tx, pool_id, command.member_id)
         kept = msgspec.structs.replace(kept, pool=kept.pool.reminded(command.member_id, past))
     return await carry_out(tx, kept, command)
@@ -214,7 +214,7 @@ async def carry_out(tx: Transaction, kept: StoredPool, command: Command) -> Stor
     asked_anew = any(isinstance(event, PoolSourcingRequested) for event in happened)
     after = msgspec.structs.replace(kept, pool=pool, auction_id=None if asked_anew else kept.auction_id)
     if happened:
-        due_at = pool.enrolment_ends_at if pool.stage is Stage.ENROLLING else None
+        due_at = pool.enrolment_ends_at if pool.stage is PoolStage.ENROLLING else None
         await store.save(tx, after, due_at, happened)
     return after
 
@@ -332,10 +332,10 @@ async def record_contract(
     if event.pool_id is None or (stage := await store.lock_stage(tx, event.pool_id)) is None:
         return
     states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
-    contract = Contract(
+    contract = PoolContract(
         member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=envelope.time
     )
-    if await store.put_contract(tx, event.pool_id, contract) and stage is Stage.CONTRACTING:
+    if await store.put_contract(tx, event.pool_id, contract) and stage is PoolStage.CONTRACTING:
         waits = await store.waits_for_signatures(tx, event.pool_id)
         await store.set_due(tx, event.pool_id, None if waits else await _contracting_over(tx, event.pool_id))
 

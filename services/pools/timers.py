@@ -4,23 +4,23 @@ from collections.abc import Sequence
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.pools import store
-from services.pools.domain import CloseContracting, EndEnrolment, Stage
+from services.pools.domain import CloseContracting, EndEnrolment, PoolStage
 from services.pools.handlers import carry_out
 
 AT_ONCE = 20
 
 
-async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[store.StoredPool | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[store.StoredPool | UnreadableKey[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
 async def attend(tx: Transaction, due: Sequence[store.StoredPool]) -> None:
     for kept in due:
         pool = kept.pool
-        if pool.stage is Stage.ENROLLING:
+        if pool.stage is PoolStage.ENROLLING:
             first_length = pool.opened.enrolment_ends_at - kept.opened_at
             await carry_out(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
             continue

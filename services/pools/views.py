@@ -13,14 +13,14 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.tokens import Principal
 from services.pools import store
-from services.pools.store import Contract, StoredPool
-from services.pools.store.listing import Summary
+from services.pools.store import PoolContract, StoredPool
+from services.pools.store.listing import ListedPool
 
 DEEPEST = 25_000
 """The last position at which a page of the list can begin, because the database walks over all rows before it."""
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class PoolResult(msgspec.Struct, frozen=True, kw_only=True):
     """``allocations`` are those of the members shown, ``mine`` is the reader's. The amounts and savings of all members
     sum up exactly to those of the pool."""
 
@@ -33,7 +33,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     mine: Allocation | None
 
 
-class Details(Summary, frozen=True, kw_only=True):
+class PoolDetails(ListedPool, frozen=True, kw_only=True):
     """``lines`` have initial prices; ``demand`` has the packs that the members want together.
 
     ``members`` are those of one ``page`` of ``pages``, in the order of their enrolment; ``allocations`` and
@@ -53,8 +53,8 @@ class Details(Summary, frozen=True, kw_only=True):
     members: tuple[PoolMemberEnrolled, ...]
     mine: PoolMemberEnrolled | None
     refusal: Refusal | None
-    result: Result | None
-    contracts: dict[str, Contract]
+    result: PoolResult | None
+    contracts: dict[str, PoolContract]
 
 
 async def get_pool(tx: Transaction, pool_id: str) -> StoredPool:
@@ -65,12 +65,12 @@ async def get_pool(tx: Transaction, pool_id: str) -> StoredPool:
     return kept
 
 
-async def details(tx: Transaction, pool_id: str, reader: Principal | None = None, number: int = 1) -> Details:
+async def details(tx: Transaction, pool_id: str, reader: Principal | None = None, number: int = 1) -> PoolDetails:
     """Return the pool as the reader may see it. ``number`` is the page of the members. Raise Missing."""
     return await details_of(tx, await get_pool(tx, pool_id), reader.organisation_id if reader else "", number)
 
 
-async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int) -> Details:
+async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int) -> PoolDetails:
     """Return the pool as an organisation sees it. ``number`` is the page of the members; a page after the last has
     none."""
     pool, opened = kept.pool, kept.pool.opened
@@ -78,7 +78,7 @@ async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int
     result = None
     if (allocated := pool.allocated) is not None:
         supplier = await store.organisations.get(await tx.raw(), allocated.supplier_id)
-        result = Result(
+        result = PoolResult(
             supplier_id=allocated.supplier_id,
             supplier_name=supplier.name if supplier else allocated.supplier_id,
             amount=allocated.amount,
@@ -87,7 +87,7 @@ async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int
             allocations=tuple(share for each in members if (share := pool.shares.get(each.member_id)) is not None),
             mine=pool.shares.get(reader),
         )
-    return Details(
+    return PoolDetails(
         **_summary(kept),
         lines=opened.lines,
         demand=pool.demand,

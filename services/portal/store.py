@@ -79,7 +79,7 @@ class SupplierRow(Row, table=True):
     organisation_id: str = Field(primary_key=True, sa_type=Text)
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
+class PortalOpening(msgspec.Struct, frozen=True, kw_only=True):
     opening_id: str
     title: str
     buyer_name: str
@@ -92,7 +92,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: datetime
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class PortalContract(msgspec.Struct, frozen=True, kw_only=True):
     contract_id: str
     title: str
     buyer_id: str
@@ -117,7 +117,7 @@ async def totals(tx: Transaction) -> list[Total]:
     return [Total(row.currency, row.contracts, row.amount) for row in rows if row.contracts]
 
 
-async def latest_contracts(tx: Transaction, shown: int) -> list[Contract]:
+async def latest_contracts(tx: Transaction, shown: int) -> list[PortalContract]:
     rows = await tx.session.exec(
         select(ContractRow).order_by(col(ContractRow.signed_at).desc(), ContractRow.contract_id).limit(shown)
     )
@@ -140,7 +140,7 @@ async def suppliers(tx: Transaction) -> int:
     return max(counted, reckoned)
 
 
-async def openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
+async def openings(tx: Transaction, kind: str, shown: int) -> list[PortalOpening]:
     query = (
         select(OpeningRow)
         .where(OpeningRow.kind == kind, OpeningRow.closes_at > tx.now)
@@ -151,12 +151,12 @@ async def openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
     return listed("portal.openings", rows, lambda row: f"{kind}/{row.opening_id}", _opening)
 
 
-def _contract(row: ContractRow) -> Contract:
-    return msgspec.convert(row, Contract, from_attributes=True)
+def _contract(row: ContractRow) -> PortalContract:
+    return msgspec.convert(row, PortalContract, from_attributes=True)
 
 
-def _opening(row: OpeningRow) -> Opening:
-    return msgspec.convert(row, Opening, from_attributes=True)
+def _opening(row: OpeningRow) -> PortalOpening:
+    return msgspec.convert(row, PortalOpening, from_attributes=True)
 
 
 async def open_auction(tx: Transaction, event: AuctionOpened) -> None:

@@ -4,7 +4,7 @@ import msgspec
 
 from infra.database import Transaction
 from services.portal import store
-from services.portal.store import Contract, Opening, Total
+from services.portal.store import PortalContract, PortalOpening, Total
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,9 +18,9 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     contracts: int
     totals: list[Total]
     """Totals by currency, largest number of contracts first."""
-    closing: list[Opening]
-    enrolling: list[Opening]
-    latest: list[Contract]
+    closing: list[PortalOpening]
+    enrolling: list[PortalOpening]
+    latest: list[PortalContract]
 
 
 async def front(tx: Transaction, shown: int) -> Front:

@@ -4,7 +4,7 @@ import asyncpg
 import msgspec
 from msgspec import structs
 
-from catalogue.offers import Need, Offer, Priced, price_for
+from catalogue.offers import Need, Offer, PricedOffer, price_for
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -20,7 +20,7 @@ from infra.tokens import Principal
 from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.purchases.domain import purchases
-from services.purchases.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
+from services.purchases.domain.purchases import AnswerPurchase, LapseAnswer, Purchase, RequestPurchase
 from services.purchases.store import purchases as requests
 from services.purchases.store import replicas
 
@@ -56,7 +56,7 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     if policy.purchase.cheapest_only(sku.category.code):
         need = Need(wanted.quantity, place.region or place.country or "", calendar.local(tx.now).date())
         priced = price_for(offer, need)
-        if isinstance(priced, Priced):
+        if isinstance(priced, PricedOffer):
             rival = await replicas.cheaper(db, offer, priced.total, need, buyer_id=buyer.organisation_id)
     return purchases.request(
         RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=place),
@@ -94,11 +94,13 @@ async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reaso
     kept = await requests.lock(tx, process_id)
     if kept is None or not kept.concerns(principal.organisation_id):
         raise Missing("purchase", process_id)
-    command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
+    command = AnswerPurchase(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
     await carry_out_answer(tx, kept, command)
 
 
-async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, command: Answer | LapseAnswer) -> None:
+async def carry_out_answer(
+    tx: Transaction, kept: requests.StoredPurchase, command: AnswerPurchase | LapseAnswer
+) -> None:
     """Decide about a purchase that is locked."""
     for event in purchases.decide(kept.purchase, command, tx.now):
         tx.emit(event)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra.database import Transaction
 from infra.due import Due
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.purchases.domain.purchases import LapseAnswer
 from services.purchases.handlers import carry_out_answer
@@ -13,7 +13,7 @@ from services.purchases.store import purchases
 AT_ONCE = 100
 
 
-async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
+async def _lock_due(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | UnreadableKey[str]]:
     return await purchases.lock_due(tx, AT_ONCE, but)
 
 

@@ -48,7 +48,7 @@ async def own_purchase(resources: Resources, purchase_id: str, principal: Princi
     return found
 
 
-def as_seen(found: Sequence[purchases.Summary]) -> list[PurchaseView]:
+def as_seen(found: Sequence[purchases.ListedPurchase]) -> list[PurchaseView]:
     same = "offer_id sku_id title buyer_id buyer_name supplier_id quantity unit_price amount currency place due_at"
     return [
         PurchaseView(

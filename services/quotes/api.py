@@ -28,8 +28,8 @@ from infra.web.errors import NotFound
 from infra.web.filters import category_in, region_in
 from services.quotes import handlers
 from services.quotes.handlers import NewQuote, NewRequest
-from services.quotes.store.listing import Summary, Wanted, search
-from services.quotes.views import PER_PAGE, Details, Participant, read, read_participant
+from services.quotes.store.listing import ListedRequest, RequestFilter, search
+from services.quotes.views import PER_PAGE, QuoteParticipant, RequestDetails, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
@@ -43,7 +43,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     justification: Clause = ""
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class PublishedReason(msgspec.Struct, frozen=True, kw_only=True):
     """``reason`` is published."""
 
     reason: Clause
@@ -55,7 +55,7 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     more: bool
     page: int
-    requests: list[Summary]
+    requests: list[ListedRequest]
 
 
 class QuotesApi(Controller):
@@ -74,7 +74,7 @@ class QuotesApi(Controller):
     ) -> RequestPage:
         """List requests: open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a
         code, ``region`` an ISO 3166-2 code or a country; ``q`` has words of the title, or beginnings of words."""
-        wanted = Wanted(group=group, category=category_in(category), region=region_in(region), words=clean(q))
+        wanted = RequestFilter(group=group, category=category_in(category), region=region_in(region), words=clean(q))
         async with resources.database.transaction("quotes") as tx:
             found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
         return RequestPage(total=found.total, more=found.more, page=page, requests=list(found.rows))
@@ -82,7 +82,7 @@ class QuotesApi(Controller):
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_request(
         self, request: Visit, resources: FromResources, request_id: PathId, page: PageNumber = 1
-    ) -> Details:
+    ) -> RequestDetails:
         """Return the request as the reader may see it. Quotes are sealed until the deadline; then only the buyer sees
         them, and everybody after the choice. ``page`` is the page of participants, 50 on each. Here each participant
         has no ``lines`` and only the beginning of its ``comment``; the lines of one participant have their own address.
@@ -93,7 +93,7 @@ class QuotesApi(Controller):
     @get("/{request_id:str}/participants/{number:int}", opt=PUBLIC, raises=[NotFound])
     async def read_one_participant(
         self, request: Visit, resources: FromResources, request_id: PathId, number: PathNumber
-    ) -> Participant:
+    ) -> QuoteParticipant:
         """Return one quote without a name; for the buyer with all its lines and the whole comment. The answer is Not
         Found while quotes are sealed for the reader."""
         async with resources.database.transaction("quotes") as tx:
@@ -102,7 +102,7 @@ class QuotesApi(Controller):
     @post(opt=OFFICERS)
     async def open_request(
         self, request: MemberVisit, resources: FromResources, data: JSONBody[NewRequest], key: IdempotencyKey = ""
-    ) -> Details:
+    ) -> RequestDetails:
         policy = load_policy(resources.config.policy)
         async with resources.database.transaction("quotes") as tx:
             request_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
@@ -117,7 +117,7 @@ class QuotesApi(Controller):
         request_id: PathId,
         data: JSONBody[NewQuote],
         key: IdempotencyKey = "",
-    ) -> Details:
+    ) -> RequestDetails:
         """Send the caller's sealed quote, or its next version. The time of arrival decides whether it is in time.
         Sending the same ``Idempotency-Key`` again changes nothing."""
         arrived_at = resources.clock()
@@ -128,7 +128,7 @@ class QuotesApi(Controller):
     @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
     async def withdraw(
         self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId
-    ) -> Details:
+    ) -> RequestDetails:
         """Withdraw the caller's quote before the deadline. A new quote may follow."""
         arrived_at = resources.clock()
         async with resources.database.transaction("quotes") as tx:
@@ -143,7 +143,7 @@ class QuotesApi(Controller):
         keyed: FromKeyed,
         request_id: PathId,
         data: JSONBody[Choice],
-    ) -> Details:
+    ) -> RequestDetails:
         """Choose a participant's quote. The contract with it follows."""
         async with resources.database.transaction("quotes") as tx:
             await keyed.do(
@@ -154,8 +154,13 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
-    ) -> Details:
+        self,
+        request: MemberVisit,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request_id: PathId,
+        data: JSONBody[PublishedReason],
+    ) -> RequestDetails:
         """Choose no quote. The reason is published."""
         async with resources.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.reject_all(tx, request_id, data.reason, request.user))
@@ -163,8 +168,13 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def withdraw_request(
-        self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
-    ) -> Details:
+        self,
+        request: MemberVisit,
+        resources: FromResources,
+        keyed: FromKeyed,
+        request_id: PathId,
+        data: JSONBody[PublishedReason],
+    ) -> RequestDetails:
         """Withdraw the request before the deadline. The quotes stay sealed."""
         async with resources.database.transaction("quotes") as tx:
             await keyed.do(tx, lambda: handlers.withdraw_request(tx, request_id, data.reason, request.user))

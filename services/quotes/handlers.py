@@ -36,11 +36,11 @@ from services.quotes.domain.request import (
     QuoteSealed,
     QuoteWithdrawn,
     Request,
-    Stage,
+    RequestStage,
     apply,
     numbered,
 )
-from services.quotes.store import Contract, StoredRequest
+from services.quotes.store import QuoteContract, StoredRequest
 
 ORIGIN = "quote"
 
@@ -284,9 +284,9 @@ async def _disclose(tx: Transaction, request: Request, fact: QuotesDisclosed) ->
 
 def _due(request: Request) -> datetime | None:
     match request.stage:
-        case Stage.OPEN:
+        case RequestStage.OPEN:
             return request.opened.closes_at + timedelta(seconds=request.rules.settle_seconds)
-        case Stage.CHOOSING:
+        case RequestStage.CHOOSING:
             return request.opened.choose_by
     return None
 
@@ -311,7 +311,7 @@ async def record_contract(tx: Transaction, event: ContractDrafted | ContractConc
             return
         contract = msgspec.structs.replace(before, state="ended")
     else:
-        contract = Contract(
+        contract = QuoteContract(
             contract_id=event.contract_id,
             supplier_id=event.supplier_id,
             supplier_name=event.supplier_name,

@@ -4,7 +4,7 @@ from infra.service import Resources, Service
 from infra.web import routes
 from services.quotes.api import QuotesApi
 from services.quotes.handlers import reactions
-from services.quotes.pages import ComposePages, RequestPages
+from services.quotes.pages import QuoteComposePages, RequestPages
 from services.quotes.store import Row
 from services.quotes.timers import TIMERS
 
@@ -15,7 +15,7 @@ def create(resources: Resources) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(resources, QuotesApi, ComposePages, RequestPages)],
+        routes=[routes(resources, QuotesApi, QuoteComposePages, RequestPages)],
         reactions=reactions,
         timers=TIMERS,
     )

@@ -23,9 +23,9 @@ from infra.texts import clean
 from infra.tokens import Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
-from services.quotes.domain.request import Comparison, Request, Stage, Standing
-from services.quotes.store import Contract, StoredRequest
-from services.quotes.store.listing import Summary, status_of
+from services.quotes.domain.request import Comparison, Request, RequestStage, StandingQuote
+from services.quotes.store import QuoteContract, StoredRequest
+from services.quotes.store.listing import ListedRequest, status_of
 
 PER_PAGE = 24
 PARTICIPANTS = 50
@@ -34,7 +34,7 @@ COMMENT = 300
 """How many letters of each comment the list of participants has."""
 
 
-class Participant(msgspec.Struct, frozen=True, kw_only=True):
+class QuoteParticipant(msgspec.Struct, frozen=True, kw_only=True):
     """A quote without a name. ``above_cheapest`` is 0 for the cheapest. Only the buyer sees ``comment``; observers see
     ``supplier_id`` and ``supplier_name`` after the choice. ``eligible`` is false if the supplier was suspended
     meanwhile.
@@ -73,7 +73,7 @@ class OwnQuote(msgspec.Struct, frozen=True, kw_only=True):
     chosen: bool
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class QuoteResult(msgspec.Struct, frozen=True, kw_only=True):
     """``participant``, ``supplier_name`` and ``amount`` are those of the chosen quote; None if nobody was chosen."""
 
     outcome: str
@@ -88,7 +88,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
 
 
-class Details(Summary, frozen=True, kw_only=True):
+class RequestDetails(ListedRequest, frozen=True, kw_only=True):
     """``participants`` is one page of ``participants_total`` participants, the cheapest first; both are None while
     quotes are sealed for the reader. ``ceiling`` is the highest total of a quote. ``vat_percent`` is the VAT rate of a
     quote that names none."""
@@ -99,20 +99,20 @@ class Details(Summary, frozen=True, kw_only=True):
     ceiling: Decimal | None
     vat_percent: Decimal
     justification_characters: int
-    participants: tuple[Participant, ...] | None
+    participants: tuple[QuoteParticipant, ...] | None
     participants_total: int | None
     mine: OwnQuote | None
-    result: Result | None
-    contract: Contract | None
+    result: QuoteResult | None
+    contract: QuoteContract | None
     version: int
 
 
-async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None, part: int) -> Details:
+async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None, part: int) -> RequestDetails:
     """Return the request as ``reader`` may see it; None is anybody. ``part`` is the page of participants."""
     request, opened = kept.request, kept.request.opened
     compared = await _compared(tx, request, reader)
     shown = compared.standing[PARTICIPANTS * (part - 1) : PARTICIPANTS * part] if compared else ()
-    return Details(
+    return RequestDetails(
         **_summary(request, tx.now),
         lines=opened.lines,
         requirements=opened.requirements,
@@ -129,7 +129,7 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
     )
 
 
-def parts_of(shown: Details) -> int:
+def parts_of(shown: RequestDetails) -> int:
     """Return the number of pages of participants."""
     return last_page(shown.participants_total or 0, PARTICIPANTS)
 
@@ -138,7 +138,7 @@ def buys(request: Request, reader: Principal | None) -> bool:
     return reader is not None and reader.organisation_id == request.opened.buyer_id and reader.may(BUYER_OFFICER)
 
 
-async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
+async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> QuoteParticipant:
     """Return one participant, for the buyer with its lines. Raise Missing, also while it is sealed for the reader."""
     request = kept.request
     compared = await _compared(tx, request, reader)
@@ -155,14 +155,16 @@ async def participant(tx: Transaction, kept: StoredRequest, number: int, reader:
 
 async def _compared(tx: Transaction, request: Request, reader: Principal | None) -> Comparison | None:
     """Return the comparison, or None while it is sealed for the reader."""
-    if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
+    if request.stage in (RequestStage.OPEN, RequestStage.WITHDRAWN) or (
+        request.closed is None and not buys(request, reader)
+    ):
         return None
     return await store.comparison(tx, request.opened.request_id)
 
 
 async def _participants(
-    tx: Transaction, request: Request, reader: Principal | None, compared: Comparison, shown: Sequence[Standing]
-) -> tuple[Participant, ...]:
+    tx: Transaction, request: Request, reader: Principal | None, compared: Comparison, shown: Sequence[StandingQuote]
+) -> tuple[QuoteParticipant, ...]:
     """Return these participants without their lines, because the lines of all participants can be many megabytes."""
     suppliers = [quote.supplier_id for quote in shown]
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
@@ -172,7 +174,7 @@ async def _participants(
     comments = await store.comments(tx, request_id, suppliers, COMMENT + 1) if buys(request, reader) else {}
     lowest = cheapest(compared, barred)
     return tuple(
-        Participant(
+        QuoteParticipant(
             number=compared.numbers[quote.supplier_id],
             amount=quote.amount,
             above_cheapest=quote.amount - lowest.amount if lowest else Decimal(0),
@@ -214,11 +216,11 @@ async def _own(tx: Transaction, request: Request, reader: Principal | None) -> O
     )
 
 
-async def _result(tx: Transaction, request: Request) -> Result | None:
+async def _result(tx: Transaction, request: Request) -> QuoteResult | None:
     closed = request.closed
     if closed is None:
         return None
-    return Result(
+    return QuoteResult(
         outcome=closed.outcome,
         closed_at=closed.closed_at,
         participant=closed.winner,
@@ -255,12 +257,12 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
     }
 
 
-async def read(tx: Transaction, request_id: str, reader: Principal | None, *, part: int = 1) -> Details:
+async def read(tx: Transaction, request_id: str, reader: Principal | None, *, part: int = 1) -> RequestDetails:
     """Return the request as the reader may see it. ``part`` is the page of participants. Raise Missing."""
     return await details(tx, await _existing(tx, request_id), reader, part)
 
 
-async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
+async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> QuoteParticipant:
     """Return one participant as the reader may see it. Raise Missing."""
     return await participant(tx, await _existing(tx, request_id), number, reader)
 

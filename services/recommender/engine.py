@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 import msgspec
 
 from infra.config import PROJECT
-from recommender import Award, Decision, Figures, NewSupplierFigures, Opportunity, Scored, SupplierProfile
+from recommender import Award, ModelDecision, ModelFigures, NewSupplierFigures, Opportunity, Scored, SupplierProfile
 
 LENGTH = 8
 
@@ -73,8 +73,8 @@ class Trained(msgspec.Struct, frozen=True, tag=True):
     the newer history."""
 
     model: bytes
-    decision: Decision
-    figures: Figures
+    decision: ModelDecision
+    figures: ModelFigures
     new_suppliers: NewSupplierFigures
     suppliers: int
     seconds: float

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from events.recommender import Recommendation, RecommendationsMade
 from infra.away import in_short, is_away
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.service import Resources
 from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, marks, trainings
-from services.recommender.store.advice import Waiting
+from services.recommender.store.advice import WaitingSupplier
 from services.recommender.store.alone import alone
-from services.recommender.store.openings import Opening, candidates, horizon, reach
+from services.recommender.store.openings import OpenOpportunity, candidates, horizon, reach
 from services.recommender.store.openings import uninvited as unranked
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ REREAD_AFTER = timedelta(minutes=1)
 SMALL = 5000
 """A history of at most this many awards is read again after every change; a larger one (about 1 s per 15,000 awards) at most once per
 REREAD_AFTER."""
-NOBODY = Waiting(
+NOBODY = WaitingSupplier(
     profile=SupplierProfile(supplier_id=""),
     active=True,
     native=False,
@@ -54,7 +54,7 @@ class Recommending:
         self._resources = resources
         self._engine = engine
         self._taught_at: datetime | None = None
-        self._left_out: dict[Opening, str] = {}
+        self._left_out: dict[OpenOpportunity, str] = {}
         self._without_list: dict[str, str] = {}
 
     async def make_due(self) -> int:
@@ -106,7 +106,9 @@ class Recommending:
                 await marks.go_on(tx, portion)
         return PORTIONS
 
-    async def _apart(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
+    async def _apart(
+        self, waiting: Sequence[WaitingSupplier], uninvited: Collection[str], openings: Sequence[OpenOpportunity]
+    ) -> None:
         """Find the supplier or opening at fault, and make the lists without it. Re-raises an error that occurs with every opening, since no
         single opening causes it."""
         sound, failing = await self._sound([NOBODY], uninvited, openings)
@@ -127,7 +129,7 @@ class Recommending:
         async with self._resources.database.transaction(NAME) as tx:
             await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
-    async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
+    async def _by_itself(self, one: WaitingSupplier, openings: list[OpenOpportunity]) -> list[OpenOpportunity]:
         """Make one supplier's list. Return the openings without those on which it failed. Raise the error if it fails on all."""
         try:
             await self._make([one], (), openings)
@@ -143,8 +145,8 @@ class Recommending:
         return openings
 
     async def _sound(
-        self, suppliers: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
-    ) -> tuple[list[Opening], dict[Opening, Exception]]:
+        self, suppliers: Sequence[WaitingSupplier], uninvited: Collection[str], openings: Sequence[OpenOpportunity]
+    ) -> tuple[list[OpenOpportunity], dict[OpenOpportunity, Exception]]:
         """The openings for which the lists of these suppliers can be made, and those for which that fails; found by halving."""
         try:
             await self._lists(suppliers, uninvited, openings)
@@ -159,7 +161,7 @@ class Recommending:
             return [*sound, *more_sound], failing | more_failing
         return list(openings), {}
 
-    def _leave_out(self, failing: Mapping[Opening, Exception]) -> None:
+    def _leave_out(self, failing: Mapping[OpenOpportunity, Exception]) -> None:
         for opening, error in failing.items():
             log.error("%s is left out of all lists", opening.opportunity_id, exc_info=error)
             self._left_out[opening] = in_short(error)
@@ -172,13 +174,15 @@ class Recommending:
         ):
             if trouble:
                 some = "; ".join(f"{key}: {why}" for key, why in list(trouble.items())[:SHOWN])
-                HEALTH.report("timer", f"{NAME} lists: {what}", State.degraded, f"{len(trouble)} fail: {some}", remedy)
+                HEALTH.report(
+                    "timer", f"{NAME} lists: {what}", PartState.degraded, f"{len(trouble)} fail: {some}", remedy
+                )
             else:
-                HEALTH.report("timer", f"{NAME} lists: {what}", State.running)
+                HEALTH.report("timer", f"{NAME} lists: {what}", PartState.running)
 
     async def _lists(
-        self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
-    ) -> tuple[str, list[tuple[Waiting, tuple[Recommendation, ...]]], dict[str, list[Scored]]]:
+        self, waiting: Sequence[WaitingSupplier], uninvited: Collection[str], openings: Sequence[OpenOpportunity]
+    ) -> tuple[str, list[tuple[WaitingSupplier, tuple[Recommendation, ...]]], dict[str, list[Scored]]]:
         """(the model's id, each supplier's list, the suppliers ranked for each opening that lacks them)."""
         model_id = await self._teach()
         question = Advise(
@@ -193,7 +197,9 @@ class Recommending:
         lists = [(one, chosen(one, answer.fits.get(one.profile.supplier_id, ()), by_id)) for one in waiting]
         return model_id, lists, answer.invitees
 
-    async def _make(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
+    async def _make(
+        self, waiting: Sequence[WaitingSupplier], uninvited: Collection[str], openings: Sequence[OpenOpportunity]
+    ) -> None:
         model_id, lists, invitees = await self._lists(waiting, uninvited, openings)
         async with self._resources.database.transaction(NAME) as tx:
             for one, items in lists:
@@ -228,7 +234,7 @@ class Recommending:
         return model_id
 
 
-def unfitting(waiting: Iterable[Waiting], openings: Iterable[Opening]) -> dict[str, list[str]]:
+def unfitting(waiting: Iterable[WaitingSupplier], openings: Iterable[OpenOpportunity]) -> dict[str, list[str]]:
     """The supplier's own purchases and what it dismissed, by supplier."""
     of_buyer: dict[str, list[str]] = {}
     for opening in openings:
@@ -239,12 +245,14 @@ def unfitting(waiting: Iterable[Waiting], openings: Iterable[Opening]) -> dict[s
     return {supplier_id: ids for supplier_id, ids in found.items() if ids}
 
 
-def fitting(supplier: Waiting, opening: Opening) -> bool:
+def fitting(supplier: WaitingSupplier, opening: OpenOpportunity) -> bool:
     """Not its own purchase, and not what it dismissed."""
     return opening.buyer_id != supplier.profile.supplier_id and opening.opportunity_id not in supplier.dismissed
 
 
-def chosen(supplier: Waiting, fits: Sequence[Fit], openings: Mapping[str, Opening]) -> tuple[Recommendation, ...]:
+def chosen(
+    supplier: WaitingSupplier, fits: Sequence[Fit], openings: Mapping[str, OpenOpportunity]
+) -> tuple[Recommendation, ...]:
     """The items that are published."""
     found = [(fit, openings[fit.opportunity_id]) for fit in fits if fitting(supplier, openings[fit.opportunity_id])]
     return tuple(

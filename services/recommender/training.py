@@ -7,7 +7,7 @@ import msgspec
 from events.recommender import Figure, ModelTrained
 from infra.ids import new_id
 from infra.service import Resources
-from recommender import Figures, NewSupplierFigures, Rate
+from recommender import HitRate, ModelFigures, NewSupplierFigures
 from services.recommender.engine import Engine, Train, Trained
 from services.recommender.recommending import NAME
 from services.recommender.store import advice, marks, trainings
@@ -35,7 +35,7 @@ class TrainingRuns(Exception):
     code = "training-runs"
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the history compared with the last training."""
 
     awards: int
@@ -44,7 +44,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     trained_at: datetime | None = None
 
 
-def due(state: State, now: datetime) -> bool:
+def due(state: HistoryState, now: datetime) -> bool:
     """Whether training is due: there are enough new awards, the history is at rest, and the last training was more than
     an hour ago or the history has doubled."""
     new = state.awards - state.trained_on
@@ -74,13 +74,13 @@ async def train_now(resources: Resources) -> Training:
         return await _train(resources)
 
 
-async def _state(resources: Resources) -> State:
+async def _state(resources: Resources) -> HistoryState:
     async with resources.database.transaction(NAME) as tx:
         count, heard_at = await advice.awards_version(tx)
         last = next(iter(await trainings.newest(tx, 1)), None)
     if last is None:
-        return State(awards=count, heard_at=heard_at)
-    return State(awards=count, heard_at=heard_at, trained_on=last.awards, trained_at=last.trained_at)
+        return HistoryState(awards=count, heard_at=heard_at)
+    return HistoryState(awards=count, heard_at=heard_at, trained_on=last.awards, trained_at=last.trained_at)
 
 
 async def _train(resources: Resources) -> Training:
@@ -130,7 +130,7 @@ def _training(trained: Trained, model_id: str, in_use: str, awards: int, now: da
     )
 
 
-def figures_of(figures: Figures, new_suppliers: NewSupplierFigures) -> tuple[Figure, ...]:
+def figures_of(figures: ModelFigures, new_suppliers: NewSupplierFigures) -> tuple[Figure, ...]:
     """Rates by group of awards, ``new by category`` and ``new by region`` for suppliers without history, baselines by name."""
     k = figures.split.k
     groups = {
@@ -149,6 +149,6 @@ def figures_of(figures: Figures, new_suppliers: NewSupplierFigures) -> tuple[Fig
     )
 
 
-def _rate(group: str, rate: Rate, k: int) -> tuple[Figure, ...]:
+def _rate(group: str, rate: HitRate, k: int) -> tuple[Figure, ...]:
     named = {f"hr@{k}": rate.hr, f"mrr@{k}": rate.mrr, "n": float(rate.n)}
     return tuple(Figure(name=name, group=group, value=value) for name, value in named.items())

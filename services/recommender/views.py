@@ -5,7 +5,7 @@ from infra.service import Resources
 from infra.tokens import Principal
 from services.recommender.store import advice, openings
 from services.recommender.store.advice import Invitee
-from services.recommender.store.openings import Opening
+from services.recommender.store.openings import OpenOpportunity
 
 TRAININGS = 20
 INVITED = 10
@@ -13,7 +13,7 @@ INVITED = 10
 
 async def own_opening(
     resources: Resources, principal: Principal, opportunity_id: str
-) -> tuple[Opening, list[Invitee] | None]:
+) -> tuple[OpenOpportunity, list[Invitee] | None]:
     """An opportunity of the member's organisation, and the suppliers to invite. They follow only from the history, not
     from who bids now. Raise Missing, NotAllowed."""
     async with resources.database.transaction("recommender") as tx:

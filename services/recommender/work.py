@@ -9,7 +9,7 @@ import traceback
 import msgspec
 
 from infra.beside import YIELDING, end_without
-from recommender import Model, Recommendation, SupplierProfile, in_turns, retrain, train
+from recommender import Model, RankedOpportunity, SupplierProfile, in_turns, retrain, train
 from services.recommender.engine import (
     Advice,
     Advise,
@@ -30,13 +30,13 @@ REASONS = 4
 """The most reasons; the strongest are chosen."""
 
 
-def speaks_of_the_trade(fit: Recommendation) -> bool:
+def speaks_of_the_trade(fit: RankedOpportunity) -> bool:
     """Whether a reason is about the trade. A purchase that is only near by does not fit a supplier that does not sell
     such things."""
     return any(reason.code != "in_your_region" for reason in fit.reasons)
 
 
-def buyer_of(fit: Recommendation) -> str:
+def buyer_of(fit: RankedOpportunity) -> str:
     """The buyer's name. Each purchase with an unknown buyer counts as having a buyer of its own."""
     return fit.opportunity.buyer or fit.opportunity.id
 

@@ -22,7 +22,7 @@ from infra.reactions import Reactions, cause_of
 from services.transparency import store
 from services.transparency.ocds import happened, outgoing, outgoing_quotes
 from services.transparency.ocds.happened import HAPPENED, Happened
-from services.transparency.ocds.history import Dates, History, Roles
+from services.transparency.ocds.history import Dates, ReleaseHistory, Roles
 from services.transparency.ocds.parts import date
 
 
@@ -65,7 +65,7 @@ async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
     await _follow_auctions(tx, events)
     bids = await store.disclosed_bids(tx, ids) if (ids := {*filter(None, map(happened.auction_of, events))}) else {}
     known = await store.parties(tx, {each for event in events for each in happened.organisations_of(event)})
-    history = History(await store.earlier_releases(tx, {*filter(None, map(happened.asked_of, events))}))
+    history = ReleaseHistory(await store.earlier_releases(tx, {*filter(None, map(happened.asked_of, events))}))
     made = []
     for each in news:
         of_auction = bids.get(happened.auction_of(each.event) or "", ())

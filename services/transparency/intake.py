@@ -31,7 +31,7 @@ from services.transparency.ocds.candidates import (
     unless_too_large,
 )
 from services.transparency.ocds.mapping import events_of
-from services.transparency.ocds.process import Organisation
+from services.transparency.ocds.process import OcdsOrganisation
 from services.transparency.ocds.rows import RowReader
 from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
@@ -106,7 +106,7 @@ def look_into(path: Path) -> int:
 
 def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Reading:
     reader = RowReader(mapping, ledger, region_code)
-    named: set[Organisation] = set()
+    named: set[OcdsOrganisation] = set()
     seen: Counter[str] = Counter()
     for row in read_rows(path, mapping, seen):
         if isinstance(row, RowRefused):

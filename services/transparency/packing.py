@@ -12,7 +12,7 @@ from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.imports import MOST_IN_A_PACK, OrganisationImported, ProcessImported
 from events.transparency import TenderImported
 from infra.buckets import bucket_of
-from services.transparency.ocds.candidates import LARGEST, Fact
+from services.transparency.ocds.candidates import LARGEST, ProcessFact
 
 T = TypeVar("T")
 PACK = 300_000
@@ -46,7 +46,7 @@ class _Organisations(msgspec.Struct, frozen=True):
     organisations: list[msgspec.Raw]
 
 
-def packs_of_processes(facts: Iterable[Fact]) -> Iterator[Telling]:
+def packs_of_processes(facts: Iterable[ProcessFact]) -> Iterator[Telling]:
     told = (
         (bucket_of(process_id, ProcessImported.TOPIC), sum(len(fact.data) for fact in portion), (process_id, portion))
         for process_id, portion in _portions(facts)
@@ -55,12 +55,12 @@ def packs_of_processes(facts: Iterable[Fact]) -> Iterator[Telling]:
         yield ProcessImported, bucket, processes_imported(bucket, pack)
 
 
-def processes_imported(bucket: str, pack: Iterable[tuple[str, Sequence[Fact]]]) -> bytes:
+def processes_imported(bucket: str, pack: Iterable[tuple[str, Sequence[ProcessFact]]]) -> bytes:
     """The event as JSON, from the facts of each process (its id comes first)."""
     return msgspec.json.encode(_Processes(bucket, [_process(process_id, facts) for process_id, facts in pack]))
 
 
-def _process(process_id: str, facts: Iterable[Fact]) -> _Process:
+def _process(process_id: str, facts: Iterable[ProcessFact]) -> _Process:
     of_kind: dict[type[Event], list[msgspec.Raw]] = {}
     for fact in facts:
         of_kind.setdefault(fact.kind, []).append(msgspec.Raw(fact.data))
@@ -90,13 +90,13 @@ def _packed(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]
         yield bucket, pack
 
 
-def _portions(facts: Iterable[Fact]) -> Iterator[tuple[str, list[Fact]]]:
+def _portions(facts: Iterable[ProcessFact]) -> Iterator[tuple[str, list[ProcessFact]]]:
     """The facts of each process, in one portion, or in several if they are large."""
-    by_process: dict[str, list[Fact]] = {}
+    by_process: dict[str, list[ProcessFact]] = {}
     for fact in facts:
         by_process.setdefault(fact.process_id, []).append(fact)
     for process_id, together in by_process.items():
-        portion: list[Fact] = []
+        portion: list[ProcessFact] = []
         size = 0
         for fact in together:
             if portion and size + len(fact.data) > LARGEST:

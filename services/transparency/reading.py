@@ -22,7 +22,7 @@ from services.transparency.ocds.candidates import (
     region_code,
     unless_too_large,
 )
-from services.transparency.ocds.documents import Piece, Unreadable, documents_of, read_pieces
+from services.transparency.ocds.documents import FilePiece, UnreadablePiece, documents_of, read_pieces
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.packages import Release, unpack
 from services.transparency.ocds.releases import publisher_of, read_process
@@ -37,7 +37,7 @@ AHEAD = 4
 PROCESSES = 4
 """The most processes: more would wait for the single process that stores and publishes."""
 
-Portion = Sequence[Piece | Unreadable]
+Portion = Sequence[FilePiece | UnreadablePiece]
 Understood = tuple[list[Candidate | None], NotUnderstood]
 
 
@@ -86,12 +86,12 @@ class Readers:
             yield under_way.popleft().result()
 
 
-def _portions(pieces: Iterable[Piece | Unreadable]) -> Iterator[Portion]:
-    portion: list[Piece | Unreadable] = []
+def _portions(pieces: Iterable[FilePiece | UnreadablePiece]) -> Iterator[Portion]:
+    portion: list[FilePiece | UnreadablePiece] = []
     size = 0
     for piece in pieces:
         portion.append(piece)
-        size += len(piece.content) if isinstance(piece, Piece) else 0
+        size += len(piece.content) if isinstance(piece, FilePiece) else 0
         if size >= PORTION:
             yield portion
             portion, size = [], 0
@@ -113,14 +113,14 @@ def understand(portion: Portion, keeps: bool = False) -> Understood:
     found = (
         one
         for document in documents
-        for one in ([document] if isinstance(document, Unreadable) else unpack(document, ledger))
+        for one in ([document] if isinstance(document, UnreadablePiece) else unpack(document, ledger))
     )
     return [_candidate(one, ledger) for one in found], ledger
 
 
-def _candidate(found: Release | Unreadable, ledger: NotUnderstood) -> Candidate | None:
+def _candidate(found: Release | UnreadablePiece, ledger: NotUnderstood) -> Candidate | None:
     ledger.where = found.where
-    if isinstance(found, Unreadable):
+    if isinstance(found, UnreadablePiece):
         ledger.add(f"refused: {found.kind}", found.reason)
         return None
     original = Original(

@@ -18,7 +18,7 @@ from infra.database import Transaction
 from infra.ids import derive_id
 from infra.outgoing import Outgoing, outgoing, write_outbox
 from services.transparency import store
-from services.transparency.ocds.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
+from services.transparency.ocds.candidates import LARGEST, Candidate, Original, ProcessFact, facts_of, region_code
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.releases import read_process
 from services.transparency.ocds.tolerance import NotUnderstood
@@ -45,7 +45,7 @@ def _row(tx: Transaction, kind: type[Event], bucket: str, data: bytes) -> Outgoi
     return outgoing(NAME, kind, bucket, data, at=tx.now, cause=tx.cause, event_id=event_id)
 
 
-Said = tuple[list[OrganisationRegistered], list[Fact]]
+Said = tuple[list[OrganisationRegistered], list[ProcessFact]]
 
 
 async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> Said:
@@ -54,7 +54,7 @@ async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> Said:
     rows = [one for one in fresh if not one.merges]
     told = await store.known_processes(tx, {one.original.ocid for one in rows}) if rows else set()
     organisations: list[OrganisationRegistered] = []
-    facts: list[Fact] = []
+    facts: list[ProcessFact] = []
     for one in rows:
         again = one.original.ocid in told
         told.add(one.original.ocid)

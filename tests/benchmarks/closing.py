@@ -20,7 +20,7 @@ from events.auctions import AuctionClosed
 from infra.embedded import Servers
 from services.auctions.domain.autobid import Autobid
 from services.auctions.journal import channel, write
-from services.auctions.judging import Asked, judge
+from services.auctions.judging import WaitingBid, judge
 from services.auctions.store import auctions
 from tests.benchmarks import Figure
 from tests.benchmarks.load import INITIAL, STEP
@@ -81,7 +81,7 @@ async def _bid_on(market: Site, auction_ids: Sequence[str]) -> None:
     first, rival, *_ = market.tokens
     now = market.resources.clock()
     asked = [
-        Asked(each, supplier, f"before/{steps}", INITIAL - steps * STEP, now)
+        WaitingBid(each, supplier, f"before/{steps}", INITIAL - steps * STEP, now)
         for number, each in enumerate(auction_ids)
         for supplier, steps in ((first, 1), (rival, 2))[: 2 - number % 2]
     ]

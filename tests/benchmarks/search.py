@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
-from catalogue.search import Card, Index, Wanted
-from catalogue.skus import Attribute, Sku
+from catalogue.search import Index, IndexedCard, SkuSearch
+from catalogue.skus import Sku, SkuAttribute
 from infra.embedded import Servers
 from tests.benchmarks import Figure
 
@@ -31,7 +31,7 @@ async def measure(servers: Servers) -> list[Figure]:
     index.rebuild(cards)
     building = time.perf_counter() - begun
     searches = [_search(chance, cards, number) for number in range(SEARCHES)]
-    listing = [Wanted(facets=False) for _ in range(SEARCHES)]
+    listing = [SkuSearch(facets=False) for _ in range(SEARCHES)]
     for wanted in searches[:20]:
         index.search(wanted)
     found = _p95(index.search, searches)
@@ -49,10 +49,10 @@ async def measure(servers: Servers) -> list[Figure]:
     ]
 
 
-def _card(chance: random.Random, words: list[str], number: int) -> Card:
+def _card(chance: random.Random, words: list[str], number: int) -> IndexedCard:
     # A power of a uniform number: the first words of the vocabulary are in many names, the last in few.
     name = " ".join(words[int(len(words) * chance.random() ** 3)] for _ in range(5))
-    attributes = tuple(Attribute(trait, str(chance.randint(1, 40))) for trait in ("size", "grade", "width", "brand"))
+    attributes = tuple(SkuAttribute(trait, str(chance.randint(1, 40))) for trait in ("size", "grade", "width", "brand"))
     sku = Sku(
         sku_id=f"sku-{number}",
         name=f"{name} {chance.randint(1, 500)}",
@@ -62,18 +62,18 @@ def _card(chance: random.Random, words: list[str], number: int) -> Card:
         pack_size=Decimal(1),
     )
     regions = tuple(chance.sample(REGIONS, 2))
-    return Card(sku=sku, regions=regions, min_price=chance.randint(100, 1_000_000))
+    return IndexedCard(sku=sku, regions=regions, min_price=chance.randint(100, 1_000_000))
 
 
-def _search(chance: random.Random, cards: list[Card], number: int) -> Wanted:
+def _search(chance: random.Random, cards: list[IndexedCard], number: int) -> SkuSearch:
     picked = chance.sample(chance.choice(cards).sku.name.split()[:5], 2)
     if number % 3 == 0 and len(picked[0]) > 4:
         picked[0] = picked[0][:2] + picked[0][3:]
     region = chance.choice(REGIONS[:3]) if number % 4 == 0 else None
-    return Wanted(text=" ".join(picked), region=region)
+    return SkuSearch(text=" ".join(picked), region=region)
 
 
-def _p95(search: Callable[[Wanted], object], searches: list[Wanted]) -> float:
+def _p95(search: Callable[[SkuSearch], object], searches: list[SkuSearch]) -> float:
     """The 95th percentile, in milliseconds."""
     taken = []
     for wanted in searches:

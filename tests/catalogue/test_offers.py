@@ -12,8 +12,8 @@ from catalogue.offers import (
     Need,
     NotAvailable,
     Offer,
-    Priced,
-    Tier,
+    PricedOffer,
+    PriceTier,
     broken_rules,
     landed_price,
     months_later,
@@ -42,7 +42,7 @@ def an_offer(**changes) -> Offer:
         stock=Place(country="RU"),
         min_quantity=D(1),
         max_quantity=D(1000),
-        tiers=(Tier(D(10), D("95")), Tier(D(100), D("90"))),
+        tiers=(PriceTier(D(10), D("95")), PriceTier(D(100), D("90"))),
         valid_from=MONDAY,
         valid_until=MONDAY + timedelta(days=60),
     )
@@ -76,13 +76,13 @@ def test_a_sound_offer_breaks_no_rule():
         ({"max_quantity": D(0)}, ["quantity-range-empty"]),
         ({"min_quantity": D(2000)}, ["quantity-range-empty"]),
         ({"min_quantity": D(0), "max_quantity": D(0)}, ["quantity-range-empty", "quantity-range-empty"]),
-        ({"tiers": (Tier(D(10), D(0)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
-        ({"tiers": (Tier(D(10), D(-1)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
-        ({"tiers": (Tier(D(10), D(120)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
-        ({"tiers": (Tier(D(0), D(95)), Tier(D(20), D(90)))}, ["tier-out-of-range"]),
-        ({"tiers": (Tier(D(1), D(90)),)}, ["tier-out-of-range"]),
-        ({"tiers": (Tier(D(1001), D(90)),)}, ["tier-out-of-range"]),
-        ({"tiers": (Tier(D(10), D(90)), Tier(D(20), D(91)))}, ["tier-not-cheaper"]),
+        ({"tiers": (PriceTier(D(10), D(0)), PriceTier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (PriceTier(D(10), D(-1)), PriceTier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (PriceTier(D(10), D(120)), PriceTier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (PriceTier(D(0), D(95)), PriceTier(D(20), D(90)))}, ["tier-out-of-range"]),
+        ({"tiers": (PriceTier(D(1), D(90)),)}, ["tier-out-of-range"]),
+        ({"tiers": (PriceTier(D(1001), D(90)),)}, ["tier-out-of-range"]),
+        ({"tiers": (PriceTier(D(10), D(90)), PriceTier(D(20), D(91)))}, ["tier-not-cheaper"]),
         ({"valid_until": MONDAY - timedelta(days=1)}, ["validity-empty"]),
         ({"valid_until": date(2026, 6, 3)}, ["validity-too-long"]),
         (
@@ -117,8 +117,8 @@ def test_three_months_end_on_the_last_day_a_month_has():
 
 
 def test_an_offer_stands_from_its_publication_on_where_the_buyers_day_is_the_one_before_too():
-    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", MONDAY - timedelta(days=1))), Priced)
-    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", an_offer().valid_until)), Priced)
+    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", MONDAY - timedelta(days=1))), PricedOffer)
+    assert isinstance(price_for(an_offer(), Need(D(5), "RU-MOW", an_offer().valid_until)), PricedOffer)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_an_offer_not_available_says_why(quantity, region, on, because):
 
 
 def test_a_country_served_includes_its_regions():
-    assert isinstance(price_for(an_offer(regions=("RU",)), Need(D(1), "RU-SPE", MONDAY)), Priced)
+    assert isinstance(price_for(an_offer(regions=("RU",)), Need(D(1), "RU-SPE", MONDAY)), PricedOffer)
 
 
 def test_the_total_is_gross_of_the_tier_reached_and_rounded_once():
     answer = price_for(an_offer(), Need(D(10), "RU-MOW", MONDAY))
-    assert isinstance(answer, Priced)
+    assert isinstance(answer, PricedOffer)
     assert (answer.net.amount, answer.gross.amount, answer.total.amount) == (D(95), D(114), D(1140))
     assert landed_price(answer, D(500)) == Money(D("0.228"), "EUR")
 
@@ -176,7 +176,7 @@ TIERED = st.lists(
     st.tuples(st.integers(2, 1000), st.integers(1, 99)), max_size=5, unique_by=(lambda t: t[0], lambda t: t[1])
 ).map(
     lambda pairs: tuple(
-        Tier(D(quantity), D(price))
+        PriceTier(D(quantity), D(price))
         for quantity, price in zip(
             sorted(q for q, _ in pairs), sorted((p for _, p in pairs), reverse=True), strict=True
         )

@@ -26,7 +26,7 @@ from catalogue.policy import (
     Restart,
     Rounds,
     Sanctions,
-    Suspension,
+    SuspensionPolicy,
     Window,
     Withdrawal,
     load,
@@ -240,7 +240,10 @@ OBSERVATORY = ObservatoryRules(
     grade_b_percent=Decimal(33),
     decimal_places=6,
 )
-SUSPENSIONS = (Suspension(after=3, within_days=30, months=(3, 6, 24)), Suspension(after=1, within_days=30, months=(3,)))
+SUSPENSIONS = (
+    SuspensionPolicy(after=3, within_days=30, months=(3, 6, 24)),
+    SuspensionPolicy(after=1, within_days=30, months=(3,)),
+)
 PURCHASE = PurchaseRules(ceiling=Decimal(600_000), answer_days=1, contract_days=20)
 CEILINGS = {"RUB": Decimal(600_000), "BRL": Decimal("62725.59"), "UAH": Decimal(100_000), "ARS": Decimal(1_000_000)}
 

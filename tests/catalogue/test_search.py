@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.search import Card, Index, Wanted
-from catalogue.skus import Attribute, Sku
+from catalogue.search import Index, IndexedCard, SkuSearch
+from catalogue.skus import Sku, SkuAttribute
 
 
-def a_card(sku_id, name, category="30197643", language="en", attributes=(), **offers) -> Card:
+def a_card(sku_id, name, category="30197643", language="en", attributes=(), **offers) -> IndexedCard:
     sku = Sku(
         sku_id=sku_id,
         name=name,
         category=category,
         language=language,
-        attributes=tuple(Attribute(*pair) for pair in attributes),
+        attributes=tuple(SkuAttribute(*pair) for pair in attributes),
         base_unit="C62",
         pack_size=D(1),
     )
-    return Card(sku=sku, **offers)
+    return IndexedCard(sku=sku, **offers)
 
 
 CARDS = [
@@ -59,7 +59,7 @@ def index() -> Index:
 
 
 def ids(index: Index, text: str = "", **wanted) -> list[str]:
-    return list(index.search(Wanted(text=text, **wanted)).sku_ids)
+    return list(index.search(SkuSearch(text=text, **wanted)).sku_ids)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_filters_narrow(index, wanted, found):
 
 
 def test_facets_count_what_matches_at_every_level(index):
-    found = index.search(Wanted(text="paper"))
+    found = index.search(SkuSearch(text="paper"))
     assert found.total == 2
     assert found.facets["category"]["30000000"] == 2
     assert found.facets["attribute"]["format=A4"] == 1
     assert found.facets["region"] == {"RU": 1, "RU-MOW": 1}
-    assert index.search(Wanted(facets=False)).facets == {}
+    assert index.search(SkuSearch(facets=False)).facets == {}
 
 
 def test_pages_by_price_cover_everything_once_with_unpriced_cards_last(index):
@@ -139,9 +139,9 @@ def test_putting_a_card_again_replaces_it_and_deleting_removes_it(tmp_path):
 
 @given(st.text(st.characters(), max_size=60))
 def test_no_text_is_an_error(index, text):
-    found = index.search(Wanted(text=text, eco_label=text, attributes=((text, text),), region=text))
+    found = index.search(SkuSearch(text=text, eco_label=text, attributes=((text, text),), region=text))
     assert found.total == 0
-    index.search(Wanted(text=text))
+    index.search(SkuSearch(text=text))
 
 
 @pytest.mark.parametrize(
@@ -149,5 +149,5 @@ def test_no_text_is_an_error(index, text):
     ['"', "name:", "a AND", "*", "(", "\\", "\ud800", "\0", "' or 1=1", "a" * 5000, "ß ☃ 🦆", "/.*/", "^~2", "_"],
 )
 def test_query_syntax_and_oddities_are_words_like_any_other(index, text):
-    assert index.search(Wanted(text=text)).total >= 0
-    assert index.search(Wanted(text=f"toner {text}")).sku_ids
+    assert index.search(SkuSearch(text=text)).total >= 0
+    assert index.search(SkuSearch(text=f"toner {text}")).sku_ids

@@ -8,12 +8,12 @@ from catalogue.skus import (
     COMPARED_LETTERS,
     LIKELY_DUPLICATE,
     MOST_LETTERS,
-    Attribute,
     CardReasonMissing,
     PublishedSkuImmutable,
     Sku,
-    State,
-    Step,
+    SkuAttribute,
+    SkuState,
+    SkuStep,
     TooFewAttributes,
     WrongState,
     broken_rules,
@@ -25,10 +25,10 @@ from catalogue.skus import (
 )
 
 PAPER = (
-    Attribute("format", "A4"),
-    Attribute("grammage", "80", "GM"),
-    Attribute("recycled", "yes"),
-    Attribute("brand", "Alba"),
+    SkuAttribute("format", "A4"),
+    SkuAttribute("grammage", "80", "GM"),
+    SkuAttribute("recycled", "yes"),
+    SkuAttribute("brand", "Alba"),
 )
 
 
@@ -49,7 +49,10 @@ def test_a_policy_says_how_many_attributes_a_card_has_at_least() -> None:
     card = a_sku(category="90910000", attributes=PAPER[:2])
     assert {error.code for error in broken_rules(card)} == {"too-few-attributes"}
     assert broken_rules(card, CatalogueRules(fewest_attributes=2)) == ()
-    assert next_state(State.DRAFT, Step.SUBMIT, card, rules=CatalogueRules(fewest_attributes=2)) == State.MODERATION
+    assert (
+        next_state(SkuState.DRAFT, SkuStep.SUBMIT, card, rules=CatalogueRules(fewest_attributes=2))
+        == SkuState.MODERATION
+    )
 
 
 def test_a_complete_card_breaks_no_rule():
@@ -62,9 +65,9 @@ def test_a_complete_card_breaks_no_rule():
         ({"name": " "}, {"name-missing"}),
         ({"category": "paper"}, {"malformed-category"}),
         ({"attributes": PAPER[:3]}, {"too-few-attributes"}),
-        ({"attributes": (*PAPER[1:], Attribute("colour", "white"))}, {"attribute-missing"}),
-        ({"attributes": (*PAPER, Attribute("Brand", "Nix"))}, {"attribute-repeated"}),
-        ({"attributes": (*PAPER, Attribute("ream", ""))}, {"attribute-empty"}),
+        ({"attributes": (*PAPER[1:], SkuAttribute("colour", "white"))}, {"attribute-missing"}),
+        ({"attributes": (*PAPER, SkuAttribute("Brand", "Nix"))}, {"attribute-repeated"}),
+        ({"attributes": (*PAPER, SkuAttribute("ream", ""))}, {"attribute-empty"}),
         ({"base_unit": "sheets"}, {"unknown-unit"}),
         ({"pack_size": D(0)}, {"pack-not-positive"}),
         ({"gtin": "4006381333932"}, {"gtin-wrong"}),
@@ -85,22 +88,22 @@ def test_gtins_are_checked_by_length_and_check_digit(gtin, valid):
 
 
 def test_a_card_goes_from_draft_through_moderation_to_the_archive():
-    state = State.DRAFT
+    state = SkuState.DRAFT
     for step, reasons in [
-        (Step.SUBMIT, ()),
-        (Step.RETURN, ("no photo",)),
-        (Step.SUBMIT, ()),
-        (Step.PUBLISH, ()),
-        (Step.ARCHIVE, ("gone",)),
+        (SkuStep.SUBMIT, ()),
+        (SkuStep.RETURN, ("no photo",)),
+        (SkuStep.SUBMIT, ()),
+        (SkuStep.PUBLISH, ()),
+        (SkuStep.ARCHIVE, ("gone",)),
     ]:
         state = next_state(state, step, a_sku(), reasons=reasons)
-    assert state is State.ARCHIVED
+    assert state is SkuState.ARCHIVED
 
 
 def test_steps_out_of_turn_are_refused():
     allowed = 0
-    for state in State:
-        for step in Step:
+    for state in SkuState:
+        for step in SkuStep:
             try:
                 next_state(state, step, a_sku(), reasons=("because",))
                 allowed += 1
@@ -111,9 +114,9 @@ def test_steps_out_of_turn_are_refused():
 
 def test_a_broken_card_is_not_submitted_and_a_return_needs_a_reason():
     with pytest.raises(TooFewAttributes):
-        next_state(State.DRAFT, Step.SUBMIT, a_sku(category="90910000", attributes=PAPER[:1]))
+        next_state(SkuState.DRAFT, SkuStep.SUBMIT, a_sku(category="90910000", attributes=PAPER[:1]))
     with pytest.raises(CardReasonMissing):
-        next_state(State.MODERATION, Step.RETURN, a_sku())
+        next_state(SkuState.MODERATION, SkuStep.RETURN, a_sku())
 
 
 def test_a_published_card_changes_only_by_the_next_version():
@@ -129,10 +132,10 @@ def test_near_duplicates_come_most_alike_first():
         sku_id="paper-3",
         gtin="",
         name="Copy paper A4 120 g/m²",
-        attributes=(PAPER[0], Attribute("grammage", "120", "GM"), *PAPER[2:]),
+        attributes=(PAPER[0], SkuAttribute("grammage", "120", "GM"), *PAPER[2:]),
     )
     same_code = a_sku(sku_id="paper-4", name="Büropapier")
-    stapler = a_sku(sku_id="stapler", gtin="", name="Stapler, metal", attributes=(Attribute("colour", "red"),))
+    stapler = a_sku(sku_id="stapler", gtin="", name="Stapler, metal", attributes=(SkuAttribute("colour", "red"),))
     found = near_duplicates(a_sku(), [stapler, heavier, reworded, same_code, a_sku(version=2)])
     assert [one.sku_id for one in found] == ["paper-2", "paper-4", "paper-3"]
     assert [one.score >= LIKELY_DUPLICATE for one in found] == [True, True, False]
@@ -153,7 +156,7 @@ def a_fat_sku(letters: int, attributes: int = 100, **changes) -> Sku:
         while len(said) < letters:
             said += f"{next(words)} "
         values.append(said[:letters])
-    made = tuple(Attribute(f"a{place}", value) for place, value in enumerate(values))
+    made = tuple(SkuAttribute(f"a{place}", value) for place, value in enumerate(values))
     return a_sku(attributes=(*PAPER, *made), **changes)
 
 
@@ -177,5 +180,5 @@ def test_cards_are_compared_by_what_their_first_letters_say():
 
 
 def test_a_word_weighs_as_often_as_one_attribute_has_it_and_twice_in_the_name():
-    card = a_sku(name="Tea tea", attributes=(Attribute("a", "mint mint mint tea"), Attribute("b", "mint green")))
+    card = a_sku(name="Tea tea", attributes=(SkuAttribute("a", "mint mint mint tea"), SkuAttribute("b", "mint green")))
     assert card.tokens == {"tea": 2, "mint": 3, "green": 1}

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from catalogue.skus import Attribute, Sku, broken_rules
+from catalogue.skus import Sku, SkuAttribute, broken_rules
 from services.demonstration.cast import Good, cast
 from services.demonstration.seed import offer_terms
 
@@ -15,7 +15,7 @@ def test_every_good_may_be_published_and_has_enough_sellers_for_a_reference_pric
         category=good.category[:8],
         base_unit=good.unit,
         pack_size=good.pack,
-        attributes=tuple(Attribute(*facts) for facts in good.attributes),
+        attributes=tuple(SkuAttribute(*facts) for facts in good.attributes),
     )
     assert broken_rules(card) == ()
     assert len(cast().sellers(good)) >= 3

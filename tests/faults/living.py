@@ -19,7 +19,7 @@ from infra import deadletters
 from infra.config import Config
 from infra.embedded import addresses
 from infra.embedded.ports import remembered_port
-from infra.embedded.process import Child, Part
+from infra.embedded.process import Child, ProcessPart
 from infra.service import Resources, Service
 from infra.supervisor import read_state
 
@@ -80,7 +80,7 @@ class Lonja:
         }
         self.config = Config.load({**os.environ, **self.environment})
         self._starts = 0
-        part = Part(
+        part = ProcessPart(
             name="lonja",
             command=(sys.executable, "-m", "infra.cli", "up"),
             ready=self._is_ready,

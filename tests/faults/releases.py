@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.embedded.ports import answers, remembered_port
-from infra.embedded.process import Child, Part, Ready
+from infra.embedded.process import Child, ProcessPart, Ready
 from infra.migrations import newest_revision
 from tests.rooms import PROJECT, ROOMS
 
@@ -48,7 +48,7 @@ class Release:
         tree = {"PYTHONPATH": str(self.tree), "PYTHONSAFEPATH": "1"}
         return self.settings | tree | {"LONJA_HOME": str(self.home), "LONJA_PORT": str(self.port)}
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> ProcessPart:
         """Its web, worker or streams process."""
 
         async def web_answers() -> bool:
@@ -56,7 +56,7 @@ class Release:
 
         ready: Ready | None = web_answers if name == "web" else None
         arguments = ("streams",) if name == "streams" else ("serve", "--only", name)
-        return Part(
+        return ProcessPart(
             name=f"{self.name}-{name}",
             command=_command(*arguments),
             environment=self.environment,

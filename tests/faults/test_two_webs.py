@@ -22,7 +22,7 @@ from infra.clock import ShiftedClock
 from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.ports import answers, free_port
-from infra.embedded.process import Child, Part
+from infra.embedded.process import Child, ProcessPart
 from infra.producer import Producer
 from infra.runtime import prepare, standing
 from infra.tokens import Principal
@@ -127,7 +127,7 @@ def a_process(config: Config, stack: AsyncExitStack, name: str, half: str) -> Ch
     async def ready() -> bool:
         return half == "worker" or await answers(port)
 
-    part = Part(
+    part = ProcessPart(
         name=name,
         command=(sys.executable, "-m", "infra.cli", "serve", "auctions", "--only", half, "--port", str(port)),
         environment=config.environment(),

@@ -32,7 +32,7 @@ from infra.config import Config
 from infra.consumer import group_of
 from infra.embedded import Servers
 from infra.embedded.process import Child
-from infra.health import State
+from infra.health import PartState
 from infra.migrations import AHEAD
 from infra.operations import processes
 from infra.runtime import load, standing
@@ -304,7 +304,7 @@ class Upgrade:
         """Whether partitions of the former worker and of the former streams wait for a version that they do not know."""
         for process in await processes.read(self.books.resources.database.pool):
             for condition in process.conditions:
-                if condition.state is State.degraded and "this is version 2" in condition.detail:
+                if condition.state is PartState.degraded and "this is version 2" in condition.detail:
                     self.books.waited.setdefault(process.kind, set()).add(condition.detail)
         return self.books.waited.keys() >= {"worker", "streams"}
 

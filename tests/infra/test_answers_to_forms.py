@@ -25,11 +25,11 @@ from infra.service import Resources, Service
 from infra.tokens import Principal
 from infra.web import MEMBERS, PUBLIC, Visit, create_app, form_fields, page, routes
 from infra.web.access import COOKIE
-from infra.web.answers import LIMITS, Answer, Answers
+from infra.web.answers import LIMITS, Answers, StoredAnswer
 from tests.market import database_with_tables
 
 pytestmark = pytest.mark.servers
-ANSWER = Answer(422, "text/html", b"is required")
+ANSWER = StoredAnswer(422, "text/html", b"is required")
 
 
 @pytest.fixture
@@ -349,6 +349,6 @@ async def test_an_answer_that_the_former_release_kept_is_shown(servers: Servers,
         await sent(client, "/page/x")
         scope = a_scope(client.cookies["lonja_csrf"])
         body = gzip.compress(b'<main id="main"><!--answer--><b data-server-now="then">')
-        number = await Answers(resources.database).keep(scope, Answer(422, "text/html", body))
+        number = await Answers(resources.database).keep(scope, StoredAnswer(422, "text/html", body))
         text = (await client.get(f"/page/x?answer={number}")).text
         assert text == f'<main id="main"><!--answer--><b data-server-now="{SENT_AT.isoformat()}">'

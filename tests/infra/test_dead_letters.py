@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from infra import deadletters
 from infra.cli import dead_letters, doctor
-from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, Follower, TooOld, Unreadable, replay
+from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, DeadLetterUnreadable, Follower, TooOld, replay
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ async def test_one_that_only_a_newer_release_reads_is_refused_as_a_person_set_it
     """If it were sent again, it would block each partition again."""
     kafka = Sent()
     letter = replace(a_letter(ce_time=NOW.isoformat()), type="lonja.auctions.AuctionClosed.v99")
-    with pytest.raises(Unreadable, match="dead letter 7"):
+    with pytest.raises(DeadLetterUnreadable, match="dead letter 7"):
         await replay(kafka, letter, NOW - timedelta(days=60))  # type: ignore[arg-type]
     assert kafka.topics == []
     for type_ in ("lonja.auctions.AuctionClosed.v1", "lonja.auctions.Nothing.v99", "?", ""):

@@ -26,7 +26,7 @@ from infra.clock import system_clock
 from infra.config import Config
 from infra.database import Database, Transaction
 from infra.embedded import Servers
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.ids import new_id
 from infra.operations import figures, processes
 from infra.operations.readiness import judge
@@ -130,7 +130,7 @@ async def patient(
             await deadletters.dismiss(kafka, letter)
     await kafka.stop()
     for each in HEALTH:  # states that parts of earlier markets reported in this process
-        HEALTH.report(each.kind, each.name, State.running)
+        HEALTH.report(each.kind, each.name, PartState.running)
     for name, value in config.environment().items():
         monkeypatch.setenv(name, value)
     database = await Database.connect(url, system_clock, size=2)
@@ -291,13 +291,13 @@ async def test_a_dead_letter_until_somebody_looks_at_it(patient: Patient) -> Non
         assert "OrganisationRegistered" in found["found"]
         observer = figures.Observer(patient.database.pool, patient.config.kafka_bootstrap or "")
         told = {each.part: each for each in judge(await observer.look())}["dead letters"]
-        assert told.state is State.degraded and "OrganisationRegistered" in told.detail and "dismiss" in told.remedy
+        assert told.state is PartState.degraded and "OrganisationRegistered" in told.detail and "dismiss" in told.remedy
         letters = [each async for each in deadletters.read(patient.config.kafka_bootstrap or "") if not each.settled]
         for letter in letters:
             result = await patient.command("dead-letters", "dismiss", str(letter.position))
             assert result.exit_code == 0, result.stdout
         await asyncio.sleep(figures.FRESH)
-        assert {each.part: each.state for each in judge(await observer.look())}["dead letters"] is State.running
+        assert {each.part: each.state for each in judge(await observer.look())}["dead letters"] is PartState.running
         await observer.close()
         assert (await patient.findings(well=True))["dead letters"]["ok"]
 
@@ -332,7 +332,7 @@ async def test_a_database_that_goes_while_the_doctor_looks_is_named(
     async with Door() as door:
         door.open_to([address.port or 0])
 
-        async def look_in_vain(observer: figures.Observer) -> figures.Figures:
+        async def look_in_vain(observer: figures.Observer) -> figures.ServerFigures:
             seen = await look(observer) if read_first else None
             asyncio.run_coroutine_threadsafe(door.shut(), loop).result()
             return seen or await look(observer)

@@ -17,8 +17,8 @@ from infra.clock import system_clock
 from infra.database import Database, Transaction, schema_of
 from infra.due import FIRST, LONGEST_AWAY, Due
 from infra.embedded import Servers
-from infra.health import HEALTH, Condition, State
-from infra.reading import Unreadable, readable
+from infra.health import HEALTH, Condition, PartState
+from infra.reading import UnreadableKey, readable
 from infra.runtime import keep
 from infra.service import Timer
 from infra.tasks import background
@@ -42,7 +42,7 @@ class Work:
     def __post_init__(self) -> None:
         self.due = Due("due work", self.claim, str, self.act)
 
-    async def claim(self, tx: Transaction, but: Sequence[str]) -> list[str | Unreadable[str]]:
+    async def claim(self, tx: Transaction, but: Sequence[str]) -> list[str | UnreadableKey[str]]:
         rows = await (await tx.raw()).fetch(
             "select name from due.items where name <> all($1::text[]) order by name limit 3 for update skip locked", but
         )
@@ -99,7 +99,7 @@ def condition() -> Condition:
     return next(each for each in HEALTH if each.name == "due work: items")
 
 
-def health() -> State:
+def health() -> PartState:
     return condition().state
 
 
@@ -114,7 +114,7 @@ async def test_one_that_fails_leaves_nothing_behind_and_holds_up_nobody(work: Wo
     await put(work, "a", "bad", "c", "d")
     assert [await work.run(), await work.run(), await work.run()] == [3, 1, 0]
     assert (await work.left(), await work.told()) == (["bad"], ["a", "c", "d"])
-    assert health() is State.degraded
+    assert health() is PartState.degraded
 
 
 async def test_more_that_fail_than_are_taken_at_once_hold_up_nobody(work: Work) -> None:
@@ -130,12 +130,12 @@ async def test_rows_that_cannot_be_read_hold_up_nobody_and_are_named(work: Work)
         pass
     assert (await work.told(), len(await work.left())) == (["a", "z"], 4)
     said = condition()
-    assert said.state is State.degraded and "unreadable 0: ValueError: no such field" in said.detail
+    assert said.state is PartState.degraded and "unreadable 0: ValueError: no such field" in said.detail
     await work.database.pool.execute("update due.items set name = 'mended ' || name")
     work.later = FIRST
     while await work.run():
         pass
-    assert (await work.left(), health()) == ([], State.running)
+    assert (await work.left(), health()) == ([], PartState.running)
 
 
 async def test_what_failed_is_tried_again_later_and_health_is_well_when_it_succeeds(work: Work) -> None:
@@ -143,15 +143,15 @@ async def test_what_failed_is_tried_again_later_and_health_is_well_when_it_succe
     assert [await work.run(), await work.run()] == [1, 0]
     work.later, work.bad = FIRST, "nothing"
     assert [await work.run(), await work.run()] == [1, 0]
-    assert (await work.left(), health()) == ([], State.running)
+    assert (await work.left(), health()) == ([], PartState.running)
 
 
 async def test_health_is_well_when_what_failed_is_due_no_more(work: Work) -> None:
     await put(work, "bad")
-    assert await work.run() == 1 and health() is State.degraded
+    assert await work.run() == 1 and health() is PartState.degraded
     await work.database.pool.execute("delete from due.items")
     work.later = FIRST
-    assert (await work.run(), health()) == (0, State.running)
+    assert (await work.run(), health()) == (0, PartState.running)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ async def test_what_one_thing_misses_while_the_database_is_there_costs_it_alone(
     assert [await work.run(), await work.run()] == [3, 0]
     assert (await work.left(), await work.told()) == (["bad"], ["a", "c"])
     said = condition()
-    assert said.state is State.degraded and in_short(error) in said.detail
+    assert said.state is PartState.degraded and in_short(error) in said.detail
     assert said.remedy == remedy(error, "what waits for it")
 
 
@@ -192,7 +192,7 @@ async def test_what_misses_something_is_tried_again_soon_however_often_it_was_no
         assert await work.run() == 1
     work.later, work.bad = 8 * LONGEST_AWAY, "nothing"
     assert await work.run() == 1
-    assert (await work.left(), health()) == ([], State.running)
+    assert (await work.left(), health()) == ([], PartState.running)
 
 
 async def test_a_row_that_somebody_keeps_locked_costs_alone_what_needs_it(work: Work) -> None:
@@ -208,11 +208,11 @@ async def test_a_row_that_somebody_keeps_locked_costs_alone_what_needs_it(work: 
         async with work.database.transaction("due") as tx:
             assert await due(tx) == 3
         assert await work.left() == ["locked"]
-        assert condition().state is State.degraded and condition().remedy.startswith(FREE_THE_LOCK)
+        assert condition().state is PartState.degraded and condition().remedy.startswith(FREE_THE_LOCK)
     async with work.database.transaction("due") as tx:
         tx.now += FIRST
         assert await due(tx) == 1
-    assert (await work.left(), health()) == ([], State.running)
+    assert (await work.left(), health()) == ([], PartState.running)
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
@@ -254,8 +254,8 @@ async def test_a_run_that_hangs_is_named_by_health_until_it_ends(work: Work) -> 
     ):
         while (seen := said()) is None:
             await asyncio.sleep(0.01)
-        assert seen.state is State.degraded and "has not ended after 0" in seen.detail and seen.remedy
+        assert seen.state is PartState.degraded and "has not ended after 0" in seen.detail and seen.remedy
         free.set()
-        while (seen := said()) is None or seen.state is State.degraded:
+        while (seen := said()) is None or seen.state is PartState.degraded:
             await asyncio.sleep(0.001)
-        assert seen.state is State.running
+        assert seen.state is PartState.running

@@ -11,11 +11,11 @@ import pytest
 from litestar.exceptions import TooManyRequestsException
 
 from infra.clock import system_clock
-from infra.health import HEALTH, State
-from infra.operations.figures import Figures
+from infra.health import HEALTH, PartState
+from infra.operations.figures import ServerFigures
 from infra.web import health, limits
-from infra.web.health import Looks
-from infra.web.limits import Limits, Rate
+from infra.web.health import HealthAnswers
+from infra.web.limits import RequestLimits, RequestRate
 from tests.infra.test_http_limits import serving
 
 
@@ -27,7 +27,7 @@ def a_scope(path: str, address: str = "192.0.2.1") -> dict[str, Any]:
     return {"path": path, "method": "GET", "headers": [], "client": (address, 1), "route_handler": _Route}
 
 
-def taken(of: Limits, path: str, most: int, address: str = "192.0.2.1") -> int:
+def taken(of: RequestLimits, path: str, most: int, address: str = "192.0.2.1") -> int:
     """The number of accepted requests among ``most``."""
     found = 0
     for _ in range(most):
@@ -42,27 +42,27 @@ def taken(of: Limits, path: str, most: int, address: str = "192.0.2.1") -> int:
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop time, so that everything is in one window."""
-    monkeypatch.setattr(Rate.__init__, "__defaults__", (lambda: 0.0, limits.WINDOW))
+    monkeypatch.setattr(RequestRate.__init__, "__defaults__", (lambda: 0.0, limits.WINDOW))
 
 
 def test_monitors_have_a_limit_of_their_own_by_address(still: None) -> None:
-    of = Limits(600)
+    of = RequestLimits(600)
     assert taken(of, "/health", 150) == 150
     assert taken(of, "/metrics", 150) == limits.WATCHED_MOST - 150, "it is one count"
     assert taken(of, "/health/ready", 1) == 0
     assert taken(of, "/health", 250, "192.0.2.2") == limits.WATCHED_MOST
     assert taken(of, "/auctions", 1_000) == 600, "other requests are counted apart"
-    assert taken(Limits(6_000), "/health", 5_000) == 2_000, "who allows much allows it to monitors too"
+    assert taken(RequestLimits(6_000), "/health", 5_000) == 2_000, "who allows much allows it to monitors too"
 
 
 def test_files_of_pages_have_a_limit_of_their_own(still: None) -> None:
-    of = Limits(60)
+    of = RequestLimits(60)
     assert taken(of, "/static/lonja.css", 1_000) == 600
     assert taken(of, "/auctions", 100) == 60
 
 
 def test_what_only_looks_like_health_is_counted_as_any_other_stray(still: None) -> None:
-    of = Limits(5)
+    of = RequestLimits(5)
     for _ in range(5):
         of.count_stray(a_scope("/healthy"))
     with pytest.raises(TooManyRequestsException):
@@ -78,7 +78,7 @@ async def test_refusals_are_held_where_somebody_goes_on(still: None, monkeypatch
         await go_on.wait()
 
     go_on = asyncio.Event()
-    of = Limits(5, hold)
+    of = RequestLimits(5, hold)
     scopes = [a_scope("/auctions") for _ in range(5 + limits.HELD_AFTER + 10)]
     for scope in scopes:
         with suppress(TooManyRequestsException):
@@ -103,10 +103,10 @@ class Looking:
     """An observer whose figures the test can change."""
 
     def __init__(self) -> None:
-        self.seen = Figures(at=system_clock(), database="", kafka="")
+        self.seen = ServerFigures(at=system_clock(), database="", kafka="")
         self.looks = 0
 
-    async def look(self) -> Figures:
+    async def look(self) -> ServerFigures:
         self.looks += 1
         return self.seen
 
@@ -116,28 +116,28 @@ async def test_readiness_is_judged_once_for_all_who_ask_meanwhile(monkeypatch: p
     judge = health.judge
     monkeypatch.setattr(health, "judge", lambda *arguments: judged.append(1) or judge(*arguments))
     observer = Looking()
-    looks = Looks(observer, "here/web/1")  # type: ignore[arg-type]
+    looks = HealthAnswers(observer, "here/web/1")  # type: ignore[arg-type]
     whole = {await looks.ready(whole=True) for _ in range(50)}
     parts = {await looks.ready(whole=False) for _ in range(50)}
     assert (len(judged), len(whole), len(parts)) == (1, 1, 1)
     assert "remedy" in str(whole) and "remedy" not in str(parts)
-    HEALTH.report("timer", "of this test", State.stopped, "why", "do this")
+    HEALTH.report("timer", "of this test", PartState.stopped, "why", "do this")
     observer.seen = msgspec.structs.replace(observer.seen)
     ready, body = await looks.ready(whole=True)
     assert not ready and b"of this test" in body and len(judged) == 2
-    HEALTH.report("timer", "of this test", State.running)
+    HEALTH.report("timer", "of this test", PartState.running)
 
 
 async def test_figures_are_written_once_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     written = 0
 
-    def write(_: Figures) -> bytes:
+    def write(_: ServerFigures) -> bytes:
         nonlocal written
         written += 1
         return b"%d" % written
 
     monkeypatch.setattr(health, "exposition", write)
-    looks = Looks(Looking(), "here/web/1")  # type: ignore[arg-type]
+    looks = HealthAnswers(Looking(), "here/web/1")  # type: ignore[arg-type]
     together = await asyncio.gather(*(looks.figures() for _ in range(50)))
     assert written <= 2 and set(together) <= {b"1", b"2"}
     assert await looks.figures() == b"%d" % written

@@ -22,7 +22,7 @@ from litestar.response import ServerSentEvent, Stream
 from infra.service import Service
 from infra.web import PUBLIC, STREAMED, create_app, limits, routes, server
 from infra.web.app import BODY_BYTES
-from infra.web.limits import CALLERS, Rate
+from infra.web.limits import CALLERS, RequestRate
 from infra.web.turns import AT_ONCE
 from tests.market import unconnected
 
@@ -381,7 +381,7 @@ async def test_a_body_that_does_not_come_keeps_no_turn(tmp_path: Path) -> None:
 
 def test_the_counts_of_callers_do_not_grow_without_limit() -> None:
     now = 0.0
-    rate = Rate(2, lambda: now)
+    rate = RequestRate(2, lambda: now)
     assert [rate.wait("member") for _ in range(3)] == [0, 0, limits.WINDOW + 1]
     for number in range(CALLERS * 2):
         rate.wait(str(number))

@@ -13,7 +13,7 @@ from infra.broker import access
 from infra.clock import system_clock
 from infra.embedded import Servers
 from infra.ids import new_id
-from infra.operations.figures import Group, Kafka
+from infra.operations.figures import ConsumerGroup, Kafka
 from infra.producer import Producer
 
 pytestmark = pytest.mark.servers
@@ -30,7 +30,7 @@ class Topics:
     other: str
     observed: Kafka
 
-    async def behind(self, group: str, topics: set[str] | None) -> Group:
+    async def behind(self, group: str, topics: set[str] | None) -> ConsumerGroup:
         (found,), *_ = await self.observed.figures({group: topics})
         return found
 
@@ -64,7 +64,7 @@ async def topics(servers: Servers, topics: None) -> AsyncIterator[Topics]:
 
 async def test_a_group_that_never_committed_has_the_whole_log_before_it(topics: Topics) -> None:
     group = new_id()
-    assert await topics.behind(group, {topics.one}) == Group(group=group, lag=4, late=3, late_in=[topics.one])
+    assert await topics.behind(group, {topics.one}) == ConsumerGroup(group=group, lag=4, late=3, late_in=[topics.one])
     assert (await topics.behind(group, {topics.one, topics.other})).lag == 8
 
 
@@ -73,9 +73,9 @@ async def test_the_lag_counts_all_messages_of_a_partition_without_a_commit_and_l
 ) -> None:
     group = new_id()
     await topics.commit(group, {TopicPartition(topics.one, 1): 1})
-    assert await topics.behind(group, {topics.one}) == Group(group=group, lag=3, late=2, late_in=[topics.one])
+    assert await topics.behind(group, {topics.one}) == ConsumerGroup(group=group, lag=3, late=2, late_in=[topics.one])
     await topics.commit(group, {TopicPartition(topics.one, 1): 2, TopicPartition(topics.one, 0): 1})
-    assert await topics.behind(group, {topics.one}) == Group(group=group, lag=1, late=0)
+    assert await topics.behind(group, {topics.one}) == ConsumerGroup(group=group, lag=1, late=0)
 
 
 async def test_a_topic_that_the_group_reads_no_more_is_not_waited_for(topics: Topics) -> None:
@@ -88,8 +88,8 @@ async def test_the_lag_of_a_group_with_unknown_topics_counts_the_topics_that_it_
     group = new_id()
     assert (await topics.behind(group, None)).lag == 0
     await topics.commit(group, {TopicPartition(topics.one, 1): 1})
-    assert await topics.behind(group, None) == Group(group=group, lag=1, late=1, late_in=[topics.one])
+    assert await topics.behind(group, None) == ConsumerGroup(group=group, lag=1, late=1, late_in=[topics.one])
 
 
 async def test_a_topic_that_the_broker_does_not_have_holds_nothing(topics: Topics) -> None:
-    assert await topics.behind("lag", {f"lag.{new_id()}"}) == Group(group="lag", lag=0, late=0)
+    assert await topics.behind("lag", {f"lag.{new_id()}"}) == ConsumerGroup(group="lag", lag=0, late=0)

@@ -13,7 +13,7 @@ from events.values import Place
 from infra.causality import Cause
 from infra.clock import system_clock
 from infra.database import Transaction
-from infra.outgoing import OF_A_CONSEQUENCE, OF_A_REQUEST, EventTooLarge, Limits, outbox_row
+from infra.outgoing import OF_A_CONSEQUENCE, OF_A_REQUEST, EventLimits, EventTooLarge, outbox_row
 
 
 def test_an_event_that_no_broker_would_take_is_refused_by_its_rule() -> None:
@@ -22,7 +22,7 @@ def test_an_event_that_no_broker_would_take_is_refused_by_its_rule() -> None:
     row = outbox_row("probe", told, at=now, cause=Cause("c", "c"), event_id="e")
     size = len(row.envelope) + len(row.data)
     with pytest.raises(EventTooLarge) as refused:
-        outbox_row("probe", told, at=now, cause=Cause("c", "c"), event_id="e", limits=Limits(size - 1, True))
+        outbox_row("probe", told, at=now, cause=Cause("c", "c"), event_id="e", limits=EventLimits(size - 1, True))
     assert refused.value.code == "event-too-large"
     assert refused.value.numbers["most"] == size - 1
 
@@ -34,7 +34,7 @@ def test_what_follows_from_accepted_events_may_be_larger_than_what_a_request_may
 ANNA = OrganisationRegistered(organisation_id="a", roles=("buyer",), name="Anna's school")
 
 
-def a_transaction(limits: Limits) -> Transaction:
+def a_transaction(limits: EventLimits) -> Transaction:
     """A transaction that writes nothing."""
     return Transaction("probe", None, system_clock(), Cause("c", "c"), limits=limits)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ import pytest
 from infra import machine_clock
 from infra.away import is_away
 from infra.clock import WrongClock
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.machine_clock import JUMP_SECONDS, MachineClock
 from services.auctions.outages import STALLED
 
@@ -132,11 +132,11 @@ async def test_while_it_is_not_known_the_process_is_not_ready_and_says_why(at_on
         while database.asked < 20:
             await asyncio.sleep(0)
         [condition] = [each for each in HEALTH if (each.kind, each.name) == ("server", "clock")]
-        assert condition.state is State.degraded and "could not be compared" in condition.detail
+        assert condition.state is PartState.degraded and "could not be compared" in condition.detail
         assert "load of this machine" in condition.remedy
     finally:
         starting.cancel()
-        HEALTH.report("server", "clock", State.running)
+        HEALTH.report("server", "clock", PartState.running)
 
 
 async def test_a_command_gives_up_and_decides_nothing(at_once: None) -> None:

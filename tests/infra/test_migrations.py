@@ -10,7 +10,7 @@ import pytest
 from infra import migrations
 from infra.config import Config
 from infra.embedded import Servers
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.running import TablesBehind
 from infra.runtime import migrate, run_worker
 from infra.tasks import background
@@ -56,15 +56,15 @@ async def test_a_worker_waits_for_the_tables_of_its_release(servers: Servers, to
         await migrations.require(url, {"pools", "quotes"})
     await migrations.require(url, {"quotes"})
 
-    async def until(name: str, state: State) -> None:
+    async def until(name: str, state: PartState) -> None:
         async with asyncio.timeout(60):
             while not any(each.name == name and each.state is state for each in HEALTH):
                 await asyncio.sleep(0.1)
 
     async with background(run_worker(config, ["pools"]), name="worker"):
-        await until("the tables of this release", State.waiting)
+        await until("the tables of this release", PartState.waiting)
         await connection.execute("update pools.migrations set version_num = $1", newest)
-        await until("the tables of this release", State.running)
+        await until("the tables of this release", PartState.running)
     await connection.close()
 
 

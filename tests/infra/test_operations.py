@@ -16,10 +16,10 @@ from infra.config import Config
 from infra.database import Database
 from infra.deadletters import Unsettled
 from infra.embedded import Servers
-from infra.health import Condition, Health, State
+from infra.health import Condition, Health, PartState
 from infra.operations import processes
-from infra.operations.figures import Figures, Group, Outbox
-from infra.operations.processes import Process, topics_of_groups
+from infra.operations.figures import ConsumerGroup, Outbox, ServerFigures
+from infra.operations.processes import RunningProcess, topics_of_groups
 from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.health import trusted
 from infra.web.operations import listen
@@ -30,8 +30,8 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 def a_process(
     kind: str, silent: float = 1, conditions: tuple[Condition, ...] = (), *, database_was_away: bool = False
-) -> Process:
-    return Process(
+) -> RunningProcess:
+    return RunningProcess(
         process=f"host/{kind}/1",
         kind=kind,
         release="1",
@@ -43,13 +43,13 @@ def a_process(
     )
 
 
-def a_condition(state: State, name: str = "pools") -> Condition:
+def a_condition(state: PartState, name: str = "pools") -> Condition:
     return Condition(kind="consumer", name=name, state=state, since=NOW, detail="why", remedy="do this")
 
 
-def figures(**changes: object) -> Figures:
+def figures(**changes: object) -> ServerFigures:
     well = {"at": NOW, "database": "", "kafka": "", "processes": [a_process("worker"), a_process("streams")]}
-    return Figures(**{**well, **changes})  # type: ignore[arg-type]
+    return ServerFigures(**{**well, **changes})  # type: ignore[arg-type]
 
 
 def not_ready(judgements: list[Judgement]) -> dict[str, Judgement]:
@@ -63,32 +63,32 @@ def test_a_market_in_order_has_nothing_to_say() -> None:
 
 
 OUT_OF_ORDER = [
-    ({"unsettled": [Unsettled("pools", "AuctionClosed", "ValueError: no")]}, "dead letters", State.degraded),
-    ({"database": "no answer"}, "database", State.stopped),
-    ({"kafka": "no answer"}, "kafka", State.stopped),
-    ({"clock_ahead": timedelta(seconds=-2)}, "clock", State.degraded),
-    ({"processes": [a_process("streams")]}, "process worker", State.stopped),
-    ({"processes": [a_process("worker", silent=60), a_process("streams")]}, "process worker", State.stopped),
+    ({"unsettled": [Unsettled("pools", "AuctionClosed", "ValueError: no")]}, "dead letters", PartState.degraded),
+    ({"database": "no answer"}, "database", PartState.stopped),
+    ({"kafka": "no answer"}, "kafka", PartState.stopped),
+    ({"clock_ahead": timedelta(seconds=-2)}, "clock", PartState.degraded),
+    ({"processes": [a_process("streams")]}, "process worker", PartState.stopped),
+    ({"processes": [a_process("worker", silent=60), a_process("streams")]}, "process worker", PartState.stopped),
     (
         {"outboxes": [Outbox(service="pools", waiting=1848, oldest=timedelta(minutes=5), set_aside=0)]},
         "outbox pools",
-        State.stopped,
+        PartState.stopped,
     ),
     (
         {"outboxes": [Outbox(service="pools", waiting=0, oldest=timedelta(), set_aside=1)]},
         "outbox pools",
-        State.degraded,
+        PartState.degraded,
     ),
     (
-        {"groups": [Group(group="lonja.pools", lag=9, late=7, late_in=["lonja.auctions"])]},
+        {"groups": [ConsumerGroup(group="lonja.pools", lag=9, late=7, late_in=["lonja.auctions"])]},
         "consumer group lonja.pools",
-        State.degraded,
+        PartState.degraded,
     ),
 ]
 
 
 @pytest.mark.parametrize(("change", "part", "state"), OUT_OF_ORDER)
-def test_what_is_out_of_order_is_named_with_a_remedy(change: dict[str, object], part: str, state: State) -> None:
+def test_what_is_out_of_order_is_named_with_a_remedy(change: dict[str, object], part: str, state: PartState) -> None:
     found = not_ready(judge(figures(**change)))
     assert found[part].state is state
     assert found[part].detail and found[part].remedy
@@ -103,7 +103,7 @@ def test_a_dead_letter_is_named_with_the_view_that_failed() -> None:
     ("state", "ready"), [("running", True), ("waiting", True), ("degraded", False), ("stopped", False)]
 )
 def test_a_part_of_any_process_counts_by_its_state(state: str, ready: bool) -> None:
-    condition = a_condition(State(state))
+    condition = a_condition(PartState(state))
     elsewhere = figures(processes=[a_process("worker", conditions=(condition,)), a_process("streams")])
     for judgements in (judge(elsewhere), judge(figures(), [condition], "host/web/1")):
         (judged,) = (each for each in judgements if each.part == "consumer pools")
@@ -112,23 +112,23 @@ def test_a_part_of_any_process_counts_by_its_state(state: str, ready: bool) -> N
 
 def test_a_fault_of_one_row_is_named_and_leaves_every_process_ready() -> None:
     health = Health(lambda: NOW)
-    health.report("rows", "cards", State.degraded, "1 cannot be read", "mend it", apart=True)
+    health.report("rows", "cards", PartState.degraded, "1 cannot be read", "mend it", apart=True)
     processes = [a_process("worker", conditions=tuple(health)), a_process("streams")]
     for judgements in (judge(figures(processes=processes)), judge(figures(), health, "host/web/1")):
         assert health.ready and is_ready(judgements)
         assert not_ready(judgements)["rows cards"].remedy == "mend it"
-    health.report("consumer", "pools", State.degraded, "why", "do this")
+    health.report("consumer", "pools", PartState.degraded, "why", "do this")
     assert not health.ready and not is_ready(judge(figures(), health, "host/web/1"))
 
 
 def test_the_process_that_asks_knows_its_own_parts_better_than_its_row() -> None:
-    row = a_process("worker", conditions=(a_condition(State.stopped),))
-    judgements = judge(figures(processes=[row, a_process("streams")]), [a_condition(State.running)], row.process)
+    row = a_process("worker", conditions=(a_condition(PartState.stopped),))
+    judgements = judge(figures(processes=[row, a_process("streams")]), [a_condition(PartState.running)], row.process)
     assert not_ready(judgements) == {}
 
 
 def test_the_last_states_of_a_dead_process_are_not_used() -> None:
-    dead = a_process("web", silent=60, conditions=(a_condition(State.stopped),))
+    dead = a_process("web", silent=60, conditions=(a_condition(PartState.stopped),))
     found = not_ready(judge(figures(processes=[dead, a_process("worker"), a_process("streams")])))
     assert found.keys() == {"process web"}
 
@@ -138,7 +138,7 @@ def test_a_process_that_could_not_write_because_the_database_was_away_is_waited_
     judgements = judge(figures(processes=[*away, a_process("web")]))
     assert not_ready(judgements) == {}
     (streams,) = (each for each in judgements if each.part == "process streams")
-    assert streams.state is State.waiting and "database" in streams.detail
+    assert streams.state is PartState.waiting and "database" in streams.detail
 
 
 def test_without_any_process_row_nobody_is_asked_at_once_to_start_a_process() -> None:
@@ -155,8 +155,8 @@ def test_a_process_that_never_was_or_that_ended_is_not_waited_for() -> None:
     assert found.keys() == {"process worker", "process streams"}
 
 
-def a_member(release: str, silent: float, **reads: list[str]) -> Process:
-    return Process(
+def a_member(release: str, silent: float, **reads: list[str]) -> RunningProcess:
+    return RunningProcess(
         process=release,
         kind="worker",
         release=release,
@@ -176,7 +176,7 @@ def test_a_group_reads_the_topics_of_its_living_members_or_else_of_its_last_ones
 
 
 def test_the_group_that_all_views_shared_in_former_releases_is_looked_at_while_one_of_them_runs() -> None:
-    def former(silent: float) -> Process:
+    def former(silent: float) -> RunningProcess:
         return msgspec.structs.replace(a_member("1", silent), groups=["lonja.views"], reads={"lonja.views": ["a"]})
 
     assert topics_of_groups([former(60)]) == {}

@@ -13,7 +13,7 @@ from infra import migrations
 from infra.embedded.ports import remembered_port
 from infra.operations import processes
 from infra.operations.exposition import exposition
-from infra.operations.figures import Figures
+from infra.operations.figures import ServerFigures
 from infra.web import create_app, health
 from tests.market import Market, unconnected
 from tests.services.auctions.market_builders import a_scene, an_organisation
@@ -134,7 +134,7 @@ async def test_figures_are_written_beside_the_event_loop(market: Market, monkeyp
     """They have a megabyte or more if all routes were used, and the loop has to decide bids."""
     threads: list[threading.Thread] = []
 
-    def watched(figures: Figures) -> bytes:
+    def watched(figures: ServerFigures) -> bytes:
         threads.append(threading.current_thread())
         return exposition(figures)
 

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from infra import away, parts
-from infra.health import HEALTH, Condition, State
+from infra.health import HEALTH, Condition, PartState
 from infra.held import ConsumerStopped
 from infra.parts import supervise
 from infra.running import NotRunning
@@ -38,7 +38,7 @@ def condition(kind: str) -> Condition:
     return next(each for each in HEALTH if (each.kind, each.name) == (kind, "probe"))
 
 
-def state(kind: str) -> State | None:
+def state(kind: str) -> PartState | None:
     return next((each.state for each in HEALTH if (each.kind, each.name) == (kind, "probe")), None)
 
 
@@ -80,7 +80,7 @@ async def test_a_stopped_consumer_stands_still_and_its_neighbours_go_on() -> Non
             await asyncio.sleep(0)
 
     async with supervised("consumer", stops) as stopped, supervised("timer", beat) as neighbour:
-        await until(lambda: state("consumer") is State.stopped)
+        await until(lambda: state("consumer") is PartState.stopped)
         before = beats
         await until(lambda: beats > before + 10)
         assert not stopped.done() and not neighbour.done()
@@ -100,9 +100,9 @@ async def test_a_stopped_consumer_goes_on_when_somebody_says_so_and_may_stop_aga
 
     async with supervised("consumer", stops_twice, said.acquire):
         for times in (1, 2):
-            await until(lambda times=times: begun == times and state("consumer") is State.stopped)  # type: ignore[misc]
+            await until(lambda times=times: begun == times and state("consumer") is PartState.stopped)  # type: ignore[misc]
             said.release()
-        await until(lambda: begun == 3 and state("consumer") is State.running)
+        await until(lambda: begun == 3 and state("consumer") is PartState.running)
 
 
 async def test_a_part_that_fails_is_begun_again_and_says_so() -> None:
@@ -119,7 +119,7 @@ async def test_a_part_that_fails_is_begun_again_and_says_so() -> None:
 
     async with supervised("relay", fails_twice):
         await until(lambda: tries > 1)
-        assert condition("relay").state is State.degraded and "a bug" in condition("relay").detail
+        assert condition("relay").state is PartState.degraded and "a bug" in condition("relay").detail
         await asyncio.wait_for(well.wait(), 10)
 
 
@@ -128,7 +128,7 @@ async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
         raise asyncpg.CannotConnectNowError("starting up")
 
     async with supervised("timer", away_now):
-        await until(lambda: state("timer") is State.waiting and "starting up" in condition("timer").detail)
+        await until(lambda: state("timer") is PartState.waiting and "starting up" in condition("timer").detail)
         assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then continues by itself"
 
 
@@ -138,7 +138,9 @@ async def test_who_keeps_locked_what_a_part_needs_is_to_be_found() -> None:
 
     async with supervised("timer", locked):
         await until(lambda: "lock timeout" in condition("timer").detail)
-        assert condition("timer").state is State.waiting and condition("timer").remedy.startswith(away.FREE_THE_LOCK)
+        assert condition("timer").state is PartState.waiting and condition("timer").remedy.startswith(
+            away.FREE_THE_LOCK
+        )
 
 
 async def test_what_is_away_is_tried_again_soon_however_often_it_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

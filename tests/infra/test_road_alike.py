@@ -19,7 +19,7 @@ from events.topics import DEAD_LETTERS, topic
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
-from infra.held import Held
+from infra.held import HeldPartition
 from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.reactions import React, Reactions
@@ -351,7 +351,7 @@ async def test_an_offset_that_is_committed_is_not_read_again(here: Here) -> None
     """Tested without an inbox, which would ignore it."""
     read: list[str] = []
 
-    async def handle(records: Any) -> list[Held]:
+    async def handle(records: Any) -> list[HeldPartition]:
         read.extend(name_of(record.value) for record in records if here.service.encode() in record.value)
         return []
 

@@ -12,7 +12,7 @@ from events.topics import LARGEST_MESSAGE
 from infra import deadletters, inbox
 from infra.clock import system_clock
 from infra.database import Transaction, schema_of
-from infra.health import State
+from infra.health import PartState
 from infra.held import ConsumerStopped
 from tests.road import BAD_RECORDS, Road, always, locking, until, until_buried, until_committed, until_heard
 
@@ -62,7 +62,9 @@ async def test_only_the_partition_of_a_failing_event_waits_for_its_next_try(
         async def waits() -> bool:
             here = road.health("consumer")
             assert "pg_stat_activity" not in here.remedy
-            return here.state is State.waiting and "cannot bear bad 1" in here.detail and "dead letter" in here.remedy
+            return (
+                here.state is PartState.waiting and "cannot bear bad 1" in here.detail and "dead letter" in here.remedy
+            )
 
         await until(waits, road.names)
         await road.send("good 2", partition=1)
@@ -146,7 +148,7 @@ async def test_a_locked_row_holds_the_partition_of_its_event_alone_until_it_is_f
         await Road.note(road, tx, event)
 
     async def well() -> bool:
-        return road.health("consumer").state is State.running
+        return road.health("consumer").state is PartState.running
 
     road.note = note  # type: ignore[method-assign]
     async with road.listening():
@@ -158,7 +160,9 @@ async def test_a_locked_row_holds_the_partition_of_its_event_alone_until_it_is_f
                 await until_heard(road, ["one", *(f"other {each}" for each in range(number + 1))])
             await until_committed(road, 1, 3)
             said = road.health("consumer")
-            assert said.state is State.waiting and "partition 0" in said.detail and "pg_stat_activity" in said.remedy
+            assert (
+                said.state is PartState.waiting and "partition 0" in said.detail and "pg_stat_activity" in said.remedy
+            )
         await until_heard(road, ["one", "other 0", "other 1", "other 2", "locked", "after"])
         await until_committed(road, 3, 3)
         await until(well, lambda: road.database.pool.fetch("select 1"))
@@ -177,7 +181,7 @@ async def test_an_event_that_needs_an_unavailable_server_holds_only_its_partitio
 
         async def said() -> bool:
             here = road.health("consumer")
-            return here.state is State.waiting and "customs office" in here.detail
+            return here.state is PartState.waiting and "customs office" in here.detail
 
         await until(said, road.names)
         assert await road.dead() == []

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from events.accounts import OrganisationRegistered
 from infra import consumer, inbox
 from infra.cli import app
-from infra.health import State
+from infra.health import PartState
 from infra.operations import processes
 from tests.road import Road, forgotten_for_a_while, until_buried, until_committed, until_heard
 
@@ -74,7 +74,7 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that
         await until_heard(road, ["one", "other partition"])
         await until_committed(road, 1, 1)
         said = road.health("consumer")
-        assert said.state is State.degraded and "newer release" in said.remedy
+        assert said.state is PartState.degraded and "newer release" in said.remedy
         assert "partition 0" in said.detail and "version 2" in said.detail
         async with road.listening():  # after a rebalance the new owner of the partition waits at the same place
             await road.send("still there", partition=1)
@@ -85,7 +85,7 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that
     async with road.listening():
         await until_heard(road, ["one", "other partition", "still there", "two", "three"])
         await until_committed(road, 3, 2)
-        assert road.health("consumer").state is State.running
+        assert road.health("consumer").state is PartState.running
 
 
 async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_partition_goes_on(

@@ -13,7 +13,7 @@ from aiokafka.admin import NewTopic
 from events.accounts import OrganisationRegistered
 from events.topics import LARGEST_MESSAGE
 from infra import outbox, set_aside
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.outbox import Relay
 from tests.road import Road, locking, make_topic, until
 
@@ -71,7 +71,7 @@ async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: R
         await until_sent(road)
         assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two", "three"]
         said = road.health("relay")
-        assert said.state is State.degraded and "lonja outbox" in said.remedy
+        assert said.state is PartState.degraded and "lonja outbox" in said.remedy
         [row] = await set_aside.rows(road.database.pool)
         assert (row.service, row.type, row.reason) == (road.service, OrganisationRegistered.TYPE, reason)
         await road.database.pool.execute(
@@ -81,7 +81,7 @@ async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: R
         await set_aside.send_again(road.database.pool, row)
 
         async def well() -> bool:
-            return road.health("relay").state is State.running
+            return road.health("relay").state is PartState.running
 
         await until(well, lambda: road.database.pool.fetch("select 1"))
         assert "large" in await road.on_the_wire() and await set_aside.rows(road.database.pool) == []
@@ -97,7 +97,7 @@ async def test_a_row_whose_envelope_cannot_be_read_is_set_aside_and_the_rest_goe
         (reason,) = await until_sent(road)
         assert "ValidationError" in reason
         assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two"]
-        assert road.health("relay").state is State.degraded
+        assert road.health("relay").state is PartState.degraded
     [row] = await set_aside.rows(road.database.pool)
     assert row.type == "(not readable)"
 
@@ -120,7 +120,7 @@ async def test_a_row_that_the_broker_refuses_is_set_aside_and_its_neighbours_in_
 
 
 async def test_a_row_that_was_dismissed_is_waited_for_no_longer_and_stays_with_both_reasons(road: Road) -> None:
-    async def is_relay(state: State) -> bool:
+    async def is_relay(state: PartState) -> bool:
         return any((each.kind, each.name, each.state) == ("relay", road.service, state) for each in HEALTH)
 
     await road.tell("one", "large", "strange")
@@ -131,9 +131,9 @@ async def test_a_row_that_was_dismissed_is_waited_for_no_longer_and_stays_with_b
         before, other = await set_aside.rows(road.database.pool)
         await set_aside.dismiss(road.database.pool, before, "the school is closed")
         await set_aside.dismiss(road.database.pool, before, "again")
-        await until(partial(is_relay, State.degraded), road.on_the_wire)
+        await until(partial(is_relay, PartState.degraded), road.on_the_wire)
         await set_aside.dismiss(road.database.pool, other, "so is this one")
-        await until(partial(is_relay, State.running), road.on_the_wire)
+        await until(partial(is_relay, PartState.running), road.on_the_wire)
         after, _ = await set_aside.rows(road.database.pool)
         assert before.dismissed_at is None and after.dismissed_at is not None
         assert after.reason == f"{before.reason}; dismissed: the school is closed"
@@ -177,16 +177,16 @@ async def test_a_row_that_somebody_keeps_locked_is_sent_once_and_holds_up_no_oth
     async def there() -> bool:
         return len(await road.on_the_wire()) >= 4
 
-    async def is_relay(state: State) -> bool:
+    async def is_relay(state: PartState) -> bool:
         return any((each.kind, each.name, each.state) == ("relay", road.service, state) for each in HEALTH)
 
     await road.tell("one", "two", "three")
     async with relaying(road):
         async with locking(road, "outbox where position = (select min(position) from " + f"{road.service}.outbox)"):
-            await until(partial(is_relay, State.waiting), road.on_the_wire)
+            await until(partial(is_relay, PartState.waiting), road.on_the_wire)
             await road.tell("four")
             await until(there, road.on_the_wire)
             assert "locked" in road.health("relay").detail
         assert await until_sent(road) == []
-        await until(partial(is_relay, State.running), road.on_the_wire)
+        await until(partial(is_relay, PartState.running), road.on_the_wire)
     assert sorted(await road.on_the_wire()) == ["four", "one", "three", "two"]

@@ -16,7 +16,7 @@ from infra.away import is_away
 from infra.clock import system_clock
 from infra.database import Database, Transaction, json_text, schema_of
 from infra.embedded import Servers
-from infra.reading import Unreadable, UnreadableRow
+from infra.reading import UnreadableKey, UnreadableRow
 from infra.running import Outdated
 from infra.states import XMIN, States
 from tests.market import empty_database
@@ -189,8 +189,8 @@ async def test_what_is_due_comes_in_order_and_not_while_another_decides(
     async with database.transaction("counting") as other, database.transaction("counting") as tx:
         assert await states.lock(other, "hall", "held")
         found = await states.lock_due(tx, 3, ["hall/failed"])
-        names = [each.key if isinstance(each, Unreadable) else each.name for each in found]
+        names = [each.key if isinstance(each, UnreadableKey) else each.name for each in found]
         assert names == ["first", "hall/second", "late"]
-        assert isinstance(found[1], Unreadable)
+        assert isinstance(found[1], UnreadableKey)
     with pytest.raises(UnreadableRow):
         await states.get(database.pool, "hall", "second")

@@ -16,7 +16,7 @@ from infra.broker import access
 from infra.config import Config
 from infra.database import Transaction
 from infra.embedded import Servers
-from infra.health import HEALTH, Condition, State
+from infra.health import HEALTH, Condition, PartState
 from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
@@ -88,7 +88,7 @@ def said(view: str = VIEW) -> Condition:
     return next(each for each in HEALTH if (each.kind, each.name) == ("view", view))
 
 
-async def until_said(state: State, view: str = VIEW) -> None:
+async def until_said(state: PartState, view: str = VIEW) -> None:
     async def there() -> bool:
         return said(view).state is state
 
@@ -135,7 +135,9 @@ async def test_a_version_of_a_newer_release_holds_only_its_partition(
         for number in range(3):
             await road.send(f"other {number}", partition=1)
             await until_heard(road, ["one", *(f"other {each}" for each in range(number + 1))])
-        assert said().state is State.degraded and "newer release" in said().remedy and "partition 0" in said().detail
+        assert (
+            said().state is PartState.degraded and "newer release" in said().remedy and "partition 0" in said().detail
+        )
         await asyncio.sleep(3)  # offsets of views are committed once in a while
     assert await road.dead() == []
     monkeypatch.setitem(inbox.decode.__globals__["_registry"], NEWER, OrganisationRegistered)
@@ -151,14 +153,14 @@ async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_perso
     await road.send("three")
     async with viewing(resources, road):
         await until_heard(road, ["one"])
-        await until_said(State.degraded)
+        await until_said(PartState.degraded)
         assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said().remedy
-        record = await deadletters.record_at(road.bootstrap, deadletters.Place(road.topic, 0, 1))
+        record = await deadletters.record_at(road.bootstrap, deadletters.MessagePlace(road.topic, 0, 1))
         async with resources.database.pool.acquire() as connection:
             await given_up.give_up(connection, given_up.of(record), "a faulty program wrote it")
         await until_heard(road, ["one", "three"])
         await until_buried(road, 1)
-        await until_said(State.running)
+        await until_said(PartState.running)
     assert "a faulty program wrote it" in (await road.dead())[0]
 
 
@@ -204,7 +206,7 @@ async def test_a_view_that_fails_in_a_row_stops_only_in_that_partition(
     await road.send("other", partition=1)
     await road.send("one", *(f"bad {number}" for number in range(5)))
     async with viewing(resources, road):
-        await until_said(State.stopped)
+        await until_said(PartState.stopped)
         await road.send("another", partition=1)
 
         async def heard() -> bool:
@@ -222,15 +224,15 @@ async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no
     names = ["one", *(f"bad {number}" for number in range(5)), "last"]
     await road.send(*names)
     async with viewing(resources, road, two(road)):
-        await until_said(State.stopped)
+        await until_said(PartState.stopped)
         assert resuming.stopped_here("view") == [f"view {VIEW}"]
         assert f"lonja consumers resume {VIEW}" in said().remedy
         await road.send("told while it stands")
         await until_other_heard(road, *names, "told while it stands")
-        assert said(OTHER).state is State.running
+        assert said(OTHER).state is PartState.running
         await asyncio.sleep(resuming.EVERY)  # a person acts later
         await resuming.ask(resources.database.pool, [f"view {VIEW}"])
-        await until_said(State.running)
+        await until_said(PartState.running)
 
         async def all_there() -> bool:
             return [each for each in await road.names() if OTHER not in each] == ["one", "last", "told while it stands"]
@@ -256,7 +258,7 @@ async def test_a_locked_row_holds_the_partition_of_its_event_in_only_one_view(re
     async with viewing(resources, road, two(road)):
         async with locking(road, "rows"):
             await road.send("one", "locked", *many)
-            await until_said(State.waiting)
+            await until_said(PartState.waiting)
             assert "partition 0" in said().detail and "pg_stat_activity" in said().remedy
             await road.send("other", partition=1)
             await until_other_heard(road, "one", "locked", *many, "other")
@@ -265,8 +267,8 @@ async def test_a_locked_row_holds_the_partition_of_its_event_in_only_one_view(re
                 return await ours() == ["one", "other"]
 
             await until(both_free_ones, ours)
-            assert said(OTHER).state is State.running
-        await until_said(State.running)
+            assert said(OTHER).state is PartState.running
+        await until_said(PartState.running)
         assert await ours() == ["one", "other", "locked", *many]
         await until_committed(road, 5, 1)
     assert await road.dead() == []
@@ -288,7 +290,7 @@ async def test_behind_a_locked_row_a_view_keeps_so_many_messages_in_memory_and_l
     async with viewing(resources, road):
         async with locking(road, "rows"):
             await road.send(*names)
-            await until_said(State.waiting)
+            await until_said(PartState.waiting)
         await until_heard(road, names)
         await until_committed(road, 40, 0)
 
@@ -298,7 +300,7 @@ async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
 ) -> None:
     handle, failures = inbox.Inbox.handle, iter([RuntimeError("a fault of this code")])
 
-    async def failing_once(self: inbox.Inbox, records: Sequence[ConsumerRecord]) -> list[inbox.Held]:
+    async def failing_once(self: inbox.Inbox, records: Sequence[ConsumerRecord]) -> list[inbox.HeldPartition]:
         if self.name == VIEW and (failure := next(failures, None)):
             raise failure
         return await handle(self, records)
@@ -306,10 +308,10 @@ async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
     monkeypatch.setattr(inbox.Inbox, "handle", failing_once)
     await road.send("one", "two")
     async with viewing(resources, road, two(road)):
-        await until_said(State.degraded)
-        assert "a fault of this code" in said().detail and said(OTHER).state is State.running
+        await until_said(PartState.degraded)
+        assert "a fault of this code" in said().detail and said(OTHER).state is PartState.running
         await until_other_heard(road, "one", "two")
-        await until_said(State.running)
+        await until_said(PartState.running)
 
         async def all_there() -> bool:
             return [each for each in await road.names() if OTHER not in each] == ["one", "two"]

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from infra import supervisor
-from infra.embedded.process import Child, Part, PartFailed
-from infra.health import HEALTH, State
+from infra.embedded.process import Child, PartFailed, ProcessPart
+from infra.health import HEALTH, PartState
 from infra.supervisor import Supervisor, read_state
 
 pytestmark = pytest.mark.servers
@@ -28,8 +28,8 @@ async def at_once() -> bool:
     return True
 
 
-def a_part(name: str = "part", command: tuple[str, ...] = FOREVER, stop_within: float = 5.0) -> Part:
-    return Part(name=name, command=command, ready=at_once, stop_within=stop_within)
+def a_part(name: str = "part", command: tuple[str, ...] = FOREVER, stop_within: float = 5.0) -> ProcessPart:
+    return ProcessPart(name=name, command=command, ready=at_once, stop_within=stop_within)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -86,7 +86,7 @@ async def test_a_part_that_crashes_again_and_again_is_marked_as_failing_and_the_
     assert (state["sound"]["state"], state["sound"]["pid"]) == ("running", sound)
     assert psutil.pid_exists(sound)
     states = {each.name: each.state for each in HEALTH if each.kind == "part"}
-    assert (states["sick"], states["sound"]) == (State.degraded, State.running)
+    assert (states["sick"], states["sound"]) == (PartState.degraded, PartState.running)
     await keeper.stop()
 
 
@@ -116,9 +116,9 @@ asyncio.run(work())
 """
 
 
-def a_beating_part(loop_turns_for: float = 60, silent_for: float = 2.0) -> Part:
+def a_beating_part(loop_turns_for: float = 60, silent_for: float = 2.0) -> ProcessPart:
     command = (sys.executable, "-c", BEATING, str(loop_turns_for))
-    return Part(name="part", command=command, beats=True, silent_for=silent_for, stop_within=5)
+    return ProcessPart(name="part", command=command, beats=True, silent_for=silent_for, stop_within=5)
 
 
 async def test_a_frozen_process_is_killed_and_started_again(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ async def test_a_server_without_heartbeat_is_asked_whether_it_is_ready(
         return True
 
     keeper = Supervisor(tmp_path, lambda line: None)
-    await keeper.start([Part(name="part", command=FOREVER, ready=ready, silent_for=0.5)])
+    await keeper.start([ProcessPart(name="part", command=FOREVER, ready=ready, silent_for=0.5)])
     silent = read_state(tmp_path)["part"]["pid"]
     answers = False
     await until(lambda: not psutil.pid_exists(silent), 10)
@@ -233,7 +233,7 @@ async def test_a_part_is_started_again_whatever_its_keeper_fails_with(
         await until(lambda: failures > 3)
     kept.child.log.rmdir()
     kept.child.part = sound
-    await until(lambda: kept.child.exit_code is None and kept.child.pid != first and kept.state is State.degraded)
+    await until(lambda: kept.child.exit_code is None and kept.child.pid != first and kept.state is PartState.degraded)
     await until(lambda: psutil.pid_exists(read_state(tmp_path)["part"]["pid"]))
     await keeper.stop()
 
@@ -256,7 +256,7 @@ async def test_a_part_that_ends_while_starting_fails_with_its_last_lines(tmp_pat
     async def never() -> bool:
         return False
 
-    part = Part(name="part", command=("sh", "-c", "echo no such setting; exit 2"), ready=never)
+    part = ProcessPart(name="part", command=("sh", "-c", "echo no such setting; exit 2"), ready=never)
     keeper = Supervisor(tmp_path, lambda line: None)
     with pytest.raises(PartFailed, match="no such setting"):
         await keeper.start([part])
@@ -324,7 +324,7 @@ async def test_a_part_that_is_silent_is_named_while_it_is_and_no_longer(
         return answers
 
     keeper = Supervisor(tmp_path, lambda line: None)
-    await keeper.start([Part(name="part", command=FOREVER, ready=ready, silent_for=60)])
+    await keeper.start([ProcessPart(name="part", command=FOREVER, ready=ready, silent_for=60)])
     pid = read_state(tmp_path)["part"]["pid"]
     answers = False
     await until(lambda: read_state(tmp_path)["part"]["state"] == "degraded")

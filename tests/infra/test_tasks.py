@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from infra import tasks
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.tasks import background
 
 
@@ -24,8 +24,8 @@ async def test_work_that_fails_is_reported_in_the_log_and_by_health(caplog: pyte
             await asyncio.sleep(0.01)
     assert "a failing task failed" in caplog.text
     (said,) = [each for each in HEALTH if (each.kind, each.name) == ("task", "a failing task")]
-    assert said.state is State.stopped and "cannot bear it" in said.detail
-    HEALTH.report("task", "a failing task", State.running)
+    assert said.state is PartState.stopped and "cannot bear it" in said.detail
+    HEALTH.report("task", "a failing task", PartState.running)
 
 
 async def test_work_that_is_done_or_ended_is_nothing_to_tell() -> None:

@@ -7,13 +7,13 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.web.turns import Turns
+from infra.web.turns import CallerTurns
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40), st.integers(1, 3))
 def test_turns_are_kept_in_order_and_given_back(asked: list[tuple[str, bool]], at_once: int) -> None:
-    async def played() -> tuple[list[int], Turns]:
-        turns, at_work, begun = Turns(at_once), {"a": 0, "b": 0}, list[int]()
+    async def played() -> tuple[list[int], CallerTurns]:
+        turns, at_work, begun = CallerTurns(at_once), {"a": 0, "b": 0}, list[int]()
 
         async def request(number: int, caller: str) -> None:
             await turns.take(caller)
@@ -45,7 +45,7 @@ def test_turns_are_kept_in_order_and_given_back(asked: list[tuple[str, bool]], a
 
 
 async def test_another_caller_waits_for_nobody() -> None:
-    turns = Turns(1)
+    turns = CallerTurns(1)
     await turns.take("a")
     behind = asyncio.create_task(turns.take("a"))
     async with asyncio.timeout(5):
@@ -56,7 +56,7 @@ async def test_another_caller_waits_for_nobody() -> None:
 
 
 async def test_a_turn_that_came_to_who_was_just_given_up_goes_on_to_the_next() -> None:
-    turns = Turns(1)
+    turns = CallerTurns(1)
     await turns.take("a")
     given_up, next_one = asyncio.create_task(turns.take("a")), asyncio.create_task(turns.take("a"))
     await asyncio.sleep(0)

@@ -11,11 +11,11 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from infra import viewing
-from infra.health import HEALTH, Condition, State
-from infra.held import ConsumerStopped, Held
+from infra.health import HEALTH, Condition, PartState
+from infra.held import ConsumerStopped, HeldPartition
 from infra.tasks import background
-from infra.turns import Turns
-from infra.viewing import Reader
+from infra.turns import ConsumerTurns
+from infra.viewing import ViewReader
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Read:
         return TopicPartition("topic", self.partition)
 
 
-def before(partition: int, offset: int, why: str = "", again: float | None = None) -> Held:
-    return Held(TopicPartition("topic", partition), offset, why, again)
+def before(partition: int, offset: int, why: str = "", again: float | None = None) -> HeldPartition:
+    return HeldPartition(TopicPartition("topic", partition), offset, why, again)
 
 
 @dataclass
@@ -53,10 +53,10 @@ class Scene:
             pause_partitions=self.paused.update,
         )
         self.app: Any = SimpleNamespace(consumer=consumer, consumer_generation_id=self.generation, rebalancing=False)
-        self.reader = Reader(self.app, "made up", self, Turns().live, 2, 5)  # type: ignore[arg-type]
+        self.reader = ViewReader(self.app, "made up", self, ConsumerTurns().live, 2, 5)  # type: ignore[arg-type]
 
-    async def handle(self, messages: Sequence[Read]) -> list[Held]:
-        held: dict[int, Held] = {}
+    async def handle(self, messages: Sequence[Read]) -> list[HeldPartition]:
+        held: dict[int, HeldPartition] = {}
         for number, message in enumerate(messages):
             place = (message.partition, message.offset)
             if message.partition in held:
@@ -95,14 +95,14 @@ async def test_behind_a_locked_row_a_partition_waits_in_order_and_the_others_go_
     scene = Scene(locked={(0, 2)})
     await scene.reader.take([Read(1), Read(2), Read(3), Read(1, partition=1)])  # type: ignore[list-item]
     assert scene.done == scene.taken == [(0, 1), (1, 1)]
-    assert said().state is State.waiting and "partition 0 of topic waits: somebody" in said().detail
+    assert said().state is PartState.waiting and "partition 0 of topic waits: somebody" in said().detail
     async with scene.trying_again():
         await scene.reader.take([Read(4), Read(2, partition=1)])  # type: ignore[list-item]
         assert scene.done == scene.taken == [(0, 1), (1, 1), (1, 2)]
         scene.locked.clear()
         while len(scene.done) < 6:
             await asyncio.sleep(0.001)
-        while said().state is not State.running:
+        while said().state is not PartState.running:
             await asyncio.sleep(0.001)
     assert scene.done == scene.taken == [(0, 1), (1, 1), (1, 2), (0, 2), (0, 3), (0, 4)]
     assert not scene.paused
@@ -113,17 +113,17 @@ async def test_what_is_unknown_here_is_not_taken_in_nor_what_follows_it() -> Non
     await scene.reader.take([Read(1), Read(2), Read(3), Read(1, partition=1)])  # type: ignore[list-item]
     await scene.reader.take([Read(4), Read(2, partition=1)])  # type: ignore[list-item]
     assert scene.done == scene.taken == [(0, 1), (1, 1), (1, 2)]
-    assert scene.paused == {TopicPartition("topic", 0)} and said().state is State.degraded
+    assert scene.paused == {TopicPartition("topic", 0)} and said().state is PartState.degraded
     scene.app.consumer_generation_id = 2  # assigned again, and read from the committed offset
     scene.unknown.clear()
     await scene.reader.take([Read(2, generation_id=2), Read(3, generation_id=2)])  # type: ignore[list-item]
-    assert scene.taken[3:] == [(0, 2), (0, 3)] and said().state is State.running
+    assert scene.taken[3:] == [(0, 2), (0, 3)] and said().state is PartState.running
 
 
 async def test_what_a_rebalance_deals_out_again_meanwhile_does_not_stand_in_the_new_generation() -> None:
     scene = Scene(unknown={(0, 1)}, rebalanced_into=2)
     await scene.reader.take([Read(1), Read(2)])  # type: ignore[list-item]
-    assert not scene.paused and said().state is State.running
+    assert not scene.paused and said().state is PartState.running
     scene.unknown.clear()
     await scene.reader.take([Read(1, generation_id=2), Read(2, generation_id=2)])  # type: ignore[list-item]
     assert scene.taken == [(0, 1), (0, 2)]
@@ -133,11 +133,11 @@ async def test_where_a_view_stops_its_partition_stands_and_the_rest_of_the_batch
     scene = Scene(fails=(0, 2))
     await scene.reader.take([Read(1), Read(2), Read(1, partition=1), Read(3), Read(2, partition=1)])  # type: ignore[list-item]
     assert scene.taken == [(0, 1), (0, 2)]  # the second one is a dead letter
-    assert said().state is State.stopped and "consumers resume 'made up'" in said().remedy
+    assert said().state is PartState.stopped and "consumers resume 'made up'" in said().remedy
     async with scene.trying_again():
         while len(scene.taken) < 4:
             await asyncio.sleep(0.001)
-    assert scene.taken[2:] == [(1, 1), (1, 2)] and said().state is State.stopped
+    assert scene.taken[2:] == [(1, 1), (1, 2)] and said().state is PartState.stopped
 
 
 async def test_what_was_read_before_a_rebalance_is_forgotten_as_it_is_read_again() -> None:
@@ -146,7 +146,7 @@ async def test_what_was_read_before_a_rebalance_is_forgotten_as_it_is_read_again
     scene.app.consumer_generation_id = 2
     scene.locked.clear()
     async with scene.trying_again():
-        while said().state is not State.running:
+        while said().state is not PartState.running:
             await asyncio.sleep(0.001)
     assert scene.done == scene.taken == []
 

@@ -18,7 +18,7 @@ from infra.config import Config
 from infra.database import Transaction
 from infra.embedded import Servers
 from infra.embedded.ports import free_port
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.ids import new_id
 from infra.service import Resources, Service, Timer
 from infra.tasks import background
@@ -87,7 +87,7 @@ async def test_a_worker_without_kafka_keeps_its_clocks_and_goes_on_when_kafka_co
     async def heard() -> object:
         return await connection.fetchval("select 1 from pools.organisations where organisation_id = $1", organisation)
 
-    async def said(state: State) -> object:
+    async def said(state: PartState) -> object:
         parts = (("server", "Kafka"), ("relay", "pools"), ("consumer", "pools"))
         states = {(each.kind, each.name): each.state for each in HEALTH}
         return all(states.get(part) is state for part in parts)
@@ -95,9 +95,9 @@ async def test_a_worker_without_kafka_keeps_its_clocks_and_goes_on_when_kafka_co
     worker = runtime.run_worker(replace(config, database_url=url, kafka_bootstrap=bootstrap), ("pools",))
     async with background(worker, name="worker"):
         await until(done)
-        await until(partial(said, State.waiting))
+        await until(partial(said, PartState.waiting))
         async with leading(port, kafka):
             await until(heard)
-            await until(partial(said, State.running))
+            await until(partial(said, PartState.running))
             assert not await done()
     await connection.close()

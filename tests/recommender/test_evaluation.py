@@ -6,8 +6,8 @@ import pytest
 from recommender import (
     Award,
     DifferentSplit,
-    Figures,
-    Rate,
+    HitRate,
+    ModelFigures,
     Split,
     evaluate,
     evaluate_new_suppliers,
@@ -19,10 +19,10 @@ from recommender import (
 from tests.recommender.builders import NOW, a_market, a_model, a_purchase, an_award
 
 
-def figures(hr: float, mrr: float = 0.1, *, baseline: float = 0.0, fingerprint: str = "same") -> Figures:
-    rate = Rate(100, hr, mrr)
-    baselines = {"popularity": Rate(100, baseline, 0.0)}
-    return Figures(Split(10, 100, fingerprint), rate, rate, rate, rate, 0.0, 0.0, baselines)
+def figures(hr: float, mrr: float = 0.1, *, baseline: float = 0.0, fingerprint: str = "same") -> ModelFigures:
+    rate = HitRate(100, hr, mrr)
+    baselines = {"popularity": HitRate(100, baseline, 0.0)}
+    return ModelFigures(Split(10, 100, fingerprint), rate, rate, rate, rate, 0.0, 0.0, baselines)
 
 
 class TestFigures:
@@ -30,19 +30,19 @@ class TestFigures:
         model = train([an_award("known")], NOW)
         tests = [an_award("known", tender="big")] * 3 + [an_award("stranger", tender="small")]
         found = evaluate(model, tests, k=1)
-        assert found.all == Rate(4, 0.75, 0.75)
-        assert found.known == Rate(3, 1.0, 1.0)
-        assert found.per_tender == Rate(2, 0.5, 0.5)
+        assert found.all == HitRate(4, 0.75, 0.75)
+        assert found.known == HitRate(3, 1.0, 1.0)
+        assert found.per_tender == HitRate(2, 0.5, 0.5)
         assert found.coverage == 1.0
 
     def test_awards_without_a_tender_stand_for_themselves(self) -> None:
         found = evaluate(train([an_award("known")], NOW), [an_award("known"), an_award("stranger")])
-        assert found.per_tender == Rate(2, 0.5, 0.5)
+        assert found.per_tender == HitRate(2, 0.5, 0.5)
 
     def test_the_second_place_counts_half(self) -> None:
         model = train([an_award("often"), an_award("often"), an_award("once")], NOW)
-        assert evaluate(model, [an_award("once")], k=2).all == Rate(1, 1.0, 0.5)
-        assert evaluate(model, [an_award("once")], k=1).all == Rate(1, 0.0, 0.0)
+        assert evaluate(model, [an_award("once")], k=2).all == HitRate(1, 1.0, 0.5)
+        assert evaluate(model, [an_award("once")], k=1).all == HitRate(1, 0.0, 0.0)
 
     def test_baselines_take_the_most_frequent_of_their_circle(self) -> None:
         paper, ink = a_purchase("30190000"), a_purchase("22600000")
@@ -55,7 +55,7 @@ class TestFigures:
         }
 
     def test_an_evaluation_without_awards_reports_zero_tests(self) -> None:
-        assert evaluate(train(a_market(24), NOW), []).all == Rate(0, 0.0, 0.0)
+        assert evaluate(train(a_market(24), NOW), []).all == HitRate(0, 0.0, 0.0)
 
     def test_the_answer_is_not_looked_at(self) -> None:
         """If every winner, id and date of the test awards is replaced, the rankings stay the same."""
@@ -76,8 +76,8 @@ def test_new_suppliers_are_found_by_what_they_declare() -> None:
     others = [an_award(f"other {n}", a_purchase(f"4{n}000000", "North")) for n in range(10, 30)]
     tests = [an_award("newcomer", paper, day=1), *others, an_award("newcomer", ink, day=2)]
     found = evaluate_new_suppliers(train([an_award("known")], NOW), tests, k=1)
-    assert found.by_category == Rate(1, 1.0, 1.0)
-    assert found.by_region == Rate(1, 0.0, 0.0)
+    assert found.by_category == HitRate(1, 1.0, 1.0)
+    assert found.by_region == HitRate(1, 0.0, 0.0)
 
 
 class TestPromotion:

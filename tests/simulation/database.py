@@ -23,14 +23,14 @@ import msgspec
 from catalogue.policy import Policy
 from infra.causality import current_cause
 from infra.database import Transaction
-from infra.outgoing import OF_A_REQUEST, Limits, Outgoing
+from infra.outgoing import OF_A_REQUEST, EventLimits, Outgoing
 from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import BidKey, StoredVerdict
-from services.auctions.store.blocked import Lost, Waiting
-from services.auctions.store.facts import Fact
+from services.auctions.store.blocked import BlockedAuctions, Lost
+from services.auctions.store.facts import LoggedFact
 from services.auctions.store.pulse import AHEAD
 from tests.simulation.faults import Process, SeededChoices
 
@@ -336,7 +336,7 @@ def _known(sql: str) -> tuple[str, str]:
 class PlayedTransaction(Transaction):
     """A transaction on a simulated connection."""
 
-    def __init__(self, service: str, connection: Connection, now: datetime, limits: Limits) -> None:
+    def __init__(self, service: str, connection: Connection, now: datetime, limits: EventLimits) -> None:
         super().__init__(service, _NoSession(), now, current_cause(), limits=limits)  # type: ignore[arg-type]
         self._connection = connection
 
@@ -370,7 +370,9 @@ class PlayedDatabase:
         self._process = process
 
     @asynccontextmanager
-    async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[PlayedTransaction]:
+    async def transaction(
+        self, service: str, *, limits: EventLimits = OF_A_REQUEST
+    ) -> AsyncIterator[PlayedTransaction]:
         connection = await self._server.connect(self._process)
         try:
             async with connection.transaction():
@@ -390,7 +392,7 @@ async def save(
     db: Connection,
     changed: Iterable[StoredAuction],
     verdicts: Iterable[StoredVerdict] = (),
-    other: Iterable[Fact] = (),
+    other: Iterable[LoggedFact] = (),
     outgoing: Iterable[Outgoing] = (),
     announcements: Sequence[str] = (),
     only_if: Unchanged | None = None,
@@ -551,10 +553,10 @@ async def put_off(db: Connection, auction_ids: Collection[str], until: datetime)
     return done
 
 
-async def count_blocks(db: Connection) -> Waiting:
+async def count_blocks(db: Connection) -> BlockedAuctions:
     await db.trip("counts what is blocked")
     lost = [block[2] for block in db.server.tables["blocked"].values() if block is not None]
-    return Waiting(lost.count(None), len(lost) - lost.count(None))
+    return BlockedAuctions(lost.count(None), len(lost) - lost.count(None))
 
 
 async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, Lost]:

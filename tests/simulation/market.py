@@ -20,7 +20,7 @@ from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.reactions import Reactions
 from infra.signing import Signer
-from services.auctions.judging import Asked
+from services.auctions.judging import WaitingBid
 from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.timers import clock
 from services.contracts.domain import awards, deals, signing
@@ -54,7 +54,7 @@ class Web:
         async with self.lane.running():
             await self.process.died.wait()
 
-    async def bid(self, asked: Callable[[], Asked]) -> Any:
+    async def bid(self, asked: Callable[[], WaitingBid]) -> Any:
         return await self.lane.place(asked())
 
 

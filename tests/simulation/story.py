@@ -19,8 +19,8 @@ from services.auctions.domain.auction import AuctionState, begin
 from services.auctions.domain.bids import ladder
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.rounds import turn_of
-from services.auctions.judging import Asked
-from services.auctions.lane import Answer
+from services.auctions.judging import WaitingBid
+from services.auctions.lane import BidAnswer
 from services.auctions.store import auctions
 from services.auctions.store.auctions import StoredAuction
 from tests.simulation.broker import Record
@@ -64,7 +64,7 @@ BidKey = tuple[str, str, str]
 class Seen:
     """What the clients saw, and what an observer of commits and of the wire saw."""
 
-    answers: dict[BidKey, list[Answer]] = field(default_factory=dict)
+    answers: dict[BidKey, list[BidAnswer]] = field(default_factory=dict)
     committed: dict[tuple[str, int], float] = field(default_factory=dict)
     """When each line of a log was committed."""
     wire: list[tuple[float, Record]] = field(default_factory=list)
@@ -232,9 +232,9 @@ class Story:
         """Send the bid until it is answered, always with the same key. Another amount under an answered key is refused."""
         auction_id, supplier, request = key
 
-        async def place(web: Web) -> Answer:
+        async def place(web: Web) -> BidAnswer:
             arrived_at = web.lane.clock()
-            asked = Asked(auction_id, supplier, request, amount, arrived_at, choices)
+            asked = WaitingBid(auction_id, supplier, request, amount, arrived_at, choices)
             return await web.lane.place(asked)
 
         answer = await self._until_done(place)
@@ -244,7 +244,7 @@ class Story:
             self.seeded.counts["keys refused"] += 1
             return
         # a repeated request may write the same amount differently: 2037.8 is 2037.80
-        assert isinstance(answer, Answer) and answer.verdict.bid.amount == amount, (amount, answer)
+        assert isinstance(answer, BidAnswer) and answer.verdict.bid.amount == amount, (amount, answer)
         self.seeded.say(f"{supplier} hears of {request}: {type(answer.verdict.event).__name__}")
         self.seen.answers.setdefault(key, []).append(answer)
 

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from infra.database import Transaction, columns, not_among
 from infra.listing import PLAN_FOR_VALUES, as_query
-from infra.reading import Unreadable, listed, read_one, readable
-from services.accounts.domain import BY_HAND, Organisation, Suspension
+from infra.reading import UnreadableKey, listed, read_one, readable
+from services.accounts.domain import BY_HAND, Organisation, SuspensionReason
 from services.accounts.store.rows import WORDS, OrganisationRow, SuspensionRow, read
 
 
@@ -84,13 +84,13 @@ async def state_reason(tx: Transaction, organisation_id: str) -> str | None:
     return row.state_reason if row.reason_of == row.state else None
 
 
-async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]:
+async def suspensions(tx: Transaction, organisation_id: str) -> list[SuspensionReason]:
     columns_of_one = select(SuspensionRow.suspension_id, SuspensionRow.reason, SuspensionRow.until)
     rows = await tx.session.exec(columns_of_one.where(SuspensionRow.organisation_id == organisation_id))
-    return [Suspension(suspension_id=key, reason=reason, until=until) for key, reason, until in rows]
+    return [SuspensionReason(suspension_id=key, reason=reason, until=until) for key, reason, until in rows]
 
 
-async def put_suspension(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
+async def put_suspension(tx: Transaction, organisation_id: str, suspension: SuspensionReason) -> None:
     """Store a suspension. The later one holds; a sanction that was lifted stays lifted."""
     await (await tx.raw()).execute(
         "insert into accounts.suspensions as old (organisation_id, suspension_id, reason, until) values ($1, $2, $3, $4)"
@@ -116,7 +116,7 @@ async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: s
 
 async def suspensions_over(
     tx: Transaction, limit: int, but: Sequence[str] = ()
-) -> list[Organisation | Unreadable[str]]:
+) -> list[Organisation | UnreadableKey[str]]:
     query = (
         select(OrganisationRow)
         .where(

@@ -15,7 +15,7 @@ from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.web import (
     PUBLIC,
     FromKeyed,
@@ -40,7 +40,7 @@ from services.auctions.handlers import NewAuction
 from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.market_log import MarketLog
 from services.auctions.store import bids
-from services.auctions.store.listing import Filter
+from services.auctions.store.listing import AuctionFilter
 from services.auctions.views import get_auction, list_auctions, status_of, winner_name
 
 __all__ = ["AuctionsApi", "BidIn", "BidsApi", "get_auction", "status_of", "with_lane"]
@@ -103,7 +103,7 @@ class AuctionOpenedOut(msgspec.Struct, kw_only=True):
     auction_id: str
 
 
-class WithdrawalIn(msgspec.Struct, kw_only=True):
+class AuctionWithdrawalIn(msgspec.Struct, kw_only=True):
     reason: Reason
 
 
@@ -147,7 +147,9 @@ class AuctionsApi(Controller):
         beginning of a code, ``region`` an ISO 3166-2 code or a country. ``q`` has words of the title or the buyer's
         name, or beginnings of words."""
         now = resources.clock()
-        wanted = Filter(status=clean(status), category=category_in(category), region=region_in(region), q=clean(q))
+        wanted = AuctionFilter(
+            status=clean(status), category=category_in(category), region=region_in(region), q=clean(q)
+        )
         found = await list_auctions(resources, wanted, now, page)
         return AuctionPage(
             total=found.total,
@@ -190,7 +192,7 @@ class AuctionsApi(Controller):
             if isinstance(event, BidAccepted)
             else PublicRefusal(position=position, event=event)
             for position, event in log
-            if not isinstance(event, Unreadable)
+            if not isinstance(event, UnreadableKey)
         ]
 
     @post(opt=allow(BUYER_OFFICER))
@@ -209,7 +211,7 @@ class AuctionsApi(Controller):
         resources: FromResources,
         keyed: FromKeyed,
         auction_id: PathId,
-        data: JSONBody[WithdrawalIn],
+        data: JSONBody[AuctionWithdrawalIn],
     ) -> None:
         """End the buyer's own session without a winner, as long as the policy allows it. The reason is published."""
         async with resources.database.transaction("auctions") as tx:

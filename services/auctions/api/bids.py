@@ -20,7 +20,7 @@ from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
 from services.auctions.handlers import NewBid
-from services.auctions.lane import Answer, Lane, LaneBlocked
+from services.auctions.lane import BidAnswer, Lane, LaneBlocked
 from services.auctions.receipts import Receipt
 
 
@@ -103,7 +103,7 @@ def on_blocked(request: Visit, _: LaneBlocked) -> Response[Any]:
     return on_http_error(request, blocked)
 
 
-def _body(answer: Answer) -> Any:
+def _body(answer: BidAnswer) -> Any:
     event = answer.verdict.event
     if isinstance(event, BidAccepted):
         return {"verdict": "accepted", **msgspec.structs.asdict(event), "receipt": answer.receipt}

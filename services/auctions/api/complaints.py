@@ -38,7 +38,7 @@ class ComplaintPage(msgspec.Struct, kw_only=True):
     complaints: list[Complaint]
 
 
-class DecisionIn(msgspec.Struct, kw_only=True):
+class ComplaintDecisionIn(msgspec.Struct, kw_only=True):
     """``upheld`` cancels the session if it still runs."""
 
     decision: Literal["upheld", "rejected"]
@@ -80,7 +80,7 @@ class ComplaintsApi(Controller):
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, resources: FromResources, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
+        self, resources: FromResources, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[ComplaintDecisionIn]
     ) -> Complaint:
         async with resources.database.transaction("auctions") as tx:
             return await keyed.once(

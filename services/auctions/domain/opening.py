@@ -17,7 +17,7 @@ from catalogue.categories import require_one_group
 from catalogue.durations import DurationNotOffered, end_of, spelt
 from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
-from catalogue.references import Reference
+from catalogue.references import ReferencePrice
 from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
 from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
@@ -31,7 +31,7 @@ class NotTheMarketsCurrency(RuleBroken):
     code = "not-the-markets-currency"
 
 
-class NoLines(LinesMissing):
+class AuctionWithoutLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A session needs at least one line.", field="lines")
 
@@ -115,7 +115,7 @@ def open_auction(
     *,
     policy: Policy,
     calendar: RegionCalendar,
-    references: Mapping[str, Reference],
+    references: Mapping[str, ReferencePrice],
     now: datetime,
 ) -> AuctionOpened:
     """Return the opening. ``calendar`` is the buyer's. ``references`` are by line id, for lines that have a published
@@ -246,7 +246,7 @@ def _complete(line: Line, currency: str) -> Line:
 
 def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
     if not lines:
-        raise NoLines
+        raise AuctionWithoutLines
     if len({line.line_id for line in lines}) < len(lines):
         raise LineNotComplete("Every line needs its own id.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]
@@ -293,7 +293,9 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
         )
 
 
-def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> tuple[str, ...]:
+def _under_references(
+    lines: tuple[Line, ...], references: Mapping[str, ReferencePrice], policy: Policy
+) -> tuple[str, ...]:
     """Return the ids of the references that bind, each once. Every line is checked separately, so that a cheap line
     does not make up for an expensive one."""
     binding: list[str] = []

@@ -21,7 +21,7 @@ _DISTANCES += [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class AxisTick:
     """``at`` is the position in percent of the picture, from the left or from the top."""
 
     at: float
@@ -46,7 +46,7 @@ class Descent:
     bids: str
     end: float
     reach: float
-    times: tuple[Tick, ...]
+    times: tuple[AxisTick, ...]
     levels: tuple[Level, ...]
     rows: tuple[tuple[datetime, Decimal], ...]
     clock: str
@@ -86,7 +86,7 @@ def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at
         bids=" ".join(f"M{x(instant)},{y(amount)}h0" for instant, amount in bids),
         end=100 * y(price) / HEIGHT,
         reach=100 * reach / WIDTH,
-        times=tuple(Tick(100 * x(instant) / WIDTH, instant) for instant in ticks),
+        times=tuple(AxisTick(100 * x(instant) / WIDTH, instant) for instant in ticks),
         levels=tuple(Level(100 * y(amount) / HEIGHT, amount) for amount in levels),
         rows=tuple(_rows(fallen, ticks, arrivals[-1])),
         clock="%H:%M:%S" if whole < 6 * _MINUTE else "%H:%M" if begins.date() == ends.date() else "%d.%m. %H:%M",

@@ -6,6 +6,6 @@ are the parts of the page, ``own`` the parts that differ for one organisation, `
 from services.auctions.pages.acts import ActPages
 from services.auctions.pages.auction import AuctionPages
 from services.auctions.pages.complaints import ComplaintPages
-from services.auctions.pages.compose import ComposePages
+from services.auctions.pages.compose import AuctionComposePages
 
-__all__ = ["ActPages", "AuctionPages", "ComplaintPages", "ComposePages"]
+__all__ = ["ActPages", "AuctionComposePages", "AuctionPages", "ComplaintPages"]

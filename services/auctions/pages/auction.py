@@ -39,11 +39,11 @@ from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
 from services.auctions.handlers import NewBid
-from services.auctions.lane import Answer, Lane
+from services.auctions.lane import BidAnswer, Lane
 from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, scored_as, to_be_sure, verdict_of
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
 from services.auctions.pages.live import push
-from services.auctions.store.listing import Filter
+from services.auctions.store.listing import AuctionFilter
 from services.auctions.views import PER_PAGE, list_auctions, status_of
 
 
@@ -63,7 +63,7 @@ class AuctionPages(Controller):
         number: PageNumber = 1,
     ) -> Template:
         asked, errors = read_filters(category=category, region=region)
-        wanted = Filter(status="" if status == "all" else clean(status), q=clean(q), **asked)
+        wanted = AuctionFilter(status="" if status == "all" else clean(status), q=clean(q), **asked)
         now = resources.clock()
         found, number, last = await leaf(
             request, number, PER_PAGE, lambda each: list_auctions(resources, wanted, now, each)
@@ -171,7 +171,7 @@ async def shown(
     boards: Boards,
     auction_id: str,
     *,
-    answer: Answer | None = None,
+    answer: BidAnswer | None = None,
     sure: Sure | None = None,
     filled: Filled = BLANK,
 ) -> Template:

@@ -18,7 +18,7 @@ from infra.web.languages import kept_refusal
 from infra.web.pages import money
 from services.auctions.board import Board
 from services.auctions.domain.scoring import ChoicesMissing, complete, score
-from services.auctions.lane import Answer
+from services.auctions.lane import BidAnswer
 
 MANY_STEPS = 10
 """A bid that cuts more steps than this at once must be confirmed, because it cannot be taken back."""
@@ -103,7 +103,7 @@ def scored_as(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
     return money(Decimal(exact.numerator) / Decimal(exact.denominator), opened.currency)
 
 
-def verdict_of(answer: Answer | None, board: Board) -> dict[str, Any]:
+def verdict_of(answer: BidAnswer | None, board: Board) -> dict[str, Any]:
     """Return what the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its
     receipt is for."""
     if answer is None:

@@ -46,7 +46,7 @@ from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.pages import draft
 from services.auctions.pages.draft import MOST_LINES, Fields
 from services.auctions.store import auctions, listing, past, replicas
-from services.auctions.store.listing import Filter
+from services.auctions.store.listing import AuctionFilter
 from services.market.form_lines import field_of
 from services.market.lines import Beside
 from services.market.replicas import calendar_of
@@ -54,7 +54,7 @@ from services.market.replicas import calendar_of
 SHOWN_OF_BEFORE = 30
 
 
-class ComposePages(Controller):
+class AuctionComposePages(Controller):
     path = "/auctions/new"
     include_in_schema = False
     opt = allow(BUYER_OFFICER)
@@ -104,7 +104,7 @@ class ComposePages(Controller):
         own, words = request.user.organisation_id, clean(q)[:200]
         now = resources.clock()
         async with resources.database.pool.acquire() as db:
-            over = Filter(status="closed", buyer_id=own, q=words)
+            over = AuctionFilter(status="closed", buyer_id=own, q=words)
             sessions = await listing.search(db, over, now=now, limit=SHOWN_OF_BEFORE, offset=0)
             contracts = await past.of_buyer(db, own, words, SHOWN_OF_BEFORE)
         return page(

@@ -17,7 +17,7 @@ from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Ti
 from events.values import Line, Place
 from infra.web import CHOSEN, errors_of_refusal, misfits, read_form, read_instant, whole
 from infra.web.languages import gettext, refusal_text
-from services.auctions.domain.opening import NoLines
+from services.auctions.domain.opening import AuctionWithoutLines
 from services.auctions.handlers import NewAuction, NewLine
 from services.market.form_lines import wrong_in_line
 from services.market.places import place_named
@@ -33,7 +33,7 @@ MOST_OPTIONS = 20
 """The most options of one criterion."""
 
 
-class LineForm(msgspec.Struct):
+class AuctionLineForm(msgspec.Struct):
     quantity: Quantity
     unit_price: Amount
     sku_id: Id = ""
@@ -47,7 +47,7 @@ class OptionForm(msgspec.Struct):
     value: Amount
 
 
-class HeadForm(msgspec.Struct):
+class AuctionHeadForm(msgspec.Struct):
     title: Title
     duration_minutes: Annotated[Minutes, CHOSEN]
     step_percent: Percent
@@ -66,17 +66,17 @@ class PlaceForm(msgspec.Struct, kw_only=True):
 
 async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, str]]:
     """Return the session that the form describes, or its errors by field. ``zone`` is the zone of the buyer's clock."""
-    head, errors = read_form(fields, HeadForm)
+    head, errors = read_form(fields, AuctionHeadForm)
     lines = []
     for number in line_numbers(fields):
         prefix = f"line-{number}-"
         typed = _below(fields, prefix)
-        line, wrong = read_form(typed, LineForm)
+        line, wrong = read_form(typed, AuctionLineForm)
         errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(NewLine(**msgspec.structs.asdict(line)))
     if not line_numbers(fields):
-        errors["lines"] = refusal_text(NoLines())
+        errors["lines"] = refusal_text(AuctionWithoutLines())
     scoring, wrong = _scoring(fields)
     errors |= wrong
     opens_at, wrong = read_instant(fields, "opens_at", zone)

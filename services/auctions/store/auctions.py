@@ -22,7 +22,7 @@ from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from infra.database import Transaction, json_text
 from infra.outgoing import Outgoing
-from infra.reading import Unreadable, read_one, readable
+from infra.reading import UnreadableKey, read_one, readable
 from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Participant, Round, apply, begin
 from services.auctions.domain.autobid import Autobid
@@ -184,7 +184,7 @@ async def save(
     changed: Iterable[StoredAuction],
     *,
     verdicts: Iterable[bids.StoredVerdict] = (),
-    other: Iterable[facts.Fact] = (),
+    other: Iterable[facts.LoggedFact] = (),
     outgoing: Iterable[Outgoing] = (),
     announcements: Sequence[str] = (),
     only_if: Unchanged | None = None,
@@ -232,7 +232,7 @@ async def lock(tx: Transaction, auction_id: str) -> StoredAuction | None:
 
 async def lock_due(
     tx: Transaction, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[StoredAuction | Unreadable[str]]:
+) -> list[StoredAuction | UnreadableKey[str]]:
     """Return and lock the auctions that are due for the timer. Auctions that somebody locks now are skipped until the
     next tick, and blocked ones until a lane has given their time back."""
     db = await tx.raw()

@@ -9,12 +9,12 @@ import msgspec
 
 from events.auctions import BidAccepted, BidRefused
 from infra.database import columns
-from infra.reading import Unreadable, lines, read_one
+from infra.reading import UnreadableKey, lines, read_one
 from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
 """(auction id, supplier id, request key)."""
-Logged = tuple[int, BidAccepted | BidRefused | Unreadable[int]]
+Logged = tuple[int, BidAccepted | BidRefused | UnreadableKey[int]]
 """(line of the log, verdict); a verdict that this release cannot read has its line."""
 _BID = (
     "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, extended, verdict, line,"

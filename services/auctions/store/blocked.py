@@ -24,7 +24,7 @@ class Lost(NamedTuple):
     until: datetime | None
 
 
-class Waiting(NamedTuple):
+class BlockedAuctions(NamedTuple):
     """``locked``: how many sessions cannot be decided. ``resuming``: how many can, but have not got the time of an
     outage back yet."""
 
@@ -101,11 +101,11 @@ async def put_off(db: asyncpg.Connection, auction_ids: Collection[str], until: d
     return int(done.split()[-1])
 
 
-async def count(db: asyncpg.Connection) -> Waiting:
+async def count(db: asyncpg.Connection) -> BlockedAuctions:
     row = await db.fetchrow(
         "select count(*) - count(lost_until) as locked, count(lost_until) as resuming from auctions.blocked"
     )
-    return Waiting(row["locked"], row["resuming"])
+    return BlockedAuctions(row["locked"], row["resuming"])
 
 
 async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, Lost]:

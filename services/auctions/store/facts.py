@@ -14,7 +14,7 @@ from services.auctions.domain import chain
 PAGE = 1_000
 
 
-class Fact(msgspec.Struct, frozen=True):
+class LoggedFact(msgspec.Struct, frozen=True):
     """``type`` is the CloudEvents type, ``data`` the event's bytes, ``previous`` the hash of the line before."""
 
     auction_id: str
@@ -24,7 +24,7 @@ class Fact(msgspec.Struct, frozen=True):
     previous: bytes
 
 
-def row(fact: Fact) -> tuple[object, ...]:
+def row(fact: LoggedFact) -> tuple[object, ...]:
     """Return the row as in the type ``auctions.saved_fact``."""
     return fact.auction_id, fact.line, fact.type, fact.data, fact.previous
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionOpened
-from infra.listing import PLAN_FOR_VALUES, Conditions, Listed, as_query, count, reach
+from infra.listing import PLAN_FOR_VALUES, ListConditions, Listed, as_query, count, reach
 from infra.reading import listed
 from services.auctions.domain.auction import AuctionState, begin
 from services.auctions.domain.opening import opening_rules
@@ -30,7 +30,7 @@ _SHOWN = (
 )
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class AuctionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """``status`` is open, closed or "" for both. ``category`` is the beginning of a code, ``region`` an ISO 3166-2 code
     or a country. ``q`` has words of the title and the buyer's name, or beginnings of words."""
 
@@ -41,7 +41,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     q: str = ""
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ListedAuction(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is the public state, but its opening has no lines (``lines`` is their number) and its participants are
     left out. ``outcome`` and ``closed_at`` are None before the close. ``over`` says that no more bids are accepted."""
 
@@ -57,7 +57,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return self.state.opened
 
 
-async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit: int, offset: int) -> Listed[Summary]:
+async def search(
+    db: asyncpg.Connection, wanted: AuctionFilter, *, now: datetime, limit: int, offset: int
+) -> Listed[ListedAuction]:
     """Return one page. The number of rows read is bounded by the number of running sessions, and by ``limit`` and
     ``offset``."""
     ids: list[str] = []
@@ -77,8 +79,8 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit
     return Listed.of(listed("auction", found, itemgetter("auction_id"), partial(_summary, now=now)), passed, most)
 
 
-def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]:
-    where = Conditions(part)
+def _where(part: str, wanted: AuctionFilter, now: datetime) -> tuple[str, list[object]]:
+    where = ListConditions(part)
     add = where.add
     if wanted.status == "open":
         add("result is null and closes_at > {}", now)
@@ -95,7 +97,7 @@ def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]
     return str(where), where.values
 
 
-def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
+def _summary(row: asyncpg.Record, *, now: datetime) -> ListedAuction:
     opened = msgspec.json.decode(row["opened"], type=AuctionOpened)
     rules = None if row["policy"] is None else msgspec.json.decode(row["policy"], type=Policy).auction
     course = msgspec.json.decode(row["course"], type=Course)
@@ -108,7 +110,7 @@ def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
         closed=row["outcome"] is not None,
     )
     public = state.public()
-    return Summary(
+    return ListedAuction(
         state=replace(public, participants={}),
         lines=row["lines"],
         participants=row["participants"] if public is state else len(public.participants),

@@ -1,8 +1,8 @@
 """Replicas of what other services announced."""
 
 from services.auctions.store.rows import Row
-from services.market.replicas import Organisations, ReferencePrices, Skus
+from services.market.replicas import OrganisationReplicas, ReferencePrices, Skus
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 skus = Skus(Row.metadata)
 references = ReferencePrices(Row.metadata)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from catalogue import places
 from catalogue.categories import short_cpv
-from catalogue.offers import EcoLabel, Offer, Tier, months_later
+from catalogue.offers import EcoLabel, Offer, PriceTier, months_later
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
 from catalogue.rules import NotASupplier, OrganisationNotActive, RuleBroken, SkuNotPublished
@@ -26,8 +26,8 @@ from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.catalogue import store
-from services.catalogue.store import Standing, endings
-from services.catalogue.store.endings import Ended, Ending
+from services.catalogue.store import StandingOffer, endings
+from services.catalogue.store.endings import Ended, EndingOffers
 from services.market.replicas import local_date
 
 MOST_STANDING = 20
@@ -79,7 +79,7 @@ class NewTier(msgspec.Struct, frozen=True, kw_only=True):
     price: Price
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class OfferTerms(msgspec.Struct, frozen=True, kw_only=True):
     """An offer as a supplier enters it. Defaults are the market's currency, the longest validity, and stock at the
     supplier's seat.
 
@@ -102,7 +102,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     replaces: Id = ""
 
 
-async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
+async def drafted(tx: Transaction, terms: OfferTerms, principal: Principal, policy: Policy) -> Offer:
     """The offer that these terms give today, by the supplier's local date. Raise NotASupplier, NotActive,
     UnknownCountry, UnknownRegion."""
     supplier = await active(tx, principal.organisation_id, lock=True)
@@ -117,7 +117,9 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
         "regions": tuple(dict.fromkeys(region.strip().upper() for region in terms.regions if region.strip())),
         "currency": (terms.currency or policy.currency).upper(),
         "tiers": tuple(
-            sorted((Tier(each.from_quantity, each.price) for each in terms.tiers), key=lambda tier: tier.from_quantity)
+            sorted(
+                (PriceTier(each.from_quantity, each.price) for each in terms.tiers), key=lambda tier: tier.from_quantity
+            )
         ),
         "eco_labels": tuple(EcoLabel(each.label, each.certificate, each.expires) for each in terms.eco_labels),
         "stock": located,
@@ -126,26 +128,26 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
     return Offer(offer_id=new_id(), supplier_id=principal.organisation_id, valid_from=today, **fields)
 
 
-async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
+async def check(tx: Transaction, terms: OfferTerms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
     """Every rule that these terms break, for display beside the fields. Raise the errors of :func:`drafted`."""
     return broken_offer_rules(await drafted(tx, terms, principal, policy), policy.catalogue)
 
 
 async def publish_offer(
-    tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
-) -> Standing:
+    tx: Transaction, terms: OfferTerms, principal: Principal, policy: Policy, request_key: str = ""
+) -> StandingOffer:
     """Publish an offer. Raise the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded,
     TooManyOffers, TooManyOffersOfDay, and the first rule that the offer breaks.
 
     A repeat of the request returns the same offer.
     """
-    async with tx.once("offer", request_key, caller=principal.member_id, body=terms, answer=Standing) as once:
+    async with tx.once("offer", request_key, caller=principal.member_id, body=terms, answer=StandingOffer) as once:
         if once.first:
             once.answer = await _publish(tx, terms, principal, policy)
     return once.answer
 
 
-async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Standing:
+async def _publish(tx: Transaction, terms: OfferTerms, principal: Principal, policy: Policy) -> StandingOffer:
     offer = await drafted(tx, terms, principal, policy)
     sku = (await store.published(tx, [terms.sku_id], lock=True)).get(terms.sku_id)
     if sku is None:
@@ -164,7 +166,7 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
         await end_offers(tx, [former], "replaced")
     else:
         await _require_room(tx, terms.sku_id, principal, one_more=True)
-    made = Standing(offer=offer, supplier_name=principal.organisation_name, published_at=tx.now)
+    made = StandingOffer(offer=offer, supplier_name=principal.organisation_name, published_at=tx.now)
     store.add_offer(tx, made)
     await tx.session.flush()
     await store.note_changes(tx, [offer.sku_id])
@@ -173,7 +175,7 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
     return made
 
 
-async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
+async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> StandingOffer:
     """The supplier withdraws its own offer. An offer that has already ended is not changed."""
     own = await _own(tx, offer_id, principal)
     if own.ended:
@@ -182,19 +184,19 @@ async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Stan
     return replace(own, ended="withdrawn", ended_at=tx.now)
 
 
-async def end_offers(tx: Transaction, ending: Iterable[Standing], reason: str) -> None:
+async def end_offers(tx: Transaction, ending: Iterable[StandingOffer], reason: str) -> None:
     """Archive current offers and publish this."""
     await _say_ended(tx, await endings.end_offers(tx, [each.offer.offer_id for each in ending], reason), reason)
 
 
-async def end_all(tx: Transaction, ending: Ending) -> None:
+async def end_all(tx: Transaction, ending: EndingOffers) -> None:
     """Archive the first portion of these offers and publish this; a timer archives the others. The caller must have
     locked the supplier or SKU, so that no offer is published unseen meanwhile."""
     if await end_portion(tx, ending):
         await endings.note_ending(tx, ending)
 
 
-async def end_portion(tx: Transaction, ending: Ending) -> bool:
+async def end_portion(tx: Transaction, ending: EndingOffers) -> bool:
     """Archive the next portion. Return whether there may be more."""
     ended = await endings.end_some(tx, ending, PORTION)
     await _say_ended(tx, ended, ending.reason)
@@ -227,7 +229,7 @@ async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, o
         )
 
 
-async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
+async def _own(tx: Transaction, offer_id: str, principal: Principal) -> StandingOffer:
     """The supplier's own offer, locked. Raise NotYourOffer, Missing."""
     found = await store.offer(tx, offer_id, lock=True)
     if found is None:

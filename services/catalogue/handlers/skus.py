@@ -11,11 +11,11 @@ from catalogue.categories import MalformedCategory, normalise
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken, require_repeat
 from catalogue.skus import (
-    Attribute,
     Similar,
     Sku,
-    State,
-    Step,
+    SkuAttribute,
+    SkuState,
+    SkuStep,
     WrongState,
     check_new_version,
     next_state,
@@ -32,7 +32,7 @@ from infra.tokens import Principal
 from services.catalogue import store
 from services.catalogue.handlers.offers import active, category_of, end_all
 from services.catalogue.store import Version, proposals
-from services.catalogue.store.endings import Ending
+from services.catalogue.store.endings import EndingOffers
 from services.market.replicas import calendar_of
 
 MOST_AWAITING = 50
@@ -59,7 +59,7 @@ class NewAttribute(msgspec.Struct, frozen=True, kw_only=True):
     unit: Code = ""
 
 
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+class SkuProposal(msgspec.Struct, frozen=True, kw_only=True):
     """A proposed card. ``none_of_these``: the proposer checked the near-duplicates, and the card is none of them."""
 
     name: Title
@@ -78,12 +78,12 @@ class ProposedCard(msgspec.Struct, frozen=True, kw_only=True):
     """``sku_id`` is "" for a new SKU, else that of the published one that gets a new version, or of the returned one
     that is corrected. ``alike`` are the near-duplicates that were found before."""
 
-    proposal: Proposal
+    proposal: SkuProposal
     sku_id: str = ""
     alike: tuple[Similar, ...] = ()
 
 
-def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
+def card_of(proposal: SkuProposal, sku_id: str, number: int = 1) -> Sku:
     """The proposed card; its category gets eight digits if it has the form of a CPV code. Raise UnknownUnit."""
     fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
     try:
@@ -91,7 +91,7 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
     except MalformedCategory:
         fields["category"] = proposal.category.strip()
     fields["base_unit"] = read_unit(proposal.base_unit, "base_unit").code
-    fields["attributes"] = tuple(Attribute(each.name, each.value, each.unit) for each in proposal.attributes)
+    fields["attributes"] = tuple(SkuAttribute(each.name, each.value, each.unit) for each in proposal.attributes)
     return Sku(sku_id=sku_id, version=number, **fields)
 
 
@@ -119,7 +119,7 @@ async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal
     calendar = calendar_of(organisation) if organisation else RegionCalendar("UTC")
     made = Version(
         sku=card,
-        state=next_state(State.DRAFT, Step.SUBMIT, card, rules=policy.catalogue),
+        state=next_state(SkuState.DRAFT, SkuStep.SUBMIT, card, rules=policy.catalogue),
         proposed_by=principal.organisation_id,
         proposer_name=principal.organisation_name,
         proposed_at=tx.now,
@@ -132,18 +132,18 @@ async def _propose(tx: Transaction, proposed: ProposedCard, principal: Principal
     return made
 
 
-async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> tuple[Sku, State | None]:
+async def _next_card(tx: Transaction, proposed: ProposedCard, principal: Principal) -> tuple[Sku, SkuState | None]:
     """The next version of the card, with the state of its row (None if there is no row yet)."""
     sku_id, proposal = proposed.sku_id, proposed.proposal
     if not sku_id:
         return card_of(proposal, new_id()), None
     latest = await _known(tx, sku_id)
     number = latest.sku.version
-    if latest.state is State.RETURNED:
+    if latest.state is SkuState.RETURNED:
         if latest.proposed_by != principal.organisation_id:
             raise NotTheProposer("Only the organisation that proposed a card can correct it after it was returned.")
         return card_of(proposal, sku_id, number), latest.state
-    if latest.state is not State.PUBLISHED:
+    if latest.state is not SkuState.PUBLISHED:
         raise WrongState(f"Version {number} is in state {latest.state}.", state=str(latest.state), version=number)
     card = card_of(proposal, sku_id, number + 1)
     check_new_version(latest.sku, card)
@@ -176,13 +176,13 @@ async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Ve
     """A moderator publishes the version (default: the newest); the former published version is archived. A repeat
     changes nothing."""
     judged = await _known(tx, sku_id, number)
-    if judged.state is State.PUBLISHED:
+    if judged.state is SkuState.PUBLISHED:
         return judged
-    after = replace(judged, state=next_state(judged.state, Step.PUBLISH, judged.sku), reasons=())
+    after = replace(judged, state=next_state(judged.state, SkuStep.PUBLISH, judged.sku), reasons=())
     former = (await store.published(tx, [sku_id])).get(sku_id)
     if former:
         replaced = (f"replaced by version {judged.sku.version}",)
-        state = next_state(former.state, Step.ARCHIVE, former.sku, reasons=replaced)
+        state = next_state(former.state, SkuStep.ARCHIVE, former.sku, reasons=replaced)
         await store.save(tx, replace(former, state=state, reasons=replaced), former.state)
     await store.save(tx, after, judged.state)
     await store.note_changes(tx, [sku_id])
@@ -197,10 +197,12 @@ async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], numb
     with other reasons."""
     judged = await _known(tx, sku_id, number)
     reasons = tuple(reason.strip() for reason in reasons if reason.strip())
-    if judged.state is State.RETURNED:
+    if judged.state is SkuState.RETURNED:
         require_repeat(reasons == judged.reasons, "; ".join(judged.reasons))
         return judged
-    after = replace(judged, state=next_state(judged.state, Step.RETURN, judged.sku, reasons=reasons), reasons=reasons)
+    after = replace(
+        judged, state=next_state(judged.state, SkuStep.RETURN, judged.sku, reasons=reasons), reasons=reasons
+    )
     await store.save(tx, after, judged.state)
     told = tuple(Refusal(rule="moderation", message=reason) for reason in reasons)
     tx.emit(SkuReturned(sku_id=sku_id, version=judged.sku.version, reasons=told))
@@ -211,14 +213,14 @@ async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
     """A moderator archives a SKU and its offers. A repeat changes nothing. Raise DoneOtherwise if it was archived for
     another reason."""
     judged = (await store.published(tx, [sku_id])).get(sku_id) or await _known(tx, sku_id)
-    if judged.state is State.ARCHIVED:
+    if judged.state is SkuState.ARCHIVED:
         require_repeat(judged.reasons == (reason,), "; ".join(judged.reasons))
         return judged
     after = replace(
-        judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
+        judged, state=next_state(judged.state, SkuStep.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
     )
     await store.save(tx, after, judged.state)
-    await end_all(tx, Ending(of="sku", subject=sku_id, reason="sku-archived"))
+    await end_all(tx, EndingOffers(of="sku", subject=sku_id, reason="sku-archived"))
     await store.note_changes(tx, [sku_id])
     tx.emit(SkuArchived(sku_id=sku_id, reason=reason))
     return after

@@ -41,7 +41,7 @@ from infra.web.languages import gettext, refusal_text, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers
-from services.catalogue.handlers.offers import NewTier, Stock, Terms
+from services.catalogue.handlers.offers import NewTier, OfferTerms, Stock
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
 from services.market.replicas import local_date
@@ -212,7 +212,7 @@ class OfferPages(Controller):
         )
 
 
-def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | None, dict[str, str]]:
+def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[OfferTerms | None, dict[str, str]]:
     """(terms, {}) or (None, errors by field)."""
     form, errors = read_form(values, OfferForm)
     tiers = [
@@ -227,7 +227,7 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
         return None, errors
     plain = {name: value for name, value in msgspec.structs.asdict(form).items() if not name.startswith("stock_")}
     stock = Stock(country=form.stock_country, region=form.stock_region, locality=form.stock_locality)
-    return Terms(
+    return OfferTerms(
         **plain,
         regions=tuple(regions),
         tiers=tuple(NewTier(from_quantity=tier.from_quantity, price=tier.price) for tier in tiers),

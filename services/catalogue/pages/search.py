@@ -56,7 +56,7 @@ class PricesForm(msgspec.Struct, kw_only=True):
     page: Annotated[int, Meta(ge=1, le=views.MOST_PAGES_OF_OFFERS)] = 1
 
 
-class Option(msgspec.Struct, frozen=True):
+class FacetLink(msgspec.Struct, frozen=True):
     """A value of a facet as a link; a second click removes the filter."""
 
     label: str
@@ -259,7 +259,7 @@ def link(asked: Search, **changes: Any) -> str:
     return "/catalogue?" + urlencode(pairs)
 
 
-def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Option]]]:
+def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[FacetLink]]]:
     """(title, values with counts) of each filter that narrows the search."""
     tree, counts = short_cpv(), found.facets
     below = tree.children(trail(asked.category)[-1] if trail(asked.category) else None)
@@ -270,25 +270,25 @@ def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Optio
         (
             gettext("Category"),
             [
-                Option(tree.name(code), counts["category"][code], link(asked, category=code), False, "en")
+                FacetLink(tree.name(code), counts["category"][code], link(asked, category=code), False, "en")
                 for code in found_below
             ],
         ),
         (
             gettext("Eco-label"),
             [
-                Option(label, count, link(asked, eco="" if label == asked.eco else label), label == asked.eco)
+                FacetLink(label, count, link(asked, eco="" if label == asked.eco else label), label == asked.eco)
                 for label, count in counts["eco_label"].items()
             ],
         ),
     ]
-    by_name: dict[str, list[Option]] = {}
+    by_name: dict[str, list[FacetLink]] = {}
     for pair, count in counts["attribute"].items():
         name, _, value = pair.partition("=")
         chosen = pair in asked.attributes
         rest = tuple(each for each in asked.attributes if each != pair)
         href = link(asked, attributes=rest if chosen else (*rest, pair))
-        by_name.setdefault(name, []).append(Option(pgettext("attribute", value), count, href, chosen))
+        by_name.setdefault(name, []).append(FacetLink(pgettext("attribute", value), count, href, chosen))
     telling = {name: options for name, options in by_name.items() if len(options) > 1 or options[0].chosen}
     widest = sorted(telling, key=lambda name: -sum(option.count for option in telling[name]))[:NAMES_SHOWN]
     groups += [(pgettext("attribute", name).capitalize(), telling[name]) for name in widest]

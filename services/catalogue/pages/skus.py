@@ -15,7 +15,7 @@ from catalogue.numbers import unambiguous
 from catalogue.policy import load as load_policy
 from catalogue.roles import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
-from catalogue.skus import Sku, State, broken_rules
+from catalogue.skus import Sku, SkuState, broken_rules
 from catalogue.units import UNITS, written_unit
 from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.denied import Missing
@@ -49,7 +49,7 @@ from infra.web.languages import gettext, ngettext, refusal_text, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
-from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal, ProposedCard
+from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, ProposedCard, SkuProposal
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_of, show_sku
 from services.catalogue.store import proposals
@@ -92,7 +92,7 @@ class SkuPages(Controller):
         if sku:
             async with resources.database.transaction("catalogue") as tx:
                 known = await store.newest(tx, sku)
-            if known is None or known.state not in (State.PUBLISHED, State.RETURNED):
+            if known is None or known.state not in (SkuState.PUBLISHED, SkuState.RETURNED):
                 raise Missing("SKU that can be changed", sku)
             values = fields_of(known.sku)
         return await self._form(resources, request, Filled({**values, "sku": sku}))
@@ -116,7 +116,7 @@ class SkuPages(Controller):
         errors |= wrong_in_attributes(values, asked_by(category))
         if form is None or errors:
             return await self._form(resources, request, Filled(values, errors))
-        proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
+        proposal = SkuProposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
         places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
         try:

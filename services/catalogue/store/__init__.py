@@ -12,19 +12,19 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from sqlmodel import Field, SQLModel, col, select
 
 from catalogue.offers import Offer
-from catalogue.skus import Sku, State
+from catalogue.skus import Sku, SkuState
 from infra.database import Transaction, among, not_among, schema_of
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.reading import UnreadableKey, listed, read_one, readable
 from infra.running import Outdated
 from infra.tokens import Principal
-from services.market.replicas import Organisations, ReferencePrices, local_date
+from services.market.replicas import OrganisationReplicas, ReferencePrices, local_date
 
 
 class Row(SQLModel, registry=schema_of("catalogue")):
     """Base of the rows of this schema."""
 
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 references = ReferencePrices(Row.metadata)
 
 
@@ -98,7 +98,7 @@ class ChangeRow(Row, table=True):
     """The last transaction that changed what a search shows about a SKU.
 
     It stores transaction ids, not numbers of a sequence: numbers are committed out of order, so a reader that remembers
-    the last number would miss some. See :class:`Span`.
+    the last number would miss some. See :class:`TransactionSpan`.
     """
 
     __tablename__ = "changes"
@@ -113,7 +113,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     returned or archived."""
 
     sku: Sku
-    state: State
+    state: SkuState
     proposed_by: str
     proposer_name: str
     proposed_at: datetime
@@ -121,7 +121,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class StandingOffer(msgspec.Struct, frozen=True, kw_only=True):
     """An offer with its supplier; ``ended`` is None while it is current, else the reason of OfferArchived."""
 
     offer: Offer
@@ -157,21 +157,21 @@ async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = Fal
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
     """The published ones among these SKUs, by id. With ``lock`` they cannot be archived before this transaction ends.
     Raise UnreadableRow."""
-    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
+    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == SkuState.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
     return {row.sku_id: read_one("SKU", row.sku_id, version_of, row) for row in rows}
 
 
 async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """As :func:`published`, for lists on pages."""
-    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
+    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == SkuState.PUBLISHED.value)
     found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, version_of)
     return {each.sku.sku_id: each for each in found}
 
 
 async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[list[Version], str]:
     """The next published SKUs in the order of ids, for the search, and the last of these ids; "" after the end."""
-    query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
+    query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == SkuState.PUBLISHED.value)
     rows = (await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))).all()
     return listed("SKU", rows, lambda row: row.sku_id, version_of), rows[-1].sku_id if rows else ""
 
@@ -188,7 +188,7 @@ def _newest(sku_ids: Iterable[str]) -> Any:
     return query.order_by(SkuRow.sku_id, col(SkuRow.version).desc())
 
 
-async def save(tx: Transaction, kept: Version, before: State | None) -> None:
+async def save(tx: Transaction, kept: Version, before: SkuState | None) -> None:
     """Write the row of this version. ``before`` is the state in which it was read, None if there was no row. The state
     serves as the version of the row: a card passes through its states in one direction, and a returned card, which is
     corrected in place, is locked when it is read. Raise Outdated if the row has another state."""
@@ -217,19 +217,19 @@ async def save(tx: Transaction, kept: Version, before: State | None) -> None:
 def version_of(row: SkuRow) -> Version:
     fields = row.model_dump(exclude={"card", "sku_id", "version", "category"})
     return Version(
-        sku=msgspec.convert(row.card, Sku), **{**fields, "state": State(row.state), "reasons": tuple(row.reasons)}
+        sku=msgspec.convert(row.card, Sku), **{**fields, "state": SkuState(row.state), "reasons": tuple(row.reasons)}
     )
 
 
 # Offers
 
 
-async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standing | None:
+async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> StandingOffer | None:
     row = await tx.session.get(OfferRow, offer_id, with_for_update=lock or None)
     return read_one("offer", row.offer_id, _standing, row) if row else None
 
 
-async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list[tuple[Standing, Sku]]:
+async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list[tuple[StandingOffer, Sku]]:
     """A supplier's offers with their SKUs: current ones first, then newest first."""
     query = select(OfferRow).where(OfferRow.supplier_id == supplier_id)
     rows = (
@@ -251,7 +251,7 @@ async def today(tx: Transaction, reader: Principal | None) -> date:
 
 async def expired(
     tx: Transaction, today: date, limit: int, but: Sequence[str] = ()
-) -> list[Standing | Unreadable[str]]:
+) -> list[StandingOffer | UnreadableKey[str]]:
     """Lock and return offers whose last day is over; those that another process has locked are skipped."""
     query = (
         select(OfferRow)
@@ -278,7 +278,7 @@ async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> tuple[int
     return row["standing"], row["of_day"]
 
 
-def add_offer(tx: Transaction, made: Standing) -> None:
+def add_offer(tx: Transaction, made: StandingOffer) -> None:
     terms = made.offer
     tx.session.add(
         OfferRow(
@@ -293,8 +293,8 @@ def add_offer(tx: Transaction, made: Standing) -> None:
     )
 
 
-def _standing(row: OfferRow) -> Standing:
-    return Standing(
+def _standing(row: OfferRow) -> StandingOffer:
+    return StandingOffer(
         offer=msgspec.convert(row.body, Offer),
         supplier_name=row.supplier_name,
         published_at=row.published_at,
@@ -354,7 +354,7 @@ async def note_changes(tx: Transaction, sku_ids: Iterable[str]) -> None:
     )
 
 
-class Span(msgspec.Struct, frozen=True):
+class TransactionSpan(msgspec.Struct, frozen=True):
     """Transactions from ``start`` on that began before ``end``; ``following`` is the start of the next span.
 
     The next span starts with the oldest transaction that is running now: all transactions that commit later are not
@@ -366,15 +366,17 @@ class Span(msgspec.Struct, frozen=True):
     following: int
 
 
-async def span_from(tx: Transaction, start: int) -> Span:
+async def span_from(tx: Transaction, start: int) -> TransactionSpan:
     row = await (await tx.raw()).fetchrow(
         "select pg_snapshot_xmax(now)::text::bigint as end, pg_snapshot_xmin(now)::text::bigint as following"
         " from pg_current_snapshot() as now"
     )
-    return Span(start, row["end"], row["following"])
+    return TransactionSpan(start, row["end"], row["following"])
 
 
-async def changed_in(tx: Transaction, span: Span, after: tuple[int, str] | None, limit: int) -> list[tuple[int, str]]:
+async def changed_in(
+    tx: Transaction, span: TransactionSpan, after: tuple[int, str] | None, limit: int
+) -> list[tuple[int, str]]:
     """The next (last transaction that changed it, SKU) after ``after``, in that order; None for the first. A SKU that
     changes again meanwhile is in a later span."""
     rows = await (await tx.raw()).fetch(

@@ -11,12 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
 from infra.database import Transaction
-from infra.reading import Unreadable, readable
+from infra.reading import UnreadableKey, readable
 from services.catalogue.store import Row
 
 
 class EndingRow(Row, table=True):
-    """See :class:`Ending`."""
+    """See :class:`EndingOffers`."""
 
     __tablename__ = "endings"
 
@@ -34,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     supplier_id: str
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
+class EndingOffers(msgspec.Struct, frozen=True, kw_only=True):
     """All offers of the supplier, or on the SKU, with the id ``subject`` are being ended for one ``reason``, portion by
     portion. No new one can be published meanwhile."""
 
@@ -48,7 +48,7 @@ async def end_offers(tx: Transaction, offer_ids: Sequence[str], reason: str) -> 
     return await _end(tx, "offer_id = any($3::text[])", offer_ids, reason, len(offer_ids))
 
 
-async def end_some(tx: Transaction, ending: Ending, most: int) -> list[Ended]:
+async def end_some(tx: Transaction, ending: EndingOffers, most: int) -> list[Ended]:
     """End the next portion of offers, whichever release wrote them."""
     return await _end(tx, f"{ending.of}_id = $3", ending.subject, ending.reason, most)
 
@@ -68,7 +68,7 @@ async def _end(tx: Transaction, which: str, value: object, reason: str, most: in
     return sorted((Ended(**row) for row in rows), key=lambda each: each.offer_id)
 
 
-async def note_ending(tx: Transaction, ending: Ending) -> None:
+async def note_ending(tx: Transaction, ending: EndingOffers) -> None:
     """Store that there are more offers to end. A repeat changes nothing."""
     values = {**msgspec.structs.asdict(ending), "began_at": tx.now}
     await tx.session.exec(insert(EndingRow).values(values).on_conflict_do_nothing())
@@ -76,7 +76,7 @@ async def note_ending(tx: Transaction, ending: Ending) -> None:
 
 async def lock_endings(
     tx: Transaction, limit: int, but: Sequence[tuple[str, str]] = ()
-) -> list[Ending | Unreadable[tuple[str, str]]]:
+) -> list[EndingOffers | UnreadableKey[tuple[str, str]]]:
     """Lock and return the oldest endings; those that another process has locked are skipped. ``but``: ``of`` and
     subject."""
     rows = await (await tx.raw()).fetch(
@@ -87,7 +87,7 @@ async def lock_endings(
         [subject for _, subject in but],
         limit,
     )
-    return readable(rows, lambda row: (row["of"], row["subject"]), lambda row: msgspec.convert(dict(row), Ending))
+    return readable(rows, lambda row: (row["of"], row["subject"]), lambda row: msgspec.convert(dict(row), EndingOffers))
 
 
 async def is_ending(tx: Transaction, sku_id: str, supplier_id: str) -> bool:
@@ -101,7 +101,7 @@ async def is_ending(tx: Transaction, sku_id: str, supplier_id: str) -> bool:
     )
 
 
-async def forget_ending(tx: Transaction, ending: Ending) -> None:
+async def forget_ending(tx: Transaction, ending: EndingOffers) -> None:
     """Delete the ending, because all its offers have ended."""
     done = (col(EndingRow.of) == ending.of, col(EndingRow.subject) == ending.subject)
     await tx.session.exec(delete(EndingRow).where(*done))

@@ -18,7 +18,7 @@ from catalogue.offers import Offer
 from infra.database import Transaction, columns
 from infra.json_columns import as_number, list_in
 from infra.reading import listed
-from services.catalogue.store import Standing
+from services.catalogue.store import StandingOffer
 
 ASKED_FOR_REGION = 200
 """The number of oldest offers of a SKU from which the default region is chosen: the region that most of them serve."""
@@ -28,7 +28,7 @@ CHEAPEST = 3
 """The most offers that are read to find the lowest price: the first one that this release can read gives it."""
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class OffersSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A summary of all current offers of a SKU. ``least`` is the smallest number of packs that can be bought, None
     without offers; ``region`` is the one that most of the first offers serve, "" without offers."""
 
@@ -37,7 +37,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     region: str
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class PriceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What prices are asked for. ``region`` "" means any; without a ``quantity`` each offer is priced at its own
     minimum."""
 
@@ -72,16 +72,16 @@ _STANDING = "from catalogue.offers where sku_id = asked.sku_id and ended is null
 
 async def first(
     tx: Transaction,
-    asked: Mapping[str, Asked],
+    asked: Mapping[str, PriceRequest],
     currency: str,
     on: date,
     *,
     most: int = CHEAPEST,
     after: int = 0,
-) -> dict[str, list[Standing]]:
+) -> dict[str, list[StandingOffer]]:
     """For each SKU its offers by landed price: at most ``most`` after the first ``after``. Those that are not available
     come last, by id. Offers that cannot be read are left out."""
-    found: dict[str, list[Standing]] = {sku_id: [] for sku_id in asked}
+    found: dict[str, list[StandingOffer]] = {sku_id: [] for sku_id in asked}
     if not asked:
         return found
     rows = await (await tx.raw()).fetch(
@@ -100,7 +100,7 @@ async def first(
     return found
 
 
-async def summaries(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Summary]:
+async def summaries(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, OffersSummary]:
     """The summary of each SKU."""
     rows = await (await tx.raw()).fetch(
         "select asked.sku_id, counted.offers, counted.least, coalesce(served.region, '') as region"
@@ -112,7 +112,9 @@ async def summaries(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Summar
         list(sku_ids),
         ASKED_FOR_REGION,
     )
-    return {row["sku_id"]: Summary(offers=row["offers"], least=row["least"], region=row["region"]) for row in rows}
+    return {
+        row["sku_id"]: OffersSummary(offers=row["offers"], least=row["least"], region=row["region"]) for row in rows
+    }
 
 
 async def reaches(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Reach]:
@@ -130,8 +132,8 @@ async def reaches(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Reach]:
     return {row["sku_id"]: Reach(regions=tuple(row["regions"]), eco_labels=tuple(row["eco_labels"])) for row in rows}
 
 
-def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(
+def _standing(row: asyncpg.Record) -> StandingOffer:
+    return StandingOffer(
         offer=msgspec.json.decode(row["body"], type=Offer),
         supplier_name=row["supplier_name"],
         published_at=row["published_at"],

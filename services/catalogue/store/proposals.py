@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlmodel import col, select
 
-from catalogue.skus import MOST_LETTERS, Sku, State
+from catalogue.skus import MOST_LETTERS, Sku, SkuState
 from infra.database import Transaction
 from infra.listing import Listed, count, reach
 from infra.reading import listed
@@ -33,7 +33,9 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
     """A part of the moderation queue, most urgent first. The texts of cards with more than MOST_LETTERS, which a former
     release accepted, are cut, so that the answer is bounded."""
     query = (
-        select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(col(SkuRow.decide_by), col(SkuRow.sku_id))
+        select(SkuRow)
+        .where(SkuRow.state == SkuState.MODERATION.value)
+        .order_by(col(SkuRow.decide_by), col(SkuRow.sku_id))
     )
     rows = await tx.session.exec(query.limit(limit).offset(offset))
     found = listed("SKU", rows, lambda row: row.sku_id, version_of)
@@ -54,7 +56,7 @@ async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
 
 async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
     """Unpublished proposals of an organisation, newest first."""
-    open_states = [State.MODERATION.value, State.RETURNED.value]
+    open_states = [SkuState.MODERATION.value, SkuState.RETURNED.value]
     query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, col(SkuRow.state).in_(open_states))
     rows = await tx.session.exec(query.order_by(col(SkuRow.proposed_at).desc()).limit(limit))
     return listed("SKU", rows, lambda row: row.sku_id, version_of)

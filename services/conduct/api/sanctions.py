@@ -19,7 +19,7 @@ class AppealIn(msgspec.Struct, kw_only=True):
     reasons: Reason
 
 
-class DecisionIn(msgspec.Struct, kw_only=True):
+class SanctionDecisionIn(msgspec.Struct, kw_only=True):
     """``upheld``: the suspension stays. ``lifted``: it ends at once."""
 
     decision: Decision
@@ -69,7 +69,7 @@ class SanctionsApi(Controller):
         resources: FromResources,
         keyed: FromKeyed,
         sanction_id: PathId,
-        data: JSONBody[DecisionIn],
+        data: JSONBody[SanctionDecisionIn],
     ) -> SanctionView:
         async with resources.database.transaction("conduct") as tx:
             await keyed.do(tx, lambda: handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation)))

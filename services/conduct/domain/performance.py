@@ -103,7 +103,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RecordChange:
     """``gone`` facts no longer count; then ``come`` facts count from now on. A fact in ``come`` whose :data:`LATE` fact
     counts is left out."""
 
@@ -145,7 +145,7 @@ def met(ordered: Iterable[LineQuantity], deliveries: Iterable[Delivered]) -> boo
     return all(quantity <= 0 for quantity in left.values())
 
 
-def change_of(event: Event, changed: Delivered | None = None, order_met: bool = False) -> Change:
+def change_of(event: Event, changed: Delivered | None = None, order_met: bool = False) -> RecordChange:
     """Return the facts that the event adds and removes. ``changed`` is the delivery :func:`after` the event, or None if
     the event changed no delivery or an unknown one. ``order_met`` says whether the order of that delivery is now
     :func:`met`."""
@@ -156,28 +156,28 @@ def change_of(event: Event, changed: Delivered | None = None, order_met: bool = 
     return replace(change, come=change.come + order) if order_met else replace(change, gone=change.gone + order)
 
 
-def _change(event: Event, changed: Delivered | None) -> Change:
+def _change(event: Event, changed: Delivered | None) -> RecordChange:
     match event:
         case DeliveryAssessed():
             in_time = event.by == "buyer" and not event.late
             answered = (_one("buyer", "answers-on-time", event.delivery),) if in_time else ()
-            return Change(come=(_one("supplier", OUTCOMES[event.outcome], event.delivery), *answered))
+            return RecordChange(come=(_one("supplier", OUTCOMES[event.outcome], event.delivery), *answered))
         case ExecutionOverdue():
             side, in_time_kind, late = _SIDES[event.about]
-            return Change(gone=(_one(side, in_time_kind, event.number),), come=(_one(side, late, event.number),))
+            return RecordChange(gone=(_one(side, in_time_kind, event.number),), come=(_one(side, late, event.number),))
         case ExecutionWithdrawn():
             side, in_time_kind, late = _SIDES[event.about]
-            return Change(gone=(_one(side, in_time_kind, event.number), _one(side, late, event.number)))
+            return RecordChange(gone=(_one(side, in_time_kind, event.number), _one(side, late, event.number)))
         case InvoicePaid() | InvoiceSettled():
-            return Change(come=(_one("buyer", "payments-on-time", event.invoice),))
+            return RecordChange(come=(_one("buyer", "payments-on-time", event.invoice),))
         case DisputeOpened():
             opener = cast(Party, event.by)
             opened = _one(opener, "disputes-opened", event.dispute)
-            return Change(come=(opened, _one(_OTHER[opener], "disputes-faced", event.dispute)))
+            return RecordChange(come=(opened, _one(_OTHER[opener], "disputes-faced", event.dispute)))
         case DisputeEnded():
-            return Change(gone=_set_aside(event, changed), come=_outcome(event))
+            return RecordChange(gone=_set_aside(event, changed), come=_outcome(event))
         case ContractClosed():
-            return Change(come=(_one("supplier", "closed", 0), _one("buyer", "closed", 0)))
+            return RecordChange(come=(_one("supplier", "closed", 0), _one("buyer", "closed", 0)))
     raise TypeError(f"{type(event).__name__} changes nothing in a record")
 
 

@@ -22,7 +22,7 @@ BREACHES: dict[Party, Kind] = {"supplier": "evaded", "buyer": "refused"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class ConductFact:
     """Something that happened to a contract, as it counts for one of its parties."""
 
     organisation_id: str
@@ -32,20 +32,20 @@ class Fact:
     at: datetime
 
 
-def concluded(event: ContractConcluded) -> tuple[Fact, ...]:
+def concluded(event: ContractConcluded) -> tuple[ConductFact, ...]:
     """Return the facts of a conclusion. An imported contract has none."""
     return () if event.source is not None else _both(event, "concluded", event.signed_at)
 
 
-def ended(event: ContractEnded, at: datetime) -> tuple[Fact, ...]:
+def ended(event: ContractEnded, at: datetime) -> tuple[ConductFact, ...]:
     """Return the facts of an end after the conclusion. A contract that ended unsigned counts only when it is announced
     as a breach."""
     return _both(event, "terminated", at) if event.reason == "cancelled" else ()
 
 
-def breached(event: ContractBreached) -> Fact:
+def breached(event: ContractBreached) -> ConductFact:
     side = cast(Party, event.side)
-    return Fact(
+    return ConductFact(
         organisation_id=event.organisation_id,
         side=side,
         kind=BREACHES[side],
@@ -54,8 +54,10 @@ def breached(event: ContractBreached) -> Fact:
     )
 
 
-def _both(event: ContractConcluded | ContractEnded, kind: Kind, at: datetime) -> tuple[Fact, ...]:
+def _both(event: ContractConcluded | ContractEnded, kind: Kind, at: datetime) -> tuple[ConductFact, ...]:
     return (
-        Fact(organisation_id=event.supplier_id, side="supplier", kind=kind, contract_id=event.contract_id, at=at),
-        Fact(organisation_id=event.buyer_id, side="buyer", kind=kind, contract_id=event.contract_id, at=at),
+        ConductFact(
+            organisation_id=event.supplier_id, side="supplier", kind=kind, contract_id=event.contract_id, at=at
+        ),
+        ConductFact(organisation_id=event.buyer_id, side="buyer", kind=kind, contract_id=event.contract_id, at=at),
     )

@@ -7,7 +7,7 @@ from sqlalchemy import Index, Integer, Text
 from sqlmodel import Field
 
 from infra.database import Reader, Transaction, columns
-from services.conduct.domain.performance import KINDS, LATE, Change, Kind, Performed
+from services.conduct.domain.performance import KINDS, LATE, Kind, Performed, RecordChange
 from services.conduct.domain.sanctions import Party
 from services.conduct.store.record import counted
 from services.conduct.store.rows import Row
@@ -31,7 +31,7 @@ class PerformedRow(Row, table=True):
     side: str = Field(sa_type=Text)
 
 
-async def save(tx: Transaction, contract_id: str, change: Change) -> None:
+async def save(tx: Transaction, contract_id: str, change: RecordChange) -> None:
     """Save the change; doing so again changes nothing. If the contract is not known here, nothing counts."""
     db = await tx.raw()
     if change.gone:

@@ -13,7 +13,7 @@ from sqlmodel import Field
 from infra.database import Reader, Transaction, columns
 from infra.listing import COUNTED
 from infra.reading import listed
-from services.conduct.domain.record import KINDS, Fact, Kind
+from services.conduct.domain.record import KINDS, ConductFact, Kind
 from services.conduct.domain.sanctions import Party
 from services.conduct.store.rows import Row
 
@@ -34,7 +34,7 @@ class FactRow(Row, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
-async def add(tx: Transaction, facts: Sequence[Fact]) -> None:
+async def add(tx: Transaction, facts: Sequence[ConductFact]) -> None:
     """Add the facts. Each counts once. Facts about contracts that are not of this market are left out."""
     if not facts:
         return
@@ -69,7 +69,7 @@ async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]
     return await counted(db, "facts", organisation_id, KINDS)
 
 
-async def latest(db: Reader, organisation_id: str, each: int) -> list[Fact]:
+async def latest(db: Reader, organisation_id: str, each: int) -> list[ConductFact]:
     """Return the latest facts first, at most ``each`` of one side and kind."""
     asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
     rows = await db.fetch(
@@ -81,7 +81,7 @@ async def latest(db: Reader, organisation_id: str, each: int) -> list[Fact]:
         *columns(asked),
         each,
     )
-    return listed("conduct.facts", rows, _key, lambda row: msgspec.convert(dict(row), Fact))
+    return listed("conduct.facts", rows, _key, lambda row: msgspec.convert(dict(row), ConductFact))
 
 
 def _key(row: asyncpg.Record) -> str:

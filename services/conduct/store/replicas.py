@@ -24,9 +24,9 @@ from infra.database import Reader, Transaction, columns
 from infra.reading import read_one
 from services.conduct.domain.performance import Delivered
 from services.conduct.store.rows import Row
-from services.market.replicas import Organisations
+from services.market.replicas import OrganisationReplicas
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 
 
 class ContractRow(Row, table=True):

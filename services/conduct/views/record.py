@@ -14,7 +14,7 @@ from infra.texts import clean
 from infra.tokens import Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
 from services.conduct.domain.performance import Kind as PerformedKind
-from services.conduct.domain.record import KINDS, Fact, Kind
+from services.conduct.domain.record import KINDS, ConductFact, Kind
 from services.conduct.domain.sanctions import Party
 from services.conduct.store import performed as performance
 from services.conduct.store import record, replicas, sanctions
@@ -108,7 +108,7 @@ async def record_of(
         if organisation is None:
             raise Missing("organisation", organisation_id)
         counts = await record.counts(db, organisation_id)
-        latest: dict[tuple[Party, Kind], list[Fact]] = {}
+        latest: dict[tuple[Party, Kind], list[ConductFact]] = {}
         for fact in await record.latest(db, organisation_id, shown):
             latest.setdefault((fact.side, fact.kind), []).append(fact)
         spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows

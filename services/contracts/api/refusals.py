@@ -14,7 +14,7 @@ from services.contracts.views import ContractView, shown
 from services.contracts.views.refusals import DisputedRefusal, undecided
 
 
-class DisputeIn(msgspec.Struct, kw_only=True):
+class RefusalDisputeIn(msgspec.Struct, kw_only=True):
     reasons: Clause
 
 
@@ -40,7 +40,7 @@ class RefusalsApi(Controller):
         resources: FromResources,
         keyed: FromKeyed,
         contract_id: PathId,
-        data: JSONBody[DisputeIn],
+        data: JSONBody[RefusalDisputeIn],
     ) -> ContractView:
         """Claim that the ground on which the other side refused does not hold. A contract has one such dispute."""
         async with resources.database.transaction("contracts") as tx:

@@ -13,12 +13,12 @@ from events.purchases import PurchaseAccepted
 from events.quotes import QuoteRequestClosed
 from events.values import Category
 from services.contracts.domain.deals import Deal
-from services.contracts.domain.signing import Award
+from services.contracts.domain.signing import OfferDeal
 
 
 def of_auction(
     opened: AuctionOpened, closed: AuctionClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
-) -> tuple[Deal, Award] | None:
+) -> tuple[Deal, OfferDeal] | None:
     """Return the deal and its award, or None if nobody won. It is also None for a pool's auction, because the pool
     divides the result among its members first."""
     if closed.pool_id is not None:
@@ -38,7 +38,7 @@ def of_auction(
 
 def of_quote(
     closed: QuoteRequestClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
-) -> tuple[Deal, Award] | None:
+) -> tuple[Deal, OfferDeal] | None:
     """Return the deal and its award, or None if the buyer chose nobody."""
     return _won(
         closed,
@@ -52,7 +52,9 @@ def of_quote(
     )
 
 
-def _won(closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_origin: Any) -> tuple[Deal, Award] | None:
+def _won(
+    closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_origin: Any
+) -> tuple[Deal, OfferDeal] | None:
     """Return the deal and its award. ``of_origin`` has the fields of the deal that the two events name differently."""
     if closed.winner_id is None or closed.amount is None:
         return None
@@ -66,12 +68,12 @@ def _won(closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_orig
         amount=closed.amount,
         kind=closed.kind,
     )
-    return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
+    return deal, OfferDeal(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
 
 
 def of_pool(
     allocated: PoolAllocated, *, winner_name: str, policy: Policy, calendars: Mapping[str, RegionCalendar]
-) -> tuple[tuple[Deal, Award], ...]:
+) -> tuple[tuple[Deal, OfferDeal], ...]:
     """Return one deal for each member, who is its buyer. ``calendars`` are by member, and each member signs by its own."""
     return tuple(
         (
@@ -91,13 +93,13 @@ def of_pool(
                 calendar=calendars[part.member_id],
                 kind=allocated.kind,
             ),
-            Award(supplier_id=allocated.supplier_id, supplier_name=winner_name, lines=part.lines),
+            OfferDeal(supplier_id=allocated.supplier_id, supplier_name=winner_name, lines=part.lines),
         )
         for part in allocated.allocations
     )
 
 
-def of_purchase(accepted: PurchaseAccepted, *, policy: Policy, calendar: RegionCalendar) -> tuple[Deal, Award]:
+def of_purchase(accepted: PurchaseAccepted, *, policy: Policy, calendar: RegionCalendar) -> tuple[Deal, OfferDeal]:
     deal = Deal(
         process_id=accepted.process_id,
         origin="purchase",
@@ -113,7 +115,7 @@ def of_purchase(accepted: PurchaseAccepted, *, policy: Policy, calendar: RegionC
         calendar=calendar,
         kind=_kind_of(accepted.line.category),
     )
-    return deal, Award(supplier_id=accepted.supplier_id, supplier_name=accepted.supplier_name, lines=deal.lines)
+    return deal, OfferDeal(supplier_id=accepted.supplier_id, supplier_name=accepted.supplier_name, lines=deal.lines)
 
 
 def _kind_of(category: Category | None) -> str:

@@ -67,7 +67,7 @@ class EquivalentRefusalUnexplained(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class EquivalentCard:
     """What the catalogue says about a SKU that is named as an equivalent."""
 
     sku_id: str
@@ -78,16 +78,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class EquivalentProposal:
     """``quantity`` is in the line's unit. Without a ``card`` the description says what the equivalent is."""
 
     line_id: str
     quantity: Decimal
     description: str = ""
-    card: Card | None = None
+    card: EquivalentCard | None = None
 
 
-def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tuple[Equivalent, ...]:
+def named(deal: Deal, contract: Contract, proposals: tuple[EquivalentProposal, ...]) -> tuple[Equivalent, ...]:
     """Return the equivalents that the supplier named, if the rules allow them. Raise a RuleBroken of this module; its
     field names the line."""
     rules = deal.policy.auction.equivalents
@@ -123,7 +123,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
     return tuple(found.values())
 
 
-def _fitting(deal: Deal, line: Line, proposal: Proposal) -> Equivalent:
+def _fitting(deal: Deal, line: Line, proposal: EquivalentProposal) -> Equivalent:
     card = proposal.card
     description = proposal.description.strip() or (card.name if card else "")
     if not description:
@@ -171,7 +171,7 @@ def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent
     return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)
 
 
-def repeats(contract: Contract, proposals: tuple[Proposal, ...]) -> bool:
+def repeats(contract: Contract, proposals: tuple[EquivalentProposal, ...]) -> bool:
     """Return whether the supplier's offer named the same equivalents."""
     named = {(each.line_id, each.quantity, each.description, each.sku_id) for each in contract.equivalents}
     again = {

@@ -74,7 +74,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class GroundedRefusal:
     """A refusal on a justified ground, which may be disputed. ``calendar`` is the buyer's, as for every step of the deal."""
 
     ended: ContractEnded
@@ -120,14 +120,14 @@ def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None
     return ground
 
 
-def refusal_of(deal: Deal, ended: ContractEnded, now: datetime) -> Refusal | None:
+def refusal_of(deal: Deal, ended: ContractEnded, now: datetime) -> GroundedRefusal | None:
     """Return the refusal, or None if there is nothing to dispute."""
     if ended.dispute_until is None:
         return None
-    return Refusal(ended=ended, at=now, policy=deal.policy, calendar=deal.calendar)
+    return GroundedRefusal(ended=ended, at=now, policy=deal.policy, calendar=deal.calendar)
 
 
-def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tuple[RefusalDisputed, ...]:
+def dispute(refusal: GroundedRefusal, actor: Actor, reasons: str, now: datetime) -> tuple[RefusalDisputed, ...]:
     """Return the event of the dispute, none if it repeats the same dispute. Raise a RuleBroken of this module."""
     side, other = refusal.other
     ended, reasons = refusal.ended, reasons.strip()
@@ -160,7 +160,9 @@ def dispute(refusal: Refusal, actor: Actor, reasons: str, now: datetime) -> tupl
     )
 
 
-def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) -> tuple[RefusalDisputeDecided, ...]:
+def decide(
+    refusal: GroundedRefusal, verdict: Verdict, explanation: str, now: datetime
+) -> tuple[RefusalDisputeDecided, ...]:
     """Return the event of the decision, none if it repeats the same decision. A moderator may decide after the deadline
     too: no side loses its case because the market is late. Raise a RuleBroken of this module, DecidedOtherwise, or
     DoneOtherwise if the explanation is different."""
@@ -193,7 +195,7 @@ def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) 
     )
 
 
-def apply(refusal: Refusal, event: Event) -> Refusal:
+def apply(refusal: GroundedRefusal, event: Event) -> GroundedRefusal:
     """Return the refusal after the event. Raise TypeError for an event that no refusal has."""
     if isinstance(event, RefusalDisputed):
         return replace(refusal, disputed=event)

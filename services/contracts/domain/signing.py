@@ -28,7 +28,7 @@ from services.contracts.domain.deals import (
     offer,
 )
 from services.contracts.domain.deciding import Deciding, RankedBid
-from services.contracts.domain.equivalents import Proposal
+from services.contracts.domain.equivalents import EquivalentProposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.refusals import Refuse, ground_of
 from services.contracts.domain.turns import (
@@ -50,7 +50,7 @@ class NobodyToActivate(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Award:
+class OfferDeal:
     """Offer the deal to the lowest bidder, at the deal's amount. ``lines`` have its prices."""
 
     supplier_id: str
@@ -67,7 +67,7 @@ class TakeStep:
     contract_id: str
     step: str
     actor: Actor
-    equivalents: tuple[Proposal, ...] = ()
+    equivalents: tuple[EquivalentProposal, ...] = ()
     terms: tuple[Term, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     security: Security | None = None
@@ -98,14 +98,14 @@ class ActivateNext:
     organisation_id: str
 
 
-Command = Award | TakeStep | FileObjection | AnswerObjection | Extend | Refuse | Lapse | ActivateNext
+Command = OfferDeal | TakeStep | FileObjection | AnswerObjection | Extend | Refuse | Lapse | ActivateNext
 
 
 def decide(deal: Deal, command: Command, deciding: Deciding) -> tuple[Event, ...]:
     """Return the events; none if the command repeats what was done before. Raise DoneOtherwise if the step or refusal
     was done before with other content. Raise a RuleBroken of this module or of the module that handles the command."""
     match command:
-        case Award():
+        case OfferDeal():
             return _award(deal, command, deciding)
         case TakeStep():
             return _take_step(deal, command, deciding.now)
@@ -123,7 +123,7 @@ def decide(deal: Deal, command: Command, deciding: Deciding) -> tuple[Event, ...
             return _activate(deal, command, deciding)
 
 
-def _award(deal: Deal, command: Award, deciding: Deciding) -> tuple[Event, ...]:
+def _award(deal: Deal, command: OfferDeal, deciding: Deciding) -> tuple[Event, ...]:
     if deal.contract is not None:
         return ()
     first = RankedBid(

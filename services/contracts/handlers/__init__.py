@@ -30,14 +30,14 @@ from infra.tokens import Principal
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.deciding import Deciding
-from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
+from services.contracts.domain.equivalents import EquivalentCard, EquivalentProposal, EquivalentUndescribed
 from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.refusals import Refuse, refusal_of
-from services.contracts.domain.signing import ActivateNext, Award, Command, Extend, TakeStep
+from services.contracts.domain.signing import ActivateNext, Command, Extend, OfferDeal, TakeStep
 from services.contracts.store import contracts, deals, replicas
 from services.contracts.store import refusals as disputable
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import Summary
+from services.contracts.store.contracts import ContractRecord
+from services.contracts.store.listing import ListedContract
 from services.market.replicas import calendar_of
 
 AT_ONCE = 100
@@ -89,7 +89,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Brought()
 
 
-def may_see(contract: Contract | Summary, principal: Principal | None) -> bool:
+def may_see(contract: ContractRecord | ListedContract, principal: Principal | None) -> bool:
     """Return whether this reader may see the contract. Everybody sees a concluded one. Until then only its two parties
     see it, and those who supervise the market."""
     if contract.state == "concluded":
@@ -118,7 +118,7 @@ async def take_step(
     await _act(tx, contract_id, command, principal)
 
 
-async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tuple[Proposal, ...]:
+async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tuple[EquivalentProposal, ...]:
     """Return the proposals, with the catalogue's data if they name a SKU. Raise EquivalentUndescribed for an unknown
     SKU."""
     wanted = [each.sku_id for each in named if each.sku_id]
@@ -129,7 +129,7 @@ async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tup
                 "There is no such SKU in the catalogue.", field=f"equivalent-{each.line_id}", sku=each.sku_id
             )
     return tuple(
-        Proposal(
+        EquivalentProposal(
             line_id=each.line_id,
             quantity=each.quantity,
             description=each.description,
@@ -139,8 +139,10 @@ async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tup
     )
 
 
-def _card(sku: SkuPublished) -> Card:
-    return Card(sku_id=sku.sku_id, name=sku.name, category=sku.category, unit=sku.base_unit, pack_size=sku.pack_size)
+def _card(sku: SkuPublished) -> EquivalentCard:
+    return EquivalentCard(
+        sku_id=sku.sku_id, name=sku.name, category=sku.category, unit=sku.base_unit, pack_size=sku.pack_size
+    )
 
 
 async def extend(tx: Transaction, contract_id: str, step: str, principal: Principal) -> None:
@@ -230,7 +232,7 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
     await contracts.write(tx, happened, member_name)
 
 
-async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, Award]) -> None:
+async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, OfferDeal]) -> None:
     """Write the deals of one process. Deals that exist already stay as they are, because the event arrived twice. A
     portion of deals needs as many statements as one deal."""
     db = await tx.raw()

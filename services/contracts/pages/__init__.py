@@ -34,8 +34,8 @@ from services.contracts.arguments import After, State
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import may_see
 from services.contracts.store import listing, replicas
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import Summary
+from services.contracts.store.contracts import ContractRecord
+from services.contracts.store.listing import ListedContract
 from services.contracts.views import (
     choices_of,
     ending_of,
@@ -127,13 +127,13 @@ async def contract_page(resources: Resources, request: Visit, contract_id: str, 
     )
 
 
-def _told(other: Summary, shown: Contract, principal: Principal | None) -> bool:
+def _told(other: ListedContract, shown: ContractRecord, principal: Principal | None) -> bool:
     """Return whether the page mentions the other contract. Earlier awards are always mentioned, later ones only to
     readers that may see that contract."""
     return other.rank < shown.drafted.rank or may_see(other, principal)
 
 
-def _turn(contract: Contract, principal: Principal | None) -> bool:
+def _turn(contract: ContractRecord, principal: Principal | None) -> bool:
     return contract.step is not None and PARTIES[contract.step] == side_of(contract, principal)
 
 
@@ -159,7 +159,7 @@ class ContractPages(Controller):
         wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
         pool = resources.database.pool
 
-        async def read(number: int) -> listing.Found:
+        async def read(number: int) -> listing.FoundContracts:
             async with pool.acquire() as db:
                 return await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
 

@@ -36,7 +36,7 @@ class StepTaken(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class ContractRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is running, concluded or ended. If the contract is concluded or ended, ``over_at`` is the time of that.
     ``waits_for`` is the organisation whose turn it is. After the supplier left it is the buyer, if the bidder of
     ``next_rank`` could be asked."""
@@ -61,7 +61,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         return organisation_id in (self.drafted.buyer_id, self.drafted.supplier_id)
 
 
-async def get(db: Reader, contract_id: str) -> Contract | None:
+async def get(db: Reader, contract_id: str) -> ContractRecord | None:
     row = await db.fetchrow(f"select {_COLUMNS} from contracts.contracts where contract_id = $1", contract_id)
     return read_one("contract", row["contract_id"], _contract, row) if row else None
 
@@ -175,10 +175,10 @@ async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, no
     )
 
 
-def _contract(row: asyncpg.Record) -> Contract:
-    values: dict[str, Any] = {name: row[name] for name in Contract.__struct_fields__}
+def _contract(row: asyncpg.Record) -> ContractRecord:
+    values: dict[str, Any] = {name: row[name] for name in ContractRecord.__struct_fields__}
     values["drafted"] = msgspec.json.decode(row["drafted"], type=ContractDrafted)
     values["steps"] = msgspec.json.decode(row["steps"], type=tuple[StepTaken, ...])
     values["ended"] = msgspec.json.decode(row["ended"], type=ContractEnded) if row["ended"] else None
     values["paper"] = msgspec.json.decode(row["paper"], type=Paper)
-    return Contract(**values)
+    return ContractRecord(**values)

@@ -23,7 +23,7 @@ from services.contracts.store.rows import AT, WORDS
 
 STATES = ("running", "concluded", "ended")
 CURSOR = r"^([0-9]{1,17}-[!-~]{1,400})?$"
-"""The end of a page, as in ``Found.next``, or an empty text."""
+"""The end of a page, as in ``FoundContracts.next``, or an empty text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = (
     "contract_id, (case when jsonb_typeof(drafted) = 'object' then drafted - '{lines,place}'::text[] else '{}' end)::text as drafted,"
@@ -31,7 +31,7 @@ _SHOWN = (
 )
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class ContractFilter(msgspec.Struct, frozen=True, kw_only=True):
     """``viewer_id`` sees its own contracts and the concluded ones, ``all`` shows everything, and ``mine`` keeps only
     the viewer's own. ``state`` is running, concluded, ended or "" for all. ``process_id`` may also be a pool's id.
     ``q`` has words, or beginnings of words, of the title and of both sides' names."""
@@ -44,8 +44,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     q: str = ""
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """``state``, ``waits_for`` and ``next_rank`` are as in :class:`services.contracts.store.contracts.Contract`.
+class ListedContract(msgspec.Struct, frozen=True, kw_only=True):
+    """``state``, ``waits_for`` and ``next_rank`` are as in :class:`services.contracts.store.contracts.ContractRecord`.
     ``ended`` is the reason of the end, or "" if it did not end. Lists are sorted by ``at``: when it was concluded, or
     ended, or drafted."""
 
@@ -76,20 +76,22 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return organisation_id in (self.buyer_id, self.supplier_id)
 
 
-class Found(Listed[Summary], frozen=True):
+class FoundContracts(Listed[ListedContract], frozen=True):
     """``next`` is where the list continues, or "" at its end. Contracts that are added or concluded meanwhile are on no
     later page, and they move no other contract to another page."""
 
     next: str = ""
 
 
-async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: int = 0, after: str = "") -> Found:
+async def search(
+    db: asyncpg.Connection, wanted: ContractFilter, *, limit: int, offset: int = 0, after: str = ""
+) -> FoundContracts:
     """Return one page, the latest first: after ``offset`` rows, or after the end of another page (``after`` is its
     ``next``). The number of rows read is bounded by ``limit`` and ``offset``."""
     values: list[object] = []
     parts = list(_parts(wanted, values))
     if not parts:  # a visitor asks for contracts that are not concluded
-        return Found([], 0, False, 0)
+        return FoundContracts([], 0, False, 0)
     whole = " union all ".join(f"select from contracts.contracts where {part}" for part in parts)
     counted = list(values)
     most = COUNTED if after else reach(limit, offset)
@@ -117,14 +119,16 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: 
             total = await count(db, whole, *counted, most=most)
         rows = await some(db, [row["contract_id"] for row in ids[:limit]])
     found = Listed.of(rows, total, most)
-    return Found(found.rows, found.total, found.more, found.end, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+    return FoundContracts(
+        found.rows, found.total, found.more, found.end, _end_of(ids[limit - 1]) if len(ids) > limit else ""
+    )
 
 
 def _end_of(last: asyncpg.Record) -> str:
     return f"{(last['at'] - _EPOCH) // timedelta(microseconds=1)}-{last['contract_id']}"
 
 
-def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
+def _parts(wanted: ContractFilter, values: list[object]) -> Iterator[str]:
     """Yield conditions of which every matching row meets exactly one. Their parameters are added to ``values``."""
 
     def add(condition: str, value: object) -> str:
@@ -147,7 +151,7 @@ def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
             yield add(f"{in_state} and supplier_id = {{0}} and buyer_id <> {{0}}", wanted.viewer_id)
 
 
-async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
+async def some(db: Reader, contract_ids: Sequence[str]) -> list[ListedContract]:
     """Return the contracts that this release can read, in the given order."""
     found = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where contract_id = any($1::text[])", list(contract_ids)
@@ -156,7 +160,7 @@ async def some(db: Reader, contract_ids: Sequence[str]) -> list[Summary]:
     return _read(sorted(found, key=lambda row: at[row["contract_id"]]))
 
 
-async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed[Summary]:
+async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed[ListedContract]:
     """Return ``limit`` contracts where it is this organisation's turn, the earliest deadline first."""
     turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
     rows = await db.fetch(
@@ -165,7 +169,7 @@ async def waiting_for(db: Reader, organisation_id: str, *, limit: int) -> Listed
     return Listed.of(_read(rows), await count(db, f"select from {turn}", organisation_id))
 
 
-async def of_deal(db: Reader, process_id: str, buyer_id: str) -> list[Summary]:
+async def of_deal(db: Reader, process_id: str, buyer_id: str) -> list[ListedContract]:
     """Return the contract of everybody asked so far, by rank."""
     rows = await db.fetch(
         f"select {_SHOWN} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",
@@ -175,10 +179,10 @@ async def of_deal(db: Reader, process_id: str, buyer_id: str) -> list[Summary]:
     return _read(rows)
 
 
-def _read(rows: Sequence[asyncpg.Record]) -> list[Summary]:
+def _read(rows: Sequence[asyncpg.Record]) -> list[ListedContract]:
     return listed("contract", rows, itemgetter("contract_id"), _summary)
 
 
-def _summary(row: asyncpg.Record) -> Summary:
+def _summary(row: asyncpg.Record) -> ListedContract:
     told: dict[str, Any] = msgspec.json.decode(row["drafted"])
-    return msgspec.convert(told | {**row, "drafted": None, "ended": row["ended"] or ""}, Summary)
+    return msgspec.convert(told | {**row, "drafted": None, "ended": row["ended"] or ""}, ListedContract)

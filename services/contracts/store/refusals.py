@@ -13,7 +13,7 @@ from infra.database import Reader, Transaction, json_text
 from infra.listing import Listed, count, reach
 from infra.reading import listed
 from infra.states import XMIN, States
-from services.contracts.domain.refusals import Refusal
+from services.contracts.domain.refusals import GroundedRefusal
 from services.contracts.store.rows import Row
 
 
@@ -31,7 +31,7 @@ class RefusalRow(Row, table=True):
 class StoredRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal and its version. Version 0 means that it is not stored yet."""
 
-    refusal: Refusal
+    refusal: GroundedRefusal
     version: int = 0
 
 
@@ -55,7 +55,7 @@ async def save(tx: Transaction, kept: StoredRefusal) -> None:
     await _refusals.save(tx, values)
 
 
-async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
+async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[GroundedRefusal]:
     """Return one page of the refusals whose dispute waits for a decision, the earliest deadline first."""
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)
@@ -64,5 +64,5 @@ async def disputed(db: Reader, *, limit: int, offset: int) -> Listed[Refusal]:
     return Listed.of(found, await count(db, waiting, most=most), most)
 
 
-def _refusal(state: str) -> Refusal:
-    return msgspec.json.decode(state, type=Refusal)
+def _refusal(state: str) -> GroundedRefusal:
+    return msgspec.json.decode(state, type=GroundedRefusal)

@@ -22,9 +22,9 @@ from infra.listing import Listed, count
 from infra.reading import listed, read_json, read_one
 from services.contracts.domain.deciding import RankedBid
 from services.contracts.store.rows import AuctionRow, Row
-from services.market.replicas import Organisations, Skus
+from services.market.replicas import OrganisationReplicas, Skus
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 skus = Skus(Row.metadata)
 
 

@@ -15,12 +15,12 @@ from infra.texts import clean
 from infra.tokens import Principal
 from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
-from services.contracts.domain.refusals import Refusal
+from services.contracts.domain.refusals import GroundedRefusal
 from services.contracts.handlers import may_see
 from services.contracts.store import contracts, deals
 from services.contracts.store import refusals as disputable
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import Filter, Summary
+from services.contracts.store.contracts import ContractRecord
+from services.contracts.store.listing import ContractFilter, ListedContract
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 QUEUE = 20
@@ -52,7 +52,7 @@ class ContractSummary(msgspec.Struct, kw_only=True):
     concluded_at: datetime | None
 
 
-class Step(msgspec.Struct, kw_only=True):
+class ContractStep(msgspec.Struct, kw_only=True):
     """``taken_at`` is None while the step is still to come. Only the parties see the ``member``."""
 
     step: str
@@ -76,7 +76,7 @@ class DisputeView(msgspec.Struct, kw_only=True):
     decided_at: datetime | None
 
 
-class Ending(msgspec.Struct, kw_only=True):
+class ContractEnding(msgspec.Struct, kw_only=True):
     """``reason`` is lapsed or refused; ``by`` is buyer or supplier. ``next_rank`` is the bidder that the buyer could
     ask next. ``ground`` is the code of a ground on the policy's list, or "" for none. ``dispute`` is None if there is
     nothing to dispute."""
@@ -102,7 +102,7 @@ class ContractView(ContractSummary, kw_only=True):
     kind: str
     place: Place
     lines: tuple[Line, ...]
-    steps: list[Step]
+    steps: list[ContractStep]
     version: int
     terms: tuple[Term, ...]
     drafts: tuple[Draft, ...]
@@ -112,7 +112,7 @@ class ContractView(ContractSummary, kw_only=True):
     security_due: Decimal
     security: Security | None
     choices: Choices | None
-    ending: Ending | None
+    ending: ContractEnding | None
 
 
 def is_party(principal: Principal | None) -> bool:
@@ -122,9 +122,9 @@ def is_party(principal: Principal | None) -> bool:
 
 def wanted_by(
     principal: Principal | None, *, mine: bool | None = None, state: str = "", process: str = "", q: str = ""
-) -> Filter:
+) -> ContractFilter:
     """Return what a visitor, a party or an observer may list. ``mine`` holds for a party unless it says otherwise."""
-    return Filter(
+    return ContractFilter(
         viewer_id=principal.organisation_id if principal else "",
         all=principal is not None and principal.may(*SEES_ALL),
         mine=is_party(principal) if mine is None else mine and principal is not None,
@@ -134,7 +134,7 @@ def wanted_by(
     )
 
 
-async def visible(resources: Resources, contract_id: str, principal: Principal | None) -> Contract:
+async def visible(resources: Resources, contract_id: str, principal: Principal | None) -> ContractRecord:
     """Return the contract. Raise Missing, also if this reader may not see it."""
     found = await contracts.get(resources.database.pool, clean(contract_id))
     if found is None or not may_see(found, principal):
@@ -142,7 +142,7 @@ async def visible(resources: Resources, contract_id: str, principal: Principal |
     return found
 
 
-def summary(contract: Contract) -> dict[str, Any]:
+def summary(contract: ContractRecord) -> dict[str, Any]:
     drafted = contract.drafted
     same = "contract_id process_id origin pool_id title buyer_id buyer_name supplier_id supplier_name rank category currency amount"
     return {name: getattr(drafted, name) for name in same.split()} | {
@@ -155,22 +155,22 @@ def summary(contract: Contract) -> dict[str, Any]:
     }
 
 
-def as_listed(found: Summary) -> ContractSummary:
+def as_listed(found: ListedContract) -> ContractSummary:
     same = {name: getattr(found, name) for name in ContractSummary.__struct_fields__ if name != "concluded_at"}
     concluded_at = found.over_at if found.state == "concluded" else None
     return ContractSummary(**same | {"waits_for": found.waits_for or None, "concluded_at": concluded_at})
 
 
-def is_insider(contract: Contract, principal: Principal | None) -> bool:
+def is_insider(contract: ContractRecord, principal: Principal | None) -> bool:
     return principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
 
 
-def paper_for(contract: Contract, principal: Principal | None) -> Paper:
+def paper_for(contract: ContractRecord, principal: Principal | None) -> Paper:
     """Return the part of the paper that this reader may read."""
     return contract.paper if is_insider(contract, principal) else as_published(contract.paper)
 
 
-def side_of(contract: Contract, principal: Principal | None) -> Party | None:
+def side_of(contract: ContractRecord, principal: Principal | None) -> Party | None:
     """Return the side for which the reader may act here, or None."""
     if principal is None:
         return None
@@ -181,12 +181,12 @@ def side_of(contract: Contract, principal: Principal | None) -> Party | None:
     return None
 
 
-def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
+def steps_of(contract: ContractRecord, principal: Principal | None) -> list[ContractStep]:
     """Return the steps that were taken and those to come."""
     insider = is_insider(contract, principal)
     taken = {each.step: each for each in contract.steps}
     return [
-        Step(
+        ContractStep(
             step=step,
             party=PARTIES[step],
             taken_at=taken[step].at if step in taken else None,
@@ -196,7 +196,7 @@ def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
     ]
 
 
-async def choices_of(resources: Resources, contract: Contract, principal: Principal | None) -> Choices | None:
+async def choices_of(resources: Resources, contract: ContractRecord, principal: Principal | None) -> Choices | None:
     side = side_of(contract, principal)
     if side is None or contract.step is None:
         return None
@@ -207,7 +207,7 @@ async def choices_of(resources: Resources, contract: Contract, principal: Princi
     return choices(kept.deal, side, resources.clock())
 
 
-def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -> DisputeView:
+def dispute_view(refusal: GroundedRefusal, principal: Principal | None, now: datetime) -> DisputeView:
     side, organisation_id = refusal.other
     role = BUYER_OFFICER if side == "buyer" else SUPPLIER_AGENT
     concerned = principal is not None and principal.organisation_id == organisation_id and principal.may(role)
@@ -224,12 +224,14 @@ def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -
     )
 
 
-async def ending_of(resources: Resources, contract: Contract, principal: Principal | None) -> Ending | None:
+async def ending_of(
+    resources: Resources, contract: ContractRecord, principal: Principal | None
+) -> ContractEnding | None:
     ended = contract.ended
     if ended is None:
         return None
     kept = await disputable.get(resources.database.pool, ended.contract_id) if ended.dispute_until else None
-    return Ending(
+    return ContractEnding(
         reason=ended.reason,
         by=ended.by,
         evasion=ended.evasion,
@@ -244,7 +246,7 @@ async def ending_of(resources: Resources, contract: Contract, principal: Princip
     )
 
 
-async def view(resources: Resources, contract: Contract, principal: Principal | None) -> ContractView:
+async def view(resources: Resources, contract: ContractRecord, principal: Principal | None) -> ContractView:
     paper = paper_for(contract, principal)
     return ContractView(
         **summary(contract),

@@ -6,9 +6,9 @@ import msgspec
 
 from infra.listing import Listed
 from infra.service import Resources
-from services.contracts.domain.refusals import Refusal
+from services.contracts.domain.refusals import GroundedRefusal
 from services.contracts.store import listing, refusals
-from services.contracts.store.listing import Summary
+from services.contracts.store.listing import ListedContract
 from services.contracts.views import QUEUE
 
 
@@ -41,7 +41,7 @@ async def undecided(resources: Resources, number: int) -> Listed[DisputedRefusal
     return Listed(rows, found.total, found.more, found.end)
 
 
-def _told(contract: Summary, refusal: Refusal, now: datetime) -> DisputedRefusal:
+def _told(contract: ListedContract, refusal: GroundedRefusal, now: datetime) -> DisputedRefusal:
     assert refusal.disputed is not None, "a refusal waits once it is disputed"
     ended = refusal.ended
     same = "contract_id title buyer_id buyer_name supplier_id supplier_name"

@@ -18,7 +18,7 @@ from services.fulfilment.views.disputes import OpenDisputeView, disputed, get_di
 from services.fulfilment.views.execution import ExecutionView, view
 
 
-class DisputeIn(msgspec.Struct, kw_only=True):
+class FulfilmentDisputeIn(msgspec.Struct, kw_only=True):
     """``number`` is the number of the delivery or invoice. ``asks`` says whether the last word on it should stand or be
     set aside. ``word`` is its status as it was read; if the status is another one by now, the dispute is refused."""
 
@@ -47,7 +47,7 @@ class DisputesApi(Controller):
     dependencies = {"act": Provide(acting, sync_to_thread=False)}
 
     @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
-    async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
+    async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[FulfilmentDisputeIn]) -> ExecutionView:
         command = OpenDispute(
             **act.by,
             about=data.about,

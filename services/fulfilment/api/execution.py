@@ -77,7 +77,7 @@ class InvoiceIn(msgspec.Struct, kw_only=True):
     reference: Id
 
 
-class WithdrawalIn(msgspec.Struct, kw_only=True):
+class ExecutionWithdrawalIn(msgspec.Struct, kw_only=True):
     about: Literal["order", "delivery", "invoice"]
     number: Count
 
@@ -221,7 +221,7 @@ class ExecutionApi(Controller):
         return await act(command)
 
     @post("/{contract_id:str}/withdrawals", opt=PARTIES, raises=[NotFound])
-    async def withdraw(self, act: NamedDependency[Act], data: JSONBody[WithdrawalIn]) -> ExecutionView:
+    async def withdraw(self, act: NamedDependency[Act], data: JSONBody[ExecutionWithdrawalIn]) -> ExecutionView:
         """Withdraw an own order, delivery or invoice that nobody has answered yet."""
         command = Withdraw(organisation_id=act.organisation_id, about=data.about, number=data.number)
         return await act(command)

@@ -42,7 +42,16 @@ from services.fulfilment.domain.disputes import AnswerDispute, DecideDispute, Op
 from services.fulfilment.domain.endings import AnswerEnding, ProposeEnding, WithdrawEnding
 from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
-from services.fulfilment.domain.state import NONE, Delivery, Dispute, Ending, Execution, Invoice, Order, Said
+from services.fulfilment.domain.state import (
+    NONE,
+    Delivery,
+    Dispute,
+    Execution,
+    Invoice,
+    Order,
+    ProposedEnding,
+    Statement,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +209,7 @@ def apply(execution: Execution, event: Event) -> Execution:
         case DisputeOpened() | DisputeAnswered() | DisputeEnded():
             return _disputed(execution, event)
         case EndingProposed():
-            ending = Ending(
+            ending = ProposedEnding(
                 kind=event.kind,  # type: ignore[arg-type]
                 ground=event.ground,
                 by=event.by,  # type: ignore[arg-type]
@@ -254,7 +263,7 @@ def _overdue(execution: Execution, event: ExecutionOverdue) -> Execution:
 def _disputed(execution: Execution, event: DisputeOpened | DisputeAnswered | DisputeEnded) -> Execution:
     if isinstance(event, DisputeOpened):
         subjects = execution.deliveries if event.about == "delivery" else execution.invoices
-        said = Said(by=event.by, words=event.reasons, asks=event.asks, at=event.opened_at)  # type: ignore[arg-type]
+        said = Statement(by=event.by, words=event.reasons, asks=event.asks, at=event.opened_at)  # type: ignore[arg-type]
         opened = Dispute(
             number=event.dispute,
             about=event.about,  # type: ignore[arg-type]
@@ -267,7 +276,7 @@ def _disputed(execution: Execution, event: DisputeOpened | DisputeAnswered | Dis
         return replace(execution, disputes=(*execution.disputes, opened))
     dispute = execution.disputes[event.dispute - 1]
     if isinstance(event, DisputeAnswered):
-        said = Said(by=event.by, words=event.words, asks=event.asks, at=event.at)  # type: ignore[arg-type]
+        said = Statement(by=event.by, words=event.words, asks=event.asks, at=event.at)  # type: ignore[arg-type]
         return _with_dispute(execution, event.dispute, said=(*dispute.said, said))
     execution = _with_dispute(
         execution,

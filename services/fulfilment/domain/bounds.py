@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from catalogue.rules import RuleBroken
 from events.contracts import LineQuantity
-from services.fulfilment.domain.state import OTHER, Dispute, Ending, Execution, Party, total, unordered
+from services.fulfilment.domain.state import OTHER, Dispute, Execution, Party, ProposedEnding, total, unordered
 
 MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
 MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
@@ -154,7 +154,7 @@ def require_statement(execution: Execution, dispute: Dispute, party: Party, asks
         )
 
 
-def require_refusal(execution: Execution, ending: Ending, party: Party) -> None:
+def require_refusal(execution: Execution, ending: ProposedEnding, party: Party) -> None:
     """Raise TooManyRefusals if this side may not refuse another proposal."""
     refused = execution.endings_refused.get(party, 0)
     if refused >= MOST_REFUSED_ENDINGS:

@@ -74,7 +74,7 @@ def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AgendaDuty:
     """A duty as an agenda stores it. ``place`` is the number of the order or invoice beside which pages show it, or 0
     for none."""
 
@@ -92,8 +92,8 @@ class Agenda:
 
     term_until: datetime
     things: int
-    before: tuple[Entry, ...]
-    after: tuple[Entry, ...]
+    before: tuple[AgendaDuty, ...]
+    after: tuple[AgendaDuty, ...]
 
     def duties(self, now: datetime) -> tuple[Duty, ...]:
         """Return the duties of both sides, the earliest deadline first."""
@@ -101,7 +101,7 @@ class Agenda:
         found = (Duty(party=each.party, what=each.what, number=each.number, due_at=each.due_at) for each in entries)
         return tuple(sorted(found, key=lambda duty: (duty.due_at is None, duty.due_at or now)))
 
-    def of(self, party: Party, now: datetime) -> tuple[Entry, ...]:
+    def of(self, party: Party, now: datetime) -> tuple[AgendaDuty, ...]:
         """Return the duties of one side, the earliest deadline first."""
         return tuple(each for each in (self.before if now < self.term_until else self.after) if each.party == party)
 
@@ -116,11 +116,11 @@ def agenda(execution: Execution, most: int = MOST_OF_A_SIDE) -> Agenda:
     )
 
 
-def _entries(execution: Execution, now: datetime, most: int) -> tuple[Entry, ...]:
+def _entries(execution: Execution, now: datetime, most: int) -> tuple[AgendaDuty, ...]:
     found = duties(execution, now)
     sides: tuple[Party, ...] = ("buyer", "supplier")
     return tuple(
-        Entry(
+        AgendaDuty(
             party=side,
             what=duty.what,
             number=duty.number,

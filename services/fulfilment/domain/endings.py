@@ -26,9 +26,9 @@ from services.fulfilment.domain.requirements import (
 )
 from services.fulfilment.domain.state import (
     OTHER,
-    Ending,
     Execution,
     Party,
+    ProposedEnding,
     balances,
     invoiceable,
     outstanding,
@@ -242,7 +242,7 @@ def closed(execution: Execution, how: str, reasons: str, now: datetime) -> Contr
     )
 
 
-def _terminated(execution: Execution, ending: Ending, now: datetime) -> tuple[Event, ...]:
+def _terminated(execution: Execution, ending: ProposedEnding, now: datetime) -> tuple[Event, ...]:
     """Return the events of the termination. ContractEnded is for readers that only ask whether the contract still
     counts."""
     return (
@@ -285,7 +285,7 @@ def _answered(execution: Execution, by: Party, said: str, words: str, now: datet
     )
 
 
-def _standing(execution: Execution, command: OfProposal) -> Ending:
+def _standing(execution: Execution, command: OfProposal) -> ProposedEnding:
     """Return the open proposal. Raise NothingProposed or AnotherProposed."""
     ending = execution.ending
     if ending is None:

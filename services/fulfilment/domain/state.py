@@ -109,7 +109,7 @@ class Invoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Statement:
     """A statement in a dispute. ``by`` is a side of the dispute."""
 
     by: Party
@@ -127,7 +127,7 @@ class Dispute:
     about: About
     subject: int
     word: str
-    said: tuple[Said, ...]
+    said: tuple[Statement, ...]
     answer_by: datetime
     decide_by: datetime
     outcome: str = ""
@@ -157,7 +157,7 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class ProposedEnding:
     """A proposal to end the contract that the other side has not agreed to yet. ``objection`` is what the other side
     said against it, or ""."""
 
@@ -194,7 +194,7 @@ class Execution:
     deliveries: tuple[Delivery, ...] = ()
     invoices: tuple[Invoice, ...] = ()
     disputes: tuple[Dispute, ...] = ()
-    ending: Ending | None = None
+    ending: ProposedEnding | None = None
     status: Literal["running", "closed", "terminated"] = "running"
     how: str = ""
     over_at: datetime | None = None

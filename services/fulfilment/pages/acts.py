@@ -24,7 +24,7 @@ from services.market.places import delivered_to
 Fields = dict[str, str]
 
 
-class NotUnderstood(Exception):
+class FormErrors(Exception):
     """The errors of a form, by field, and values that would fit each field."""
 
     def __init__(self, errors: Fields, fitting: Fields) -> None:
@@ -60,7 +60,7 @@ class _ProposalForm(msgspec.Struct, kw_only=True):
 
 
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
-    """Read the fields, and with ``lines`` also the quantities. Raise NotUnderstood with all errors."""
+    """Read the fields, and with ``lines`` also the quantities. Raise FormErrors with all errors."""
     form, errors = read_form(fields, shape)
     fitting = fitting_texts(errors, shape)
     quantities: dict[str, Decimal] = {}
@@ -72,14 +72,14 @@ def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> t
         else:
             quantities[line.line_id] = read.quantity
     if errors or form is None:
-        raise NotUnderstood(errors, fitting)
+        raise FormErrors(errors, fitting)
     return form, quantities
 
 
 def choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
-    """Return the chosen one of the choices. Raise NotUnderstood if none of them is chosen."""
+    """Return the chosen one of the choices. Raise FormErrors if none of them is chosen."""
     if fields.get(name) not in choices:
-        raise NotUnderstood({name: gettext("Choose one of these.")}, {name: choices[0]})
+        raise FormErrors({name: gettext("Choose one of these.")}, {name: choices[0]})
     return fields[name]
 
 
@@ -154,7 +154,7 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(EndingGround):
         fitting = f"{get_args(Kind)[0]}/{get_args(EndingGround)[0]}"
-        raise NotUnderstood({"wish": gettext("Choose one of these.")}, {"wish": fitting})
+        raise FormErrors({"wish": gettext("Choose one of these.")}, {"wish": fitting})
     return ProposeEnding(
         **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
     )

@@ -49,8 +49,8 @@ from services.fulfilment import handlers
 from services.fulfilment.domain import Command
 from services.fulfilment.domain.disputes import DecideDispute
 from services.fulfilment.domain.state import Outcome
-from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, Fields, NotUnderstood, choice
-from services.fulfilment.pages.parts import NEWEST, Asked
+from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, Fields, FormErrors, choice
+from services.fulfilment.pages.parts import NEWEST, WantedPages
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
 from services.fulfilment.views.disputes import QUEUE, disputed, get_dispute, open_disputes
@@ -67,7 +67,7 @@ async def _forbidden(
     for _ in range(len(fields) + 1):
         try:
             command = read(fields)
-        except NotUnderstood as wrong:
+        except FormErrors as wrong:
             fields = fields | wrong.fitting
         except NotFitting as wrong:
             fields = fields | {wrong.field or "": WORDS}
@@ -82,7 +82,7 @@ async def _forbidden(
 
 
 async def execution_page(
-    resources: Resources, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: Asked = NEWEST
+    resources: Resources, request: Visit, contract_id: str, acted: Acted = NOTHING, asked: WantedPages = NEWEST
 ) -> Template:
     """Show a contract that is carried out. ``acted`` is a form that was refused; for ``asked`` see :mod:`parts`. Raise
     Missing."""
@@ -138,7 +138,7 @@ class ExecutionPages(Controller):
     ) -> Template:
         """Show a contract that is carried out. ``page`` is the page of the history. ``at`` names a form, whose page is
         shown."""
-        asked = Asked(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
+        asked = WantedPages(history=number, orders=orders, invoices=invoices, disputes=disputes, at=clean(at))
         return await execution_page(resources, request, clean(contract_id), asked=asked)
 
     @get("/due", opt=MEMBERS)
@@ -161,7 +161,7 @@ class ExecutionPages(Controller):
             command = read(fields, execution, by)
             async with resources.database.transaction("fulfilment") as tx:
                 await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
-        except NotUnderstood as wrong:
+        except FormErrors as wrong:
             errors = wrong.errors
         except KeyReused:  # the page may no longer have this form
             raise
@@ -191,7 +191,7 @@ class ExecutionPages(Controller):
             command = DecideDispute(dispute=number, outcome=outcome, explanation=text_in(fields, "explanation"))
             async with resources.database.transaction("fulfilment") as tx:
                 await handlers.decide_dispute(tx, contract_id, command)
-        except NotUnderstood as wrong:
+        except FormErrors as wrong:
             errors = wrong.errors
         except RuleBroken as broken:
             errors = errors_of_refusal(broken, fields.keys() - HIDDEN | GROUPS)

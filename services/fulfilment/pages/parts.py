@@ -44,7 +44,7 @@ _PLACES: tuple[tuple[re.Pattern[str], str, Callable[[Any, int | None], bool]], .
 T = TypeVar("T")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class WantedPages(msgspec.Struct, frozen=True, kw_only=True):
     """The page that is asked for in each part. ``at`` is the id of a wanted form, on any page."""
 
     history: int = 1
@@ -54,10 +54,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     at: str = ""
 
 
-NEWEST = Asked()
+NEWEST = WantedPages()
 
 
-class Piece(NamedTuple):
+class OrderPage(NamedTuple):
     """An order with its deliveries on one page. The page with ``first`` has the order's own facts, the page with
     ``last`` its forms."""
 
@@ -70,11 +70,11 @@ class Piece(NamedTuple):
 class Pages(NamedTuple):
     """All pages; each part has at least one. Within a page the oldest item is first."""
 
-    orders: list[list[Piece]]
+    orders: list[list[OrderPage]]
     invoices: list[list[Invoice]]
     disputes: list[list[Dispute]]
 
-    def with_form(self, asked: Asked) -> Asked:
+    def with_form(self, asked: WantedPages) -> WantedPages:
         """Return what is asked for, with the page that has the form ``at``. It is unchanged for a form that no page or
         every page has."""
         for form, name, holds in _PLACES:
@@ -114,12 +114,12 @@ def _leaves(cards: Sequence[T], lines_of: Callable[[T], int]) -> list[list[T]]:
     return [page[::-1] for page in pages]
 
 
-def _pieces(page: list[tuple[Order, Order | Delivery]], execution: Execution) -> list[Piece]:
+def _pieces(page: list[tuple[Order, Order | Delivery]], execution: Execution) -> list[OrderPage]:
     pieces = []
     for order, cards in groupby(page, key=lambda card: card[0]):
         shown = [card for _, card in cards]
         deliveries = tuple(card for card in shown if isinstance(card, Delivery))
         all_of_it = execution.deliveries_of.get(order.number, ())
         last = not all_of_it or bool(deliveries and deliveries[-1] is all_of_it[-1])
-        pieces.append(Piece(order, deliveries, first=isinstance(shown[0], Order), last=last))
+        pieces.append(OrderPage(order, deliveries, first=isinstance(shown[0], Order), last=last))
     return pieces

@@ -12,7 +12,7 @@ import msgspec
 from catalogue.roles import MODERATOR
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.service import Resources
 from infra.tokens import Principal
 from infra.web.forms import Filled
@@ -37,7 +37,7 @@ from services.fulfilment.handlers import PARTY_ROLES
 from services.fulfilment.pages import parts
 from services.fulfilment.pages.history import GROUNDS, OUTCOMES, history_line
 from services.fulfilment.store import executions, replicas
-from services.fulfilment.store.executions import Happened, Waiting
+from services.fulfilment.store.executions import ExecutionEvent, WaitingExecution
 from services.fulfilment.views.execution import insider, readable, summary
 
 AT_MOST = 50
@@ -83,7 +83,7 @@ class Acted(Filled, frozen=True, kw_only=True):
 NOTHING = Acted()
 
 
-def party_of(execution: Execution | Waiting, principal: Principal | None) -> Party | None:
+def party_of(execution: Execution | WaitingExecution, principal: Principal | None) -> Party | None:
     if principal is None:
         return None
     sides: dict[str, Party] = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}
@@ -96,7 +96,7 @@ async def section(
     contract_id: str,
     principal: Principal | None,
     acted: Acted = NOTHING,
-    asked: parts.Asked = parts.NEWEST,
+    asked: parts.WantedPages = parts.NEWEST,
 ) -> dict[str, Any]:
     """Return what ``fulfilment/execution.html`` shows of a concluded contract. ``party`` is the side for which the
     reader may act. Each part shows the page that is ``asked`` for, or the last; a refused form is shown on its own
@@ -167,10 +167,10 @@ async def section(
     }
 
 
-def _line(each: Happened | Unreadable[int], inside: bool) -> tuple[datetime | None, str, str]:
+def _line(each: ExecutionEvent | UnreadableKey[int], inside: bool) -> tuple[datetime | None, str, str]:
     """Return when, what and who. The text is "" if another line describes the event. A newer release may have written
     an event that this one has no words for."""
-    if isinstance(each, Unreadable):
+    if isinstance(each, UnreadableKey):
         return None, gettext("This line cannot be read just now."), ""
     try:
         said = history_line(each.event)
@@ -194,7 +194,7 @@ def _leaf(shown: Mapping[str, int], part: str, number: int) -> str:
     return urlencode({name: page for name, page in {**shown, part: number}.items() if page > 1 or name == part})
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
+class DueDuty(msgspec.Struct, frozen=True, kw_only=True):
     """A duty of the reader's organisation in a contract, at the ``form`` of its page. ``partner`` is the other side."""
 
     contract_id: str
@@ -206,7 +206,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
 
 
-async def due_of(resources: Resources, principal: Principal) -> list[Due]:
+async def due_of(resources: Resources, principal: Principal) -> list[DueDuty]:
     """Return what waits for this member in contracts that are carried out, the most urgent first."""
     pool, now = resources.database.pool, resources.clock()
     found = await executions.waiting_for(pool, principal.organisation_id, AT_MOST)
@@ -220,7 +220,7 @@ async def due_of(resources: Resources, principal: Principal) -> list[Due]:
         for duty in waiting.agenda.of(party, now):
             words, form = due_words(duty.what, duty.number)
             due.append(
-                Due(
+                DueDuty(
                     contract_id=waiting.contract_id,
                     title=contract.title,
                     partner=partner,

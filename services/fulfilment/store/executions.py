@@ -17,7 +17,7 @@ from events import Event, registry
 from infra.database import Reader, Transaction, json_text
 from infra.decoded import Decoded
 from infra.listing import Listed, count, reach
-from infra.reading import Unreadable, lines, listed
+from infra.reading import UnreadableKey, lines, listed
 from infra.states import States
 from services.fulfilment.domain.duties import Agenda, agenda, next_at
 from services.fulfilment.domain.state import Execution
@@ -96,14 +96,14 @@ class HappenedRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingExecution(msgspec.Struct, frozen=True, kw_only=True):
     contract_id: str
     buyer_id: str
     supplier_id: str
     agenda: Agenda
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionEvent(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     member_name: str
     event: Event
@@ -118,7 +118,7 @@ _decoded = Decoded("execution", "fulfilment.executions", "contract_id", "version
 get, lock, lock_due = _decoded.get, _decoded.lock, _executions.lock_due
 
 
-async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[Waiting]:
+async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[WaitingExecution]:
     """Return contracts in which the organisation has a duty, the earliest deadline first. A state is read only if no
     valid agenda is stored."""
     waits = " union ".join(
@@ -196,7 +196,9 @@ async def _encoded(execution: Execution) -> str:
     return await asyncio.to_thread(json_text, execution) if parts > PARTS_ON_LOOP else json_text(execution)
 
 
-async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
+async def history(
+    db: Reader, contract_id: str, *, limit: int, offset: int = 0
+) -> list[ExecutionEvent | UnreadableKey[int]]:
     """Return the history, the newest entry first."""
     rows = await db.fetch(
         "select position, at, member_name, type, body::text as body from fulfilment.execution_events where contract_id = $1"
@@ -208,10 +210,10 @@ async def history(db: Reader, contract_id: str, *, limit: int, offset: int = 0) 
     return lines(f"line of the history of contract {contract_id}", rows, itemgetter("position"), _happened)
 
 
-def _happened(row: asyncpg.Record) -> Happened:
+def _happened(row: asyncpg.Record) -> ExecutionEvent:
     """Read an entry. Raise KeyError for a type that only a newer release has."""
     event = msgspec.json.decode(row["body"], type=registry()[row["type"]])
-    return Happened(at=row["at"], member_name=row["member_name"], event=event)
+    return ExecutionEvent(at=row["at"], member_name=row["member_name"], event=event)
 
 
 async def happened(db: Reader, contract_id: str, most: int) -> int:
@@ -219,8 +221,8 @@ async def happened(db: Reader, contract_id: str, most: int) -> int:
     return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 
 
-def _waiting(row: asyncpg.Record) -> Waiting:
-    return Waiting(
+def _waiting(row: asyncpg.Record) -> WaitingExecution:
+    return WaitingExecution(
         contract_id=row["contract_id"],
         buyer_id=row["buyer_id"],
         supplier_id=row["supplier_id"],

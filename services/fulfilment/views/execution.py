@@ -19,12 +19,12 @@ from services.fulfilment.domain.state import (
     Balance,
     Delivery,
     Dispute,
-    Ending,
     Execution,
     Invoice,
     Order,
     Outcome,
     Party,
+    ProposedEnding,
     balances,
 )
 from services.fulfilment.store import executions, replicas
@@ -96,7 +96,7 @@ class ExecutionView(msgspec.Struct, kw_only=True):
     deliveries: tuple[Delivery, ...]
     invoices: tuple[Invoice, ...]
     disputes: tuple[DisputeSummary, ...]
-    ending: Ending | None
+    ending: ProposedEnding | None
     due: tuple[Duty, ...]
     totals: dict[str, int]
     more: tuple[str, ...]

@@ -16,7 +16,7 @@ from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, among, columns, not_among, schema_of
 from infra.reading import listed, read_one
 from infra.service import Prune
-from services.market.replicas import Organisations
+from services.market.replicas import OrganisationReplicas
 from services.notifications.domain import Preferences
 from services.notifications.letters import Letter
 
@@ -25,7 +25,7 @@ class Row(SQLModel, registry=schema_of("notifications")):
     """Base of the rows of this schema."""
 
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 
 WAITING = "state in ('claimed', 'sending')"
 """Letters whose result is not known yet."""
@@ -137,7 +137,7 @@ class MailedRow(Row, table=True):
     letter_id: str = Field(sa_type=Text, index=True)
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
+class LetterMember(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str
     organisation_id: str
     name: str
@@ -162,19 +162,19 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
 
 
-async def member(tx: Transaction, member_id: str, *, lock: bool = False) -> Member | None:
+async def member(tx: Transaction, member_id: str, *, lock: bool = False) -> LetterMember | None:
     query = select(MemberRow).where(MemberRow.member_id == member_id)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
     return _member(row) if row else None
 
 
-def _member(row: MemberRow) -> Member:
+def _member(row: MemberRow) -> LetterMember:
     preferences = Preferences(period=row.period, hour=row.hour, topics=tuple(row.topics))
-    same = {name: getattr(row, name) for name in Member.__struct_fields__ if name not in ("preferences", "roles")}
-    return Member(**same, roles=tuple(row.roles), preferences=preferences)
+    same = {name: getattr(row, name) for name in LetterMember.__struct_fields__ if name not in ("preferences", "roles")}
+    return LetterMember(**same, roles=tuple(row.roles), preferences=preferences)
 
 
-class Reader(msgspec.Struct, frozen=True, kw_only=True):
+class LetterReader(msgspec.Struct, frozen=True, kw_only=True):
     """A reader of letters about duties of an organisation."""
 
     member_id: str
@@ -185,7 +185,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 
 async def readers_of(
     tx: Transaction, sides: Collection[tuple[str, str]], topic: str, most: int
-) -> dict[tuple[str, str], list[Reader]]:
+) -> dict[tuple[str, str], list[LetterReader]]:
     """The first ``most`` members, by (organisation, role), who have the role, want letters of the topic and can get
     mail."""
     if not sides:
@@ -199,9 +199,9 @@ async def readers_of(
         topic,
         most,
     )
-    found: dict[tuple[str, str], list[Reader]] = {}
+    found: dict[tuple[str, str], list[LetterReader]] = {}
     for row in rows:
-        reader = Reader(**{name: row[name] for name in Reader.__struct_fields__})
+        reader = LetterReader(**{name: row[name] for name in LetterReader.__struct_fields__})
         found.setdefault((row["organisation_id"], row["role"]), []).append(reader)
     return found
 
@@ -239,7 +239,7 @@ async def set_stopped(tx: Transaction, member_id: str, why: str | None) -> None:
     await tx.session.exec(update(MemberRow).where(col(MemberRow.member_id) == member_id).values(stopped=why))
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Member]:
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[LetterMember]:
     """Lock and return members whose digest is due; those that another process has locked are skipped."""
     query = select(MemberRow).where(
         MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None), not_among(MemberRow.member_id, but)

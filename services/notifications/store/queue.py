@@ -29,7 +29,7 @@ from msgspec import structs
 
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.reading import Unreadable, readable
+from infra.reading import UnreadableKey, readable
 from services.notifications.domain import GATHERING, GIVE_UP_AFTER, retry_after
 from services.notifications.letters import DutyLetter, DutyList, Letter
 from services.notifications.store import PUT_OFF, QUEUED, UNTOLD, WAITING, member
@@ -63,14 +63,14 @@ def turn_of(urgency: str, cause: str) -> str:
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter that is given to one sender; an :class:`Unreadable` one cannot be sent. ``wanted`` is false if its reader unsubscribed after
-    it was queued, or if its duty is done or its time is over. ``told`` are the letters that it replaces, if it is a list. ``handed``: an
-    earlier attempt may have handed it to the mail server."""
+    """A letter that is given to one sender; one that cannot be read (:class:`UnreadableKey`) cannot be sent. ``wanted`` is
+    false if its reader unsubscribed after it was queued, or if its duty is done or its time is over. ``told`` are the
+    letters that it replaces, if it is a list. ``handed``: an earlier attempt may have handed it to the mail server."""
 
     letter_id: str
     claimed_at: datetime
     number: int
-    letter: Letter | Unreadable[str]
+    letter: Letter | UnreadableKey[str]
     wanted: bool
     told: tuple[str, ...] = ()
     handed: bool = False
@@ -110,7 +110,7 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
     told: tuple[str, ...] = ()
     if isinstance(letter, DutyList):
         letter, told = await _fill(db, letter, tx.now, as_before=handed)
-    stands = isinstance(letter, Unreadable) or letter.stands(tx.now)
+    stands = isinstance(letter, UnreadableKey) or letter.stands(tx.now)
     # A list that was handed over keeps its letters until it ends; a list of a former release may have lost them.
     wanted = reads and ((handed and bool(told or not isinstance(letter, DutyList))) or (not row["moot"] and stands))
     await db.execute(
@@ -118,7 +118,7 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
         " where letter_id = $1",
         row["letter_id"],
         until,
-        handed or (wanted and not isinstance(letter, Unreadable)),
+        handed or (wanted and not isinstance(letter, UnreadableKey)),
     )
     return Attempt(
         letter_id=row["letter_id"],
@@ -187,7 +187,7 @@ async def _fill(
     )
     moot = set() if as_before else {_id(row) for row in rows if row["moot"]}
     read = readable(rows, _id, _letter)
-    strange = [each.key for each in read if isinstance(each, Unreadable)]
+    strange = [each.key for each in read if isinstance(each, UnreadableKey)]
     if strange:
         await db.execute(
             "update notifications.letters set retry_at = $2, within = null where letter_id = any($1::text[])",

@@ -9,13 +9,19 @@ pictures.
 
 from services.observatory.domain.observation import Kind, Observation
 from services.observatory.domain.picture import Bin, MonthPoint, PlacePoint, histogram, points, series
-from services.observatory.domain.price import Index, Priced, Rates, Valuation, priced
-from services.observatory.domain.reference import NoReference, Position, Reference, Verdict, reference
-from services.observatory.domain.rolling import Entry, Month, entry
+from services.observatory.domain.price import Index, PricedObservation, Rates, Valuation, priced
+from services.observatory.domain.reference import (
+    ComputedReference,
+    NoReference,
+    ObservationVerdict,
+    Position,
+    reference,
+)
+from services.observatory.domain.rolling import Month, MonthlyPrice, entry
 from services.observatory.domain.rulings import (
     Divided,
     Ruling,
-    Terms,
+    RulingTerms,
     body,
     digest,
     divided,
@@ -27,24 +33,24 @@ from services.observatory.domain.snapshot import Rest, home, rest_after, same_fi
 
 __all__ = [
     "Bin",
+    "ComputedReference",
     "Divided",
-    "Entry",
     "Index",
     "Kind",
     "Month",
     "MonthPoint",
+    "MonthlyPrice",
     "NoReference",
     "Observation",
+    "ObservationVerdict",
     "PlacePoint",
     "Position",
-    "Priced",
+    "PricedObservation",
     "Rates",
-    "Reference",
     "Rest",
     "Ruling",
-    "Terms",
+    "RulingTerms",
     "Valuation",
-    "Verdict",
     "body",
     "digest",
     "divided",

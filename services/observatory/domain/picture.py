@@ -13,7 +13,7 @@ from math import isqrt
 import msgspec
 
 from events.values import Place
-from services.observatory.domain.price import ARITHMETIC, Priced, month_of
+from services.observatory.domain.price import ARITHMETIC, PricedObservation, month_of
 from services.observatory.domain.spread import quantile, weights
 
 
@@ -41,9 +41,9 @@ class PlacePoint(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-def series(prices: Iterable[Priced], share_one_in: int) -> tuple[MonthPoint, ...]:
+def series(prices: Iterable[PricedObservation], share_one_in: int) -> tuple[MonthPoint, ...]:
     """One point for each month that has prices, in order."""
-    months: dict[str, list[Priced]] = defaultdict(list)
+    months: dict[str, list[PricedObservation]] = defaultdict(list)
     for price in prices:
         months[month_of(price.observation.date)].append(price)
     points = []
@@ -53,7 +53,7 @@ def series(prices: Iterable[Priced], share_one_in: int) -> tuple[MonthPoint, ...
     return tuple(points)
 
 
-def histogram(prices: Iterable[Priced], most: int = 20) -> tuple[Bin, ...]:
+def histogram(prices: Iterable[PricedObservation], most: int = 20) -> tuple[Bin, ...]:
     """About √n bins of equal width on a log scale, at most ``most``; one bin if all prices are equal."""
     ordered = sorted(price.price for price in prices)
     if not ordered:
@@ -72,9 +72,9 @@ def histogram(prices: Iterable[Priced], most: int = 20) -> tuple[Bin, ...]:
     return tuple(Bin(low=edges[i], high=edges[i + 1], count=count) for i, count in enumerate(counts))
 
 
-def points(prices: Iterable[Priced], share_one_in: int) -> tuple[PlacePoint, ...]:
+def points(prices: Iterable[PricedObservation], share_one_in: int) -> tuple[PlacePoint, ...]:
     """One point for each place, by country, region and locality; prices without coordinates are left out."""
-    places: dict[tuple[str, str, str], list[Priced]] = defaultdict(list)
+    places: dict[tuple[str, str, str], list[PricedObservation]] = defaultdict(list)
     for price in prices:
         place = price.observation.place
         if place.latitude is not None and place.longitude is not None:
@@ -88,7 +88,7 @@ def points(prices: Iterable[Priced], share_one_in: int) -> tuple[PlacePoint, ...
     return tuple(found)
 
 
-def _quartiles(group: Sequence[Priced], share_one_in: int) -> tuple[Decimal, Decimal, Decimal]:
+def _quartiles(group: Sequence[PricedObservation], share_one_in: int) -> tuple[Decimal, Decimal, Decimal]:
     shares = weights([price.observation.supplier_id or "" for price in group], share_one_in)
     weighted = [(price.price, share) for price, share in zip(group, shares, strict=True)]
     return quantile(weighted, Fraction(1, 4)), quantile(weighted, Fraction(1, 2)), quantile(weighted, Fraction(3, 4))

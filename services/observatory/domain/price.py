@@ -65,7 +65,7 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     index: Index | None = None
 
 
-class Priced(msgspec.Struct, frozen=True, kw_only=True):
+class PricedObservation(msgspec.Struct, frozen=True, kw_only=True):
     """An observation with its comparable ``price`` in ``currency`` per ``unit`` (base unit, Rec 20 code), not rounded."""
 
     observation: Observation
@@ -78,7 +78,7 @@ def month_of(day: date) -> str:
     return f"{day.year:04d}-{day.month:02d}"
 
 
-def priced(observation: Observation, valuation: Valuation) -> Priced:
+def priced(observation: Observation, valuation: Valuation) -> PricedObservation:
     """Convert unit and pack, then VAT, then currency, then price level. Raise the RuleBroken because of which the
     observation is set aside.
 
@@ -94,7 +94,7 @@ def priced(observation: Observation, valuation: Valuation) -> Priced:
     converted = ARITHMETIC.multiply(net, _rate(observation, valuation))
     deflated = ARITHMETIC.multiply(converted, _inflation(observation, valuation))
     _check_range(deflated)
-    return Priced(observation=observation, price=deflated, unit=unit.code, currency=valuation.currency)
+    return PricedObservation(observation=observation, price=deflated, unit=unit.code, currency=valuation.currency)
 
 
 def _check_range(price: Decimal) -> None:

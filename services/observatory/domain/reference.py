@@ -15,7 +15,15 @@ from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from services.observatory.domain.observation import Kind, Observation
-from services.observatory.domain.price import ARITHMETIC, Index, Priced, PriceOutOfRange, Rates, Valuation, priced
+from services.observatory.domain.price import (
+    ARITHMETIC,
+    Index,
+    PricedObservation,
+    PriceOutOfRange,
+    Rates,
+    Valuation,
+    priced,
+)
 from services.observatory.domain.spread import band, quantile, variation, weights
 
 
@@ -49,7 +57,7 @@ class TooFewObservations(RuleBroken):
     code = "too-few-observations"
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class ObservationVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one observation: kept (``dropped`` is None, ``weight`` is its share in percent) or dropped with
     the reason. ``price`` per base unit is None if it could not be computed."""
 
@@ -65,7 +73,7 @@ class Position(StrEnum):
     ABOVE = "above"
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True):
+class ComputedReference(msgspec.Struct, frozen=True, kw_only=True):
     """Prices per ``unit``, VAT excluded, in the money of the month of ``valued_on``. ``level`` is locality, region or
     country and ``place_code`` says which one. ``variation`` is in percent. All unknown suppliers count as one."""
 
@@ -83,13 +91,15 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     variation: Decimal
     grade: str
     valued_on: date
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ObservationVerdict, ...]
 
     @property
-    def kept(self) -> tuple[Priced, ...]:
+    def kept(self) -> tuple[PricedObservation, ...]:
         """The prices from which the figure is computed, for the pictures beside it."""
         return tuple(
-            Priced(observation=verdict.observation, price=verdict.price, unit=self.unit, currency=self.currency)
+            PricedObservation(
+                observation=verdict.observation, price=verdict.price, unit=self.unit, currency=self.currency
+            )
             for verdict in self.verdicts
             if verdict.dropped is None and verdict.price is not None
         )
@@ -105,7 +115,7 @@ class NoReference(msgspec.Struct, frozen=True, kw_only=True):
     """No level of any kind had enough observations; each of them still has its reason."""
 
     reason: Refusal
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ObservationVerdict, ...]
 
 
 class _Level(msgspec.Struct, frozen=True):
@@ -127,7 +137,7 @@ def reference(
     unit: str | None = None,
     rates: Rates | None = None,
     index: Index | None = None,
-) -> Reference | NoReference:
+) -> ComputedReference | NoReference:
     """The reference of one item (all ``observations`` share its key; their ids are distinct) for a buyer at ``place``.
 
     ``currency`` and ``unit`` (a base unit) default to those of most observations. The kinds are tried in the order of
@@ -136,8 +146,8 @@ def reference(
     """
     seen = sorted(observations, key=lambda observation: observation.observation_id)
     valuation = Valuation(at=at, currency=currency or _commonest(o.currency for o in seen), rates=rates, index=index)
-    candidates: list[Priced] = []
-    verdicts: dict[str, Verdict] = {}
+    candidates: list[PricedObservation] = []
+    verdicts: dict[str, ObservationVerdict] = {}
     for observation in seen:
         try:
             _check_counts(observation, at, rules)
@@ -197,7 +207,7 @@ def _check_counts(observation: Observation, at: date, rules: ObservatoryRules) -
         )
 
 
-def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
+def _publishable(candidate: PricedObservation, rules: ObservatoryRules) -> PricedObservation:
     """Raise PriceOutOfRange if the price would be zero with the published number of digits."""
     if not _shown(candidate.price, rules):
         raise PriceOutOfRange(
@@ -209,14 +219,16 @@ def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
     return candidate
 
 
-def _judge(here: Sequence[Priced], rules: ObservatoryRules) -> tuple[list[Priced], dict[str, Verdict]]:
+def _judge(
+    here: Sequence[PricedObservation], rules: ObservatoryRules
+) -> tuple[list[PricedObservation], dict[str, ObservationVerdict]]:
     """The kept prices, and the verdicts on the outliers."""
     shares = weights([candidate.observation.supplier_id or "" for candidate in here], rules.supplier_share_one_in)
     limits = band([candidate.price for candidate in here], shares, rules.outliers)
     if limits is None:
         return list(here), {}
     kept = [candidate for candidate in here if limits.low <= candidate.price <= limits.high]
-    outliers: dict[str, Verdict] = {}
+    outliers: dict[str, ObservationVerdict] = {}
     for candidate in here:
         if limits.low <= candidate.price <= limits.high:
             continue
@@ -235,15 +247,19 @@ def _judge(here: Sequence[Priced], rules: ObservatoryRules) -> tuple[list[Priced
 
 
 def _published(
-    kept: Sequence[Priced], dropped: dict[str, Verdict], level: _Level, valuation: Valuation, rules: ObservatoryRules
-) -> Reference:
+    kept: Sequence[PricedObservation],
+    dropped: dict[str, ObservationVerdict],
+    level: _Level,
+    valuation: Valuation,
+    rules: ObservatoryRules,
+) -> ComputedReference:
     suppliers = [candidate.observation.supplier_id or "" for candidate in kept]
     shares = weights(suppliers, rules.supplier_share_one_in)
     weighted = [(candidate.price, share) for candidate, share in zip(kept, shares, strict=True)]
     p25, middle, p75 = (_shown(quantile(weighted, Fraction(quarter, 4)), rules) for quarter in (1, 2, 3))
     spread = variation(weighted).quantize(Decimal("0.01"), context=ARITHMETIC)
     verdicts = dropped | {
-        candidate.observation.observation_id: Verdict(
+        candidate.observation.observation_id: ObservationVerdict(
             observation=candidate.observation,
             price=_shown(candidate.price, rules),
             weight=ARITHMETIC.divide(Decimal(100 * share.numerator), Decimal(share.denominator)).quantize(
@@ -253,7 +269,7 @@ def _published(
         for candidate, share in zip(kept, shares, strict=True)
     }
     first = kept[0]
-    return Reference(
+    return ComputedReference(
         item_key=first.observation.item_key,
         kind=first.observation.kind,
         unit=first.unit,
@@ -314,14 +330,14 @@ def _shown(price: Decimal, rules: ObservatoryRules) -> Decimal:
     return price.quantize(rules.step, context=ARITHMETIC)
 
 
-def _dropped(observation: Observation, reason: RuleBroken, price: Decimal | None = None) -> Verdict:
-    return Verdict(observation=observation, price=price, dropped=Refusal.of(reason))
+def _dropped(observation: Observation, reason: RuleBroken, price: Decimal | None = None) -> ObservationVerdict:
+    return ObservationVerdict(observation=observation, price=price, dropped=Refusal.of(reason))
 
 
-def _drop_all(candidates: Iterable[Priced], reason: RuleBroken) -> dict[str, Verdict]:
+def _drop_all(candidates: Iterable[PricedObservation], reason: RuleBroken) -> dict[str, ObservationVerdict]:
     return {c.observation.observation_id: _dropped(c.observation, reason, c.price) for c in candidates}
 
 
-def _in_order(verdicts: dict[str, Verdict]) -> tuple[Verdict, ...]:
+def _in_order(verdicts: dict[str, ObservationVerdict]) -> tuple[ObservationVerdict, ...]:
     """The verdicts sorted by date, then id."""
     return tuple(sorted(verdicts.values(), key=lambda v: (v.observation.date, v.observation.observation_id)))

@@ -11,7 +11,7 @@ from services.observatory.domain.observation import Observation
 from services.observatory.domain.price import ARITHMETIC, Valuation, month_of, priced
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class MonthlyPrice(msgspec.Struct, frozen=True, kw_only=True):
     """What one price adds to its month. Different series, currencies and base units are never mixed."""
 
     item_key: str
@@ -43,7 +43,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
         return ARITHMETIC.divide(self.total, Decimal(self.count))
 
 
-def entry(seen: Observation) -> Entry | None:
+def entry(seen: Observation) -> MonthlyPrice | None:
     """The entry of an observation; None if its price cannot be made comparable (the reference says why).
 
     A price that is cancelled later stays in its month, because the lowest and highest price cannot be recomputed.
@@ -54,7 +54,7 @@ def entry(seen: Observation) -> Entry | None:
         found = priced(seen, Valuation(at=seen.date, currency=seen.currency))
     except RuleBroken:
         return None
-    return Entry(
+    return MonthlyPrice(
         item_key=seen.item_key,
         month=month_of(seen.date),
         currency=seen.currency,

@@ -19,13 +19,13 @@ from events.values import Number, Refusal
 from services.observatory.domain.observation import Observation
 from services.observatory.domain.price import ARITHMETIC
 from services.observatory.domain.reference import (
+    ComputedReference,
+    ObservationVerdict,
     OtherKind,
     OtherPlace,
     OtherUnit,
     Outlier,
     OutsideWindow,
-    Reference,
-    Verdict,
 )
 
 SHARED = frozenset(rule.code for rule in (Outlier, OutsideWindow, OtherKind, OtherPlace, OtherUnit))
@@ -48,7 +48,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.reason.partition("/")[0]
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class RulingTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What one version adds to its rulings. ``reasons`` have ``{price}`` or ``{date}`` in place of the observation's
     own value; a price has ``places`` digits. ``weight`` is the weight of a price; ``weights`` has those suppliers whose
     prices have another weight. ``counts`` says how many prices each rule dropped; the key "" has the number of those
@@ -64,9 +64,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Divided(msgspec.Struct, frozen=True, kw_only=True):
     """The verdicts of a reference as terms and rulings, by the ids of the observations."""
 
-    verdicts: dict[str, Verdict]
+    verdicts: dict[str, ObservationVerdict]
     rulings: dict[str, Ruling]
-    terms: Terms
+    terms: RulingTerms
     digest: str
 
     def body(self, observation_id: str) -> str:
@@ -75,7 +75,7 @@ class Divided(msgspec.Struct, frozen=True, kw_only=True):
         return body(self.verdicts[observation_id].observation, without=_KEYS).decode()
 
 
-def divided(reference: Reference, places: int) -> Divided:
+def divided(reference: ComputedReference, places: int) -> Divided:
     """Divide a reference. ``places`` is the number of published decimals."""
     weights = _weights(reference.verdicts)
     usual = Counter(weights.values()).most_common(1)[0][0] if weights else None
@@ -85,7 +85,7 @@ def divided(reference: Reference, places: int) -> Divided:
         rulings={
             verdict.observation.observation_id: _ruling(verdict, reasons, places) for verdict in reference.verdicts
         },
-        terms=Terms(
+        terms=RulingTerms(
             reasons=reasons,
             weight=usual,
             weights={supplier: weight for supplier, weight in weights.items() if weight != usual},
@@ -96,20 +96,20 @@ def divided(reference: Reference, places: int) -> Divided:
     )
 
 
-def verdict_of(ruling: Ruling, observation: Observation, terms: Terms) -> Verdict:
+def verdict_of(ruling: Ruling, observation: Observation, terms: RulingTerms) -> ObservationVerdict:
     """Restore the whole verdict, in the version of these terms."""
     price = None if ruling.price is None else Decimal(ruling.price)
     if not ruling.reason:
         weight = terms.weights.get(observation.supplier_id or "", terms.weight)
-        return Verdict(observation=observation, price=price, weight=weight)
-    verdict = Verdict(observation=observation, price=price, dropped=ruling.own)
+        return ObservationVerdict(observation=observation, price=price, weight=weight)
+    verdict = ObservationVerdict(observation=observation, price=price, dropped=ruling.own)
     if ruling.own is None:
         dropped = _put_in(terms.reasons[ruling.reason], _own_parts(ruling.rule, verdict, terms.places))
         verdict = msgspec.structs.replace(verdict, dropped=dropped)
     return verdict
 
 
-def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: Terms) -> bool:
+def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: RulingTerms) -> bool:
     """Whether both have the same observations with the same verdicts, apart from the sentences (see
     :func:`snapshot.same_snapshot`)."""
     return (
@@ -119,7 +119,7 @@ def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: Terms) -> b
     )
 
 
-def digest(verdicts: Iterable[Verdict]) -> str:
+def digest(verdicts: Iterable[ObservationVerdict]) -> str:
     """SHA-256 over one line of JSON for each verdict, in the order of the ids. It covers only public values, so that
     everybody can compute it from the pages of the API (docs/rules.md, section 7)."""
     told = sha256()
@@ -164,12 +164,12 @@ def _compared(ruling: Ruling) -> tuple[object, ...]:
     return ruling.edition, ruling.price, ruling.rule
 
 
-def _weights(verdicts: Iterable[Verdict]) -> dict[str, Decimal]:
+def _weights(verdicts: Iterable[ObservationVerdict]) -> dict[str, Decimal]:
     """The weight of a price, by supplier: all prices of one supplier have the same weight."""
     return {verdict.observation.supplier_id or "": verdict.weight for verdict in verdicts if verdict.weight is not None}
 
 
-def _ruling(verdict: Verdict, reasons: dict[str, Refusal], places: int) -> Ruling:
+def _ruling(verdict: ObservationVerdict, reasons: dict[str, Refusal], places: int) -> Ruling:
     """Make the ruling. A reason that others share is added to ``reasons``; if it could not be restored exactly, the
     ruling keeps its own reason."""
     edition = sha256(body(verdict.observation)).digest()
@@ -187,7 +187,7 @@ def _ruling(verdict: Verdict, reasons: dict[str, Refusal], places: int) -> Rulin
     return Ruling(edition=edition, price=price, reason=dropped.rule, own=dropped)
 
 
-def _own_parts(rule: str, verdict: Verdict, places: int) -> tuple[tuple[str, str, str], ...]:
+def _own_parts(rule: str, verdict: ObservationVerdict, places: int) -> tuple[tuple[str, str, str], ...]:
     """(name, text in the sentence, text among the numbers) of the values in the reason that belong to this
     observation."""
     if rule == Outlier.code and verdict.price is not None:

@@ -10,7 +10,7 @@ import msgspec
 from catalogue.policy import ObservatoryRules
 from events.values import Place
 from services.observatory.domain.observation import Observation
-from services.observatory.domain.reference import Reference, counts_from
+from services.observatory.domain.reference import ComputedReference, counts_from
 
 SHORTEST_REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
 A_TURN, TURNS = timedelta(minutes=1), 6
@@ -64,18 +64,18 @@ def home(observations: Sequence[Observation]) -> Place:
     return Place(country=min(countries, key=lambda code: (-countries[code], code), default=None))
 
 
-def same_figures(one: Reference, other: Reference) -> bool:
+def same_figures(one: ComputedReference, other: ComputedReference) -> bool:
     """Whether the published figures are unchanged, so that no new event is needed."""
     return _figures(one) == _figures(other)
 
 
-def same_snapshot(one: Reference, other: Reference) -> bool:
+def same_snapshot(one: ComputedReference, other: ComputedReference) -> bool:
     """Whether both have the same figures from the same observations with the same verdicts. Sentences with today's date
     are not compared."""
     return same_figures(one, other) and _verdicts(one) == _verdicts(other)
 
 
-def _figures(reference: Reference) -> tuple[object, ...]:
+def _figures(reference: ComputedReference) -> tuple[object, ...]:
     return (
         reference.kind,
         reference.unit,
@@ -92,7 +92,7 @@ def _figures(reference: Reference) -> tuple[object, ...]:
     )
 
 
-def _verdicts(reference: Reference) -> list[tuple[object, ...]]:
+def _verdicts(reference: ComputedReference) -> list[tuple[object, ...]]:
     return [
         (verdict.observation, verdict.price, verdict.weight, verdict.dropped.rule if verdict.dropped else None)
         for verdict in reference.verdicts

@@ -12,12 +12,20 @@ from services.observatory.store.assessing import (
     set_aside,
     settle,
 )
-from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find, is_category
+from services.observatory.store.listing import (
+    ItemFilter,
+    Items,
+    ListedItem,
+    SnapshotFigures,
+    categories,
+    find,
+    is_category,
+)
 from services.observatory.store.months import add_to_months, forget_months, months
 from services.observatory.store.numbers import mark_changed
 from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
 from services.observatory.store.reading import (
-    Card,
+    ItemCard,
     Snapshot,
     card,
     has_more,
@@ -28,20 +36,20 @@ from services.observatory.store.reading import (
     versions,
 )
 from services.observatory.store.rows import Row
-from services.observatory.store.rulings import Change, Standing, standing_rulings, tally, verdicts
+from services.observatory.store.rulings import RulingChange, Standing, standing_rulings, tally, verdicts
 
 __all__ = [
-    "Card",
-    "Change",
-    "Figures",
-    "Filter",
+    "ItemCard",
+    "ItemFilter",
     "Items",
+    "ListedItem",
     "Outcome",
     "Overtaken",
     "Row",
+    "RulingChange",
     "Snapshot",
+    "SnapshotFigures",
     "Standing",
-    "Summary",
     "add_to_months",
     "card",
     "categories",

@@ -15,10 +15,10 @@ import asyncpg
 import msgspec
 
 from infra.database import Transaction
-from infra.reading import Unreadable, readable
+from infra.reading import UnreadableKey, readable
 from services.observatory.domain import Rest
-from services.observatory.store.reading import Card, Snapshot, card_of
-from services.observatory.store.rulings import Change, put_changes
+from services.observatory.store.reading import ItemCard, Snapshot, card_of
+from services.observatory.store.rulings import RulingChange, put_changes
 
 SHORT_LIVED = timedelta(days=1)
 LONGEST_JUDGING = "5min"
@@ -29,14 +29,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an assessment of the item in ``card``. ``snapshot`` is a new snapshot to store, and ``change`` the
     changed rulings; both are None if the current snapshot is unchanged."""
 
-    card: Card
+    card: ItemCard
     observations: int
     reference_id: str | None
     published: bool
     due_at: datetime | None
     rest: Rest
     snapshot: Snapshot | None = None
-    change: Change | None = None
+    change: RulingChange | None = None
 
 
 class Overtaken(Exception):
@@ -60,7 +60,7 @@ where pg_try_advisory_xact_lock(hashtextextended('observatory/judging/' || item_
 """
 
 
-async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unreadable[str]]:
+async def claim_due(tx: Transaction, most: int, prices: int) -> list[ItemCard | UnreadableKey[str]]:
     """Claim due items that no other process judges, those with live prices first: so many that they have at most
     ``prices`` together, or only the first if it has more. No other process claims them before this transaction ends.
     They stay due until they are settled, so that they are due at once if the process dies."""
@@ -81,7 +81,7 @@ async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unre
     return []
 
 
-async def overtaken(tx: Transaction, cards: Iterable[Card], *, lock: bool = False) -> set[str]:
+async def overtaken(tx: Transaction, cards: Iterable[ItemCard], *, lock: bool = False) -> set[str]:
     """The items that another process has judged since, although this process should have their locks. A new price makes
     an item due earlier; a judgement makes it due later or not at all."""
     known = {card.item.item_key: card for card in cards}
@@ -93,7 +93,7 @@ async def overtaken(tx: Transaction, cards: Iterable[Card], *, lock: bool = Fals
     return {row["item_key"] for row in rows if _is_judged_since(known[row["item_key"]], row)}
 
 
-def _is_judged_since(card: Card, row: asyncpg.Record) -> bool:
+def _is_judged_since(card: ItemCard, row: asyncpg.Record) -> bool:
     never = datetime.max.replace(tzinfo=UTC)
     return (row["reference_id"], row["published"]) != (card.reference_id, card.published) or (
         (row["due_at"] or never) > (card.due_at or never)

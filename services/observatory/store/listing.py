@@ -30,7 +30,7 @@ NONE = "-"
 """The grade of items without a reference."""
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class ItemFilter(msgspec.Struct, frozen=True, kw_only=True):
     """``q``: words of the title, of the category's title or its code, or their beginnings. ``category``: the beginning
     of a code. ``grade``: A, B or C, NONE, or "" for all."""
 
@@ -39,7 +39,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     grade: str = ""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class SnapshotFigures(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot without its verdicts, for lists."""
 
     reference_id: str
@@ -57,28 +57,28 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     grade: str
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ListedItem(msgspec.Struct, frozen=True, kw_only=True):
     item: Item
     observations: int
-    figures: Figures | None
+    figures: SnapshotFigures | None
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a list. ``total`` items match, or ``more`` than that. ``last`` is the last page; if the end of the list
     is not ``known``, the last page that can be asked for."""
 
-    rows: list[Summary]
+    rows: list[ListedItem]
     total: int
     more: bool
     last: int
     known: bool
 
 
-FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
+FIGURES = f"select {', '.join(SnapshotFigures.__struct_fields__)} from observatory.snapshots"
 _ITEM = "item_key, sku_id, title, category_scheme, category_code, category_title, currency, unit, pack_size"
 
 
-async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 50) -> Items:
+async def find(tx: Transaction, wanted: ItemFilter, *, offset: int = 0, most: int = 50) -> Items:
     """A page of the matching items with prices. If very many match, only the first ones are listed, and ``more`` says
     so."""
     db = await tx.raw()
@@ -91,11 +91,11 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
     )
     standing = [row["reference_id"] for row in rows if row["reference_id"]]
     figures = {
-        row["reference_id"]: Figures(**row)
+        row["reference_id"]: SnapshotFigures(**row)
         for row in await db.fetch(f"{FIGURES} where reference_id = any($1::text[])", standing)
     }
     found = {
-        row["item_key"]: Summary(
+        row["item_key"]: ListedItem(
             item=item_of(row), observations=row["observations"], figures=figures.get(row["reference_id"] or "")
         )
         for row in rows
@@ -110,7 +110,7 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
     )
 
 
-async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
+async def _leaf(db: Any, wanted: ItemFilter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
     """(keys of the page, number of matches or a number above COUNTED, whether there are more, number of listed items or
     None if unknown)."""
     condition, order, values = _standing(wanted.grade)
@@ -122,7 +122,7 @@ async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[s
     return [row["item_key"] for row in keys], total, False, total if total <= far else None
 
 
-async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
+async def _search(db: Any, wanted: ItemFilter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
     """As :func:`_leaf`, for a search. The ``total`` is exact, or that of the items that were read."""
     texts, values = _fitting(wanted)
     fitting = f"select item_key from observatory.listed where {texts}"
@@ -137,7 +137,7 @@ async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list
     return [row["item_key"] for row in page], total, fit > FEW, total
 
 
-async def _walk(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool] | None:
+async def _walk(db: Any, wanted: ItemFilter, offset: int, most: int) -> tuple[list[str], int, bool] | None:
     """(keys of the page, number of matches, whether these are all) among the first WALKED items; None if none
     matches."""
     condition, order, graded = _standing(wanted.grade)
@@ -159,7 +159,7 @@ async def _walk(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[s
     return (row["keys"], row["fit"], row["walked"] < WALKED) if row["fit"] else None
 
 
-def _texts(wanted: Filter) -> bool:
+def _texts(wanted: ItemFilter) -> bool:
     return bool(wanted.category or folded(wanted.q))
 
 
@@ -172,7 +172,7 @@ def _standing(grade: str, place: int = 1) -> tuple[str, str, list[object]]:
     return "observations > 0", "reference_id is null, observations desc, item_key", []
 
 
-def _fitting(wanted: Filter) -> tuple[str, list[object]]:
+def _fitting(wanted: ItemFilter) -> tuple[str, list[object]]:
     """The condition on words and category, and its values. The words of an item include its category's code, so a
     search with words looks there for the beginning of the code too, because one index is faster than two."""
     words, code = folded(wanted.q), folded(wanted.category)

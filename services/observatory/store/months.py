@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from sqlmodel import select
 
 from infra.database import Transaction, columns
-from services.observatory.domain import Entry, Month
+from services.observatory.domain import Month, MonthlyPrice
 from services.observatory.intake import Origin
 from services.observatory.store.rows import RollingRow
 
@@ -26,7 +26,7 @@ on conflict (item_key, series, month, currency, unit) do update set
 """
 
 
-async def add_to_months(tx: Transaction, entries: Iterable[tuple[Origin, Entry]]) -> None:
+async def add_to_months(tx: Transaction, entries: Iterable[tuple[Origin, MonthlyPrice]]) -> None:
     """Add each entry to its series. Not idempotent: the caller's inbox claims each event once."""
     rows = [
         (one.item_key, series, one.month, one.currency, one.unit, one.price, one.date, one.observation_id)

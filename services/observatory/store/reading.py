@@ -12,16 +12,16 @@ from events.values import Place
 from infra.database import Transaction
 from infra.listing import count
 from infra.reading import listed, read_apart, read_one
-from services.observatory.domain import Observation, Reference, Rest, Terms
+from services.observatory.domain import ComputedReference, Observation, Rest, RulingTerms
 from services.observatory.intake import Item
-from services.observatory.store.listing import FIGURES, Figures, item_of
+from services.observatory.store.listing import FIGURES, SnapshotFigures, item_of
 from services.observatory.store.rulings import VERDICT, in_body, key_in_body
 
 VERSIONS = 100
 """The most versions of a reference that are listed; the newest are chosen."""
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class ItemCard(msgspec.Struct, frozen=True, kw_only=True):
     """An item with its current state."""
 
     item: Item
@@ -46,8 +46,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     made_at: datetime
     current: bool
-    reference: Reference
-    terms: Terms | None = None
+    reference: ComputedReference
+    terms: RulingTerms | None = None
     digest: str | None = None
 
 
@@ -107,11 +107,11 @@ async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
 
 
 def _snapshot(row: asyncpg.Record) -> Snapshot:
-    reference = msgspec.json.decode(row["body"], type=Reference)
+    reference = msgspec.json.decode(row["body"], type=ComputedReference)
     return Snapshot(
         **{name: row[name] for name in ("reference_id", "version", "made_at", "current", "digest")},
         reference=reference,
-        terms=msgspec.json.decode(row["terms"], type=Terms) if row["terms"] else None,
+        terms=msgspec.json.decode(row["terms"], type=RulingTerms) if row["terms"] else None,
     )
 
 
@@ -130,20 +130,20 @@ async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, 
     return found
 
 
-async def card(tx: Transaction, item_key: str) -> Card | None:
+async def card(tx: Transaction, item_key: str) -> ItemCard | None:
     row = await (await tx.raw()).fetchrow("select xmin, * from observatory.items where item_key = $1", item_key)
     return read_one("item", item_key, card_of, row) if row else None
 
 
-async def versions(tx: Transaction, item_key: str) -> list[Figures]:
+async def versions(tx: Transaction, item_key: str) -> list[SnapshotFigures]:
     """The newest snapshots, newest first, at most :data:`VERSIONS`."""
     query = f"{FIGURES} where item_key = $1 order by version desc limit $2"
     rows = await (await tx.raw()).fetch(query, item_key, VERSIONS)
-    return [Figures(**row) for row in rows]
+    return [SnapshotFigures(**row) for row in rows]
 
 
-def card_of(row: asyncpg.Record) -> Card:
-    return Card(
+def card_of(row: asyncpg.Record) -> ItemCard:
+    return ItemCard(
         item=item_of(row),
         observations=row["observations"],
         reference_id=row["reference_id"],

@@ -13,7 +13,15 @@ import msgspec
 from events.values import Refusal
 from infra.database import Transaction, columns
 from infra.reading import listed_apart, read_apart, read_json
-from services.observatory.domain import Divided, Observation, Ruling, Terms, Verdict, observation_of, verdict_of
+from services.observatory.domain import (
+    Divided,
+    Observation,
+    ObservationVerdict,
+    Ruling,
+    RulingTerms,
+    observation_of,
+    verdict_of,
+)
 from services.observatory.store.packed import packed, unpacked
 
 BATCH = 500
@@ -24,7 +32,7 @@ Standing = dict[str, dict[str, Ruling]]
 """The rulings of the last version of each item that has rows, by item and observation."""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class RulingChange(msgspec.Struct, frozen=True, kw_only=True):
     """The change from the rulings that ``stood`` to those of a new version."""
 
     item_key: str
@@ -33,7 +41,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     made: Divided
 
 
-async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
+async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[ObservationVerdict]:
     """Some verdicts of a snapshot, for people: first those that count, then the others, each part newest first. Only
     these are read."""
     db = await tx.raw()
@@ -46,7 +54,7 @@ async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int
     if version["terms"] is None:
         rows = await db.fetch(_IN_BODY, reference_id, offset, most)
         return await listed_apart(VERDICT, rows, key_in_body, in_body)
-    terms = read_json("snapshot", reference_id, version["terms"], Terms)
+    terms = read_json("snapshot", reference_id, version["terms"], RulingTerms)
     rows = await db.fetch(_PAGE, version["item_key"], version["version"], offset, most)
     return await listed_apart(VERDICT, rows, _key, lambda row: verdict_of(_ruling(row), _observation(row), terms))
 
@@ -76,8 +84,8 @@ def key_in_body(row: asyncpg.Record) -> str:
     return f"{row['reference_id']}/{row['place']}"
 
 
-def in_body(row: asyncpg.Record) -> Verdict:
-    return msgspec.json.decode(row["verdict"], type=Verdict)
+def in_body(row: asyncpg.Record) -> ObservationVerdict:
+    return msgspec.json.decode(row["verdict"], type=ObservationVerdict)
 
 
 def _observation(row: asyncpg.Record) -> Observation:
@@ -166,7 +174,7 @@ where j.item_key = gone.item_key and j.observation_id = gone.observation_id and 
 """A statement sees the state before it, so the verdict that was just ended is excluded by its version."""
 
 
-async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
+async def put_changes(tx: Transaction, changes: Sequence[RulingChange]) -> None:
     """Write the changes of a new version of each of these items, after its snapshot. Verdicts that belonged only to
     deleted versions are deleted."""
     ended = [
@@ -193,7 +201,7 @@ async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
         await db.execute(_OF_NO_VERSION, *columns(ended))
 
 
-def _rows(begun: Sequence[tuple[Change, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def _rows(begun: Sequence[tuple[RulingChange, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """(observations, verdicts) as arguments of the statements."""
     observations = [
         (change.item_key, observation_id, ruling.edition, packed(change.made.body(observation_id)))

@@ -18,14 +18,14 @@ from services.pools.domain.enrolment import (
     EndEnrolment,
     Enrol,
     Freeze,
-    Withdraw,
+    WithdrawEnrolment,
     cancel,
     end,
     enrol,
     freeze,
 )
 from services.pools.domain.enrolment import withdraw as _withdraw
-from services.pools.domain.pool import BelowMinimum, Past, Pool, Stage, apply
+from services.pools.domain.pool import BelowMinimum, Past, Pool, PoolStage, apply
 from services.pools.domain.sourcing import (
     CloseContracting,
     RecordResult,
@@ -40,7 +40,7 @@ from services.pools.domain.terms import OpenPool, open_pool
 
 Command = (
     Enrol
-    | Withdraw
+    | WithdrawEnrolment
     | Freeze
     | EndEnrolment
     | CancelPool
@@ -56,7 +56,7 @@ def decide(pool: Pool, command: Command, now: datetime) -> Sequence[Event]:
     match command:
         case Enrol():
             return enrol(pool, command, now)
-        case Withdraw():
+        case WithdrawEnrolment():
             return _withdraw(pool, command)
         case Freeze():
             return freeze(pool, command)
@@ -85,12 +85,12 @@ __all__ = [
     "OpenPool",
     "Past",
     "Pool",
+    "PoolStage",
     "RecordResult",
     "RecordSourcingRefused",
     "RequestSourcing",
-    "Stage",
     "Want",
-    "Withdraw",
+    "WithdrawEnrolment",
     "allocate",
     "apply",
     "decide",

@@ -10,7 +10,7 @@ from catalogue.rules import RuleBroken, require_repeat
 from events.codec import Event
 from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
 from events.values import Place
-from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancelled, frozen
+from services.pools.domain.pool import BelowMinimum, Pool, PoolStage, apply, cancelled, frozen
 from services.pools.domain.weight import check_shares
 
 MOST_TOLD = 100
@@ -88,7 +88,7 @@ class Enrol(msgspec.Struct, frozen=True, kw_only=True):
     deliver_by: datetime | None = None
 
 
-class Withdraw(msgspec.Struct, frozen=True, kw_only=True):
+class WithdrawEnrolment(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str
     reason: str = ""
 
@@ -121,7 +121,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
     )
     if event == before:
         return []
-    pool.require(Stage.ENROLLING)
+    pool.require(PoolStage.ENROLLING)
     if now >= pool.enrolment_ends_at:
         raise EnrolmentOver(
             f"Enrolment ended at {pool.enrolment_ends_at:%Y-%m-%d %H:%M} UTC.", ended_at=pool.enrolment_ends_at, now=now
@@ -158,7 +158,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
     return [event]
 
 
-def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
+def withdraw(pool: Pool, command: WithdrawEnrolment) -> Sequence[Event]:
     """Return the events of a withdrawal, none if it repeats the withdrawal. Before the freeze it has no consequence.
     After it, it is a default, and the demand of the others is announced again while it can still be sourced. Raise
     DoneOtherwise if the former withdrawal had another reason, and DefaultUnexplained for a default without a reason."""
@@ -166,10 +166,10 @@ def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
         reason = pool.reasons.get(command.member_id)
         require_repeat(reason is None or command.reason == reason, reason or "")
         return []
-    pool.require(Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING)
+    pool.require(PoolStage.ENROLLING, PoolStage.FROZEN, PoolStage.SOURCING)
     if command.member_id not in pool.members:
         raise NotEnrolled("Your organisation is not enrolled, so it cannot withdraw.", member=command.member_id)
-    default = pool.stage is not Stage.ENROLLING
+    default = pool.stage is not PoolStage.ENROLLING
     if default and not command.reason.strip():
         raise DefaultUnexplained(
             "The demand is frozen, so a withdrawal now is a default. It is published with its reason and cannot be undone. Say why.",
@@ -183,14 +183,14 @@ def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
     rest = apply(pool, left)
     if not rest.demand:
         return [left, cancelled(rest, NobodyLeft("After the last default nobody is left to buy."))]
-    return [left, frozen(rest)] if pool.stage is Stage.FROZEN else [left]
+    return [left, frozen(rest)] if pool.stage is PoolStage.FROZEN else [left]
 
 
 def freeze(pool: Pool, command: Freeze) -> Sequence[Event]:
     pool.require_lead(command.by)
     if _past_freeze(pool):
         return []
-    pool.require(Stage.ENROLLING)
+    pool.require(PoolStage.ENROLLING)
     if (broken := _below_minimum(pool)) is not None:
         raise broken
     return [frozen(pool)]
@@ -199,7 +199,7 @@ def freeze(pool: Pool, command: Freeze) -> Sequence[Event]:
 def end(pool: Pool, command: EndEnrolment, now: datetime) -> Sequence[Event]:
     """Return the events at the deadline: freeze, or what the terms say if the minimum is not reached. There are none
     before the deadline."""
-    if pool.stage is not Stage.ENROLLING or now < pool.enrolment_ends_at:
+    if pool.stage is not PoolStage.ENROLLING or now < pool.enrolment_ends_at:
         return []
     short = _below_minimum(pool)
     if short is None:
@@ -217,15 +217,15 @@ def cancel(pool: Pool, command: CancelPool) -> Sequence[Event]:
     mini-auction runs. Raise DoneOtherwise if the former cancellation had another reason."""
     pool.require_lead(command.by)
     why = pool.refusal
-    if pool.stage is Stage.CANCELLED and why is not None and why.rule == CancelledByLead.code:
+    if pool.stage is PoolStage.CANCELLED and why is not None and why.rule == CancelledByLead.code:
         require_repeat(command.reason == why.message, why.message)
         return []
-    pool.require(Stage.ENROLLING, Stage.FROZEN)
+    pool.require(PoolStage.ENROLLING, PoolStage.FROZEN)
     return [cancelled(pool, CancelledByLead(command.reason))]
 
 
 def _past_freeze(pool: Pool) -> bool:
-    return pool.stage in (Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
+    return pool.stage in (PoolStage.FROZEN, PoolStage.SOURCING, PoolStage.CONTRACTING, PoolStage.CLOSED)
 
 
 def _below_minimum(pool: Pool) -> RuleBroken | None:

@@ -30,7 +30,7 @@ from services.pools.domain.allocation import Want, wanted
 T = TypeVar("T")
 
 
-class Stage(StrEnum):
+class PoolStage(StrEnum):
     """Two stages are never stored: a draft is a form that is not sent yet, and allocating takes no time (the result is
     divided in the decision that records it)."""
 
@@ -77,7 +77,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     why the pool was cancelled. Derived values are computed once."""
 
     opened: PoolOpened
-    stage: Stage
+    stage: PoolStage
     enrolment_ends_at: datetime
     extended: bool = False
     members: dict[str, PoolMemberEnrolled] = {}
@@ -156,7 +156,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 name=self.opened.lead_name,
             )
 
-    def require(self, *stages: Stage) -> None:
+    def require(self, *stages: PoolStage) -> None:
         if self.stage not in stages:
             possible = " or ".join(stages)
             raise WrongStage(
@@ -170,7 +170,7 @@ def apply(pool: Pool | None, event: Event) -> Pool:
     """Return the pool after the event; applying the same event again changes nothing. Raise ValueError for an event
     that no pool has."""
     if isinstance(event, PoolOpened):
-        return Pool(opened=event, stage=Stage.ENROLLING, enrolment_ends_at=event.enrolment_ends_at)
+        return Pool(opened=event, stage=PoolStage.ENROLLING, enrolment_ends_at=event.enrolment_ends_at)
     if pool is None:
         raise ValueError(f"a pool begins with PoolOpened, not {type(event).__name__}")
     change = msgspec.structs.replace
@@ -190,17 +190,17 @@ def apply(pool: Pool | None, event: Event) -> Pool:
         case PoolExtended(enrolment_ends_at=ends_at):
             return change(pool, enrolment_ends_at=ends_at, extended=True)
         case PoolFrozen():
-            return change(pool, stage=Stage.FROZEN, sourcing=None)
+            return change(pool, stage=PoolStage.FROZEN, sourcing=None)
         case PoolSourcingRequested():
-            return change(pool, stage=Stage.SOURCING, sourcing=event, attempts=event.attempt, refusal=None)
+            return change(pool, stage=PoolStage.SOURCING, sourcing=event, attempts=event.attempt, refusal=None)
         case PoolSourcingFailed(refusal=refusal):
-            return change(pool, stage=Stage.FROZEN, sourcing=None, refusal=refusal)
+            return change(pool, stage=PoolStage.FROZEN, sourcing=None, refusal=refusal)
         case PoolAllocated():
-            return change(pool, stage=Stage.CONTRACTING, allocated=event)
+            return change(pool, stage=PoolStage.CONTRACTING, allocated=event)
         case PoolClosed():
-            return change(pool, stage=Stage.CLOSED)
+            return change(pool, stage=PoolStage.CLOSED)
         case PoolCancelled(refusal=refusal):
-            return change(pool, stage=Stage.CANCELLED, refusal=refusal)
+            return change(pool, stage=PoolStage.CANCELLED, refusal=refusal)
     raise ValueError(f"{type(event).__name__} does not happen to pools")
 
 

@@ -21,7 +21,7 @@ from events.pools import (
 from events.values import Line, Place, Refusal
 from services.pools.domain.allocation import Want, allocate
 from services.pools.domain.enrolment import UnknownLine
-from services.pools.domain.pool import Pool, Stage, cancelled
+from services.pools.domain.pool import Pool, PoolStage, cancelled
 
 _EXACT = Context(prec=60)
 
@@ -79,12 +79,12 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
     opened = pool.opened
     for line_id in sorted(command.unit_prices.keys() - {line.line_id for line in opened.lines}):
         raise UnknownLine(f"The pool has no line {line_id!r}.", field="unit_prices", line=line_id)
-    if pool.stage is Stage.SOURCING:
+    if pool.stage is PoolStage.SOURCING:
         asked = pool.sourcing
         assert asked is not None, "it was asked for"
         require_repeat(_asked_alike(pool, asked, command), _told(asked))
         return []
-    pool.require(Stage.FROZEN)
+    pool.require(PoolStage.FROZEN)
     return [
         PoolSourcingRequested(
             pool_id=opened.pool_id,
@@ -120,7 +120,7 @@ def _told(asked: PoolSourcingRequested) -> str:
 
 def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event]:
     """Return the events of a refused sourcing, after which the demand is frozen again."""
-    if pool.stage is not Stage.SOURCING:
+    if pool.stage is not PoolStage.SOURCING:
         return []
     return [PoolSourcingFailed(pool_id=pool.opened.pool_id, refusal=command.refusal)]
 
@@ -128,7 +128,7 @@ def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event
 def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
     """Return the events of the result. A successful result is divided. After an unsuccessful one the demand is frozen
     again, and the lead may ask once more or cancel."""
-    if pool.stage is not Stage.SOURCING:
+    if pool.stage is not PoolStage.SOURCING:
         return []
     closed = command.closed
     if closed.winner_id is None:
@@ -167,7 +167,7 @@ def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
 def close(pool: Pool, command: CloseContracting) -> Sequence[Event]:
     """Return the event of the close, once every member's contract has ended. A member that did not sign does not delay
     the others."""
-    if pool.stage is not Stage.CONTRACTING or pool.allocated is None:
+    if pool.stage is not PoolStage.CONTRACTING or pool.allocated is None:
         return []
     outcomes = [command.concluded.get(each.member_id) for each in pool.allocated.allocations]
     if None in outcomes:

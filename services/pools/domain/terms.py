@@ -21,7 +21,7 @@ class TooManyPoolsOpen(RuleBroken):
     code = "too-many-pools-open"
 
 
-class NoLines(LinesMissing):
+class PoolWithoutLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A pool needs at least one line.", field="lines")
 
@@ -73,7 +73,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     is an active buyer."""
     minor_units(command.currency)
     if not command.lines:
-        raise NoLines
+        raise PoolWithoutLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
         raise LineNotPriced("Every line needs its own id.", field="lines")
     categories = [command.category, *(line.category for line in command.lines if line.category is not None)]

@@ -22,7 +22,7 @@ from events.pools import Allocation, Demand, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.listing import PAGES, last_page
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from infra.tokens import Principal
 from infra.web import (
     BLANK,
@@ -49,18 +49,18 @@ from infra.web.gone import WORDS
 from infra.web.languages import gettext, kept_refusal, refusal_text, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
-from services.pools.domain import Stage
+from services.pools.domain import PoolStage
 from services.pools.domain.enrolment import CancelledByLead
-from services.pools.handlers import Enrolment, Sourcing, Wanted
+from services.pools.handlers import Enrolment, Sourcing, WantedPacks
 from services.pools.store import StoredPool
-from services.pools.views import Details
+from services.pools.views import PoolDetails
 
 OFFICERS = allow(BUYER_OFFICER)
 
 SHOWN_OF_LOG = 50
 LINES_SHOWN = 10
 """How many lines are shown at once. Each is a column of the table of members."""
-STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
+STEPS = (PoolStage.ENROLLING, PoolStage.FROZEN, PoolStage.SOURCING, PoolStage.CONTRACTING, PoolStage.CLOSED)
 
 
 Members = Annotated[int, QueryParameter(ge=1, le=PAGES)]
@@ -208,7 +208,7 @@ async def _page(
     log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=before)
     if before and not log:
         leafed(request, number, last_page(await store.happened(tx, pool_id, before), SHOWN_OF_LOG))
-    told = (each.member_id for each in log if not isinstance(each, Unreadable) and each.member_id)
+    told = (each.member_id for each in log if not isinstance(each, UnreadableKey) and each.member_id)
     named = await store.organisations.names(await tx.raw(), set(told))
     me = await store.organisations.get(await tx.raw(), reader) if reader else None
     mine = pool.mine
@@ -239,11 +239,11 @@ async def _page(
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values={**(_former_demand(pool, former, me) if me else {}), **filled.values},
         form=form,
-        **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is Stage.FROZEN else {}),
+        **(await _of_sourcing(tx, kept, pool, filled.values) if leads and pool.stage is PoolStage.FROZEN else {}),
     )
 
 
-def _rows(pool: Details, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled, dict[str, Demand]]]:
+def _rows(pool: PoolDetails, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled, dict[str, Demand]]]:
     """Return the members of the page with what each wants of the shown lines. The reader's own enrolment is first if it
     is on another page."""
     ids = {line.line_id for line in shown}
@@ -254,7 +254,7 @@ def _rows(pool: Details, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled
     ]
 
 
-def _shares(pool: Details, shown: Sequence[Line]) -> list[tuple[Allocation, list[Line]]]:
+def _shares(pool: PoolDetails, shown: Sequence[Line]) -> list[tuple[Allocation, list[Line]]]:
     """Return the allocations of the members of :func:`_rows`, each with its part of the shown lines."""
     result = pool.result
     if result is None:
@@ -265,7 +265,7 @@ def _shares(pool: Details, shown: Sequence[Line]) -> list[tuple[Allocation, list
 
 
 async def _of_sourcing(
-    tx: Transaction, kept: StoredPool, pool: Details, values: Mapping[str, str]
+    tx: Transaction, kept: StoredPool, pool: PoolDetails, values: Mapping[str, str]
 ) -> dict[str, object]:
     """Return what only the form that asks for a mini-auction shows."""
     policy = handlers.policy_of(kept)
@@ -286,7 +286,7 @@ def _refused(kept: Refusal, currency: str) -> str:
 
 
 def _lengths(
-    pool: Details,
+    pool: PoolDetails,
     policy: Policy,
     lead: OrganisationRegistered,
     now: datetime,
@@ -306,7 +306,7 @@ def _lengths(
     return [(each, broken) for each, broken in offered if pool.kind in each.kinds]
 
 
-def _former_demand(pool: Details, last: PoolMemberEnrolled | None, me: OrganisationRegistered) -> dict[str, str]:
+def _former_demand(pool: PoolDetails, last: PoolMemberEnrolled | None, me: OrganisationRegistered) -> dict[str, str]:
     """Return the member's demand as form fields: the present one, or the one that it withdrew, so that one click enrols
     it again."""
     place = last.place if last else me.place
@@ -321,7 +321,7 @@ def _former_demand(pool: Details, last: PoolMemberEnrolled | None, me: Organisat
     return values
 
 
-def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | None, dict[str, str]]:
+def _enrolment(values: Mapping[str, str], pool: PoolDetails) -> tuple[Enrolment | None, dict[str, str]]:
     quantities = [
         (f"{kind}_{number}", Packs | None, None)
         for number, _ in enumerate(pool.lines)
@@ -335,7 +335,7 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
     if form is None:
         return None, errors
     demands = tuple(
-        Wanted(line_id=line.line_id, firm=firm, tolerance=getattr(form, f"tolerance_{number}") or Decimal(0))
+        WantedPacks(line_id=line.line_id, firm=firm, tolerance=getattr(form, f"tolerance_{number}") or Decimal(0))
         for number, line in enumerate(pool.lines)
         if (firm := getattr(form, f"firm_{number}")) is not None
     )
@@ -355,7 +355,7 @@ def _at_reason(broken: RuleBroken) -> dict[str, str]:
     return {"reason" if broken.field == "reason" else "": ruled(broken)}
 
 
-def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
+def _beside(broken: RuleBroken, pool: PoolDetails, prefix: str = "firm") -> dict[str, str]:
     """Return the error by the input that caused it."""
     numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
     if (number := numbers.get(str(broken.numbers.get("line")))) is not None:

@@ -47,8 +47,8 @@ from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import money, payable
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
-from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
-from services.pools.handlers import Opening, OpeningLine
+from services.pools.domain.terms import EnrolmentTooShort, PoolWithoutLines, check_end
+from services.pools.handlers import OpeningLine, PoolOpening
 from services.pools.store import listing
 from services.pools.views import DEEPEST
 
@@ -214,13 +214,13 @@ def _opening(
     lead: OrganisationRegistered,
     policy: Policy,
     now: datetime,
-) -> tuple[Opening | None, dict[str, str]]:
+) -> tuple[PoolOpening | None, dict[str, str]]:
     """Return the pool that the form describes, or all errors of the form."""
     form, errors = read_form(values, TermsForm)
     if form is not None and form.minimum_quantity <= 0:
         errors["minimum_quantity"] = gettext("must be above zero")
     if not lines:
-        errors["lines"] = refusal_text(NoLines())
+        errors["lines"] = refusal_text(PoolWithoutLines())
     wanted = []
     for number, line in enumerate(lines):
         shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])
@@ -241,7 +241,7 @@ def _opening(
     if form is None or ends_at is None or errors:
         return None, errors
     terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}
-    return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
+    return PoolOpening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
 
 
 def _first_deadline(policy: Policy, lead: OrganisationRegistered, now: datetime) -> datetime:

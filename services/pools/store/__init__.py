@@ -18,17 +18,17 @@ from events.values import Refusal
 from infra.database import Transaction, json_text, schema_of
 from infra.decoded import Decoded
 from infra.listing import count
-from infra.reading import Unreadable, lines, read_json
+from infra.reading import UnreadableKey, lines, read_json
 from infra.states import XMIN, States
-from services.market.replicas import Organisations, ReferencePrices, Skus
-from services.pools.domain import Past, Pool, Stage
+from services.market.replicas import OrganisationReplicas, ReferencePrices, Skus
+from services.pools.domain import Past, Pool, PoolStage
 
 
 class Row(SQLModel, registry=schema_of("pools")):
     """Base class of all tables in this schema."""
 
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 skus = Skus(Row.metadata)
 references = ReferencePrices(Row.metadata)
 
@@ -93,7 +93,7 @@ class ContractRow(Row, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class PoolContract(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is drafted, concluded or ended, since ``at``."""
 
     member_id: str
@@ -170,7 +170,7 @@ async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happe
         tx.emit(event)
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
+class PoolEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a pool's log, as far as people see it. ``type`` is the event's name. ``default`` and ``reason`` belong
     to a withdrawal, ``refusal`` to a failed sourcing or a cancellation."""
 
@@ -188,7 +188,7 @@ async def happened(tx: Transaction, pool_id: str, most: int) -> int:
     return await count(await tx.raw(), "select from pools.log where pool_id = $1", pool_id, most=most)
 
 
-async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened | Unreadable[int]]:
+async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[PoolEvent | UnreadableKey[int]]:
     """Return the log, the newest entry first. A field is read only from events that have it, because the database
     parses an event of megabytes for each field."""
     rows = await (await tx.raw()).fetch(
@@ -204,8 +204,8 @@ async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) 
     return lines(f"line of the log of pool {pool_id}", rows, itemgetter("position"), _happened)
 
 
-def _happened(row: asyncpg.Record) -> Happened:
-    return Happened(
+def _happened(row: asyncpg.Record) -> PoolEvent:
+    return PoolEvent(
         position=row["position"],
         at=row["at"],
         type=row["type"],
@@ -261,29 +261,29 @@ async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
     await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(auction_id=auction_id))
 
 
-async def contracts_of_members(tx: Transaction, pool_id: str, members: Collection[str]) -> dict[str, Contract]:
+async def contracts_of_members(tx: Transaction, pool_id: str, members: Collection[str]) -> dict[str, PoolContract]:
     """Return the contracts of these members, by member."""
     rows = await (await tx.raw()).fetch(
         "select member_id, contract_id, state, at from pools.contracts where pool_id = $1 and member_id = any($2::text[])",
         pool_id,
         list(members),
     )
-    return {row["member_id"]: Contract(**row) for row in rows}
+    return {row["member_id"]: PoolContract(**row) for row in rows}
 
 
-async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, Contract]:
+async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, PoolContract]:
     """Return the contracts by member."""
     rows = await tx.session.exec(select(ContractRow).where(ContractRow.pool_id == pool_id))
-    return {row.member_id: Contract(**row.model_dump(exclude={"pool_id"})) for row in rows}
+    return {row.member_id: PoolContract(**row.model_dump(exclude={"pool_id"})) for row in rows}
 
 
-async def lock_stage(tx: Transaction, pool_id: str) -> Stage | None:
+async def lock_stage(tx: Transaction, pool_id: str) -> PoolStage | None:
     """Lock the pool and return its stage. The state, which grows with the members, is not read."""
     found = await (await tx.raw()).fetchval("select stage from pools.pools where pool_id = $1 for update", pool_id)
-    return Stage(found) if found else None
+    return PoolStage(found) if found else None
 
 
-async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> bool:
+async def put_contract(tx: Transaction, pool_id: str, contract: PoolContract) -> bool:
     """Store the contract, and return whether it says something new about the member. A known draft does not; nor does
     the end of a contract that was already replaced or signed."""
     statement = insert(ContractRow).values(pool_id=pool_id, **msgspec.structs.asdict(contract))

@@ -15,22 +15,22 @@ from events.values import Category
 from infra.database import Transaction
 from infra.listing import PLAN_FOR_VALUES, count
 from infra.reading import listed
-from services.pools.domain import Stage
+from services.pools.domain import PoolStage
 from services.pools.store import PoolRow
 
-GROUPS: Mapping[str, tuple[Stage, ...]] = {
-    "enrolling": (Stage.ENROLLING,),
-    "running": (Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING),
-    "done": (Stage.CLOSED, Stage.CANCELLED),
+GROUPS: Mapping[str, tuple[PoolStage, ...]] = {
+    "enrolling": (PoolStage.ENROLLING,),
+    "running": (PoolStage.FROZEN, PoolStage.SOURCING, PoolStage.CONTRACTING),
+    "done": (PoolStage.CLOSED, PoolStage.CANCELLED),
 }
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ListedPool(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a list. Quantities are units of all lines together. ``saving`` is known once the result is divided."""
 
     pool_id: str
     title: str
-    stage: Stage
+    stage: PoolStage
     lead_id: str
     lead_name: str
     kind: str
@@ -48,7 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 async def search(
     tx: Transaction, *, group: str = "", region: str = "", category: str = "", limit: int = 50, offset: int = 0
-) -> tuple[list[Summary], bool]:
+) -> tuple[list[ListedPool], bool]:
     """Return pools, the newest first, and whether there are more. ``category`` is the beginning of a code. A pool
     without regions delivers to every region."""
     newest = (col(PoolRow.opened_at).desc(), col(PoolRow.pool_id))
@@ -130,7 +130,7 @@ def _object(found: Any) -> Any:
     return case((func.jsonb_typeof(found) == "object", found), else_=cast({}, JSONB))
 
 
-def _summary(row: Any) -> Summary:
+def _summary(row: Any) -> ListedPool:
     shown = {
         "stage": row.stage,
         "opened_at": row.opened_at,
@@ -140,4 +140,4 @@ def _summary(row: Any) -> Summary:
         "auction_id": row.auction_id,
         "saving": row.saving,
     }
-    return msgspec.convert(row.terms | shown, Summary)
+    return msgspec.convert(row.terms | shown, ListedPool)

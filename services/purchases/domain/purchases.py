@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
-from catalogue.offers import Need, NotAvailable, Offer, Priced, price_for
+from catalogue.offers import Need, NotAvailable, Offer, PricedOffer, price_for
 from catalogue.policy import Policy, text_of
 from catalogue.rules import ComesToNothing, OrganisationNotActive, RuleBroken, require_repeat
 from events import Event
@@ -99,7 +99,7 @@ class RequestPurchase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerPurchase:
     organisation_id: str
     accepts: bool
     reason: str = ""
@@ -217,10 +217,14 @@ def check_unanswered(policy: Policy, to_the_supplier: int, in_all: int) -> None:
         )
 
 
-def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -> None:
+def _require_the_cheapest(priced: PricedOffer, rivals: Iterable[Offer], need: Need) -> None:
     for rival in rivals:
         other = price_for(rival, need)
-        if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
+        if (
+            isinstance(other, PricedOffer)
+            and other.total.currency == priced.total.currency
+            and other.total < priced.total
+        ):
             raise NotTheCheapest(
                 "These goods are in demand: only the cheapest offer may be bought. This one costs"
                 f" {priced.total}, another one {other.total}.",
@@ -231,7 +235,7 @@ def _require_the_cheapest(priced: Priced, rivals: Iterable[Offer], need: Need) -
             )
 
 
-def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:
+def decide(purchase: Purchase, command: AnswerPurchase | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:
     """Return the events of the answer: none if it repeats the given answer, or if the time to answer is not over. A
     suspended supplier may still answer, because it must finish what it owes. Raise DoneOtherwise if the same answer was
     given with another message."""

@@ -22,7 +22,7 @@ _SHOWN = (
     " requested_at, answered_at, reason"
 )
 CURSOR = r"^([0-9]{0,17}\.[0-9]{1,17}\.[!-~]{1,400})?$"
-"""The end of a page, as in ``Found.next``, or an empty text."""
+"""The end of a page, as in ``FoundPurchases.next``, or an empty text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,8 +44,8 @@ class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
         return organisation_id in (requested.buyer_id, requested.supplier_id)
 
     @property
-    def summary(self) -> "Summary":
-        return Summary(
+    def summary(self) -> "ListedPurchase":
+        return ListedPurchase(
             requested=self.purchase.requested,
             supplier_name=self.purchase.supplier_name,
             answer=self.purchase.answer,
@@ -55,7 +55,7 @@ class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ListedPurchase(msgspec.Struct, frozen=True, kw_only=True):
     """What one line of a list shows of a purchase. It leaves out the policy of the purchase."""
 
     requested: PurchaseRequested
@@ -66,11 +66,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundPurchases(msgspec.Struct, frozen=True):
     """A page of purchases. ``next`` is where the list continues, or "" at its end. It stays right while purchases are
     requested or answered."""
 
-    rows: Sequence[Summary]
+    rows: Sequence[ListedPurchase]
     next: str
 
 
@@ -98,7 +98,7 @@ async def listing(
     offset: int = 0,
     after: str = "",
     open_only: bool = False,
-) -> Found:
+) -> FoundPurchases:
     """Return a page of an organisation's own purchases: unanswered ones first by earliest deadline, then the others,
     the latest first. The page begins after ``offset`` rows, or after the end of another page (``after`` is its
     ``next``). The number of rows read is bounded by ``limit`` and ``offset``."""
@@ -128,7 +128,7 @@ async def listing(
     at = {row["process_id"]: place for place, row in enumerate(ids[:limit])}
     rows = await db.fetch(f"select {_SHOWN} from purchases.purchases where process_id = any($1::text[])", list(at))
     shown = listed("purchase", sorted(rows, key=lambda row: at[row["process_id"]]), itemgetter("process_id"), _summary)
-    return Found(shown, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+    return FoundPurchases(shown, _end_of(ids[limit - 1]) if len(ids) > limit else "")
 
 
 def _end_of(last: asyncpg.Record) -> str:
@@ -173,5 +173,5 @@ async def save(tx: Transaction, kept: StoredPurchase) -> None:
     await _purchases.save(tx, values)
 
 
-def _summary(row: asyncpg.Record) -> Summary:
-    return msgspec.convert(msgspec.json.decode(row["state"]) | {**row, "state": None}, Summary)
+def _summary(row: asyncpg.Record) -> ListedPurchase:
+    return msgspec.convert(msgspec.json.decode(row["state"]) | {**row, "state": None}, ListedPurchase)

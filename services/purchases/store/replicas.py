@@ -10,13 +10,13 @@ import msgspec
 from msgspec import structs
 
 from catalogue.money import Money, minor_step, round_money
-from catalogue.offers import EcoLabel, Need, Offer, Tier
+from catalogue.offers import EcoLabel, Need, Offer, PriceTier
 from catalogue.places import Place
 from events.catalogue import OfferArchived, OfferPublished
 from infra.database import Reader, Transaction
 from infra.json_columns import as_number, list_in, number_in
 from infra.reading import listed, read_one
-from services.market.replicas import Organisations, Skus
+from services.market.replicas import OrganisationReplicas, Skus
 from services.purchases.store.rows import LEAST, Row
 
 _TIERS, _FROM, _TIER_PRICE = list_in("body->'tiers'"), as_number("tier->>'from_quantity'"), as_number("tier->>'price'")
@@ -29,7 +29,7 @@ _GROSS = (
 READ = 5
 """How many cheaper offers are read at most, until one can be read."""
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 skus = Skus(Row.metadata)
 
 
@@ -108,6 +108,6 @@ def _offer(event: OfferPublished) -> Offer:
     stock = structs.asdict(event.stock)
     fields = {name: getattr(event, name) for name in Offer.__struct_fields__}
     fields["stock"] = Place(**{**stock, "country": stock["country"] or ""})
-    fields["tiers"] = tuple(Tier(tier.from_quantity, tier.price) for tier in event.tiers)
+    fields["tiers"] = tuple(PriceTier(tier.from_quantity, tier.price) for tier in event.tiers)
     fields["eco_labels"] = tuple(EcoLabel(each.label, each.certificate, each.expires) for each in event.eco_labels)
     return Offer(**fields)

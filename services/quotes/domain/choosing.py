@@ -14,8 +14,8 @@ from services.quotes.domain.request import (
     Quote,
     QuotesDisclosed,
     Request,
-    Stage,
-    Standing,
+    RequestStage,
+    StandingQuote,
     within,
 )
 
@@ -68,7 +68,7 @@ class WithdrawRequest:
     reason: str
 
 
-def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> Standing | None:
+def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> StandingQuote | None:
     """Return the cheapest quote that may be chosen, or None."""
     return next((quote for quote in compared.standing if quote.supplier_id not in barred), None)
 
@@ -77,7 +77,11 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
     """Return the facts of the choice, none if the same participant was chosen already for the same reason. Raise a
     RuleBroken of this module, NotTheBuyer, WrongStage, or DoneOtherwise if the reason is different."""
     request.require_buyer(command.by)
-    if request.stage is Stage.AWARDED and request.closed is not None and request.closed.winner == command.participant:
+    if (
+        request.stage is RequestStage.AWARDED
+        and request.closed is not None
+        and request.closed.winner == command.participant
+    ):
         require_repeat(command.justification.strip() == request.closed.justification, request.closed.justification)
         return ()
     _require_choosing(request, now)
@@ -121,7 +125,7 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
     """Return the facts of the rejection, none if all quotes were rejected already for the same reason. Raise what
     :func:`choose` raises, or ReasonMissing."""
     request.require_buyer(command.by)
-    if request.stage is Stage.REJECTED and request.closed is not None:
+    if request.stage is RequestStage.REJECTED and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     _require_choosing(request, now)
@@ -136,16 +140,16 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
     disclosed. Raise NotTheBuyer, WrongStage after the deadline, ReasonMissing, TextTooLong, or DoneOtherwise if the
     reason is different."""
     request.require_buyer(command.by)
-    if request.stage is Stage.WITHDRAWN and request.closed is not None:
+    if request.stage is RequestStage.WITHDRAWN and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
-    if request.stage not in (Stage.OPEN, Stage.CHOOSING):
+    if request.stage not in (RequestStage.OPEN, RequestStage.CHOOSING):
         raise WrongStage(
             f"A request can be withdrawn only before its deadline, and this one has ended: {request.stage}.",
             stage=request.stage,
             outcome=request.stage,
         )
-    if request.stage is Stage.CHOOSING or now >= request.opened.closes_at:
+    if request.stage is RequestStage.CHOOSING or now >= request.opened.closes_at:
         raise WrongStage(
             "A request can be withdrawn only before its deadline. Now choose a participant, or reject all quotes.",
             stage=request.stage,
@@ -159,7 +163,7 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
 
 def lapse(request: Request, compared: Comparison, now: datetime) -> tuple[Fact, ...]:
     """Return the facts if the days to choose are over. A timer calls this."""
-    if request.stage is not Stage.CHOOSING or now < request.opened.choose_by:
+    if request.stage is not RequestStage.CHOOSING or now < request.opened.choose_by:
         return ()
     return (_all_disclosed(compared), closed(request, compared, "lapsed", now))
 
@@ -170,7 +174,7 @@ def closed(
     outcome: str,
     now: datetime,
     *,
-    chosen: Standing | None = None,
+    chosen: StandingQuote | None = None,
     lines: tuple[Line, ...] = (),
     justification: str = "",
     reason: str = "",
@@ -224,7 +228,7 @@ def disclosed(request: Request, quote: Quote, *, participant: int, rank: int, ch
     )
 
 
-def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> QuotesDisclosed:
+def _all_disclosed(compared: Comparison, chosen: StandingQuote | None = None) -> QuotesDisclosed:
     # a stable sort: the other quotes keep their order
     order = sorted(compared.standing, key=lambda quote: quote is not chosen)
     return QuotesDisclosed(
@@ -235,13 +239,13 @@ def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> Quot
 
 
 def _require_choosing(request: Request, now: datetime) -> None:
-    if request.stage is Stage.OPEN:
+    if request.stage is RequestStage.OPEN:
         raise WrongStage(
             f"Quotes are possible until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC. The buyer chooses after that.",
             stage=request.stage,
             closes_at=request.opened.closes_at,
         )
-    if request.stage is not Stage.CHOOSING:
+    if request.stage is not RequestStage.CHOOSING:
         raise WrongStage(
             f"The choice is over: the request has ended, {request.stage}.",
             stage=request.stage,

@@ -28,7 +28,7 @@ class TooManyRequestsOpen(RuleBroken):
     code = "too-many-requests-open"
 
 
-class NoLines(LinesMissing):
+class RequestWithoutLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A request needs at least one line.", field="lines")
 
@@ -124,7 +124,7 @@ def _rules(policy: Policy) -> QuoteRules:
 
 def _group(lines: tuple[Line, ...]) -> Category:
     if not lines:
-        raise NoLines
+        raise RequestWithoutLines
     if len(lines) > MOST_LINES:
         raise TooManyLines(
             f"A request may have at most {MOST_LINES} lines; these are {len(lines)}.",

@@ -14,7 +14,7 @@ from events.bounds import Phrase
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
 from services.quotes.domain.choosing import NOBODY, closed
-from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
+from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, RequestStage, within
 
 MOST_VERSIONS = 100
 """How many versions one supplier's quote may have. Each is stored as a proof."""
@@ -159,7 +159,9 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
     """Return the facts if the deadline and the settle seconds after it have passed. In these seconds, quotes that
     arrived before the deadline are still processed. A timer calls this."""
     opened = request.opened
-    if request.stage is not Stage.OPEN or now < opened.closes_at + timedelta(seconds=request.rules.settle_seconds):
+    if request.stage is not RequestStage.OPEN or now < opened.closes_at + timedelta(
+        seconds=request.rules.settle_seconds
+    ):
         return ()
     ended = QuotingEnded(
         request_id=opened.request_id,
@@ -176,14 +178,14 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
 
 
 def _in_time(request: Request, arrived_at: datetime) -> None:
-    if request.stage is Stage.WITHDRAWN and request.closed is not None:
+    if request.stage is RequestStage.WITHDRAWN and request.closed is not None:
         withdrawn_at = request.closed.ended_at
         raise RequestWithdrawn(
             f"The buyer withdrew this request at {withdrawn_at:%Y-%m-%d %H:%M:%S} UTC, so quotes are no longer accepted.",
             withdrawn_at=withdrawn_at,
             arrived_at=arrived_at,
         )
-    if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
+    if request.stage is not RequestStage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
             f"Quotes were possible until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
             f" {arrived_at:%H:%M:%S}.",

@@ -17,7 +17,7 @@ from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Line
 
 
-class Stage(StrEnum):
+class RequestStage(StrEnum):
     OPEN = "open"
     CHOOSING = "choosing"
     AWARDED = "awarded"
@@ -45,7 +45,7 @@ def within(text: str, field: str, kind: Any) -> str:
     return words
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class StandingQuote(msgspec.Struct, frozen=True, kw_only=True):
     """The totals of one supplier's quote at its latest version, without its lines.
 
     ``arrived_at`` belongs to this version. ``quote_id`` is the same for all versions, and secret until the close.
@@ -61,7 +61,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
 
 
-class Quote(Standing, frozen=True, kw_only=True):
+class Quote(StandingQuote, frozen=True, kw_only=True):
     """The whole quote. ``lines`` are priced, including VAT at their rate; ``amount`` is their sum."""
 
     lines: tuple[Line, ...]
@@ -100,7 +100,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     opened: QuoteRequestOpened
     rules: QuoteRules
-    stage: Stage = Stage.OPEN
+    stage: RequestStage = RequestStage.OPEN
     quoted: int = 0
     closed: QuoteRequestClosed | None = None
 
@@ -113,18 +113,18 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """All quotes of a request that stand, without their lines, the cheapest first. If two cost the same, the earlier is
     first. ``numbers`` are the suppliers' participant numbers, given at the deadline."""
 
-    standing: tuple[Standing, ...]
+    standing: tuple[StandingQuote, ...]
     numbers: dict[str, int] = {}
 
     @classmethod
-    def of(cls, quotes: Iterable[Standing], numbers: dict[str, int]) -> "Comparison":
+    def of(cls, quotes: Iterable[StandingQuote], numbers: dict[str, int]) -> "Comparison":
         standing = sorted(
             (quote for quote in quotes if not quote.withdrawn),
             key=lambda quote: (quote.amount, quote.arrived_at, quote.quote_id),
         )
         return cls(standing=tuple(standing), numbers=numbers)
 
-    def participant(self, number: int) -> Standing | None:
+    def participant(self, number: int) -> StandingQuote | None:
         return next((quote for quote in self.standing if self.numbers.get(quote.supplier_id) == number), None)
 
 
@@ -137,15 +137,15 @@ def apply(request: Request, fact: Fact) -> Request:
         case QuoteWithdrawn():
             return change(request, quoted=request.quoted - 1)
         case QuotingEnded():
-            return change(request, stage=Stage.CHOOSING)
+            return change(request, stage=RequestStage.CHOOSING)
         case QuotesDisclosed():
             return request
         case QuoteRequestClosed():
-            return change(request, stage=Stage(fact.outcome), closed=fact)
+            return change(request, stage=RequestStage(fact.outcome), closed=fact)
     raise TypeError(f"{type(fact).__name__} does not happen to a quote request")
 
 
-def numbered(quotes: Iterable[Standing]) -> dict[str, int]:
+def numbered(quotes: Iterable[StandingQuote]) -> dict[str, int]:
     """Return the participant numbers. Their order says nothing about identity, time or price: it is the order of the
     digests of secret ids."""
     shuffled = sorted(quotes, key=lambda quote: sha256(quote.quote_id.encode()).digest())

@@ -44,14 +44,14 @@ from services.market.lines import WantedLine, beside_references
 from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.quotes import handlers, store
-from services.quotes.domain.opening import MOST_LINES, NoLines
+from services.quotes.domain.opening import MOST_LINES, RequestWithoutLines
 from services.quotes.handlers import NewRequest
 
 Fields = dict[str, str]
 _LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
 
 
-class LineForm(msgspec.Struct):
+class QuoteLineForm(msgspec.Struct):
     quantity: Quantity
     sku_id: Id = ""
     description: Title = ""
@@ -59,7 +59,7 @@ class LineForm(msgspec.Struct):
     unit: Code = ""
 
 
-class HeadForm(msgspec.Struct):
+class QuoteHeadForm(msgspec.Struct):
     title: Name
     closes_at: Code
     kind: Code = "goods"
@@ -68,7 +68,7 @@ class HeadForm(msgspec.Struct):
     locality: Name = ""
 
 
-class ComposePages(Controller):
+class QuoteComposePages(Controller):
     path = "/quotes/new"
     include_in_schema = False
     opt = allow(BUYER_OFFICER)
@@ -174,17 +174,17 @@ async def _form(
 
 
 def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | None, dict[str, str]]:
-    head, errors = read_form(fields, HeadForm)
+    head, errors = read_form(fields, QuoteHeadForm)
     lines = []
     for number in _numbers(fields):
         prefix = f"line-{number}-"
         typed = {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}
-        line, wrong = read_form(typed, LineForm)
+        line, wrong = read_form(typed, QuoteLineForm)
         errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(WantedLine(**msgspec.structs.asdict(line)))
     if not _numbers(fields):
-        errors["lines"] = refusal_text(NoLines())
+        errors["lines"] = refusal_text(RequestWithoutLines())
     closes_at, wrong = read_instant(fields, "closes_at", buyer.time_zone)
     errors = wrong | errors
     if head is None or closes_at is None or errors:

@@ -61,8 +61,8 @@ from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
 from services.quotes.handlers import NewQuote, channel
-from services.quotes.store.listing import Summary, Wanted, search
-from services.quotes.views import PER_PAGE, Details, part_of, parts_of, read, read_participant
+from services.quotes.store.listing import ListedRequest, RequestFilter, search
+from services.quotes.views import PER_PAGE, RequestDetails, part_of, parts_of, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
@@ -106,7 +106,7 @@ class RequestPages(Controller):
         buyer = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
         own = buyer if mine else ""
         asked, errors = read_filters(category=category, region=region)
-        wanted = Wanted(group=group, words=clean(q), buyer_id=own, **asked)
+        wanted = RequestFilter(group=group, words=clean(q), buyer_id=own, **asked)
         async with resources.database.transaction("quotes") as tx:
             found, number, last = await leaf(
                 request,
@@ -261,9 +261,9 @@ class RequestPages(Controller):
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
 
 
-async def _to_choose(tx: Transaction, buyer_id: str) -> list[Summary]:
+async def _to_choose(tx: Transaction, buyer_id: str) -> list[ListedRequest]:
     """Return the requests that wait for the buyer's choice, the nearest deadline first."""
-    found = await search(tx, Wanted(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
+    found = await search(tx, RequestFilter(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
     return sorted(found.rows, key=lambda row: row.choose_by)
 
 
@@ -305,7 +305,7 @@ def _part(values: Mapping[str, str]) -> int:
     return min(whole(values.get("page", "")) or 1, PAGES)
 
 
-def _marked(values: Mapping[str, str], shown: Details) -> int | None:
+def _marked(values: Mapping[str, str], shown: RequestDetails) -> int | None:
     """Return the participant that was marked, if it is on another page than this one."""
     number = whole(values.get("participant", ""))
     here = {one.number for one in shown.participants or ()}
@@ -340,7 +340,7 @@ def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote
     return NewQuote(prices=prices, **read), {}
 
 
-def _former(shown: Details) -> dict[str, str]:
+def _former(shown: RequestDetails) -> dict[str, str]:
     """Return the reader's own quote as form fields, even if it was withdrawn."""
     if shown.mine is None:
         return {"vat_rate": unambiguous(shown.vat_percent)}

@@ -23,8 +23,8 @@ from infra.database import Transaction, json_text, schema_of, write_expected
 from infra.listing import OF_WORDS
 from infra.reading import read_apart, read_one
 from infra.states import States
-from services.market.replicas import Organisations, ReferencePrices, Skus
-from services.quotes.domain.request import Comparison, Quote, Request, Standing
+from services.market.replicas import OrganisationReplicas, ReferencePrices, Skus
+from services.quotes.domain.request import Comparison, Quote, Request, StandingQuote
 
 
 class Row(SQLModel, registry=schema_of("quotes")):
@@ -33,7 +33,7 @@ class Row(SQLModel, registry=schema_of("quotes")):
 
 INSTANT = DateTime(timezone=True)
 
-organisations = Organisations(Row.metadata)
+organisations = OrganisationReplicas(Row.metadata)
 skus = Skus(Row.metadata, searched=True)
 references = ReferencePrices(Row.metadata)
 
@@ -112,7 +112,7 @@ class VersionRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class QuoteContract(msgspec.Struct, frozen=True, kw_only=True):
     """The latest contract that the choice led to; ``state`` is drafted, concluded or ended."""
 
     contract_id: str
@@ -126,7 +126,7 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
     their own."""
 
     request: Request
-    contract: Contract | None = None
+    contract: QuoteContract | None = None
     version: int = 0
     apart: bool = True
 
@@ -147,7 +147,7 @@ def _stored(row: asyncpg.Record) -> StoredRequest:
     request = msgspec.json.decode(row["state"], type=Request)
     return StoredRequest(
         request=msgspec.structs.replace(request, quoted=row["quoted"]),
-        contract=msgspec.json.decode(row["contract"], type=Contract) if row["contract"] else None,
+        contract=msgspec.json.decode(row["contract"], type=QuoteContract) if row["contract"] else None,
         version=row["version"],
         apart=row["apart"],
     )
@@ -207,8 +207,8 @@ async def comparison(tx: Transaction, request_id: str) -> Comparison:
         request_id,
     )
     numbers = {row["supplier_id"]: row["number"] for row in rows if row["number"] is not None}
-    names = Standing.__struct_fields__
-    return Comparison.of((Standing(**{name: row[name] for name in names}) for row in rows), numbers)
+    names = StandingQuote.__struct_fields__
+    return Comparison.of((StandingQuote(**{name: row[name] for name in names}) for row in rows), numbers)
 
 
 async def whole(tx: Transaction, request_id: str, supplier_ids: Sequence[str]) -> AsyncIterator[list[Quote]]:
@@ -334,7 +334,7 @@ async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
     return msgspec.structs.replace(kept, version=kept.version + 1, apart=True)
 
 
-async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> None:
+async def set_contract(tx: Transaction, request_id: str, contract: QuoteContract) -> None:
     """Set the contract. The version increases, so that live pages show it."""
     await tx.session.exec(
         update(RequestRow)

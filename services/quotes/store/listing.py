@@ -12,14 +12,20 @@ import msgspec
 
 from events.values import Category, Place
 from infra.database import Transaction
-from infra.listing import PLAN_FOR_VALUES, Conditions, Listed, as_query, count, reach
+from infra.listing import PLAN_FOR_VALUES, ListConditions, Listed, as_query, count, reach
 from infra.reading import listed
-from services.quotes.domain.request import Stage
+from services.quotes.domain.request import RequestStage
 
-GROUPS: Mapping[str, tuple[Stage, ...]] = {
-    "open": (Stage.OPEN,),
-    "choosing": (Stage.CHOOSING,),
-    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL, Stage.WITHDRAWN),
+GROUPS: Mapping[str, tuple[RequestStage, ...]] = {
+    "open": (RequestStage.OPEN,),
+    "choosing": (RequestStage.CHOOSING,),
+    "closed": (
+        RequestStage.AWARDED,
+        RequestStage.REJECTED,
+        RequestStage.LAPSED,
+        RequestStage.UNSUCCESSFUL,
+        RequestStage.WITHDRAWN,
+    ),
 }
 Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful", "withdrawn"]
 _SHOWN = (
@@ -32,7 +38,7 @@ _SHOWN = (
 )
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and quotes that arrived before
     it are still processed."""
 
@@ -51,7 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     choose_by: datetime
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What a list shows. ``category`` is the beginning of a code, ``region`` a region or a country. ``words`` are words
     of the title, or beginnings of words."""
 
@@ -62,7 +68,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     buyer_id: str = ""
 
 
-async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -> Listed[Summary]:
+async def search(tx: Transaction, wanted: RequestFilter, *, limit: int, offset: int) -> Listed[ListedRequest]:
     """Return one page of requests: open ones by the nearest deadline, others by the latest. The number of rows read is
     bounded by how many are open or being decided, and by ``limit`` and ``offset``."""
     condition, values = _where(wanted)
@@ -81,12 +87,12 @@ async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) ->
     return Listed.of(summaries, counted, most)
 
 
-def status_of(stage: Stage, closes_at: datetime, now: datetime) -> Status:
-    return "settling" if stage is Stage.OPEN and now >= closes_at else stage.value
+def status_of(stage: RequestStage, closes_at: datetime, now: datetime) -> Status:
+    return "settling" if stage is RequestStage.OPEN and now >= closes_at else stage.value
 
 
-def _where(wanted: Wanted) -> tuple[str, list[object]]:
-    where = Conditions()
+def _where(wanted: RequestFilter) -> tuple[str, list[object]]:
+    where = ListConditions()
     add = where.add
     if wanted.group in GROUPS:
         add("stage = any({}::text[])", [stage.value for stage in GROUPS[wanted.group]])
@@ -101,8 +107,8 @@ def _where(wanted: Wanted) -> tuple[str, list[object]]:
     return str(where), where.values
 
 
-def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
+def _summary(row: asyncpg.Record, *, now: datetime) -> ListedRequest:
     opened = msgspec.json.decode(row["opened"])
     closes_at = msgspec.convert(opened.get("closes_at"), datetime)
-    status = status_of(Stage(row["stage"]), closes_at, now)
-    return msgspec.convert(opened | {"status": status, "quotes": row["quotes"]}, Summary)
+    status = status_of(RequestStage(row["stage"]), closes_at, now)
+    return msgspec.convert(opened | {"status": status, "quotes": row["quotes"]}, ListedRequest)

@@ -16,7 +16,7 @@ from infra.reading import UnreadableRow, read_json
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
 from services.recommender.store import marks
-from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
+from services.recommender.store.openings import SHOWN, STILL_OPEN, OpenOpportunity
 from services.recommender.store.rows import DismissalRow, SupplierRow
 
 ACTIVE = 5
@@ -28,7 +28,7 @@ HIDDEN = 50
 """The most dismissed opportunities that are shown to a supplier; the latest are chosen."""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingSupplier(msgspec.Struct, frozen=True, kw_only=True):
     """A supplier whose list is being made, as it was when it was taken. ``dismissed`` are its dismissed opportunities
     that are still open."""
 
@@ -44,7 +44,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     made_at: datetime
     items: list[Recommendation]
-    hidden: list[Opening]
+    hidden: list[OpenOpportunity]
 
 
 class Invitee(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
     )
 
 
-async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
+async def take_waiting(tx: Transaction, limit: int) -> list[WaitingSupplier]:
     """Take the suppliers that have waited longest; their lists count as being made until they are settled or wait
     again."""
     rows = await (await tx.raw()).fetch(
@@ -96,7 +96,7 @@ async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
         limit,
     )
     return [
-        Waiting(
+        WaitingSupplier(
             profile=SupplierProfile(
                 supplier_id=row["supplier_id"],
                 region=row["region"],
@@ -238,7 +238,7 @@ async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | Non
             for item in listed
             if item.opportunity_id in ends
         ],
-        hidden=[Opening(**found) for found in hidden],
+        hidden=[OpenOpportunity(**found) for found in hidden],
     )
 
 
@@ -287,7 +287,7 @@ async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> N
     )
 
 
-async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invitee] | None:
+async def invitees(tx: Transaction, opening: OpenOpportunity, limit: int) -> list[Invitee] | None:
     """The suppliers to invite that may supply now, best first; None while none were ranked yet."""
     connection = await tx.raw()
     found = await connection.fetchval(

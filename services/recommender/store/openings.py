@@ -27,7 +27,7 @@ STILL_OPEN = f"""open and {ENDS} and not (kind = 'pool' and exists (
 """SQL condition: a pool is an opportunity only until its mini-auction is one. ``one`` is the table."""
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
+class OpenOpportunity(msgspec.Struct, frozen=True, kw_only=True):
     """An open opportunity for display."""
 
     opportunity_id: str
@@ -57,7 +57,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-SHOWN = ", ".join(Opening.__struct_fields__)
+SHOWN = ", ".join(OpenOpportunity.__struct_fields__)
 
 
 def horizon(policy: str, now: datetime) -> datetime:
@@ -85,14 +85,14 @@ async def reach(tx: Transaction, until: datetime) -> list[str]:
     return reached
 
 
-async def candidates(tx: Transaction, until: datetime) -> list[Opening]:
+async def candidates(tx: Transaction, until: datetime) -> list[OpenOpportunity]:
     """All openings that may be in a list."""
     rows = await (await tx.raw()).fetch(
         f"select {SHOWN} from recommender.opportunities one where near and {STILL_OPEN} order by opportunity_id",
         tx.now,
         until,
     )
-    return [Opening(**row) for row in rows]
+    return [OpenOpportunity(**row) for row in rows]
 
 
 async def uninvited(tx: Transaction, until: datetime) -> set[str]:
@@ -108,12 +108,12 @@ async def uninvited(tx: Transaction, until: datetime) -> set[str]:
     return {row["opportunity_id"] for row in rows}
 
 
-async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
+async def opening(tx: Transaction, opportunity_id: str) -> OpenOpportunity | None:
     """An opportunity, open or not."""
     row = await (await tx.raw()).fetchrow(
         f"select {SHOWN} from recommender.opportunities where opportunity_id = $1", opportunity_id
     )
-    return Opening(**row) if row else None
+    return OpenOpportunity(**row) if row else None
 
 
 async def close(tx: Transaction, opportunity_id: str) -> bool:

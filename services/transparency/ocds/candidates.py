@@ -62,7 +62,7 @@ def packed(body: Any) -> bytes:
     return zlib.compress(written(body), 1)
 
 
-class Fact(msgspec.Struct, frozen=True):
+class ProcessFact(msgspec.Struct, frozen=True):
     """An event of a process, as JSON. ``thing`` identifies its subject, and ``digest`` its content, to detect changes.
     Both are empty if it is published only once."""
 
@@ -79,7 +79,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     original: Original
     organisations: Sequence[OrganisationRegistered]
-    facts: Sequence[Fact]
+    facts: Sequence[ProcessFact]
     merges: bool = False
 
 
@@ -95,7 +95,7 @@ def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
     return None
 
 
-def facts_of(events: Sequence[Event], *, once: bool = False) -> tuple[list[OrganisationRegistered], list[Fact]]:
+def facts_of(events: Sequence[Event], *, once: bool = False) -> tuple[list[OrganisationRegistered], list[ProcessFact]]:
     """The organisations in the events of one process, and the other facts. With ``once`` the facts cannot come
     again."""
     organisations = [event for event in events if isinstance(event, OrganisationRegistered)]
@@ -103,13 +103,13 @@ def facts_of(events: Sequence[Event], *, once: bool = False) -> tuple[list[Organ
     return organisations, [fact(event) for event in events if not isinstance(event, OrganisationRegistered)]
 
 
-def _fact(event: Event) -> Fact:
+def _fact(event: Event) -> ProcessFact:
     data = msgspec.json.encode(event)
-    return Fact(type(event), event.subject, _thing(event), _digest(event, data), data)
+    return ProcessFact(type(event), event.subject, _thing(event), _digest(event, data), data)
 
 
-def _fact_told_once(event: Event) -> Fact:
-    return Fact(type(event), event.subject, "", b"", msgspec.json.encode(event))
+def _fact_told_once(event: Event) -> ProcessFact:
+    return ProcessFact(type(event), event.subject, "", b"", msgspec.json.encode(event))
 
 
 def _thing(event: Event) -> str:

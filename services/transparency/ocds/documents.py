@@ -28,7 +28,7 @@ LONGEST_LINE = 64 * 1024 * 1024
 _LINES_TRIED = 20
 
 
-class Piece(msgspec.Struct, frozen=True):
+class FilePiece(msgspec.Struct, frozen=True):
     """A part of a file that is not parsed yet: one value as JSON, or, if it is a ``whole`` file, perhaps several."""
 
     where: str
@@ -43,7 +43,7 @@ class Document(msgspec.Struct, frozen=True):
     body: Any
 
 
-class Unreadable(msgspec.Struct, frozen=True):
+class UnreadablePiece(msgspec.Struct, frozen=True):
     """A piece of a file that is not JSON, with the reason. ``kind`` is one of a few texts; ``reason`` may quote the
     file."""
 
@@ -57,8 +57,8 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
-def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
-    """All documents of a file, in order. A part that cannot be read is returned as Unreadable, and the rest follows.
+def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | UnreadablePiece]:
+    """All documents of a file, in order. A part that cannot be read is returned as UnreadablePiece, and the rest follows.
 
     Raise OSError if the file itself cannot be opened.
     """
@@ -66,9 +66,9 @@ def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unr
         yield from documents_of(piece, ledger)
 
 
-def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+def documents_of(piece: FilePiece | UnreadablePiece, ledger: NotUnderstood) -> Iterator[Document | UnreadablePiece]:
     ledger.where = piece.where
-    if isinstance(piece, Unreadable):
+    if isinstance(piece, UnreadablePiece):
         yield piece
     elif piece.whole:
         yield from _whole(piece.where, piece.content, ledger)
@@ -76,13 +76,13 @@ def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[D
         yield _document(piece.where, piece.content, ledger)
 
 
-def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
+def read_pieces(path: Path) -> Iterator[FilePiece | UnreadablePiece]:
     """The pieces of a file, in order. Raise OSError if it cannot be opened."""
     with binary(path) as stream:
         try:
             yield from _pieces(path.name, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield Unreadable(path.name, "file: damaged compression", str(error))
+            yield UnreadablePiece(path.name, "file: damaged compression", str(error))
 
 
 def binary(path: Path) -> IO[bytes]:
@@ -92,7 +92,7 @@ def binary(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
-def _pieces(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
+def _pieces(name: str, stream: IO[bytes]) -> Iterator[FilePiece | UnreadablePiece]:
     start = stream.read(2)
     stream.seek(0)
     if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -101,12 +101,12 @@ def _pieces(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
     there_is_more = bool(stream.read(1))
     stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not stripped:
-        yield Unreadable(name, "file: empty", "there is nothing in it")
+        yield UnreadablePiece(name, "file: empty", "there is nothing in it")
     elif _by_lines(name, stripped):
         stream.seek(0)
         yield from _lines(name, stream)
     elif not there_is_more:
-        yield Piece(name, stripped, whole=True)
+        yield FilePiece(name, stripped, whole=True)
     else:
         del head, stripped
         stream.seek(0)
@@ -124,7 +124,7 @@ def _by_lines(name: str, content: bytes) -> bool:
     return any(isinstance(parsed(line), dict) for line in others)
 
 
-def _lines(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
+def _lines(name: str, stream: IO[bytes]) -> Iterator[FilePiece | UnreadablePiece]:
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
@@ -132,14 +132,14 @@ def _lines(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
         if len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
             while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                 pass
-            yield Unreadable(where, "line: longer than 64 MiB", "split it into releases")
+            yield UnreadablePiece(where, "line: longer than 64 MiB", "split it into releases")
             continue
         line = line.removeprefix(b"\xef\xbb\xbf").strip().strip(b"\x1e")
         if line:
-            yield Piece(where, line)
+            yield FilePiece(where, line)
 
 
-def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | UnreadablePiece]:
     """The documents of a file that is one value, or several values in sequence."""
     document = _document(name, content, ledger)
     if isinstance(document, Document) or document.kind != "not JSON":
@@ -151,14 +151,14 @@ def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Documen
         try:
             body, at = values.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            yield Unreadable(f"{name}@{at}", document.kind, str(error) if number else document.reason)
+            yield UnreadablePiece(f"{name}@{at}", document.kind, str(error) if number else document.reason)
             return
         number += 1
         yield Document(f"{name}#{number}", body)
         at += len(text[at:]) - len(text[at:].lstrip())
 
 
-def _streamed(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
+def _streamed(name: str, stream: IO[bytes]) -> Iterator[FilePiece | UnreadablePiece]:
     """The documents of a large file. It is read twice, because a package's publisher and licence may come after its
     releases."""
     about: dict[str, Any] = {}
@@ -172,11 +172,11 @@ def _streamed(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
         for member, value in streaming.members(stream):
             if member in ("", "releases", "records"):
                 number += 1
-                yield Piece(f"{name}#{number}", _within(about, member, value))
+                yield FilePiece(f"{name}#{number}", _within(about, member, value))
     except streaming.Broken as broken:
-        yield Unreadable(f"{name}@{broken.offset}", "not JSON", str(broken))
+        yield UnreadablePiece(f"{name}@{broken.offset}", "not JSON", str(broken))
     if not number and about:
-        yield Piece(name, written(about))
+        yield FilePiece(name, written(about))
 
 
 def _within(about: dict[str, Any], member: str, value: Any) -> bytes:
@@ -188,13 +188,13 @@ def _within(about: dict[str, Any], member: str, value: Any) -> bytes:
     return b'%s"%s":[%s]}' % (before, member.encode(), content)
 
 
-def _document(where: str, content: bytes, ledger: NotUnderstood) -> Document | Unreadable:
+def _document(where: str, content: bytes, ledger: NotUnderstood) -> Document | UnreadablePiece:
     body = parsed(content)
     if isinstance(body, Unclear) and body.kind == "not UTF-8":
         ledger.add("document: not UTF-8, read as Windows-1252", where)
         body = parsed(content.decode("cp1252", errors="replace").encode())
     if isinstance(body, Unclear):
-        return Unreadable(where, body.kind, body.reason)
+        return UnreadablePiece(where, body.kind, body.reason)
     return Document(where, body)
 
 

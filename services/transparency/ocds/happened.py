@@ -10,7 +10,7 @@ from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from services.transparency.ocds import implementation, outgoing, outgoing_quotes
-from services.transparency.ocds.history import Asked, History
+from services.transparency.ocds.history import AskedContract, ReleaseHistory
 from services.transparency.ocds.implementation import CarriedOut
 from services.transparency.ocds.mapping import ORIGIN
 from services.transparency.ocds.outgoing import Known, number_of, ocid_of
@@ -68,17 +68,19 @@ def organisations_of(event: Happened) -> set[str]:
     return implementation.sides_of(event)
 
 
-def asked_of(event: Happened) -> Asked | None:
+def asked_of(event: Happened) -> AskedContract | None:
     """The contract and its milestone ("" for none) whose history the release needs."""
     match event:
         case ContractConcluded() | ContractEnded():
-            return Asked(ocid_of(event.process_id), event.contract_id)
+            return AskedContract(ocid_of(event.process_id), event.contract_id)
         case _ if isinstance(event, CarriedOut):
-            return Asked(ocid_of(event.process_id), event.contract_id, implementation.milestone_of(event))
+            return AskedContract(ocid_of(event.process_id), event.contract_id, implementation.milestone_of(event))
     return None
 
 
-def release(event: Happened, at: datetime, known: Known, bids: Sequence[BidDisclosed], history: History) -> Json | None:
+def release(
+    event: Happened, at: datetime, known: Known, bids: Sequence[BidDisclosed], history: ReleaseHistory
+) -> Json | None:
     """The release of an event; None if there is nothing to publish. ``known`` may have data of other organisations
     too."""
     asked = asked_of(event)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from services.transparency.ocds.parts import Json
 
 
-class Asked(NamedTuple):
+class AskedContract(NamedTuple):
     """A contract of a process, and one milestone of it ("" for none)."""
 
     ocid: str
@@ -20,18 +20,18 @@ class Asked(NamedTuple):
     milestone: str = ""
 
     @property
-    def contract(self) -> "Asked":
-        return Asked(self.ocid, self.contract_id)
+    def contract(self) -> "AskedContract":
+        return AskedContract(self.ocid, self.contract_id)
 
 
-class History:
+class ReleaseHistory:
     """The earlier releases about contracts and milestones. ``earlier`` has, for each contract, the releases about the
     contract itself, oldest first, and for each milestone the last release about it."""
 
-    def __init__(self, earlier: Mapping[Asked, Sequence[Json]]) -> None:
+    def __init__(self, earlier: Mapping[AskedContract, Sequence[Json]]) -> None:
         self._earlier = {asked: list(releases) for asked, releases in earlier.items()}
 
-    def of(self, asked: Asked) -> list[Json]:
+    def of(self, asked: AskedContract) -> list[Json]:
         """Return the releases about the contract, then the one about the milestone if one is asked for."""
         found = self._earlier.get(asked.contract, [])
         return [*found, *self._earlier.get(asked, ())] if asked.milestone else found
@@ -40,7 +40,7 @@ class History:
         for contract in release.get("contracts", ()):
             bare = {"contracts": [{name: part for name, part in contract.items() if name != "items"}]}
             milestone = _milestone(contract)
-            asked = Asked(release["ocid"], contract["id"], milestone)
+            asked = AskedContract(release["ocid"], contract["id"], milestone)
             of_contract = self._earlier.setdefault(asked.contract, [])
             if milestone:
                 self._earlier[asked] = [bare]

@@ -29,7 +29,7 @@ _LARGEST_PRICE = 18
 _unit = lru_cache(maxsize=10_000)(parse_unit)
 
 
-class Priced(msgspec.Struct, frozen=True):
+class WrittenLine(msgspec.Struct, frozen=True):
     """A line as written, with the number in its ``unit.value`` and the currency of that number."""
 
     line: Line
@@ -62,7 +62,7 @@ def read_lines(
     return tuple(_unless_zero(line, path, ledger) for line in _with_prices(unique, total, currency, path, ledger))
 
 
-def _read_line(item: Node, number: int, region_code: RegionCode, language: str) -> Priced:
+def _read_line(item: Node, number: int, region_code: RegionCode, language: str) -> WrittenLine:
     unit = item.node("unit")
     value = unit.node("value", "price")
     written = value.decimal("amount")
@@ -96,7 +96,7 @@ def _read_line(item: Node, number: int, region_code: RegionCode, language: str) 
         pack_size=pack,
         place=delivery if delivery != Place() else None,
     )
-    return Priced(line, written, currency)
+    return WrittenLine(line, written, currency)
 
 
 def _read_unit(unit: Node, language: str) -> tuple[str, str, Decimal]:
@@ -181,7 +181,7 @@ def read_location(location: Node, place: Place) -> Place:
 
 
 def _with_prices(
-    priced: Sequence[Priced], total: Decimal | None, currency: str | None, path: str, ledger: NotUnderstood
+    priced: Sequence[WrittenLine], total: Decimal | None, currency: str | None, path: str, ledger: NotUnderstood
 ) -> Iterable[Line]:
     """Decide what ``unit.value`` means. It should be the price of one unit; Armenia, for one, publishes the line's amount there.
 

@@ -1,6 +1,6 @@
-"""Makes the events about an imported Process: the same ones as for processes of this market.
+"""Makes the events about an imported process: the same ones as for processes of this market.
 
-Ids are derived from those of the source, and nothing depends on the time of the import, so the same Process gives the
+Ids are derived from those of the source, and nothing depends on the time of the import, so the same process gives the
 same events.
 """
 
@@ -13,21 +13,28 @@ from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
 from services.transparency.ocds.fitting import fitting
-from services.transparency.ocds.process import Award, Bid, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.process import (
+    OcdsAward,
+    OcdsBid,
+    OcdsContract,
+    OcdsOrganisation,
+    OcdsProcess,
+    derived_id,
+)
 from services.transparency.ocds.tolerance import NotUnderstood
 
 ORIGIN = "import"
 _UNMADE = frozenset({"pending", "unsuccessful"})
 
 
-def events_of(process: Process, ledger: NotUnderstood) -> list[Event]:
+def events_of(process: OcdsProcess, ledger: NotUnderstood) -> list[Event]:
     """Organisations first, then the tender, its bids, awards and contracts. An unknown buyer or supplier is "". If a
-    required part of an event is missing, this is counted in the ledger and there is no event; the Process keeps the
+    required part of an event is missing, this is counted in the ledger and there is no event; the process keeps the
     data."""
     return list(fitting(_events(process, ledger), ledger))
 
 
-def _events(process: Process, ledger: NotUnderstood) -> list[Event]:
+def _events(process: OcdsProcess, ledger: NotUnderstood) -> list[Event]:
     ranked = [one for one in process.organisations if one.roles]
     return [
         *(_organisation(one, process) for one in ranked),
@@ -38,7 +45,7 @@ def _events(process: Process, ledger: NotUnderstood) -> list[Event]:
     ]
 
 
-def _organisation(organisation: Organisation, process: Process) -> Event:
+def _organisation(organisation: OcdsOrganisation, process: OcdsProcess) -> Event:
     return OrganisationRegistered(
         organisation_id=organisation.organisation_id,
         roles=organisation.roles,
@@ -51,7 +58,7 @@ def _organisation(organisation: Organisation, process: Process) -> Event:
     )
 
 
-def _tender(process: Process) -> Event:
+def _tender(process: OcdsProcess) -> Event:
     return TenderImported(
         process_id=process.process_id,
         ocid=process.ocid,
@@ -70,7 +77,7 @@ def _tender(process: Process) -> Event:
     )
 
 
-def _bid(bid: Bid, process: Process) -> Iterator[Event]:
+def _bid(bid: OcdsBid, process: OcdsProcess) -> Iterator[Event]:
     """One event for each bidder. In a joint bid only the first has the amount, so that it is not counted twice."""
     for number, supplier in enumerate(bid.suppliers):
         leads = number == 0
@@ -90,7 +97,7 @@ def _bid(bid: Bid, process: Process) -> Iterator[Event]:
         )
 
 
-def _award(award: Award, process: Process, ledger: NotUnderstood) -> Iterator[Event]:
+def _award(award: OcdsAward, process: OcdsProcess, ledger: NotUnderstood) -> Iterator[Event]:
     if award.status in _UNMADE:
         return
     signed = (one.signed_at for one in process.contracts if one.award_id == award.award_id)
@@ -121,7 +128,7 @@ def _award(award: Award, process: Process, ledger: NotUnderstood) -> Iterator[Ev
         )
 
 
-def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> Iterator[Event]:
+def _contract(contract: OcdsContract, process: OcdsProcess, ledger: NotUnderstood) -> Iterator[Event]:
     signed_at = contract.signed_at or process.released_at
     if contract.status == "pending":
         ledger.add("contracts: pending, not concluded yet", contract.local_id)
@@ -166,7 +173,7 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
             )
 
 
-def _first_of(organisations: Sequence[Organisation]) -> tuple[str, str]:
+def _first_of(organisations: Sequence[OcdsOrganisation]) -> tuple[str, str]:
     """(id, name); empty if the source names no supplier, because prices without a supplier are used too."""
     return (organisations[0].organisation_id, organisations[0].name) if organisations else ("", "")
 

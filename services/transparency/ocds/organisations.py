@@ -11,7 +11,7 @@ from events.values import Place
 from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY
 from services.transparency.ocds.node import Node
-from services.transparency.ocds.process import Organisation, derived_id
+from services.transparency.ocds.process import OcdsOrganisation, derived_id
 from services.transparency.ocds.tolerance import NotUnderstood
 
 RegionCode = Callable[[str, str], str | None]
@@ -30,7 +30,7 @@ def no_regions(country: str, region: str) -> str | None:
     return None
 
 
-class Organisations:
+class OcdsOrganisations:
     """Collects the organisations of one process, each once, in however many places it appears.
 
     The id is derived from the first of these that is present: the identifier with its scheme; an id in the form of an
@@ -40,9 +40,9 @@ class Organisations:
 
     def __init__(self, publisher: str, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
         self.publisher, self.ledger, self.region_code = publisher, ledger, region_code
-        self.parties: dict[str, Organisation] = {}
-        self.by_name: dict[str, Organisation] = {}
-        self.found: dict[str, Organisation] = {}
+        self.parties: dict[str, OcdsOrganisation] = {}
+        self.by_name: dict[str, OcdsOrganisation] = {}
+        self.found: dict[str, OcdsOrganisation] = {}
 
     def add_parties(self, parties: list[Node]) -> None:
         for party in parties:
@@ -55,7 +55,7 @@ class Organisations:
             if organisation and local_id:
                 self.parties[local_id] = self.found[organisation.organisation_id]
 
-    def refer(self, node: Node, role: str) -> Organisation | None:
+    def refer(self, node: Node, role: str) -> OcdsOrganisation | None:
         """The organisation of a reference ({id, name}) or of an embedded organisation, in a role. None if it cannot be
         recognised."""
         if not node:
@@ -67,7 +67,7 @@ class Organisations:
         node.ignore("name", "identifier", "address")
         return self._keep(msgspec.structs.replace(party, roles=(role,)))
 
-    def refer_all(self, nodes: list[Node], role: str) -> tuple[Organisation, ...]:
+    def refer_all(self, nodes: list[Node], role: str) -> tuple[OcdsOrganisation, ...]:
         """The organisations of several references, each once, in order."""
         found = (self.refer(node, role) for node in nodes)
         return tuple({one.organisation_id: one for one in found if one}.values())
@@ -75,14 +75,14 @@ class Organisations:
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self.found.values())
 
-    def with_role(self, role: str) -> list[Organisation]:
+    def with_role(self, role: str) -> list[OcdsOrganisation]:
         return [one for one in self.found.values() if role in one.roles]
 
-    def current(self, organisation: Organisation) -> Organisation:
+    def current(self, organisation: OcdsOrganisation) -> OcdsOrganisation:
         """The organisation with the data of all places of the release."""
         return self.found[organisation.organisation_id]
 
-    def _read(self, node: Node, local_id: str, roles: tuple[str, ...]) -> Organisation | None:
+    def _read(self, node: Node, local_id: str, roles: tuple[str, ...]) -> OcdsOrganisation | None:
         identifier = node.node("identifier", "identifiers")
         node.ignore("subOrganisationOf")
         name = " ".join((node.text("name") or identifier.text("legalName") or node.text("legalName")).split())
@@ -111,7 +111,7 @@ class Organisations:
         if place.country is None and (country := vocabulary.country_of_scheme(scheme)):
             place = msgspec.structs.replace(place, country=country)
         return self._keep(
-            Organisation(
+            OcdsOrganisation(
                 organisation_id=organisation_id,
                 name=name or number,
                 roles=roles,
@@ -121,7 +121,7 @@ class Organisations:
             )
         )
 
-    def _keep(self, new: Organisation) -> Organisation:
+    def _keep(self, new: OcdsOrganisation) -> OcdsOrganisation:
         """Add the new data to the known ones; the first name and the most complete place are kept."""
         old = self.found.get(new.organisation_id)
         if old is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.transparency.ocds import vocabulary
-from services.transparency.ocds.documents import Document, Unreadable, canonical
+from services.transparency.ocds.documents import Document, UnreadablePiece, canonical
 from services.transparency.ocds.fitting import LABEL, PROSE, cut
 from services.transparency.ocds.merging import latest, merge
 from services.transparency.ocds.tolerance import NotUnderstood, read_date, read_text
@@ -35,23 +35,23 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """The country of the publisher, from its web address."""
 
 
-def unpack(document: Document, ledger: NotUnderstood) -> Iterator[Release | Unreadable]:
-    """All releases of a document. Elements that are not releases are returned as Unreadable."""
+def unpack(document: Document, ledger: NotUnderstood) -> Iterator[Release | UnreadablePiece]:
+    """All releases of a document. Elements that are not releases are returned as UnreadablePiece."""
     yield from _unpack(document.body, document.where, {}, ledger, depth=0)
 
 
 def _unpack(
     body: Any, where: str, about: Mapping[str, Any], ledger: NotUnderstood, depth: int
-) -> Iterator[Release | Unreadable]:
+) -> Iterator[Release | UnreadablePiece]:
     if depth > 8:
-        yield Unreadable(where, "document: wrapped too deeply", "eight wrappers and still no release")
+        yield UnreadablePiece(where, "document: wrapped too deeply", "eight wrappers and still no release")
     elif isinstance(body, list):
         if not body:
-            yield Unreadable(where, "document: an empty list", "no release in it")
+            yield UnreadablePiece(where, "document: an empty list", "no release in it")
         for number, element in enumerate(body, start=1):
             yield from _unpack(element, f"{where}[{number}]", about, ledger, depth + 1)
     elif not isinstance(body, dict):
-        yield Unreadable(where, "document: not an object", f"a {type(body).__name__}")
+        yield UnreadablePiece(where, "document: not an object", f"a {type(body).__name__}")
     else:
         about = {**about, **{key: body[key] for key in _ABOUT if body.get(key)}}
         yield from _unpack_object(body, where, about, ledger, depth)
@@ -59,7 +59,7 @@ def _unpack(
 
 def _unpack_object(
     body: dict[str, Any], where: str, about: Mapping[str, Any], ledger: NotUnderstood, depth: int
-) -> Iterator[Release | Unreadable]:
+) -> Iterator[Release | UnreadablePiece]:
     ledger.where = where
     members = body.get("records"), body.get("releases")
     if _is_record(body):
@@ -72,7 +72,7 @@ def _unpack_object(
             if elements:
                 yield from _unpack(elements, where, about, ledger, depth + 1)
         if not any(members):
-            yield Unreadable(where, "package: empty", "no release in it")
+            yield UnreadablePiece(where, "package: empty", "no release in it")
     elif inner := next((key for key in _WRAPPERS if isinstance(body.get(key), dict | list)), None):
         label = body.get("file") or body.get("name") or body.get("url")
         where = f"{where} ({read_text(label, 'file', ledger)[:200]})" if isinstance(label, str) else where
@@ -80,7 +80,7 @@ def _unpack_object(
     elif "ocid" in body:
         yield _of_release(body, body, where, about, ledger)
     else:
-        yield Unreadable(where, "document: neither release, record nor package", ", ".join(map(str, body))[:80])
+        yield UnreadablePiece(where, "document: neither release, record nor package", ", ".join(map(str, body))[:80])
 
 
 def _is_record(body: Mapping[str, Any]) -> bool:
@@ -89,7 +89,7 @@ def _is_record(body: Mapping[str, Any]) -> bool:
 
 def _of_record(
     body: Mapping[str, Any], where: str, about: Mapping[str, Any], ledger: NotUnderstood
-) -> Release | Unreadable:
+) -> Release | UnreadablePiece:
     """The release of a record: the compiled release, completed by sections that only single releases have; else the
     merged releases; else the versioned release."""
     compiled, versioned = body.get("compiledRelease"), body.get("versionedRelease")
@@ -106,9 +106,9 @@ def _of_record(
     elif isinstance(versioned, dict) and versioned:
         whole = latest(versioned)
     elif candidates:
-        return Unreadable(where, "record: only links to its releases", str(body.get("ocid")))
+        return UnreadablePiece(where, "record: only links to its releases", str(body.get("ocid")))
     else:
-        return Unreadable(where, "record: empty", str(body.get("ocid")))
+        return UnreadablePiece(where, "record: empty", str(body.get("ocid")))
     return _of_release(whole, body, where, about, ledger)
 
 
@@ -131,12 +131,12 @@ def _is_versioned(body: Mapping[str, Any]) -> bool:
 
 def _of_release(
     whole: dict[str, Any], outer: Mapping[str, Any], where: str, about: Mapping[str, Any], ledger: NotUnderstood
-) -> Release | Unreadable:
+) -> Release | UnreadablePiece:
     if not any(whole.get(section) for section in _SECTIONS):
-        return Unreadable(where, "release: nothing in it", str(outer.get("ocid")))
+        return UnreadablePiece(where, "release: nothing in it", str(outer.get("ocid")))
     ocid = _ocid(whole, outer, ledger)
     if not ocid:
-        return Unreadable(where, "release: no ocid", str(whole.get("id")))
+        return UnreadablePiece(where, "release: no ocid", str(whole.get("id")))
     inner = whole.get("packageInfo")
     about = {**about, **(inner if isinstance(inner, dict) else {})}
     released_at = read_date(whole.get("date"), "date", ledger) or read_date(

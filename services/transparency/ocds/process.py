@@ -16,7 +16,7 @@ def derived_id(*parts: str) -> str:
     return derive_id_in(_NAMESPACE, *parts)
 
 
-class Organisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OcdsOrganisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``roles`` are ``buyer`` and ``supplier``. ``scheme`` and ``identifier`` are "" if the source has none."""
 
     organisation_id: str
@@ -27,9 +27,9 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     place: Place = Place()
 
 
-class Bid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OcdsBid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bid_id: str
-    suppliers: tuple[Organisation, ...]
+    suppliers: tuple[OcdsOrganisation, ...]
     status: str = ""
     amount: Decimal | None = None
     currency: str | None = None
@@ -37,13 +37,13 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: tuple[Line, ...] = ()
 
 
-class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OcdsAward(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``local_id`` is the id of the source, ``award_id`` is ours."""
 
     award_id: str
     local_id: str
     title: str
-    suppliers: tuple[Organisation, ...]
+    suppliers: tuple[OcdsOrganisation, ...]
     status: str = ""
     amount: Decimal | None = None
     currency: str | None = None
@@ -51,14 +51,14 @@ class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: tuple[Line, ...] = ()
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OcdsContract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``award_id`` is ours; it is None if the source names no award, or one that it does not publish."""
 
     contract_id: str
     local_id: str
     award_id: str | None
     title: str
-    suppliers: tuple[Organisation, ...]
+    suppliers: tuple[OcdsOrganisation, ...]
     status: str = ""
     amount: Decimal | None = None
     currency: str | None = None
@@ -66,7 +66,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: tuple[Line, ...] = ()
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OcdsProcess(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The process of one ocid with the content of its merged releases. Codes are those of OCDS; "" or None if the
     source does not state them."""
 
@@ -78,7 +78,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     kind: str
     category: Category | None
-    buyer: Organisation | None
+    buyer: OcdsOrganisation | None
     place: Place
     language: str
     currency: str | None
@@ -87,8 +87,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     closes_at: datetime | None
     released_at: datetime | None
     lines: tuple[Line, ...]
-    bids: tuple[Bid, ...]
-    awards: tuple[Award, ...]
-    contracts: tuple[Contract, ...]
-    organisations: tuple[Organisation, ...]
+    bids: tuple[OcdsBid, ...]
+    awards: tuple[OcdsAward, ...]
+    contracts: tuple[OcdsContract, ...]
+    organisations: tuple[OcdsOrganisation, ...]
     source: Source

@@ -1,4 +1,4 @@
-"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
+"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.OcdsProcess`."""
 
 import re
 from collections import Counter
@@ -15,9 +15,16 @@ from services.transparency.ocds.fitting import LABEL
 from services.transparency.ocds.lines import main_category, read_category, read_lines, read_location
 from services.transparency.ocds.merging import merge
 from services.transparency.ocds.node import Node
-from services.transparency.ocds.organisations import Organisations, RegionCode, no_regions, read_place
+from services.transparency.ocds.organisations import OcdsOrganisations, RegionCode, no_regions, read_place
 from services.transparency.ocds.packages import Release
-from services.transparency.ocds.process import Award, Bid, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.process import (
+    OcdsAward,
+    OcdsBid,
+    OcdsContract,
+    OcdsOrganisation,
+    OcdsProcess,
+    derived_id,
+)
 from services.transparency.ocds.tolerance import NotUnderstood, read_choice, read_text
 
 _LONGEST_DESCRIPTION = 10_000
@@ -36,13 +43,15 @@ def read_release(
     ledger: NotUnderstood,
     country: str | None = None,
     region_code: RegionCode = no_regions,
-) -> Process:
+) -> OcdsProcess:
     """Read a release. ``country`` is the publisher's country, for places without a country. No release is refused: a
     value that cannot be read is reported in the ledger, and its field in the Process stays empty."""
-    return _Reading(ocid, body, source, ledger, country, region_code).process()
+    return _ReleaseReading(ocid, body, source, ledger, country, region_code).process()
 
 
-def read_process(releases: Sequence[Release], ledger: NotUnderstood, region_code: RegionCode = no_regions) -> Process:
+def read_process(
+    releases: Sequence[Release], ledger: NotUnderstood, region_code: RegionCode = no_regions
+) -> OcdsProcess:
     """Return the state of a process. ``releases`` are all known releases of its ocid, at least one, in any order."""
     ordered = sorted(releases, key=lambda release: (release.released_at, release.digest))
     last = ordered[-1]
@@ -57,7 +66,7 @@ def read_process(releases: Sequence[Release], ledger: NotUnderstood, region_code
     return read_release(last.ocid, body, source, ledger, country, region_code)
 
 
-class _Reading:
+class _ReleaseReading:
     """One pass over one release, with the data that all parts need."""
 
     def __init__(
@@ -79,12 +88,12 @@ class _Reading:
         self.tender = self.root.node("tender")
         self.tender.ignore("id", "ocid", "url")
         self.language = read_choice(self.root.raw("language"), "language", vocabulary.language, ledger)
-        self.organisations = Organisations(publisher_of(ocid), ledger, region_code)
+        self.organisations = OcdsOrganisations(publisher_of(ocid), ledger, region_code)
         self.organisations.add_parties(self.root.nodes("parties"))
         self.currency: str | None = None
-        self.award_ids: dict[str, Award] = {}
+        self.award_ids: dict[str, OcdsAward] = {}
 
-    def process(self) -> Process:
+    def process(self) -> OcdsProcess:
         tender, planning = self.tender, self._planning()
         buyer = self._buyer()
         for tenderer in tender.nodes("tenderers"):
@@ -100,12 +109,12 @@ class _Reading:
         classified = read_category(tender.node("classification"), "")
         period, status = tender.node("tenderPeriod"), self._status(planning)
         place = self._place(lines, buyer)
-        sums: tuple[Award | Contract | Bid, ...] = (*awards, *contracts, *bids)
+        sums: tuple[OcdsAward | OcdsContract | OcdsBid, ...] = (*awards, *contracts, *bids)
         currency = self.currency or next((one.currency for one in sums if one.currency), None)
         country = place.country or self.country or (vocabulary.country_of_currency(currency) if currency else None)
         place = msgspec.structs.replace(place, country=country)
         published_at, opens_at = tender.date("datePublished"), period.date("startDate")
-        process = Process(
+        process = OcdsProcess(
             process_id=derived_id("process", self.ocid),
             ocid=self.ocid,
             title=self._title(planning)
@@ -141,7 +150,7 @@ class _Reading:
             plan.ignore("id", "ocid", "url")
         return plans
 
-    def _buyer(self) -> Organisation | None:
+    def _buyer(self) -> OcdsOrganisation | None:
         """Return the buyer; else the procuring entity; else the first of the ``buyers``; else the first party with the role
         of a buyer."""
         buyer = self.organisations.refer(self.root.node("buyer"), "buyer")
@@ -200,7 +209,7 @@ class _Reading:
                 return code
         return read_choice(written[0], "tender.procurementMethod", vocabulary.method, self.ledger) if written else ""
 
-    def _place(self, lines: Iterable[Line], buyer: Organisation | None) -> Place:
+    def _place(self, lines: Iterable[Line], buyer: OcdsOrganisation | None) -> Place:
         """Return the place of the lines if all have the same; else the place of delivery in the tender; else the seat of the
         buyer."""
         places = {line.place for line in lines}
@@ -213,7 +222,7 @@ class _Reading:
         stated = read_location(self.tender.first("deliveryLocation", "deliveryLocations"), stated)
         return stated if stated != Place() else buyer.place if buyer else Place()
 
-    def _bids(self) -> Iterable[Bid]:
+    def _bids(self) -> Iterable[OcdsBid]:
         """The bids: those of the bids extension, or a plain list under ``bids``."""
         bids = self.root.raw("bids")
         details = self.root.nodes("bids") if isinstance(bids, list) else self.root.node("bids").nodes("details")
@@ -222,7 +231,7 @@ class _Reading:
             suppliers = self.organisations.refer_all(bid.nodes("tenderers", "suppliers", "tenderer"), "supplier")
             if not suppliers:
                 self.ledger.add("bids.details.tenderers: missing", local_id)
-            yield Bid(
+            yield OcdsBid(
                 bid_id=derived_id("bid", self.ocid, local_id),
                 suppliers=suppliers,
                 status=bid.choice(vocabulary.bid_status, "status"),
@@ -232,11 +241,11 @@ class _Reading:
                 lines=self._lines(bid, amount, currency),
             )
 
-    def _awards(self) -> Iterable[Award]:
+    def _awards(self) -> Iterable[OcdsAward]:
         for local_id, award in self._numbered(self.root.nodes("awards")):
             award.ignore("ocid", "url", "description", "buyer", "contractPeriod")
             amount, currency = self._value(award.node("value"), self.currency)
-            found = Award(
+            found = OcdsAward(
                 award_id=derived_id("award", self.ocid, local_id),
                 local_id=local_id,
                 title=self._text(award, "title"),
@@ -250,7 +259,7 @@ class _Reading:
             self.award_ids.setdefault(award.text("id"), found)
             yield found
 
-    def _contracts(self, awards: Sequence[Award]) -> Iterable[Contract]:
+    def _contracts(self, awards: Sequence[OcdsAward]) -> Iterable[OcdsContract]:
         """Yield the contracts. The standard names the suppliers in the award, many publications name them in the
         contract."""
         for local_id, contract in self._numbered(self.root.nodes("contracts")):
@@ -262,7 +271,7 @@ class _Reading:
             amount, currency = self._value(contract.node("value"), (award.currency if award else None) or self.currency)
             suppliers = self.organisations.refer_all(contract.nodes("suppliers", "supplier"), "supplier")
             lines = self._lines(contract, amount, currency)
-            yield Contract(
+            yield OcdsContract(
                 contract_id=derived_id("contract", self.ocid, local_id),
                 local_id=local_id,
                 award_id=award.award_id if award else None,
@@ -275,11 +284,11 @@ class _Reading:
                 lines=lines or (award.lines if award and amount == award.amount else ()),
             )
 
-    def _only_supplier(self) -> tuple[Organisation, ...]:
+    def _only_supplier(self) -> tuple[OcdsOrganisation, ...]:
         suppliers = self.organisations.with_role("supplier")
         return tuple(suppliers) if len(suppliers) == 1 else ()
 
-    def _signed_at(self, contract: Node, award: Award | None) -> datetime | None:
+    def _signed_at(self, contract: Node, award: OcdsAward | None) -> datetime | None:
         """Return the date of the signature; else that of the award; else the beginning of the contract."""
         signed, begins = contract.date("dateSigned"), contract.node("period").date("startDate")
         return signed or (award.awarded_at if award else None) or begins

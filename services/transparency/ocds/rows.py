@@ -1,4 +1,4 @@
-"""Makes a :class:`~services.transparency.ocds.process.Process` from a row of a mapped CSV file."""
+"""Makes a :class:`~services.transparency.ocds.process.OcdsProcess` from a row of a mapped CSV file."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +13,7 @@ from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY, LABEL, PROSE, cut, left_out
 from services.transparency.ocds.lines import per_unit, read_cpv
 from services.transparency.ocds.organisations import RegionCode, no_regions, read_number
-from services.transparency.ocds.process import Award, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.process import OcdsAward, OcdsContract, OcdsOrganisation, OcdsProcess, derived_id
 from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRefused
 from services.transparency.ocds.tolerance import (
     NotUnderstood,
@@ -41,12 +41,12 @@ A = TypeVar("A")
 
 def read_row(
     row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions
-) -> Process | RowRefused:
+) -> OcdsProcess | RowRefused:
     """As :meth:`RowReader.read`, for a single row."""
     return RowReader(mapping, ledger, region_code).read(row)
 
 
-class Words(NamedTuple):
+class RowWords(NamedTuple):
     """The parts of a row that are the same in many rows."""
 
     status: str
@@ -74,32 +74,32 @@ class RowReader:
         before = {"id": f"{mapping.namespace}-", **dict.fromkeys(_REGIONS, mapping.read.region_prefix or "")}
         self.most = _TEXTS | {field: KEY - len(before.get(field, "")) for field in _CODES}
         self.fewest = min(self.most.values())
-        self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
-        self._words: dict[tuple[str | None, ...], tuple[Words, NotUnderstood]] = {}
+        self._organisations: dict[tuple[str | None, ...], tuple[OcdsOrganisation | None, NotUnderstood]] = {}
+        self._words: dict[tuple[str | None, ...], tuple[RowWords, NotUnderstood]] = {}
         self.unread = NotUnderstood(keeps=ledger.keeps)
         """The ledger for the numbers and the date of one row; empty between rows."""
 
-    def read(self, row: Row) -> Process | RowRefused:
+    def read(self, row: Row) -> OcdsProcess | RowRefused:
         """Read a row. It is refused if a required field cannot be read; other fields that cannot be read are counted
         and left out."""
         self.ledger.where = row.where
-        return _Reading(row, self, self.ledger).process()
+        return _RowReading(row, self, self.ledger).process()
 
-    def buyer(self, row: Row) -> Organisation | None:
+    def buyer(self, row: Row) -> OcdsOrganisation | None:
         return self._once(self._organisations, _BUYER, row, lambda reading: reading.organisation("buyer"))
 
-    def supplier(self, row: Row) -> Organisation | None:
+    def supplier(self, row: Row) -> OcdsOrganisation | None:
         return self._once(self._organisations, _SUPPLIER, row, lambda reading: reading.organisation("supplier"))
 
-    def words(self, row: Row) -> Words:
-        return self._once(self._words, _WORDS, row, _Reading.words)
+    def words(self, row: Row) -> RowWords:
+        return self._once(self._words, _WORDS, row, _RowReading.words)
 
     def _once(
         self,
         known: dict[tuple[str | None, ...], tuple[A, NotUnderstood]],
         fields: tuple[str, ...],
         row: Row,
-        read: Callable[["_Reading"], A],
+        read: Callable[["_RowReading"], A],
     ) -> A:
         """The result of reading these fields, which is cached. What is not understood is counted in each row."""
         key = (fields[0], *map(row.fields.get, fields))
@@ -107,20 +107,20 @@ class RowReader:
             if len(known) >= _MOST_KEPT:
                 known.clear()
             unread = NotUnderstood(keeps=self.ledger.keeps)
-            known[key] = read(_Reading(row, self, unread)), unread
+            known[key] = read(_RowReading(row, self, unread)), unread
         found, unread = known[key]
         if unread.kinds:
             self.ledger.update(unread)
         return found
 
 
-class _Reading:
+class _RowReading:
     def __init__(self, row: Row, table: RowReader, ledger: NotUnderstood) -> None:
         self.row, self.table, self.ledger = row, table, ledger
         self.mapping = table.mapping
         self.fields = {**table.constants, **row.fields}
 
-    def process(self) -> Process | RowRefused:
+    def process(self) -> OcdsProcess | RowRefused:
         row, mapping = self.row, self.mapping
         unread = self.table.unread
         at = read_date(self.text("date"), self.column("date"), unread, mapping.read.date_order)
@@ -144,7 +144,7 @@ class _Reading:
         amount = values["amount"] if values["amount"] is not None else line.amount
         title = self.text("title") or line.description[:300] or self.text("category_title")
         suppliers = (supplier,) if supplier else ()
-        award = Award(
+        award = OcdsAward(
             award_id=derived_id("award", ocid, local_id),
             local_id=local_id,
             title=title,
@@ -155,7 +155,7 @@ class _Reading:
             awarded_at=at,
             lines=lines,
         )
-        return Process(
+        return OcdsProcess(
             process_id=derived_id("process", ocid),
             ocid=ocid,
             title=title,
@@ -204,8 +204,8 @@ class _Reading:
             self.fields.update(fit)
         return self.row
 
-    def contract(self, award: Award, ocid: str) -> Contract:
-        return Contract(
+    def contract(self, award: OcdsAward, ocid: str) -> OcdsContract:
+        return OcdsContract(
             contract_id=derived_id("contract", ocid, award.local_id),
             local_id=award.local_id,
             award_id=award.award_id,
@@ -218,8 +218,8 @@ class _Reading:
             lines=award.lines,
         )
 
-    def words(self) -> Words:
-        return Words(
+    def words(self) -> RowWords:
+        return RowWords(
             status=read_choice(self.text("status"), self.column("status"), vocabulary.tender_status, self.ledger),
             method=read_choice(self.text("method"), self.column("method"), vocabulary.method, self.ledger),
             kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
@@ -261,7 +261,7 @@ class _Reading:
     def product(self, unit_price: Decimal, quantity: Decimal) -> Decimal | None:
         return read_decimal(unit_price * quantity, "quantity x unit price", self.ledger)
 
-    def organisation(self, role: str) -> Organisation | None:
+    def organisation(self, role: str) -> OcdsOrganisation | None:
         name, written = self.text(role), self.mapping.constants.identifier_scheme
         scheme, number = read_number(written, self.text(f"{role}_id"), self.ledger, self.column(f"{role}_id"))
         if not name and not number:
@@ -273,7 +273,7 @@ class _Reading:
         )
         if not number:
             key = ("organisation", self.mapping.namespace, "name", vocabulary.folded(name))
-        return Organisation(
+        return OcdsOrganisation(
             organisation_id=derived_id(*key),
             name=name or number,
             roles=(role,),

@@ -69,7 +69,7 @@ class Heads(NamedTuple):
         return f"{shown} and {more} more" if more > 0 else shown or "none"
 
 
-class Record(NamedTuple):
+class SheetRecord(NamedTuple):
     """``number`` is the line in which it begins. ``wrong``: why it is not a valid row, or ""; ``column``: the column at
     fault, if it is a single one."""
 
@@ -181,7 +181,7 @@ def read_heads(stream: IO[str], sign: str | None) -> Heads:
     return Heads([name.strip() for name in names], sign, lines)
 
 
-def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
+def records(stream: IO[str], heads: Heads) -> Iterator[SheetRecord]:
     """The records after the heads; each non-empty line is in one of them. A row must have as many cells as there are
     heads; empty cells, or cells without a head, may be missing or additional at its end."""
     lines, columns, named = _Lines(stream, heads.lines), len(heads.names), heads.named
@@ -215,7 +215,7 @@ def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
         lines.number += len(lines.taken)
         lines.taken.clear()
         if wrong or any(map(str.strip, cells)):
-            yield Record(number, cells, wrong, column)
+            yield SheetRecord(number, cells, wrong, column)
 
 
 def _of_full_width(cells: list[str], named: int, columns: int) -> list[str]:

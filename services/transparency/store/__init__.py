@@ -35,7 +35,7 @@ from services.transparency.store.organisations import (
 from services.transparency.store.published import (
     LARGEST_ANSWER,
     FeedState,
-    Published,
+    PublishedRelease,
     all_releases,
     count_releases,
     decoded,
@@ -64,7 +64,7 @@ __all__ = [
     "Imported",
     "ImportedSource",
     "New",
-    "Published",
+    "PublishedRelease",
     "Row",
     "all_releases",
     "close_auctions",

@@ -18,7 +18,7 @@ LARGEST_ANSWER = 4_000_000
 _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class Published(msgspec.Struct, frozen=True):
+class PublishedRelease(msgspec.Struct, frozen=True):
     """A release of the feed: its position, and its JSON."""
 
     position: int
@@ -48,15 +48,15 @@ def decoded(bodies: Sequence[str]) -> list[dict[str, Any]]:
     return [_exact.decode(body) for body in bodies]
 
 
-async def release(tx: Transaction, release_id: str) -> Published | None:
+async def release(tx: Transaction, release_id: str) -> PublishedRelease | None:
     rows = await (await tx.raw()).fetch(f"{_FEED} where release_id = $1", release_id)
     return _published(rows[0]) if rows else None
 
 
-async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
+async def feed(tx: Transaction, since: int, limit: int) -> list[PublishedRelease]:
     """Releases after the position ``since``, in order: at most ``limit``, and at most the bytes of an answer."""
     connection = await tx.raw()
-    found: list[Published] = []
+    found: list[PublishedRelease] = []
     size = 0
     while len(found) < limit:
         rows = await connection.fetch(
@@ -114,5 +114,5 @@ async def latest(tx: Transaction, limit: int) -> list[dict[str, Any]]:
 _FEED = "select position, released_at, body::text as body from transparency.releases"
 
 
-def _published(row: asyncpg.Record) -> Published:
-    return Published(row["position"], row["released_at"], msgspec.Raw(row["body"].encode()))
+def _published(row: asyncpg.Record) -> PublishedRelease:
+    return PublishedRelease(row["position"], row["released_at"], msgspec.Raw(row["body"].encode()))

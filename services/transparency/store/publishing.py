@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from infra.database import Transaction, columns
-from services.transparency.ocds.history import Asked
+from services.transparency.ocds.history import AskedContract
 from services.transparency.store.published import decoded
 from services.transparency.store.rows import CONTRACT, MILESTONE
 
@@ -78,15 +78,17 @@ _OF_CONTRACT = (
 )
 
 
-async def earlier_releases(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+async def earlier_releases(
+    tx: Transaction, asked: Collection[AskedContract]
+) -> dict[AskedContract, list[dict[str, Any]]]:
     """Return the earlier releases about these contracts and milestones, as
-    :class:`~services.transparency.ocds.history.History` takes them."""
+    :class:`~services.transparency.ocds.history.ReleaseHistory` takes them."""
     contracts = {each.contract for each in asked}
     milestones = {each for each in asked if each.milestone}
     return await _of_contracts(tx, contracts) | await _of_milestones(tx, milestones)
 
 
-async def _of_contracts(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+async def _of_contracts(tx: Transaction, asked: Collection[AskedContract]) -> dict[AskedContract, list[dict[str, Any]]]:
     """All releases about the contract itself (drafted, signed, ended), and one release about its carrying out."""
     if not asked:
         return {}
@@ -97,13 +99,15 @@ async def _of_contracts(tx: Transaction, asked: Collection[Asked]) -> dict[Asked
         [each.ocid for each in asked],
         [each.contract_id for each in asked],
     )
-    said: dict[Asked, list[dict[str, Any]]] = {}
+    said: dict[AskedContract, list[dict[str, Any]]] = {}
     for row, body in zip(rows, decoded([row["body"] for row in rows]), strict=True):
-        said.setdefault(Asked(row["ocid"], row["contract_id"]), []).append(body)
+        said.setdefault(AskedContract(row["ocid"], row["contract_id"]), []).append(body)
     return said
 
 
-async def _of_milestones(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+async def _of_milestones(
+    tx: Transaction, asked: Collection[AskedContract]
+) -> dict[AskedContract, list[dict[str, Any]]]:
     """The last release about each milestone. They are sorted by an expression without an index: else the database would
     search through the whole process."""
     if not asked:
@@ -116,7 +120,8 @@ async def _of_milestones(tx: Transaction, asked: Collection[Asked]) -> dict[Aske
     )
     bodies = decoded([row["body"] for row in rows])
     return {
-        Asked(row["ocid"], row["contract_id"], row["milestone"]): [body] for row, body in zip(rows, bodies, strict=True)
+        AskedContract(row["ocid"], row["contract_id"], row["milestone"]): [body]
+        for row, body in zip(rows, bodies, strict=True)
     }
 
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from events.accounts import OrganisationStateChanged
 from events.contracts import OrganisationSanctioned, SanctionAppealDecided
 from infra.ids import new_id
-from services.accounts.domain import BY_HAND, Organisation, Suspension, longest, restate
+from services.accounts.domain import BY_HAND, Organisation, SuspensionReason, longest, restate
 from tests.market import Market
 from tests.services.accounts.test_accounts import ADMIN, registered
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def a_suspension(name: str, days: int | None) -> Suspension:
-    return Suspension(
+def a_suspension(name: str, days: int | None) -> SuspensionReason:
+    return SuspensionReason(
         suspension_id=name, reason=f"because of {name}", until=None if days is None else NOW + timedelta(days=days)
     )
 
@@ -36,7 +36,7 @@ def an_organisation(state: str = "active", until: datetime | None = None) -> Org
         ([a_suspension("a", 9), a_suspension(BY_HAND, None)], BY_HAND),
     ],
 )
-def test_the_suspension_that_ends_last_counts(suspensions: list[Suspension], winner: str | None) -> None:
+def test_the_suspension_that_ends_last_counts(suspensions: list[SuspensionReason], winner: str | None) -> None:
     found = longest(suspensions, NOW)
     assert (found.suspension_id if found else None) == winner
 

@@ -9,7 +9,7 @@ import msgspec
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
-from catalogue.references import Reference
+from catalogue.references import ReferencePrice
 from events.auctions import AuctionOpened, BidRefused, Criterion, Option, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
@@ -70,7 +70,7 @@ def opened(
     *,
     policy: Policy = MOSCOW,
     now: datetime = NOON_UTC,
-    references: dict[str, Reference] | None = None,
+    references: dict[str, ReferencePrice] | None = None,
 ) -> AuctionOpened:
     return open_auction(command, policy=policy, calendar=CALENDAR, references=references or {}, now=now)
 

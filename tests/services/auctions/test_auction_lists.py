@@ -5,7 +5,7 @@ import asyncpg
 from infra.ids import new_id
 from infra.listing import COUNTED, PAGES
 from services.auctions.store import listing
-from services.auctions.store.listing import Filter
+from services.auctions.store.listing import AuctionFilter
 from services.auctions.views import PER_PAGE
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
@@ -36,18 +36,18 @@ async def _years_of_auctions(db: asyncpg.Connection, pattern: str) -> None:
 
 
 ASKED = [
-    (Filter(), 1),
-    (Filter(status="closed"), 1),
-    (Filter(status="open"), 1),
-    (Filter(), 20),
-    (Filter(category="45"), 1),
-    (Filter(category="301"), 1),
-    (Filter(region="BR-SP"), 1),
-    (Filter(region="RU"), 1),
-    (Filter(q="telescope"), 1),
-    (Filter(q="paper"), 1),
-    (Filter(q="nothing of that name"), 1),
-    (Filter(q="zzz", category="45", region="BR"), 1),
+    (AuctionFilter(), 1),
+    (AuctionFilter(status="closed"), 1),
+    (AuctionFilter(status="open"), 1),
+    (AuctionFilter(), 20),
+    (AuctionFilter(category="45"), 1),
+    (AuctionFilter(category="301"), 1),
+    (AuctionFilter(region="BR-SP"), 1),
+    (AuctionFilter(region="RU"), 1),
+    (AuctionFilter(q="telescope"), 1),
+    (AuctionFilter(q="paper"), 1),
+    (AuctionFilter(q="nothing of that name"), 1),
+    (AuctionFilter(q="zzz", category="45", region="BR"), 1),
 ]
 
 
@@ -69,31 +69,31 @@ async def test_pages_follow_one_another_and_nothing_is_counted_for_ever(market: 
     async with rolled_back(market.resources.database, "auctions") as (_, db):
         await _years_of_auctions(db, scene.auction_id)
 
-        async def of(wanted: Filter, number: int = 1) -> listing.Listed[listing.Summary]:
+        async def of(wanted: AuctionFilter, number: int = 1) -> listing.Listed[listing.ListedAuction]:
             return await listing.search(db, wanted, now=market.clock(), limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
-        everything = await of(Filter(status="closed"))
+        everything = await of(AuctionFilter(status="closed"))
         assert (everything.total, everything.more, everything.pages(PER_PAGE)) == (COUNTED, True, PAGES)
         closed = await db.fetchval("select count(*) from auctions.auctions where result is not null")
         last = -(-closed // PER_PAGE)
         assert [
-            (await of(Filter(status="closed"), number)).pages(PER_PAGE) for number in (last - 1, last, last + 1)
+            (await of(AuctionFilter(status="closed"), number)).pages(PER_PAGE) for number in (last - 1, last, last + 1)
         ] == [
             PAGES,
             last,
             last,
         ]
-        pages = [await of(Filter(status="closed", category="45"), number) for number in (1, 2, 3)]
+        pages = [await of(AuctionFilter(status="closed", category="45"), number) for number in (1, 2, 3)]
         shown = [each.opened.auction_id for found in pages for each in found.rows]
         assert len(set(shown)) == 3 * PER_PAGE
         ends = [each.state.closes_at for found in pages for each in found.rows]
         assert ends == sorted(ends, reverse=True)
-        rare = await of(Filter(q="TELESC"))
+        rare = await of(AuctionFilter(q="TELESC"))
         assert (rare.total, rare.more, len(rare.rows)) == (MANY // 1000, False, MANY // 1000)
-        assert (await of(Filter(q="telescope 3000"))).total == 1
-        assert (await of(Filter(q="telescope", region="BR"))).total == MANY // 1000
-        assert (await of(Filter(q="telescope", region="br"))).total == MANY // 1000
-        assert (await of(Filter(q="telescope", region="RU-MOW"))).total == 0
+        assert (await of(AuctionFilter(q="telescope 3000"))).total == 1
+        assert (await of(AuctionFilter(q="telescope", region="BR"))).total == MANY // 1000
+        assert (await of(AuctionFilter(q="telescope", region="br"))).total == MANY // 1000
+        assert (await of(AuctionFilter(q="telescope", region="RU-MOW"))).total == 0
 
 
 async def test_a_line_of_the_list_has_what_the_page_of_the_auction_has(market: Market) -> None:

@@ -16,7 +16,7 @@ from infra.ids import new_id
 from services.auctions import judging, outages, receipts
 from services.auctions import lane as lanes
 from services.auctions.domain.bids import decide
-from services.auctions.judging import Asked
+from services.auctions.judging import WaitingBid
 from services.auctions.lane import Lane
 from services.auctions.store import pulse
 from services.auctions.timers import clock
@@ -237,7 +237,7 @@ async def test_a_write_that_fails_for_one_auction_is_found_and_set_apart(
     monkeypatch.setattr(lanes, "write", failing)
     lane = Lane(market.resources.database.url, market.clock, market.resources.signer)
     supplier = scenes[0].suppliers["a"].organisation_id
-    wanted = [Asked(scene.auction_id, supplier, "k", Decimal(990), market.clock()) for scene in scenes]
+    wanted = [WaitingBid(scene.auction_id, supplier, "k", Decimal(990), market.clock()) for scene in scenes]
     async with lane.running():
         outcomes = await asyncio.gather(*(lane.place(each) for each in wanted), return_exceptions=True)
     assert [isinstance(each, lanes.LaneBlocked) for each in outcomes] == [False, False, True, False]

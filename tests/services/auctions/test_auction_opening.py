@@ -13,7 +13,7 @@ import pytest
 from catalogue import durations
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load
-from catalogue.references import Reference
+from catalogue.references import ReferencePrice
 from catalogue.rules import RuleBroken
 from events.values import Category
 from services.auctions.domain import opening
@@ -57,7 +57,7 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"standing": "suspended"}, opening.BuyerNotActive),
         ({"title": "  "}, opening.TitleMissing),
         ({"currency": "EUR"}, opening.NotTheMarketsCurrency),
-        ({"lines": ()}, opening.NoLines),
+        ({"lines": ()}, opening.AuctionWithoutLines),
         ({"lines": (a_line(), a_line())}, opening.LineNotComplete),
         ({"lines": (a_line(category=None),)}, opening.LineNotComplete),
         ({"lines": (a_line(quantity="0"),)}, opening.LineNotComplete),
@@ -142,15 +142,15 @@ def test_the_demo_runs_at_any_hour() -> None:
 @pytest.mark.parametrize("grade", ["A", "B"])
 def test_a_published_reference_price_bounds_each_line_and_is_frozen_with_the_auction(grade: str) -> None:
     two = asking(lines=(a_line("1", unit_price="10"), a_line("2", unit_price="20")))
-    exact = {"1": Reference("r1", grade, Decimal(10)), "2": Reference("r2", grade, Decimal(20))}
+    exact = {"1": ReferencePrice("r1", grade, Decimal(10)), "2": ReferencePrice("r2", grade, Decimal(20))}
     assert opened(two, references=exact).reference_ids == ("r1", "r2")
     with pytest.raises(opening.AboveReferencePrice) as caught:
-        opened(two, references={**exact, "2": Reference("r2", grade, Decimal("19.99"))})
+        opened(two, references={**exact, "2": ReferencePrice("r2", grade, Decimal("19.99"))})
     assert caught.value.numbers["reference_price"] == Decimal("19.99")
 
 
 def test_an_advisory_reference_price_bounds_nothing() -> None:
-    assert opened(references={"1": Reference("r1", "C", Decimal(1))}).reference_ids == ()
+    assert opened(references={"1": ReferencePrice("r1", "C", Decimal(1))}).reference_ids == ()
 
 
 def test_the_policys_numbers_decide_not_the_codes() -> None:

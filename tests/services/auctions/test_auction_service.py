@@ -17,10 +17,10 @@ import pytest
 from catalogue.roles import OBSERVER
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
-from infra.health import State
+from infra.health import PartState
 from infra.ids import new_id
 from services.auctions.domain import chain
-from services.auctions.judging import Asked
+from services.auctions.judging import WaitingBid
 from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import lose_time
 from services.auctions.proof import verify, verify_receipt
@@ -200,8 +200,8 @@ async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
     one, two = (Lane(url, market.clock, market.resources.signer) for _ in range(2))
     suppliers = [principal.organisation_id for principal in scene.suppliers.values()]
 
-    def asked(number: int, supplier: int, amount: int) -> Asked:
-        return Asked(scene.auction_id, suppliers[supplier], f"k{number}", Decimal(amount), market.clock())
+    def asked(number: int, supplier: int, amount: int) -> WaitingBid:
+        return WaitingBid(scene.auction_id, suppliers[supplier], f"k{number}", Decimal(amount), market.clock())
 
     async with one.running(), two.running():
         answers = await asyncio.gather(
@@ -231,8 +231,8 @@ async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market
     supplier = scene.suppliers["a"].organisation_id
     lane = Lane(market.resources.database.url, market.clock, market.resources.signer)
 
-    def asked(key: str, amount: str) -> Asked:
-        return Asked(scene.auction_id, supplier, key, Decimal(amount), market.clock())
+    def asked(key: str, amount: str) -> WaitingBid:
+        return WaitingBid(scene.auction_id, supplier, key, Decimal(amount), market.clock())
 
     async with lane.running():
         await lane.place(asked("k1", "995"))
@@ -435,9 +435,9 @@ async def test_an_auction_that_cannot_be_read_does_not_affect_the_others(market:
         for path in (f"/api/auctions/{strange.auction_id}", f"/auctions/{strange.auction_id}"):
             await says_so(client, path)
         said = in_health("auction")
-        assert (said.state, strange.auction_id in said.detail, bool(said.remedy)) == (State.degraded, True, True)
+        assert (said.state, strange.auction_id in said.detail, bool(said.remedy)) == (PartState.degraded, True, True)
         for path in (f"/api/auctions/{whole.auction_id}", f"/auctions/{whole.auction_id}"):
             assert whole.auction_id in await lists(client, path)
     async with market.client() as client:
         assert strange.auction_id in await lists(client, f"/auctions/{strange.auction_id}")
-        assert in_health("auction").state is State.running
+        assert in_health("auction").state is PartState.running

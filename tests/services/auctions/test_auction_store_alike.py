@@ -25,7 +25,7 @@ from infra.running import Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
-from services.auctions.judging import Asked, judge
+from services.auctions.judging import WaitingBid, judge
 from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from services.auctions.store.auctions import StoredAuction, Unchanged
 from services.auctions.store.bids import StoredVerdict
@@ -129,16 +129,18 @@ async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") ->
     async with transaction(here) as db:
         assert await auctions.insert(within(db), state, rules)
         fresh = StoredAuction(state=state, policy=rules, lines=0, head=GENESIS, result=None, version=-1)
-        written = journal.chained(fresh, [journal.Entry(event, CAUSE)], state, AT)
+        written = journal.chained(fresh, [journal.JournalFact(event, CAUSE)], state, AT)
         await journal.write(db, [written], AT)
     return written.after
 
 
-def asked(auction_id: str, supplier_id: str, amount: str, key: str = "") -> Asked:
-    return Asked(auction_id, supplier_id, key or f"{supplier_id} {amount}", Decimal(amount), AT, cause=CAUSE)
+def asked(auction_id: str, supplier_id: str, amount: str, key: str = "") -> WaitingBid:
+    return WaitingBid(auction_id, supplier_id, key or f"{supplier_id} {amount}", Decimal(amount), AT, cause=CAUSE)
 
 
-async def bid(here: Here, *wanted: Asked, known: dict[Any, StoredVerdict] | None = None) -> dict[str, StoredVerdict]:
+async def bid(
+    here: Here, *wanted: WaitingBid, known: dict[Any, StoredVerdict] | None = None
+) -> dict[str, StoredVerdict]:
     """Decide bids as the lane does, and return the verdicts by request key."""
     async with transaction(here) as db:
         current = await auctions.load(

@@ -20,7 +20,7 @@ from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.bids import place_bid
 from services.auctions.domain.closing import NotOverYet, close
 from services.auctions.domain.due import advance, due_at
-from services.auctions.judging import Asked, Judged, judge
+from services.auctions.judging import JudgedBids, WaitingBid, judge
 from services.auctions.store.auctions import StoredAuction
 from tests.services.auctions.builders import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
 
@@ -30,14 +30,14 @@ WINDOW = timedelta(minutes=5)
 CAUSE = Cause("request", "request")
 
 
-def judged(state: AuctionState, *asked: Asked, now: datetime = END, standing: str = "active") -> Judged:
+def judged(state: AuctionState, *asked: WaitingBid, now: datetime = END, standing: str = "active") -> JudgedBids:
     """Decide the bids as the lane decides a batch."""
     stored = StoredAuction(state=state, policy=MOSCOW, lines=1, head=b"opening", result=None, version=0)
     return judge(asked, {"auction": stored}, {}, {each.supplier_id: standing for each in asked}, now)
 
 
-def asked(supplier_id: str, amount: str, at: datetime) -> Asked:
-    return Asked("auction", supplier_id, f"{supplier_id} {amount} {at}", Decimal(amount), at, cause=CAUSE)
+def asked(supplier_id: str, amount: str, at: datetime) -> WaitingBid:
+    return WaitingBid("auction", supplier_id, f"{supplier_id} {amount} {at}", Decimal(amount), at, cause=CAUSE)
 
 
 # A bid at the boundary that is answered and never published: one comparison accepts it, another refuses it as late.

@@ -24,7 +24,7 @@ from infra.signing import Signer
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
-from services.auctions.judging import Asked
+from services.auctions.judging import WaitingBid
 from services.auctions.lane import Lane
 from services.auctions.store import Row, auctions, replicas
 from services.auctions.store.auctions import StoredAuction
@@ -218,7 +218,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
             await journal.write(db, [journal.chained(fresh, entries, begin(opened), tx.now)], tx.now)
 
         async def bid(lane: Lane, who: str, amount: str) -> BidAccepted | None:
-            answer = await lane.place(Asked("auction", who, amount, Decimal(amount), watch()))
+            answer = await lane.place(WaitingBid("auction", who, amount, Decimal(amount), watch()))
             return answer.verdict.accepted
 
         async def tick() -> int:

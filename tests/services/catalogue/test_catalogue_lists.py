@@ -11,7 +11,7 @@ from infra.database import Transaction
 from infra.listing import COUNTED
 from services.catalogue import store
 from services.catalogue.store import endings, proposals
-from services.catalogue.store.endings import Ending
+from services.catalogue.store.endings import EndingOffers
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.catalogue.market_builders import Stall
@@ -59,7 +59,7 @@ async def _years(db: asyncpg.Connection, sku_id: str) -> None:
 
 def _asked(tx: Transaction) -> dict[str, tuple[Callable[[], Awaitable[Any]], ...]]:
     """The read rows, by table."""
-    ending = Ending(of="sku", subject="many-2", reason="sku-archived")
+    ending = EndingOffers(of="sku", subject="many-2", reason="sku-archived")
     return {
         "skus": (
             lambda: proposals.queue(tx, limit=20, offset=100),
@@ -82,7 +82,7 @@ def _asked(tx: Transaction) -> dict[str, tuple[Callable[[], Awaitable[Any]], ...
 
 
 async def _changes(tx: Transaction, start: int) -> Any:
-    return await store.changed_in(tx, store.Span(start, 10**9, 0), None, 200)
+    return await store.changed_in(tx, store.TransactionSpan(start, 10**9, 0), None, 200)
 
 
 async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
@@ -106,7 +106,7 @@ async def test_changes_come_in_portions_and_each_once(market: Market) -> None:
     async with rolled_back(market.resources.database, "catalogue") as (tx, db):
         await db.execute("delete from catalogue.changes")
         await _years(db, sku_id)
-        span, last, seen = store.Span(10, 20, 0), None, []
+        span, last, seen = store.TransactionSpan(10, 20, 0), None, []
         while portion := await store.changed_in(tx, span, last, 300):
             assert len(portion) <= 300
             seen += [changed for _, changed in portion]

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from catalogue.offers import EcoLabel, Need, Offer, Tier, rank
+from catalogue.offers import EcoLabel, Need, Offer, PriceTier, rank
 from catalogue.places import Place
-from catalogue.search import Wanted
+from catalogue.search import SkuSearch
 from events.accounts import OrganisationStateChanged
 from events.catalogue import OfferArchived
 from infra.health import HEALTH
@@ -122,7 +122,7 @@ def some_offers(sku_id: str, number: int, today: Any) -> list[Offer]:
         price = Decimal(chance.randrange(9_000, 11_000)) / 100
         least = Decimal(chance.choice((1, 2, 5, 20)))
         most = least * chance.choice((1, 10, 500))
-        tiers = (Tier(least + 1, price - 5), Tier(least + 2, price - 9)) if most > least + 1 and n % 3 else ()
+        tiers = (PriceTier(least + 1, price - 5), PriceTier(least + 2, price - 9)) if most > least + 1 and n % 3 else ()
         offers.append(
             Offer(
                 offer_id=f"{sku_id}-{n:04}",
@@ -325,7 +325,7 @@ async def test_a_card_that_the_index_refuses_does_not_affect_the_others(stall: S
     finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")
 
     async def finds(*wanted: str) -> bool:
-        return finder.ready and set((await finder.search(Wanted(text=name))).sku_ids) == set(wanted)
+        return finder.ready and set((await finder.search(SkuSearch(text=name))).sku_ids) == set(wanted)
 
     async def says(odd_one: str) -> bool:
         """Wait for the report; the market's own search reports in the same place at its own times."""

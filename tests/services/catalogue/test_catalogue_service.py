@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from catalogue.search import Wanted
+from catalogue.search import SkuSearch
 from events.accounts import OrganisationStateChanged
 from events.catalogue import OfferArchived, OfferPublished, SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
@@ -364,7 +364,7 @@ async def test_a_page_of_a_search_leaves_out_only_the_sku_that_cannot_be_read(st
     finder = Finder(stall.market.resources.database.of("catalogue"), "RUB")
 
     async def finds(*wanted: str) -> bool:
-        hits = (await finder.search(Wanted(text=name))).sku_ids
+        hits = (await finder.search(SkuSearch(text=name))).sku_ids
         return finder.ready and set(hits) == set(wanted)
 
     async with (

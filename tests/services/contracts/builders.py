@@ -15,7 +15,7 @@ from events.values import Category, Line, Place
 from services.contracts.domain.awards import of_auction
 from services.contracts.domain.deals import Contract, Deal, apply
 from services.contracts.domain.deciding import Deciding, RankedBid
-from services.contracts.domain.signing import Award, Command, TakeStep, decide
+from services.contracts.domain.signing import Command, OfferDeal, TakeStep, decide
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
@@ -97,7 +97,7 @@ def closed(
     )
 
 
-def won(policy: Policy = MOSCOW) -> tuple[Deal, Award]:
+def won(policy: Policy = MOSCOW) -> tuple[Deal, OfferDeal]:
     """Return the deal for the school's paper, before anybody got a letter."""
     found = of_auction(opened(), closed(), winner_name="Supplier 1", policy=policy, calendar=CALENDAR)
     assert found is not None
@@ -107,7 +107,7 @@ def won(policy: Policy = MOSCOW) -> tuple[Deal, Award]:
 class Story:
     """A deal that executes commands and stores every event. The test moves ``now``."""
 
-    def __init__(self, deal: Deal, award: Award, ranking: Sequence[RankedBid] = FOUR_BIDS) -> None:
+    def __init__(self, deal: Deal, award: OfferDeal, ranking: Sequence[RankedBid] = FOUR_BIDS) -> None:
         self.first = self.deal = deal
         self.ranking = ranking
         self.now = MONDAY

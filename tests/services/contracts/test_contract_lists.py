@@ -10,7 +10,7 @@ import pytest
 from infra.database import Transaction
 from infra.listing import COUNTED, PAGES
 from services.contracts.store import deals, listing, replicas
-from services.contracts.store.listing import Filter
+from services.contracts.store.listing import ContractFilter
 from services.contracts.timers import AT_ONCE
 from services.purchases.store import purchases
 from tests.explained import recording_queries, rolled_back
@@ -59,16 +59,16 @@ CONTRACTS = f"""
 """
 """The 40 running ones are the oldest. Every thousandth has a rare title. Titles have realistic words."""
 VIEWERS = {
-    "visitor": Filter(),
-    "the agency's own": Filter(viewer_id=AGENCY, mine=True),
-    "the mill's own": Filter(viewer_id=MILL, mine=True),
-    "the agency's and concluded ones": Filter(viewer_id=AGENCY),
-    "who has none": Filter(viewer_id="nobody", mine=True),
-    "a moderator": Filter(viewer_id="market", all=True),
+    "visitor": ContractFilter(),
+    "the agency's own": ContractFilter(viewer_id=AGENCY, mine=True),
+    "the mill's own": ContractFilter(viewer_id=MILL, mine=True),
+    "the agency's and concluded ones": ContractFilter(viewer_id=AGENCY),
+    "who has none": ContractFilter(viewer_id="nobody", mine=True),
+    "a moderator": ContractFilter(viewer_id="market", all=True),
 }
 
 
-def variants(wanted: Filter) -> list[tuple[Filter, int]]:
+def variants(wanted: ContractFilter) -> list[tuple[ContractFilter, int]]:
     from msgspec.structs import replace
 
     found = [(wanted, 0), (wanted, 400)]

@@ -28,17 +28,17 @@ from services.contracts.domain.choices import choices
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.equivalents import (
     AuctionWithoutEquivalents,
-    Card,
+    EquivalentCard,
     EquivalentIsOriginal,
     EquivalentNotNamed,
     EquivalentOfNoLine,
     EquivalentOtherCategory,
     EquivalentOtherUnit,
+    EquivalentProposal,
     EquivalentRefusalUnexplained,
     EquivalentTooMuch,
     EquivalentTwice,
     EquivalentUndescribed,
-    Proposal,
 )
 from services.contracts.domain.objections import (
     AnswerIncomplete,
@@ -419,7 +419,7 @@ class TestExtension:
         assert story.contract.rank == 2 and story.tell(self.extension(story, OFFER))
 
 
-CARD = Card(sku_id="other", name="Eco paper", category=PAPER, unit="H87", pack_size=D(1))
+CARD = EquivalentCard(sku_id="other", name="Eco paper", category=PAPER, unit="H87", pack_size=D(1))
 
 
 class TestEquivalents:
@@ -427,7 +427,7 @@ class TestEquivalents:
         deal, award = won()
         return Story(replace(deal, equivalents_allowed=True), award)
 
-    def offer(self, story: Story, *proposals: Proposal) -> TakeStep:
+    def offer(self, story: Story, *proposals: EquivalentProposal) -> TakeStep:
         return step(story, OFFER, equivalents=proposals)
 
     def test_up_to_a_fifth_of_a_line_is_named_with_the_offer(self) -> None:
@@ -435,8 +435,8 @@ class TestEquivalents:
         (signed,) = story.tell(
             self.offer(
                 story,
-                Proposal(line_id="1", quantity=D(20), description=" Recycled "),
-                Proposal(line_id="2", quantity=D("0.6"), card=CARD),
+                EquivalentProposal(line_id="1", quantity=D(20), description=" Recycled "),
+                EquivalentProposal(line_id="2", quantity=D("0.6"), card=CARD),
             )
         )
         assert [(each.line_id, each.quantity, each.description, each.sku_id) for each in signed.equivalents] == [
@@ -447,22 +447,25 @@ class TestEquivalents:
     @pytest.mark.parametrize(
         ("proposals", "error"),
         [
-            ((Proposal(line_id="1", quantity=D("20.01"), description="x"),), EquivalentTooMuch),
-            ((Proposal(line_id="1", quantity=D(0), description="x"),), EquivalentTooMuch),
-            ((Proposal(line_id="1", quantity=D("NaN"), description="x"),), EquivalentTooMuch),
-            ((Proposal(line_id="7", quantity=D(1), description="x"),), EquivalentOfNoLine),
-            ((Proposal(line_id="1", quantity=D(1), description="x"),) * 2, EquivalentTwice),
-            ((Proposal(line_id="1", quantity=D(1), description=" "),), EquivalentUndescribed),
+            ((EquivalentProposal(line_id="1", quantity=D("20.01"), description="x"),), EquivalentTooMuch),
+            ((EquivalentProposal(line_id="1", quantity=D(0), description="x"),), EquivalentTooMuch),
+            ((EquivalentProposal(line_id="1", quantity=D("NaN"), description="x"),), EquivalentTooMuch),
+            ((EquivalentProposal(line_id="7", quantity=D(1), description="x"),), EquivalentOfNoLine),
+            ((EquivalentProposal(line_id="1", quantity=D(1), description="x"),) * 2, EquivalentTwice),
+            ((EquivalentProposal(line_id="1", quantity=D(1), description=" "),), EquivalentUndescribed),
             (
                 (
-                    Proposal(
+                    EquivalentProposal(
                         line_id="1", quantity=D(1), card=replace(CARD, category=structs.replace(PAPER, code="30197000"))
                     ),
                 ),
                 EquivalentOtherCategory,
             ),
-            ((Proposal(line_id="1", quantity=D(1), card=replace(CARD, unit="KGM")),), EquivalentOtherUnit),
-            ((Proposal(line_id="1", quantity=D(1), card=replace(CARD, pack_size=D(5))),), EquivalentOtherUnit),
+            ((EquivalentProposal(line_id="1", quantity=D(1), card=replace(CARD, unit="KGM")),), EquivalentOtherUnit),
+            (
+                (EquivalentProposal(line_id="1", quantity=D(1), card=replace(CARD, pack_size=D(5))),),
+                EquivalentOtherUnit,
+            ),
         ],
     )
     def test_one_that_does_not_fit_is_refused_with_its_rule(self, proposals, error) -> None:
@@ -475,20 +478,20 @@ class TestEquivalents:
         lines = (structs.replace(story.contract.lines[0], sku_id="other"),)
         story.deal = replace(story.deal, contract=replace(story.contract, lines=lines))
         with pytest.raises(EquivalentIsOriginal):
-            story.tell(self.offer(story, Proposal(line_id="1", quantity=D(1), card=CARD)))
+            story.tell(self.offer(story, EquivalentProposal(line_id="1", quantity=D(1), card=CARD)))
 
     def test_a_session_without_them_takes_none(self) -> None:
         story = an_award()
         with pytest.raises(AuctionWithoutEquivalents):
-            story.tell(self.offer(story, Proposal(line_id="1", quantity=D(1), description="x")))
+            story.tell(self.offer(story, EquivalentProposal(line_id="1", quantity=D(1), description="x")))
 
     def test_the_buyer_refuses_single_ones_and_the_rest_stands_in_the_contract(self) -> None:
         story = self.story()
         story.tell(
             self.offer(
                 story,
-                Proposal(line_id="1", quantity=D(20), description="Recycled"),
-                Proposal(line_id="2", quantity=D("0.6"), card=CARD),
+                EquivalentProposal(line_id="1", quantity=D(20), description="Recycled"),
+                EquivalentProposal(line_id="2", quantity=D("0.6"), card=CARD),
             )
         )
         with pytest.raises(EquivalentRefusalUnexplained):
@@ -503,7 +506,7 @@ class TestEquivalents:
 
     def test_the_next_bidder_names_its_own(self) -> None:
         story = self.story()
-        story.tell(self.offer(story, Proposal(line_id="1", quantity=D(20), description="Recycled")))
+        story.tell(self.offer(story, EquivalentProposal(line_id="1", quantity=D(20), description="Recycled")))
         story.tell(Refuse(contract_id=story.contract.contract_id, organisation_id="supplier-1", explanation="No"))
         assert story.contract.equivalents == () and story.events[-1].equivalents_allowed
 

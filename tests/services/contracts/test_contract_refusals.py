@@ -18,10 +18,10 @@ from services.contracts.domain.refusals import (
     DisputeOverdue,
     DisputeUnexplained,
     EvidenceMissing,
+    GroundedRefusal,
     GroundNotListed,
     NotDisputed,
     NotTheOtherSide,
-    Refusal,
     RefusalUnexplained,
     Refuse,
     VerdictUnexplained,
@@ -105,7 +105,7 @@ class TestGrounds:
         assert refusal_of(story.deal, ended, MONDAY) is None
 
 
-def a_refusal(by: str | None = None) -> Refusal:
+def a_refusal(by: str | None = None) -> GroundedRefusal:
     story = an_award()
     ended = refuse(story, "force-majeure", by=by)
     found = refusal_of(story.deal, ended, MONDAY)
@@ -113,13 +113,15 @@ def a_refusal(by: str | None = None) -> Refusal:
     return found
 
 
-def disputed(refusal: Refusal, now=MONDAY + DAY, by: str = "school", reasons: str = "It still delivers") -> Refusal:
+def disputed(
+    refusal: GroundedRefusal, now=MONDAY + DAY, by: str = "school", reasons: str = "It still delivers"
+) -> GroundedRefusal:
     for event in dispute(refusal, Actor(by, "ann"), reasons, now):
         refusal = apply(refusal, event)
     return refusal
 
 
-def decided(refusal: Refusal, verdict="unjustified", now=MONDAY + 3 * DAY) -> RefusalDisputeDecided:
+def decided(refusal: GroundedRefusal, verdict="unjustified", now=MONDAY + 3 * DAY) -> RefusalDisputeDecided:
     (event,) = decide(refusal, verdict, "No fire was seen", now)
     return event
 

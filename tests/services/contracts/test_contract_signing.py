@@ -23,7 +23,7 @@ from events.contracts import (
 from events.pools import PoolClosed
 from services.contracts.domain.cascade import RankingIncomplete, awaits_activation
 from services.contracts.domain.deals import apply
-from services.contracts.domain.equivalents import Proposal
+from services.contracts.domain.equivalents import EquivalentProposal
 from services.contracts.domain.refusals import RefusalUnexplained, Refuse
 from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, TakeStep
 from services.contracts.domain.turns import ContractOver, StepOfOtherParty, StepOutOfOrder, StepOverdue
@@ -164,7 +164,7 @@ class TestStep:
     def test_an_offer_repeated_with_an_equivalent_is_refused(self):
         story = an_award()
         story.take("supplier-offer")
-        another = Proposal(line_id="1", quantity=D(1), description="Other paper")
+        another = EquivalentProposal(line_id="1", quantity=D(1), description="Other paper")
         again = TakeStep(
             contract_id=story.contract.contract_id,
             step="supplier-offer",

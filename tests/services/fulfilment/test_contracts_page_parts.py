@@ -7,7 +7,7 @@ from msgspec import structs
 
 from services.fulfilment.domain.duties import duties
 from services.fulfilment.domain.state import Execution
-from services.fulfilment.pages.parts import CARDS, LINES, Asked, Pages, pages_of
+from services.fulfilment.pages.parts import CARDS, LINES, Pages, WantedPages, pages_of
 from services.fulfilment.pages.work import due_words
 from tests.services.fulfilment.builders import invoiced
 
@@ -67,7 +67,7 @@ def test_every_form_is_on_the_page_that_it_is_asked_for_by() -> None:
     pages, tried = pages_of(state), 0
     for duty in duties(state, state.term_until):
         _, form = due_words(duty.what, duty.number)
-        asked = pages.with_form(Asked(at=form))
+        asked = pages.with_form(WantedPages(at=form))
         if duty.what == "assess":
             tried += any(
                 each.number == duty.number for piece in pages.orders[asked.orders - 1] for each in piece.deliveries
@@ -76,17 +76,17 @@ def test_every_form_is_on_the_page_that_it_is_asked_for_by() -> None:
             tried += any(each.number == duty.number for each in pages.invoices[asked.invoices - 1])
     assert tried == 90 + 60
     for number in range(1, 31):
-        asked = pages.with_form(Asked(at=f"deliver-{number}"))
+        asked = pages.with_form(WantedPages(at=f"deliver-{number}"))
         assert any(piece.last and piece.order.number == number for piece in pages.orders[asked.orders - 1])
-        assert pages.with_form(Asked(at=f"withdraw-order-{number}")).orders == asked.orders
+        assert pages.with_form(WantedPages(at=f"withdraw-order-{number}")).orders == asked.orders
 
 
 @pytest.mark.parametrize("form", ["", "order", "end", "invoice", "assess-99999999", "pay-x", "answer-1", "deliver-0"])
 def test_a_form_of_no_page_changes_nothing(form: str) -> None:
-    asked = Asked(history=2, orders=3, at=form)
+    asked = WantedPages(history=2, orders=3, at=form)
     assert pages_of(long(30, 90, 60)).with_form(asked) == asked
 
 
 def test_a_form_of_one_part_leaves_the_pages_of_the_others() -> None:
-    asked = Asked(history=2, orders=3, invoices=2, at="pay-60")
+    asked = WantedPages(history=2, orders=3, invoices=2, at="pay-60")
     assert pages_of(long(30, 90, 60)).with_form(asked) == structs.replace(asked, invoices=1)

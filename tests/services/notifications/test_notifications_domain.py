@@ -20,7 +20,7 @@ from services.notifications.domain import (
     TURNS,
     URGENT,
     USUAL,
-    Duty,
+    LetterDuty,
     Preferences,
     choose,
     gathered_until,
@@ -184,7 +184,7 @@ def test_letters_come_from_the_account_or_the_markets_host(smtp: str, public: st
 
 
 def a_duty_letter(what: str, language: str, due_at: datetime | None = NOW) -> DutyLetter:
-    duty = Duty(
+    duty = LetterDuty(
         party="supplier",
         what=what,
         organisation_id="s1",

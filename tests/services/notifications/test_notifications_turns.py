@@ -16,7 +16,7 @@ from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
 from services.notifications import post, timers
-from services.notifications.domain import AT_ONCE, GATHERING, PATIENT, TURNS, URGENT, USUAL, Duty
+from services.notifications.domain import AT_ONCE, GATHERING, PATIENT, TURNS, URGENT, USUAL, LetterDuty
 from services.notifications.letters import SHOWN, DutyLetter
 from services.notifications.store import claiming, queue
 from tests.explained import recording_queries, rolled_back
@@ -97,7 +97,7 @@ def path_of(request: PurchaseRequested) -> str:
 
 def a_letter(member_id: str, cause: str, at: Market, what: str = "purchase-request") -> DutyLetter:
     """A letter to an unknown member."""
-    duty = Duty(
+    duty = LetterDuty(
         party="supplier",
         what=what,
         organisation_id=member_id,

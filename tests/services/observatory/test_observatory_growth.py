@@ -18,7 +18,7 @@ from catalogue.policy import load
 from events.contracts import ContractConcluded
 from infra.ids import derive_id, new_id
 from services.observatory import handlers, intake, store
-from services.observatory.domain import Reference, Verdict
+from services.observatory.domain import ComputedReference, ObservationVerdict
 from services.observatory.domain.snapshot import SHORTEST_REST
 from services.observatory.store.packed import unpacked
 from tests.market import Market
@@ -50,7 +50,7 @@ class Judged:
     def __init__(self, market: Market) -> None:
         self.market = market
         self.key = new_id()
-        self.found: dict[str, tuple[Verdict, ...]] = {}
+        self.found: dict[str, tuple[ObservationVerdict, ...]] = {}
         """The results of the pure rules, by the id of the snapshot that was made from them."""
 
     async def hears(self, *contracts: ContractConcluded) -> None:
@@ -80,7 +80,7 @@ class Judged:
             card = await store.card(tx, self.key)
             assert card is not None
             made = await self._pure(tx, card)
-            assert isinstance(made, Reference)
+            assert isinstance(made, ComputedReference)
             version = (await store.last_versions(tx, [self.key])).get(self.key, 0) + 1
             figures = [getattr(made, name) for name in ("valued_on", "kind", "unit", "currency", "level", "place_code")]
             numbers = ("median", "p25", "p75", "observations", "suppliers", "variation", "grade")
@@ -99,7 +99,7 @@ class Judged:
         assert standing == number
         return number
 
-    async def _pure(self, tx: Any, card: store.Card) -> Any:
+    async def _pure(self, tx: Any, card: store.ItemCard) -> Any:
         prices = (await store.observations(tx, [self.key]))[self.key]
         return handlers.judge(card.item, prices, tx.now.date(), RULES)[0]
 
@@ -116,9 +116,9 @@ class Judged:
         (row,) = await self.market.fetch(SIZE, self.key)
         return {name: int(value) for name, value in row.items()}
 
-    async def read_back(self, reference_id: str) -> list[Verdict]:
+    async def read_back(self, reference_id: str) -> list[ObservationVerdict]:
         """Read a snapshot page by page, as readers do."""
-        found: list[Verdict] = []
+        found: list[ObservationVerdict] = []
         async with self.market.resources.database.transaction("observatory") as tx:
             while page := await store.verdicts(tx, reference_id, offset=len(found), most=50):
                 found += page
@@ -147,7 +147,7 @@ def contracts(item: Judged, number: int) -> list[ContractConcluded]:
     ]
 
 
-def in_order(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def in_order(verdicts: Sequence[ObservationVerdict]) -> list[ObservationVerdict]:
     """The verdicts that count first, then the others, each part newest first."""
     newest = sorted(verdicts, key=lambda one: (one.observation.date, one.observation.observation_id), reverse=True)
     return sorted(newest, key=lambda one: one.dropped is not None)

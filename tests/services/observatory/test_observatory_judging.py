@@ -12,11 +12,11 @@ import pytest
 
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.reading import Unreadable
+from infra.reading import UnreadableKey
 from services.observatory import handlers, intake, store
-from services.observatory.handlers import Judged, judge_all, keep_judged
+from services.observatory.handlers import JudgedItem, judge_all, keep_judged
 from services.observatory.intake import Item
-from services.observatory.store import Card
+from services.observatory.store import ItemCard
 from tests.services.observatory import test_observatory_growth as growth
 from tests.services.observatory.builders import a_contract, its_end
 from tests.services.observatory.test_observatory_growth import RULES, contracts, item
@@ -111,17 +111,17 @@ class TestOneJudgesAnItem:
     def _the_timer_finds_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.claim_due = store.claim_due
 
-        async def nothing(*_: Any) -> list[Card]:
+        async def nothing(*_: Any) -> list[ItemCard]:
             return []
 
         monkeypatch.setattr(store, "claim_due", nothing)
 
     @asynccontextmanager
-    async def claiming(self, item: growth.Judged) -> AsyncIterator[tuple[Transaction, list[Card]]]:
+    async def claiming(self, item: growth.Judged) -> AsyncIterator[tuple[Transaction, list[ItemCard]]]:
         """(the transaction, the item's card if it is claimed)."""
         async with item.market.resources.database.transaction("observatory") as tx:
             claimed = await self.claim_due(tx, 1000, 10**9)
-            cards = [each for each in claimed if not isinstance(each, Unreadable) and each.item.item_key == item.key]
+            cards = [each for each in claimed if not isinstance(each, UnreadableKey) and each.item.item_key == item.key]
             yield tx, cards
 
     async def hears(self, item: growth.Judged, *some: Any) -> None:
@@ -232,7 +232,7 @@ async def test_one_that_fails_keeps_the_others_from_nothing(
     async with item.market.resources.database.transaction("observatory") as tx:
         card = await store.card(tx, item.key)
         assert card is not None
-        broken = Card(
+        broken = ItemCard(
             item=Item(item_key="broken", title="", currency=""),
             observations=0,
             reference_id=None,
@@ -241,5 +241,5 @@ async def test_one_that_fails_keeps_the_others_from_nothing(
         )
         both = await handlers.judge_due(tx, [card, broken], RULES)
         alone = await handlers.judge_due(tx, [card], RULES)
-    assert [each.key for each in both if isinstance(each, Unreadable)] == ["broken"] and len(both) == 1
-    assert [each.item_key for each in alone if isinstance(each, Judged)] == [item.key]
+    assert [each.key for each in both if isinstance(each, UnreadableKey)] == ["broken"] and len(both) == 1
+    assert [each.item_key for each in alone if isinstance(each, JudgedItem)] == [item.key]

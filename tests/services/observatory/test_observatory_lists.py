@@ -11,7 +11,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED, PAGES
 from services.observatory import store
-from services.observatory.store import Filter, listing
+from services.observatory.store import ItemFilter, listing
 from services.observatory.views import PAGE
 from tests.explained import Reading, recording_queries, rolled_back
 from tests.market import Market
@@ -63,7 +63,7 @@ async def _years_of_items(db: asyncpg.Connection) -> None:
 
 
 ASKED = [
-    (Filter(**{**words, **category, **grade}), number)
+    (ItemFilter(**{**words, **category, **grade}), number)
     for words in ({}, {"q": "paper"}, {"q": "beam"}, {"q": "telescope"}, {"q": "zzz"}, {"q": "p"}, {"q": "paper lot7"})
     for category in ({}, {"category": "45"}, {"category": "30197630-1"}, {"category": "4"}, {"category": "99"})
     for grade in ({}, {"grade": "A"}, {"grade": "B"}, {"grade": "C"}, {"grade": "-"})
@@ -92,7 +92,7 @@ async def test_matching_items_are_found_in_order_and_page_by_page(market: Market
         await _years_of_items(db)
 
         async def numbers(number: int = 1, **wanted: Any) -> tuple[list[int], int, bool, int]:
-            found = await store.find(tx, Filter(**wanted), offset=PAGE * (number - 1), most=PAGE)
+            found = await store.find(tx, ItemFilter(**wanted), offset=PAGE * (number - 1), most=PAGE)
             return [int(each.item.item_key[5:]) for each in found.rows], found.total, found.more, found.last
 
         first, total, more, last = await numbers()
@@ -201,10 +201,10 @@ class TestAClaim:
             claimed = []
             for prices in (50, 1, 1000):
                 claimed.append(await store.claim_due(tx, 50, prices))
-                keys_of = [card.item.item_key for card in claimed[-1] if isinstance(card, store.Card)]
+                keys_of = [card.item.item_key for card in claimed[-1] if isinstance(card, store.ItemCard)]
                 await db.execute("update observatory.items set due_at = null where item_key = any($1::text[])", keys_of)
             assert [len(each) for each in claimed] == [5, 1, 14]
-            keys = [{card.item.item_key for card in each if isinstance(card, store.Card)} for each in claimed]
+            keys = [{card.item.item_key for card in each if isinstance(card, store.ItemCard)} for each in claimed]
             assert keys[0] == {f"due-{n}" for n in range(15, 20)} and keys[1] == {"due-14"} and "due-20" in keys[2]
 
     async def test_reads_only_what_is_due(self, market: Market) -> None:

@@ -12,7 +12,7 @@ from events.values import Place, Source
 from services.observatory.domain import (
     Kind,
     Observation,
-    Priced,
+    PricedObservation,
     entry,
     histogram,
     home,
@@ -24,7 +24,9 @@ from services.observatory.domain import (
 NOWHERE = Place()
 
 
-def a_price(price: str, *, on: date = date(2026, 5, 5), place: Place = NOWHERE, cancelled: bool = False) -> Priced:
+def a_price(
+    price: str, *, on: date = date(2026, 5, 5), place: Place = NOWHERE, cancelled: bool = False
+) -> PricedObservation:
     observation = Observation(
         observation_id=f"{price} on {on} at {place.locality}",
         kind=Kind.CONTRACT,
@@ -37,7 +39,7 @@ def a_price(price: str, *, on: date = date(2026, 5, 5), place: Place = NOWHERE, 
         supplier_id=price,
         cancelled=cancelled,
     )
-    return Priced(observation=observation, price=Decimal(price), unit="KGM", currency="BRL")
+    return PricedObservation(observation=observation, price=Decimal(price), unit="KGM", currency="BRL")
 
 
 class TestPictures:

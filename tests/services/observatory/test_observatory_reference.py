@@ -11,13 +11,13 @@ from catalogue.policy import ObservatoryRules, OutlierRules, load
 from catalogue.units import UnparseableUnit
 from events.values import Place
 from services.observatory.domain import (
+    ComputedReference,
     Index,
     Kind,
     NoReference,
     Observation,
     Position,
     Rates,
-    Reference,
     Valuation,
     priced,
     reference,
@@ -66,14 +66,14 @@ class Asked:
     rules: ObservatoryRules = USUAL
 
     @property
-    def answer(self) -> Reference | NoReference:
+    def answer(self) -> ComputedReference | NoReference:
         return reference(
             self.observations, at=TODAY, place=ARACAJU, rules=self.rules, rates=self.rates, index=self.index
         )
 
     @property
-    def published(self) -> Reference:
-        assert isinstance(self.answer, Reference)
+    def published(self) -> ComputedReference:
+        assert isinstance(self.answer, ComputedReference)
         return self.answer
 
     def reason_for(self, observation: Observation) -> str | None:
@@ -221,16 +221,16 @@ class TestOtherNumbers:
     """Each number of the policy matters: with the same prices the answer differs."""
 
     @staticmethod
-    def told(prices: list[Observation], **numbers: Any) -> Reference | NoReference:
+    def told(prices: list[Observation], **numbers: Any) -> ComputedReference | NoReference:
         return Asked(prices, rules=ObservatoryRules(**numbers)).answer
 
     def median(self, prices: list[Observation], **numbers: Any) -> Decimal | None:
         found = self.told(prices, **numbers)
-        return found.median if isinstance(found, Reference) else None
+        return found.median if isinstance(found, ComputedReference) else None
 
     def grade(self, prices: list[Observation], **numbers: Any) -> str:
         found = self.told(prices, **numbers)
-        assert isinstance(found, Reference)
+        assert isinstance(found, ComputedReference)
         return found.grade
 
     def test_how_many_prices_a_reference_needs(self) -> None:
@@ -283,7 +283,7 @@ class TestOtherNumbers:
     def test_how_far_from_the_others_a_price_may_lie(self, prices: tuple[str, ...], rule: dict[str, Any]) -> None:
         told = [seen(price, by=str(number)) for number, price in enumerate(prices)]
         usual, other = self.told(told), self.told(told, outliers=OutlierRules(**rule))
-        assert isinstance(usual, Reference) and isinstance(other, Reference)
+        assert isinstance(usual, ComputedReference) and isinstance(other, ComputedReference)
         assert (usual.observations, other.observations) == (len(prices) - 1, len(prices))
 
     def test_from_how_many_prices_on_the_modified_score_judges(self) -> None:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from catalogue.policy import ObservatoryRules
 from events.values import Place, Refusal
 from services.observatory.domain import (
+    ComputedReference,
     Kind,
     NoReference,
     Observation,
-    Reference,
+    ObservationVerdict,
     Ruling,
-    Verdict,
     digest,
     divided,
     observation_of,
@@ -64,19 +64,19 @@ def observations(draw: st.DrawFn) -> list[Observation]:
     return [msgspec.structs.replace(one, observation_id=f"{number:03}") for number, one in enumerate(drawn)]
 
 
-def judged(prices: list[Observation], **changes: Any) -> Reference | NoReference:
+def judged(prices: list[Observation], **changes: Any) -> ComputedReference | NoReference:
     place = changes.pop("place", COUNTRY)
     return reference(prices, at=TODAY, place=place, rules=ObservatoryRules(**changes))
 
 
-def judged_of(*prices: Observation) -> Reference:
+def judged_of(*prices: Observation) -> ComputedReference:
     numbered = [msgspec.structs.replace(one, observation_id=f"seen-{n}") for n, one in enumerate(prices)]
     found = judged(numbered)
-    assert isinstance(found, Reference)
+    assert isinstance(found, ComputedReference)
     return found
 
 
-def read_back(found: Reference, places: int) -> list[Verdict]:
+def read_back(found: ComputedReference, places: int) -> list[ObservationVerdict]:
     """The verdicts restored only from the stored form, after a round trip through JSON."""
     made = divided(found, places)
     terms = msgspec.json.decode(msgspec.json.encode(made.terms), type=type(made.terms))
@@ -119,7 +119,7 @@ def test_only_changed_verdicts_are_found(prices: list[Observation], data: st.Dat
     assert made == again and same_rulings(again, made.rulings, made.terms)
     one = data.draw(st.sampled_from(prices))
     other = judged([msgspec.structs.replace(each, title="other") if each is one else each for each in prices])
-    assert isinstance(other, Reference)
+    assert isinstance(other, ComputedReference)
     changed = divided(other, 6)
     assert not same_rulings(changed, made.rulings, made.terms)
     assert [key for key, ruling in changed.rulings.items() if made.rulings[key] != ruling] == [one.observation_id]
@@ -147,7 +147,7 @@ def test_prices_that_come_one_by_one_change_few_rulings_each(number: int) -> Non
     written = largest = 0
     for known in range(3, number + 1):
         found = judged(prices[:known])
-        if isinstance(found, Reference):
+        if isinstance(found, ComputedReference):
             made = divided(found, 6)
             written += sum(stood.get(key) != ruling for key, ruling in made.rulings.items())
             largest = max(largest, len(msgspec.json.encode(made.terms)))
@@ -160,7 +160,7 @@ def test_terms_are_small_however_few_suppliers_sell() -> None:
     for suppliers in (1, 2, 3, 4, 500):
         flood = [seen("10", by=f"{n % suppliers}", observation_id=f"{n}") for n in range(600)]
         found = judged([*flood, *(seen("11", by="other", observation_id=f"other {n}") for n in range(400))])
-        assert isinstance(found, Reference)
+        assert isinstance(found, ComputedReference)
         assert exactly(read_back(found, 6)) == exactly(found.verdicts)
         assert len(divided(found, 6).terms.weights) <= 3
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.ids import new_id
 from services.observatory import handlers, store
 from services.observatory.intake import Item, Origin, Seen
@@ -42,7 +42,7 @@ async def test_an_item_whose_prices_fail_does_not_affect_the_others_and_comes_ba
         if not rows[0]["trouble"]:
             observatory.market.clock.advance(handlers.PAUSE)
             return None
-        said.extend(each.detail for each in HEALTH if each.state is State.degraded)
+        said.extend(each.detail for each in HEALTH if each.state is PartState.degraded)
         return str(rows[0]["trouble"])
 
     with monkeypatch.context() as patched:

@@ -17,7 +17,7 @@ from infra.tokens import Principal
 from services.pools import store
 from services.pools.domain import Pool, apply
 from services.pools.domain import pool as domain
-from services.pools.domain.pool import DEMANDS_SHOWN, MEMBERS_SHOWN, Stage
+from services.pools.domain.pool import DEMANDS_SHOWN, MEMBERS_SHOWN, PoolStage
 from services.pools.pages.pool import LINES_SHOWN
 from tests.market import Market
 from tests.services.pools.test_pools_lifecycle import MOSCOW, NOW, PAPER, opening, terms
@@ -84,7 +84,7 @@ def shared_out(pool: Pool) -> Pool:
         saving=Decimal(0),
         allocations=allocations,
     )
-    return msgspec.structs.replace(pool, allocated=allocated, stage=Stage.CONTRACTING)
+    return msgspec.structs.replace(pool, allocated=allocated, stage=PoolStage.CONTRACTING)
 
 
 @pytest.mark.parametrize(("members", "lines", "at_once"), [(300, 1, MEMBERS_SHOWN), (30, 200, DEMANDS_SHOWN // 200)])

@@ -38,11 +38,11 @@ from services.pools.domain import (
     OpenPool,
     Past,
     Pool,
+    PoolStage,
     RecordResult,
     RecordSourcingRefused,
     RequestSourcing,
-    Stage,
-    Withdraw,
+    WithdrawEnrolment,
     apply,
     decide,
     open_pool,
@@ -68,7 +68,7 @@ from services.pools.domain.terms import (
     EnrolmentTooShort,
     LineNotPriced,
     MinimumNotPositive,
-    NoLines,
+    PoolWithoutLines,
     UnknownChoiceBelowMinimum,
     UnknownSavingsRule,
 )
@@ -131,7 +131,7 @@ class Story:
     def sourced(self, lead: str = "lead") -> "Story":
         self.does(Freeze(by=lead))
         self.does(RequestSourcing(by=lead, place=MOSCOW, step_percent=Decimal("0.5")))
-        assert self.pool.stage is Stage.SOURCING
+        assert self.pool.stage is PoolStage.SOURCING
         return self
 
     def allocated(self, total: str, **changes: Any) -> PoolAllocated:
@@ -211,7 +211,7 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("changes", "rule"),
         [
-            ({"lines": ()}, NoLines),
+            ({"lines": ()}, PoolWithoutLines),
             ({"lines": (PAPER, PAPER)}, LineNotPriced),
             ({"lines": (msgspec.structs.replace(PENS, unit_price=None),)}, LineNotPriced),
             ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, LineNotPriced),
@@ -267,13 +267,13 @@ class TestEnrolment:
         story = Story().enrols("b", pens="1")
         for firm in range(1, MOST_TOLD):
             story.enrols("a", pens=str(firm))
-        story.does(Withdraw(member_id="a"))
+        story.does(WithdrawEnrolment(member_id="a"))
         story.enrols("a", pens="5")
         with pytest.raises(ToldTooOften) as broken:
             story.enrols("a", pens="6")
         assert broken.value.numbers["most"] == MOST_TOLD
         story.enrols("a", pens="5").enrols("b", pens="2")
-        story.does(Withdraw(member_id="a"))
+        story.does(WithdrawEnrolment(member_id="a"))
         assert list(story.pool.members) == ["b"]
         with pytest.raises(ToldTooOften):
             story.enrols("a", pens="5")
@@ -283,22 +283,22 @@ class TestEnrolment:
         for number in range(4 * MOST_REMEMBERED):
             who = f"org-{number % 2}-{number:05}"
             story.enrols(who, pens="5")
-            story.does(Withdraw(member_id=who, reason="x" * 10))
-            assert who in story.pool.withdrawn and story.does(Withdraw(member_id=who, reason="x" * 10)) == []
+            story.does(WithdrawEnrolment(member_id=who, reason="x" * 10))
+            assert who in story.pool.withdrawn and story.does(WithdrawEnrolment(member_id=who, reason="x" * 10)) == []
             weighed.append(len(msgspec.json.encode(story.pool)))
         assert weighed[-1] == weighed[MOST_REMEMBERED] and story.pool.told.keys() - story.pool.withdrawn == {"b"}
 
     def test_the_log_reminds_the_pool_of_the_former_acts_of_a_member(self) -> None:
         story = Story()
         story.pool = story.pool.reminded("a", Past(told=MOST_TOLD, left="no funds"))
-        assert story.does(Withdraw(member_id="a", reason="no funds")) == []
+        assert story.does(WithdrawEnrolment(member_id="a", reason="no funds")) == []
         with pytest.raises(DoneOtherwise):
-            story.does(Withdraw(member_id="a", reason="found some"))
+            story.does(WithdrawEnrolment(member_id="a", reason="found some"))
         with pytest.raises(ToldTooOften):
             story.enrols("a", pens="5")
         story.pool = story.pool.reminded("a", Past(told=1, left=None))
         with pytest.raises(NotEnrolled):
-            story.does(Withdraw(member_id="a"))
+            story.does(WithdrawEnrolment(member_id="a"))
         assert story.enrols("a", pens="5").pool.told == {"a": 2}
 
     def test_a_full_pool_takes_in_nobody_and_its_members_still_change_and_leave(self) -> None:
@@ -310,7 +310,7 @@ class TestEnrolment:
             story.enrols("late", pens="5")
         assert broken.value.numbers["most"] == MOST_MEMBERS
         assert story.enrols("m0", pens="6").pool.members["m0"].demands[0].firm == 6
-        story.does(Withdraw(member_id="m1"))
+        story.does(WithdrawEnrolment(member_id="m1"))
         assert "late" in story.enrols("late", pens="5").pool.members
 
     def test_nobody_enrols_from_the_deadline_on_even_before_the_timer(self) -> None:
@@ -325,27 +325,27 @@ class TestEnrolment:
 
     def test_withdrawing_before_the_freeze_is_free_and_once(self) -> None:
         story = Story().enrols("a", pens="40")
-        (event,) = story.does(Withdraw(member_id="a"))
+        (event,) = story.does(WithdrawEnrolment(member_id="a"))
         assert isinstance(event, PoolMemberWithdrew) and not event.default
-        assert story.pool.members == {} and story.does(Withdraw(member_id="a")) == []
+        assert story.pool.members == {} and story.does(WithdrawEnrolment(member_id="a")) == []
         with pytest.raises(NotEnrolled):
-            story.does(Withdraw(member_id="stranger"))
+            story.does(WithdrawEnrolment(member_id="stranger"))
 
     def test_withdrawing_again_for_another_reason_is_refused_until_the_member_enrols_again(self) -> None:
         story = Story().enrols("a", pens="40")
-        story.does(Withdraw(member_id="a", reason="no funds"))
-        assert story.does(Withdraw(member_id="a", reason="no funds")) == []
+        story.does(WithdrawEnrolment(member_id="a", reason="no funds"))
+        assert story.does(WithdrawEnrolment(member_id="a", reason="no funds")) == []
         with pytest.raises(DoneOtherwise, match="“no funds”"):
-            story.does(Withdraw(member_id="a", reason="found some"))
+            story.does(WithdrawEnrolment(member_id="a", reason="found some"))
         story.enrols("a", pens="40")
-        (event,) = story.does(Withdraw(member_id="a", reason="found some"))
+        (event,) = story.does(WithdrawEnrolment(member_id="a", reason="found some"))
         assert isinstance(event, PoolMemberWithdrew) and event.reason == "found some"
 
     def test_a_withdrawal_of_a_former_release_is_not_compared_since_its_reason_was_not_kept(self) -> None:
         story = Story().enrols("a", pens="40")
-        story.does(Withdraw(member_id="a", reason="no funds"))
+        story.does(WithdrawEnrolment(member_id="a", reason="no funds"))
         story.pool = msgspec.structs.replace(story.pool, reasons={})
-        assert story.does(Withdraw(member_id="a", reason="found some")) == []
+        assert story.does(WithdrawEnrolment(member_id="a", reason="found some")) == []
 
     def test_cancelled_again_for_another_reason_it_is_refused_and_one_that_cancelled_itself_is_not_cancelled(
         self,
@@ -356,7 +356,7 @@ class TestEnrolment:
         with pytest.raises(DoneOtherwise, match="“no funds”"):
             story.does(CancelPool(by="lead", reason="found some"))
         empty = Story().enrols("a", pens="40").sourced()
-        empty.does(Withdraw(member_id="a", reason="no funds"))
+        empty.does(WithdrawEnrolment(member_id="a", reason="no funds"))
         with pytest.raises(WrongStage):
             empty.does(CancelPool(by="lead", reason="no funds"))
 
@@ -397,7 +397,7 @@ class TestFreeze:
     def test_at_the_deadline_a_viable_pool_is_frozen(self) -> None:
         story = Story().enrols("a", pens="40")
         story.does(EndEnrolment(extend_to=LATER), DEADLINE)
-        assert story.pool.stage is Stage.FROZEN
+        assert story.pool.stage is PoolStage.FROZEN
 
     def test_below_the_minimum_it_is_cancelled_with_the_numbers(self) -> None:
         (event,) = Story().enrols("a", pens="39").does(EndEnrolment(extend_to=LATER), DEADLINE)
@@ -406,7 +406,7 @@ class TestFreeze:
     def test_or_runs_smaller_unless_nobody_came(self) -> None:
         story = Story(below_minimum="smaller").enrols("a", pens="39")
         story.does(EndEnrolment(extend_to=LATER), DEADLINE)
-        assert story.pool.stage is Stage.FROZEN
+        assert story.pool.stage is PoolStage.FROZEN
         (event,) = Story(below_minimum="smaller").does(EndEnrolment(extend_to=LATER), DEADLINE)
         assert isinstance(event, PoolCancelled)
 
@@ -416,7 +416,7 @@ class TestFreeze:
         assert isinstance(event, PoolExtended) and event.enrolment_ends_at == LATER
         assert story.does(EndEnrolment(extend_to=LATER), DEADLINE) == []
         story.does(EndEnrolment(extend_to=LATER), LATER)
-        assert story.pool.stage is Stage.CANCELLED
+        assert story.pool.stage is PoolStage.CANCELLED
 
     def test_the_lead_alone_cancels_with_a_reason_until_the_auction_runs(self) -> None:
         story = Story().enrols("a", pens="40")
@@ -433,29 +433,29 @@ class TestDefault:
     def test_after_the_freeze_a_withdrawal_is_a_default_and_the_rest_is_announced_anew(self) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="10")
         story.does(Freeze(by="lead"))
-        left, again = story.does(Withdraw(member_id="b", reason="no funds"))
+        left, again = story.does(WithdrawEnrolment(member_id="b", reason="no funds"))
         assert isinstance(left, PoolMemberWithdrew) and left.default
         assert isinstance(again, PoolFrozen) and again.lines[0].quantity == 40
 
     def test_the_others_keep_their_unit_price_when_one_defaults_during_the_auction(self) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="60").sourced()
         result = story.result("50.00")
-        story.does(Withdraw(member_id="b", reason="no funds"))
+        story.does(WithdrawEnrolment(member_id="b", reason="no funds"))
         (event,) = story.does(result)
         assert isinstance(event, PoolAllocated)
         assert [(each.member_id, each.amount) for each in event.allocations] == [("a", Decimal("20.00"))]
 
     def test_the_last_default_cancels(self) -> None:
         story = Story().enrols("a", pens="40").sourced()
-        story.does(Withdraw(member_id="a", reason="no funds"))
-        assert story.pool.stage is Stage.CANCELLED
+        story.does(WithdrawEnrolment(member_id="a", reason="no funds"))
+        assert story.pool.stage is PoolStage.CANCELLED
 
     @pytest.mark.parametrize("reason", ["", "   "])
     def test_a_default_says_why(self, reason: str) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="10")
         story.does(Freeze(by="lead"))
         with pytest.raises(DefaultUnexplained):
-            story.does(Withdraw(member_id="b", reason=reason))
+            story.does(WithdrawEnrolment(member_id="b", reason=reason))
         assert "b" in story.pool.members
 
 
@@ -476,12 +476,12 @@ class TestResult:
         story = Story().enrols("a", pens="40").sourced()
         (nobody,) = story.does(RecordResult(closed=an_auction((), Decimal(28), None)))
         assert isinstance(nobody, PoolSourcingFailed) and nobody.refusal.rule == "nobody-bid"
-        assert story.pool.stage is Stage.FROZEN
+        assert story.pool.stage is PoolStage.FROZEN
         story.does(RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal(1)))
         refused = Refusal(rule="above-ceiling", message="Too much.")
         (event,) = story.does(RecordSourcingRefused(refusal=refused))
         assert event == PoolSourcingFailed(pool_id="pool", refusal=refused)
-        assert story.pool.stage is Stage.FROZEN and story.pool.refusal == refused
+        assert story.pool.stage is PoolStage.FROZEN and story.pool.refusal == refused
         assert story.does(RecordSourcingRefused(refusal=refused)) == []
 
     def test_initial_prices_can_be_lowered_for_the_auction_but_never_raised(self) -> None:
@@ -508,7 +508,7 @@ class TestResult:
         (event,) = story.does(CloseContracting(concluded={"a": True, "b": False}))
         assert event == PoolClosed(pool_id="pool", contracts=2, concluded=1)
         with pytest.raises(WrongStage):
-            story.does(Withdraw(member_id="a"))
+            story.does(WithdrawEnrolment(member_id="a"))
 
     @given(
         st.lists(
@@ -531,7 +531,7 @@ class TestResult:
         result = story.result(str(total))
         for number, (*_, defaults) in enumerate(members):
             if defaults and number:
-                story.does(Withdraw(member_id=f"m{number}", reason="no funds"))
+                story.does(WithdrawEnrolment(member_id=f"m{number}", reason="no funds"))
         (event,) = story.does(result)
         assert isinstance(event, PoolAllocated)
         if not any(defaults for *_, defaults in members[1:]):

@@ -19,9 +19,9 @@ from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
 from services.pools import handlers, store
-from services.pools.domain import Past, Pool, Stage, Withdraw
+from services.pools.domain import Past, Pool, PoolStage, WithdrawEnrolment
 from services.pools.domain.enrolment import MOST_MEMBERS, MOST_TOLD, NotEnrolled, ToldTooOften
-from services.pools.store import Contract, StoredPool
+from services.pools.store import PoolContract, StoredPool
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
 from tests.services.pools.test_pools_lifecycle import PAPER, Story, an_enrolment, demand
@@ -74,7 +74,7 @@ async def tell(tx: Transaction, *events: ContractDrafted | ContractConcluded | C
 async def has_drafts(tx: Transaction, market: Market, pool_id: str, members: int) -> list[ContractDrafted]:
     drafts = [a_draft(market, pool_id, f"m{number:03}") for number in range(members)]
     for draft in drafts:
-        contract = Contract(member_id=draft.buyer_id, contract_id=draft.contract_id, state="drafted", at=tx.now)
+        contract = PoolContract(member_id=draft.buyer_id, contract_id=draft.contract_id, state="drafted", at=tx.now)
         await store.put_contract(tx, pool_id, contract)
     return drafts
 
@@ -149,7 +149,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
                 await tx.flush()
             spent.append(len(reading.statements))
             shared = await store.get(await tx.raw(), pool_id)
-            assert shared is not None and shared.pool.stage is Stage.CONTRACTING
+            assert shared is not None and shared.pool.stage is PoolStage.CONTRACTING
             allocated = shared.pool.allocated
             assert isinstance(allocated, PoolAllocated) and len(allocated.allocations) == members
             # 10 packs of 5 reams at 3.00 a ream
@@ -192,12 +192,12 @@ async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: 
             await store.former_enrolment(tx, pool_id, "nobody")
         assert past == Past(told=1, left="no funds")
         assert await reading.rows_of(db, "log") <= 3
-        left = Withdraw(member_id="org-7", reason="no funds")
+        left = WithdrawEnrolment(member_id="org-7", reason="no funds")
         assert (await handlers.act(tx, pool_id, left)).pool.members == {}
         with pytest.raises(DoneOtherwise, match="no funds"):
-            await handlers.act(tx, pool_id, Withdraw(member_id="org-7", reason="found some"))
+            await handlers.act(tx, pool_id, WithdrawEnrolment(member_id="org-7", reason="found some"))
         with pytest.raises(NotEnrolled):
-            await handlers.act(tx, pool_id, Withdraw(member_id="nobody", reason="no funds"))
+            await handlers.act(tx, pool_id, WithdrawEnrolment(member_id="nobody", reason="no funds"))
         with pytest.raises(ToldTooOften):
             await handlers.act(tx, pool_id, an_enrolment("often-0", [demand()]))
         assert "org-7" in (await handlers.act(tx, pool_id, an_enrolment("org-7", [demand()]))).pool.members

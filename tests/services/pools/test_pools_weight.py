@@ -12,8 +12,17 @@ import pytest
 from events.codec import Event
 from events.values import Attribute, Category, Line, Place
 from infra.causality import current_cause
-from infra.outgoing import OF_A_CONSEQUENCE, OF_A_REQUEST, Limits, outbox_row
-from services.pools.domain import EndEnrolment, Freeze, Pool, RecordResult, RequestSourcing, Stage, Withdraw, decide
+from infra.outgoing import OF_A_CONSEQUENCE, OF_A_REQUEST, EventLimits, outbox_row
+from services.pools.domain import (
+    EndEnrolment,
+    Freeze,
+    Pool,
+    PoolStage,
+    RecordResult,
+    RequestSourcing,
+    WithdrawEnrolment,
+    decide,
+)
 from services.pools.domain.weight import (
     MOST_OF_LINES,
     MOST_OF_SHARES,
@@ -62,7 +71,7 @@ def lines(count: int, attributes: int, said: str = "Some value of it") -> tuple[
     )
 
 
-def size_of(event: Event, limits: Limits) -> int:
+def size_of(event: Event, limits: EventLimits) -> int:
     """Return the bytes with the envelope. Raise EventTooLarge."""
     row = outbox_row("pools", event, at=datetime.now(UTC), cause=current_cause(), event_id="e" * 36, limits=limits)
     return len(row.envelope) + len(row.data)
@@ -123,7 +132,7 @@ def test_the_largest_pool_that_is_let_in_is_shared_out_in_half_of_what_an_event_
         msgspec.structs.replace(line, amount=Decimal("9" * 15), unit_price=WIDEST) for line in story.pool.sourcing.lines
     )
     (allocated,) = story.does(RecordResult(closed=an_auction(won, Decimal(1), Decimal(1))))
-    assert story.pool.stage is Stage.CONTRACTING
+    assert story.pool.stage is PoolStage.CONTRACTING
     assert size_of(allocated, OF_A_CONSEQUENCE) <= MOST_OF_SHARES
     for event in story.happened[:-1]:
         size_of(event, OF_A_REQUEST)
@@ -168,6 +177,6 @@ def test_who_withdraws_makes_room() -> None:
     story = Story(lines=lines(200, 6), minimum_quantity=Decimal(1))
     filled(story)
     (first, *_) = story.pool.members.values()
-    story.does(Withdraw(member_id=first.member_id))
+    story.does(WithdrawEnrolment(member_id=first.member_id))
     assert story.does(an_enrolment("late", first.demands))
     assert story.does(Freeze(by="lead"))

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from catalogue.money import CurrencyMismatch, QuantityNotPositive
-from catalogue.offers import Offer, Tier
+from catalogue.offers import Offer, PriceTier
 from catalogue.places import Place as StockPlace
 from catalogue.policy import of_process
 from catalogue.rules import DoneOtherwise
@@ -18,9 +18,9 @@ from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
 from services.contracts.domain.refusals import Refuse
 from services.purchases.domain.purchases import (
-    Answer,
     AnsweredOtherwise,
     AnswerOverdue,
+    AnswerPurchase,
     LapseAnswer,
     NotTheCheapest,
     NotTheSupplier,
@@ -56,7 +56,7 @@ OFFER = Offer(
     stock=StockPlace(country="RU"),
     min_quantity=D(5),
     max_quantity=D(5_000),
-    tiers=(Tier(D(100), D("280.00")),),
+    tiers=(PriceTier(D(100), D("280.00")),),
     valid_from=date(2026, 10, 1),
     valid_until=date(2026, 12, 31),
 )
@@ -83,7 +83,7 @@ def a_request(
 
 def answered(answer=True, by="mill", purchase=None, now=MONDAY, reason=""):
     purchase = purchase or a_request()
-    events = decide(purchase, Answer(organisation_id=by, accepts=answer, reason=reason), now)
+    events = decide(purchase, AnswerPurchase(organisation_id=by, accepts=answer, reason=reason), now)
     for event in events:
         purchase = apply(purchase, event)
     return purchase, events

@@ -9,7 +9,7 @@ import msgspec
 import events
 from infra.listing import COUNTED, PAGES
 from services.quotes import store
-from services.quotes.store.listing import Wanted, search
+from services.quotes.store.listing import RequestFilter, search
 from services.quotes.views import PER_PAGE
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
@@ -20,19 +20,19 @@ EXAMPLE = Path(events.__file__).parent / "examples" / "lonja.catalogue.SkuPublis
 BOUND = 2_500
 """How many rows one query may read: some pages, and the rows that are counted."""
 ASKED = [
-    (Wanted(), 1),
-    (Wanted(), 20),
-    (Wanted(group="open"), 1),
-    (Wanted(group="choosing"), 1),
-    (Wanted(group="closed"), 1),
-    (Wanted(group="closed", category="45"), 1),
-    (Wanted(category="301"), 1),
-    (Wanted(region="BR-SP"), 1),
-    (Wanted(region="RU"), 1),
-    (Wanted(words="telescope"), 1),
-    (Wanted(words="paper"), 1),
-    (Wanted(words="nothing of that name", group="closed"), 1),
-    (Wanted(buyer_id="nobody"), 1),
+    (RequestFilter(), 1),
+    (RequestFilter(), 20),
+    (RequestFilter(group="open"), 1),
+    (RequestFilter(group="choosing"), 1),
+    (RequestFilter(group="closed"), 1),
+    (RequestFilter(group="closed", category="45"), 1),
+    (RequestFilter(category="301"), 1),
+    (RequestFilter(region="BR-SP"), 1),
+    (RequestFilter(region="RU"), 1),
+    (RequestFilter(words="telescope"), 1),
+    (RequestFilter(words="paper"), 1),
+    (RequestFilter(words="nothing of that name", group="closed"), 1),
+    (RequestFilter(buyer_id="nobody"), 1),
 ]
 
 
@@ -63,13 +63,13 @@ async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
             async with recording_queries(db) as reading:
                 found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             assert await reading.rows_of(db, "quote_requests") <= BOUND, wanted
-            if wanted == Wanted():
+            if wanted == RequestFilter():
                 assert (found.total, found.more, len(found.rows)) == (COUNTED, True, PER_PAGE)
                 assert found.pages(PER_PAGE) == PAGES
         all_of_them = await db.fetchval("select count(*) from quotes.quote_requests")
         last = -(-all_of_them // PER_PAGE)
         for number in (last, last + 1, PAGES):
-            found = await search(tx, Wanted(), limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            found = await search(tx, RequestFilter(), limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             assert (found.total, found.more, found.pages(PER_PAGE), bool(found.rows)) == (
                 COUNTED,
                 True,
@@ -99,7 +99,7 @@ async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
             " kept_apart = null where request_id = $1",
             request_id,
         )
-        found = await search(tx, Wanted(group="open"), limit=100, offset=0)
+        found = await search(tx, RequestFilter(group="open"), limit=100, offset=0)
     (line,) = [each for each in found.rows if each.request_id == request_id]
     assert line.quotes == 1
 

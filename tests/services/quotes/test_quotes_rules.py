@@ -20,7 +20,7 @@ from services.quotes.domain.request import (
     QuoteSealed,
     QuoteWithdrawn,
     Request,
-    Stage,
+    RequestStage,
     TextTooLong,
     apply,
 )
@@ -31,7 +31,7 @@ class TestOpening:
     def test_a_request_says_until_when_quotes_come_and_the_choice_is_made(self) -> None:
         story = Asked()
         assert (story.opened.closes_at, story.opened.choose_by) == (DEADLINE, DEADLINE + timedelta(days=2))
-        assert (story.request.stage, story.opened.currency, story.opened.policy) == (Stage.OPEN, "RUB", "moscow")
+        assert (story.request.stage, story.opened.currency, story.opened.policy) == (RequestStage.OPEN, "RUB", "moscow")
 
     @pytest.mark.parametrize(
         ("changes", "rule", "field"),
@@ -41,7 +41,7 @@ class TestOpening:
             ({"title": "x" * 301}, TextTooLong, "title"),
             ({"requirements": "x" * 4001}, TextTooLong, "requirements"),
             ({"kind": "gifts"}, opening.UnknownKind, "kind"),
-            ({"lines": ()}, opening.NoLines, "lines"),
+            ({"lines": ()}, opening.RequestWithoutLines, "lines"),
             ({"lines": (a_line(),) * 101}, opening.TooManyLines, "lines"),
             ({"lines": (a_line(description=" "),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(category=None),)}, opening.LineNotComplete, "lines"),
@@ -189,7 +189,7 @@ class TestEnd:
         assert story.ended(DEADLINE) == ()
         (ended,) = story.ended(DEADLINE + timedelta(seconds=1))
         assert isinstance(ended, QuotingEnded)
-        assert (ended.quotes, ended.ended_at, story.request.stage) == (1, DEADLINE, Stage.CHOOSING)
+        assert (ended.quotes, ended.ended_at, story.request.stage) == (1, DEADLINE, RequestStage.CHOOSING)
         assert story.ended() == ()
 
     def test_without_quotes_it_is_unsuccessful(self) -> None:
@@ -202,7 +202,7 @@ class TestEnd:
             "unsuccessful",
             0,
             None,
-            Stage.UNSUCCESSFUL,
+            RequestStage.UNSUCCESSFUL,
         )
 
     def test_numbers_do_not_follow_names_prices_or_arrival(self) -> None:
@@ -394,7 +394,7 @@ def test_after_any_quotes_changes_and_withdrawals_nothing_is_published_before_th
     except RuleBroken:
         assert not standing or participant not in story.numbers.values() or words == ""
     closed = story.request.closed
-    assert (closed is not None) or story.request.stage is Stage.CHOOSING
+    assert (closed is not None) or story.request.stage is RequestStage.CHOOSING
     if closed is not None and closed.winner_id is not None:
         assert closed.winner_id in standing and closed.winner == story.numbers[closed.winner_id]
         winner = story.quotes[closed.winner_id]

@@ -17,7 +17,7 @@ from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.observatory import ReferencePricePublished
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Category, Place
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.quotes import views
@@ -634,7 +634,7 @@ class TestChoice:
         await market.fetch(broke, broken)
         market.clock.advance(timedelta(minutes=61))
         await in_stage(market, other, "unsuccessful")
-        assert any(each.state is State.degraded and broken in each.detail for each in HEALTH)
+        assert any(each.state is PartState.degraded and broken in each.detail for each in HEALTH)
         await market.fetch(
             "update quotes.quote_requests set state = $2::text::jsonb where request_id = $1", broken, kept["kept"]
         )

@@ -18,7 +18,7 @@ from events.quotes import QuoteRequestOpened
 from events.recommender import Recommendation, RecommendationsMade
 from events.transparency import TenderImported
 from events.values import Category, Place
-from infra.health import HEALTH, State
+from infra.health import HEALTH, PartState
 from infra.ids import new_id
 from services.recommender import recommending
 from services.recommender.store import advice, marks
@@ -95,7 +95,7 @@ async def test_a_supplier_whose_list_fails_does_not_affect_the_others(
         await until_listed(market, whole.organisation_id, auction.auction_id)
 
         async def said() -> bool:
-            return any(each.state is State.degraded and broken.organisation_id in each.detail for each in HEALTH)
+            return any(each.state is PartState.degraded and broken.organisation_id in each.detail for each in HEALTH)
 
         await market.eventually(said)
         assert await published_for(market, broken.organisation_id) == []
@@ -103,7 +103,7 @@ async def test_a_supplier_whose_list_fails_does_not_affect_the_others(
     await until_listed(market, broken.organisation_id, auction.auction_id)
 
 
-@pytest.mark.parametrize("fails", [recommending.advice.Opening, recommending])
+@pytest.mark.parametrize("fails", [recommending.advice.OpenOpportunity, recommending])
 async def test_an_opening_whose_matching_fails_does_not_affect_the_others(
     market: Market, monkeypatch: pytest.MonkeyPatch, fails: Any
 ) -> None:
@@ -111,28 +111,28 @@ async def test_an_opening_whose_matching_fails_does_not_affect_the_others(
     trade = its_own_trade()
     supplier, broken, whole = a_supplier(trade), an_auction(market.clock(), trade), an_auction(market.clock(), trade)
 
-    def describe(opening: advice.Opening) -> Any:
+    def describe(opening: advice.OpenOpportunity) -> Any:
         if opening.opportunity_id == broken.auction_id:
             raise ValueError("nobody can describe it")
         return described(opening)
 
-    def choose(one: advice.Waiting, fits: Any, openings: Any) -> Any:
+    def choose(one: advice.WaitingSupplier, fits: Any, openings: Any) -> Any:
         if broken.auction_id in openings and one.profile.supplier_id:
             raise ValueError("nobody can describe it")
         return chosen(one, fits, openings)
 
-    described, chosen = advice.Opening.described, recommending.chosen
+    described, chosen = advice.OpenOpportunity.described, recommending.chosen
     with monkeypatch.context() as patched:
         if fails is recommending:
             patched.setattr(recommending, "chosen", choose)
         else:
-            patched.setattr(advice.Opening, "described", describe)
+            patched.setattr(advice.OpenOpportunity, "described", describe)
         await market.publish(supplier, whole, broken)
         await until_listed(market, supplier.organisation_id, whole.auction_id)
 
         async def said() -> bool:
             found = [each for each in HEALTH if each.name == "recommender lists: openings"]
-            return [each.state for each in found] == [State.degraded] and broken.auction_id in found[0].detail
+            return [each.state for each in found] == [PartState.degraded] and broken.auction_id in found[0].detail
 
         await market.eventually(said)
         another = a_supplier(trade)
@@ -142,12 +142,12 @@ async def test_an_opening_whose_matching_fails_does_not_affect_the_others(
     await market.publish(closed(broken))
 
     async def well() -> bool:
-        return all(each.state is State.running for each in HEALTH if each.name == "recommender lists: openings")
+        return all(each.state is PartState.running for each in HEALTH if each.name == "recommender lists: openings")
 
     await market.eventually(well)
 
 
-def _unless(supplier_id: str, chosen: Callable[..., Any], supplier: advice.Waiting, *rest: Any) -> Any:
+def _unless(supplier_id: str, chosen: Callable[..., Any], supplier: advice.WaitingSupplier, *rest: Any) -> Any:
     if supplier.profile.supplier_id == supplier_id:
         raise ValueError("a profile that nobody can bear")
     return chosen(supplier, *rest)

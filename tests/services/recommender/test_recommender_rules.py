@@ -8,15 +8,17 @@ from recommender import SupplierProfile
 from recommender.values import Reason
 from services.recommender.engine import Fit
 from services.recommender.recommending import ITEMS, chosen
-from services.recommender.store.advice import Opening, Waiting, active_in
-from services.recommender.training import State, due
+from services.recommender.store.advice import OpenOpportunity, WaitingSupplier, active_in
+from services.recommender.training import HistoryState, due
 from services.recommender.words import category_in_words, in_words
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def state(awards: int, *, trained_on: int = 0, hours_ago: float | None = None, quiet_seconds: float = 60) -> State:
-    return State(
+def state(
+    awards: int, *, trained_on: int = 0, hours_ago: float | None = None, quiet_seconds: float = 60
+) -> HistoryState:
+    return HistoryState(
         awards=awards,
         heard_at=NOW - timedelta(seconds=quiet_seconds),
         trained_on=trained_on,
@@ -36,15 +38,15 @@ def state(awards: int, *, trained_on: int = 0, hours_ago: float | None = None, q
         (state(21_000, trained_on=20_000, hours_ago=5), True),
         (state(21_000, trained_on=20_000, hours_ago=0.5), False),
         (state(20_000, trained_on=500, hours_ago=0.1), True),
-        (State(awards=0, heard_at=None), False),
+        (HistoryState(awards=0, heard_at=None), False),
     ],
 )
-def test_training_is_due_after_enough_new_awards_and_a_quiet_minute(history: State, expected: bool) -> None:
+def test_training_is_due_after_enough_new_awards_and_a_quiet_minute(history: HistoryState, expected: bool) -> None:
     assert due(history, NOW) is expected
 
 
-def an_opening(number: str, buyer_id: str = "buyer") -> Opening:
-    return Opening(
+def an_opening(number: str, buyer_id: str = "buyer") -> OpenOpportunity:
+    return OpenOpportunity(
         opportunity_id=number,
         kind="auction",
         native=True,
@@ -65,7 +67,9 @@ def an_opening(number: str, buyer_id: str = "buyer") -> Opening:
 def test_a_list_leaves_out_dismissed_items_and_own_purchases_and_has_a_limited_length() -> None:
     openings = {str(n): an_opening(str(n), buyer_id="me" if n == 1 else "buyer") for n in range(30)}
     fits = [Fit(number, 0.5, ("why",)) for number in openings]
-    supplier = Waiting(profile=SupplierProfile(supplier_id="me"), active=True, native=True, dismissed=frozenset({"0"}))
+    supplier = WaitingSupplier(
+        profile=SupplierProfile(supplier_id="me"), active=True, native=True, dismissed=frozenset({"0"})
+    )
     items = chosen(supplier, fits, openings)
     assert [item.opportunity_id for item in items] == [str(n) for n in range(2, 2 + ITEMS)]
 

@@ -4,24 +4,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from services.transparency.ocds.documents import Unreadable, read_documents
+from services.transparency.ocds.documents import UnreadablePiece, read_documents
 from services.transparency.ocds.packages import Release, unpack
-from services.transparency.ocds.process import Process
+from services.transparency.ocds.process import OcdsProcess
 from services.transparency.ocds.releases import read_process
 from services.transparency.ocds.tolerance import NotUnderstood
 
 
-def read(path: Path, ledger: NotUnderstood) -> tuple[list[Release], list[Unreadable]]:
+def read(path: Path, ledger: NotUnderstood) -> tuple[list[Release], list[UnreadablePiece]]:
     """All releases of a file, and the elements that are not releases."""
     found = [
         one
         for document in read_documents(path, ledger)
-        for one in ([document] if isinstance(document, Unreadable) else unpack(document, ledger))
+        for one in ([document] if isinstance(document, UnreadablePiece) else unpack(document, ledger))
     ]
-    return [one for one in found if isinstance(one, Release)], [one for one in found if isinstance(one, Unreadable)]
+    return [one for one in found if isinstance(one, Release)], [
+        one for one in found if isinstance(one, UnreadablePiece)
+    ]
 
 
-def processes(releases: Iterable[Release], ledger: NotUnderstood) -> list[Process]:
+def processes(releases: Iterable[Release], ledger: NotUnderstood) -> list[OcdsProcess]:
     by_ocid: dict[str, list[Release]] = {}
     for release in releases:
         by_ocid.setdefault(release.ocid, []).append(release)

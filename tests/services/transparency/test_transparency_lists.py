@@ -6,7 +6,7 @@ import pytest
 from infra.database import Transaction
 from infra.ids import new_id
 from services.transparency import store
-from services.transparency.ocds.history import Asked, History
+from services.transparency.ocds.history import AskedContract, ReleaseHistory
 from services.transparency.store import auctions
 from services.transparency.views import SHOWN, SOURCES
 from tests.explained import recording_queries, rolled_back
@@ -66,8 +66,8 @@ async def test_a_release_reads_few_rows_of_a_process_with_many_contracts(market:
     async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with recording_queries(db) as reading:
-            contracts = [Asked("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
-            history = History(await store.earlier_releases(tx, contracts))
+            contracts = [AskedContract("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
+            history = ReleaseHistory(await store.earlier_releases(tx, contracts))
             roles = await store.roles_before(tx, [("ocid-0", "buyer"), ("ocid-0", "nobody"), ("ocid-1", "buyer")])
         assert await reading.rows_of(db, "releases") <= 6 * len(contracts)
         assert roles == {("ocid-0", "buyer"): ["buyer", "payer"]}

@@ -11,11 +11,11 @@ from events.imports import MOST_IN_A_PACK, ProcessImported, processes_of
 from events.topics import topic
 from events.transparency import TenderImported
 from infra.buckets import bucket_of
-from services.transparency.ocds.candidates import Fact
+from services.transparency.ocds.candidates import ProcessFact
 from services.transparency.packing import PACK, packs_of_processes
 
 
-def facts(*sizes: tuple[int, int]) -> Iterator[Fact]:
+def facts(*sizes: tuple[int, int]) -> Iterator[ProcessFact]:
     """Tenders, given as (number of the process, length of the title). The status of a tender is its index among all."""
     source = {"publisher": "P", "document": "d"}
     for number, (process, size) in enumerate(sizes):
@@ -27,7 +27,7 @@ def facts(*sizes: tuple[int, int]) -> Iterator[Fact]:
             "status": str(number),
             "source": source,
         }
-        yield Fact(TenderImported, f"process {process}", f"tender/{number}", b"", msgspec.json.encode(tender))
+        yield ProcessFact(TenderImported, f"process {process}", f"tender/{number}", b"", msgspec.json.encode(tender))
 
 
 def told(*sizes: tuple[int, int]) -> list[tuple[str, ProcessImported, int]]:

@@ -18,7 +18,7 @@ from events.transparency import TenderImported
 from events.values import Source
 from services.transparency import reading
 from services.transparency.ocds.candidates import facts_of
-from services.transparency.ocds.documents import Piece
+from services.transparency.ocds.documents import FilePiece
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.releases import read_release
 from services.transparency.ocds.tolerance import NotUnderstood
@@ -56,11 +56,11 @@ def test_several_processes_read_what_one_reads(publish: Callable[..., Path]) -> 
 def test_no_more_of_a_file_is_held_than_the_processes_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
 
-    def pieces(_: Path) -> Iterator[Piece]:
+    def pieces(_: Path) -> Iterator[FilePiece]:
         nonlocal taken
         for number in range(200):
             taken += 1
-            yield Piece(f"f:{number}", msgspec.json.encode(a_release(f"ocds-abc123-{number}")))
+            yield FilePiece(f"f:{number}", msgspec.json.encode(a_release(f"ocds-abc123-{number}")))
 
     monkeypatch.setattr(reading, "read_pieces", pieces)
     with Readers(2) as readers:

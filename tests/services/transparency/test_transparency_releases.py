@@ -14,16 +14,16 @@ from events.contracts import ContractConcluded
 from events.values import Category
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.merging import latest, merge
-from services.transparency.ocds.process import Organisation, Process, derived_id
+from services.transparency.ocds.process import OcdsOrganisation, OcdsProcess, derived_id
 from services.transparency.ocds.tolerance import NotUnderstood
 from tests.services.transparency.publication_builders import a_release, processes, read
 
 
 @pytest.fixture
-def understand(publish: Callable[..., Path], ledger: NotUnderstood) -> Callable[..., Process]:
+def understand(publish: Callable[..., Path], ledger: NotUnderstood) -> Callable[..., OcdsProcess]:
     """The one process of some documents."""
 
-    def one(*bodies: Any) -> Process:
+    def one(*bodies: Any) -> OcdsProcess:
         releases, unreadable = read(publish(bodies), ledger)
         assert not unreadable
         (process,) = processes(releases, ledger)
@@ -51,7 +51,9 @@ def one_point_zero() -> dict[str, Any]:
     return release
 
 
-def test_everything_of_a_plain_release_is_understood(understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+def test_everything_of_a_plain_release_is_understood(
+    understand: Callable[..., OcdsProcess], ledger: NotUnderstood
+) -> None:
     process = understand(a_release())
     (award,), (contract,) = process.awards, process.contracts
     assert process.buyer is not None
@@ -63,7 +65,7 @@ def test_everything_of_a_plain_release_is_understood(understand: Callable[..., P
     assert not ledger.kinds
 
 
-def test_1_0_and_1_1_and_a_versioned_record_say_the_same(understand: Callable[..., Process]) -> None:
+def test_1_0_and_1_1_and_a_versioned_record_say_the_same(understand: Callable[..., OcdsProcess]) -> None:
     new = understand(a_release())
     old = understand(one_point_zero())
     record = understand(
@@ -77,7 +79,7 @@ def test_1_0_and_1_1_and_a_versioned_record_say_the_same(understand: Callable[..
         }
 
 
-def test_releases_in_any_order_merge_to_the_same_process(understand: Callable[..., Process]) -> None:
+def test_releases_in_any_order_merge_to_the_same_process(understand: Callable[..., OcdsProcess]) -> None:
     whole = a_release()
     tender = {key: whole[key] for key in ("ocid", "id", "parties", "buyer", "tender")} | {
         "date": "2024-01-01T00:00:00Z"
@@ -121,7 +123,7 @@ def test_versions_without_a_value_are_absent() -> None:
 
 @pytest.mark.parametrize("several", [False, True], ids=["one", "a list"])
 def test_where_it_is_delivered_is_read_as_older_and_newer_extensions_have_it(
-    several: bool, understand: Callable[..., Process], ledger: NotUnderstood
+    several: bool, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     address = {"locality": "Kazan", "countryName": "RU"}
     location = {"geometry": {"type": "Point", "coordinates": [49.1, 55.8]}}
@@ -141,7 +143,7 @@ def test_where_it_is_delivered_is_read_as_older_and_newer_extensions_have_it(
 
 class TestPrices:
     def line(
-        self, understand: Callable[..., Process], total: object, *items: tuple[object, object]
+        self, understand: Callable[..., OcdsProcess], total: object, *items: tuple[object, object]
     ) -> list[Decimal | None]:
         unit = {"name": "kg"}
         release = a_release()
@@ -152,31 +154,31 @@ class TestPrices:
         ]
         return [line.unit_price for line in understand(release).awards[0].lines]
 
-    def test_unit_prices_that_add_up_stand(self, understand: Callable[..., Process]) -> None:
+    def test_unit_prices_that_add_up_stand(self, understand: Callable[..., OcdsProcess]) -> None:
         assert self.line(understand, 70, (10, 5), (4, 5)) == [5, 5]
 
-    def test_line_amounts_in_place_of_unit_prices_are_divided(self, understand: Callable[..., Process]) -> None:
+    def test_line_amounts_in_place_of_unit_prices_are_divided(self, understand: Callable[..., OcdsProcess]) -> None:
         assert self.line(understand, 124400, (50, 100000), (20, 24400)) == [2000, 1220]
 
     def test_the_only_line_costs_what_the_whole_costs(
-        self, understand: Callable[..., Process], ledger: NotUnderstood
+        self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
     ) -> None:
         assert self.line(understand, 77000, (1, 0.01)) == [77000]
         assert "awards.items.unit.value.amount: not the value of the whole, which was used" in ledger.kinds
 
     def test_a_contradiction_leaves_the_price_out(
-        self, understand: Callable[..., Process], ledger: NotUnderstood
+        self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
     ) -> None:
         assert self.line(understand, 4218250, (5630, 2420900), (6075, 2733750)) == [None, None]
         assert ledger.kinds == {"awards.items.unit.value.amount: contradicts the value of the whole": 2}
 
     @pytest.mark.parametrize("quantity", [0, None, -1, "x", "1E-17"])
-    def test_no_quantity_no_price_by_division(self, quantity: object, understand: Callable[..., Process]) -> None:
+    def test_no_quantity_no_price_by_division(self, quantity: object, understand: Callable[..., OcdsProcess]) -> None:
         assert self.line(understand, 100, (quantity, None)) == [None]
 
 
 class TestOrganisations:
-    def test_hashes_are_no_identity_names_are(self, understand: Callable[..., Process]) -> None:
+    def test_hashes_are_no_identity_names_are(self, understand: Callable[..., OcdsProcess]) -> None:
         def supplier(local_id: str) -> str:
             release = a_release(parties=[])
             release["awards"][0]["suppliers"] = [{"id": local_id, "name": "Peña  S.A."}]
@@ -187,12 +189,12 @@ class TestOrganisations:
         )
         assert supplier("AM-TIN-1") != supplier("AM-TIN-2")
 
-    def test_one_organisation_in_several_roles_is_one(self, understand: Callable[..., Process]) -> None:
+    def test_one_organisation_in_several_roles_is_one(self, understand: Callable[..., OcdsProcess]) -> None:
         release = a_release(buyer={"id": "S", "name": "Shop Ltd"})
         (both,) = (one for one in understand(release).organisations if one.name == "Shop Ltd")
         assert both.roles == ("buyer", "supplier")
 
-    def test_the_code_of_a_register_is_one_however_it_is_written(self, understand: Callable[..., Process]) -> None:
+    def test_the_code_of_a_register_is_one_however_it_is_written(self, understand: Callable[..., OcdsProcess]) -> None:
         def supplier(scheme: str) -> str:
             release = a_release(parties=[])
             found = {"id": "", "name": "Shop", "identifier": {"scheme": scheme, "id": "7707083893"}}
@@ -202,7 +204,7 @@ class TestOrganisations:
         assert supplier("ru-inn") == supplier("RU-INN") != supplier("BR-CNPJ")
 
     def test_an_invalid_code_of_a_register_is_left_out_and_reported_and_the_organisation_keeps_its_id(
-        self, understand: Callable[..., Process], ledger: NotUnderstood
+        self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
     ) -> None:
         release = a_release(parties=[])
         found = {"id": "", "name": "Shop", "identifier": {"scheme": "banana", "id": "77-07 083893"}}
@@ -213,9 +215,9 @@ class TestOrganisations:
         assert ledger.kinds["awards.suppliers: unknown register"] == 1
 
     def test_the_code_of_a_register_within_an_id_is_one_however_it_is_written(
-        self, understand: Callable[..., Process]
+        self, understand: Callable[..., OcdsProcess]
     ) -> None:
-        def supplier(local_id: str) -> Organisation:
+        def supplier(local_id: str) -> OcdsOrganisation:
             release = a_release(parties=[])
             release["awards"][0]["suppliers"] = [{"id": local_id, "name": "Shop"}]
             return understand(release).awards[0].suppliers[0]
@@ -223,7 +225,7 @@ class TestOrganisations:
         assert supplier("AM-tin-02589128") == supplier("AM-TIN-02589128")
 
     def test_a_number_without_letter_and_digit_is_left_out_and_reported(
-        self, understand: Callable[..., Process], ledger: NotUnderstood
+        self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
     ) -> None:
         release = a_release(parties=[])
         found = {"id": "", "name": "Shop", "identifier": {"scheme": "RU-INN", "id": "№"}}
@@ -232,7 +234,7 @@ class TestOrganisations:
         assert shop.identifier == ""
         assert any("an identifier without letter and digit" in kind for kind in ledger.kinds)
 
-    def test_nobody_is_counted(self, understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+    def test_nobody_is_counted(self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood) -> None:
         process = understand(
             a_release(parties=[{"id": "x", "name": "", "roles": ["tenderer"]}], buyer={"id": "", "name": None})
         )
@@ -241,7 +243,7 @@ class TestOrganisations:
         assert ledger.kinds["buyer: missing"] == 1
 
     def test_the_country_comes_from_the_address_the_register_or_the_currency(
-        self, understand: Callable[..., Process]
+        self, understand: Callable[..., OcdsProcess]
     ) -> None:
         release = a_release()
         release["parties"][0]["address"] = {"countryName": "República del Paraguay"}
@@ -254,7 +256,7 @@ class TestOrganisations:
 
 
 def test_bids_of_the_extension_are_disclosed_and_a_joint_bid_counts_its_amount_once(
-    understand: Callable[..., Process],
+    understand: Callable[..., OcdsProcess],
 ) -> None:
     bid = {
         "id": "b1",
@@ -272,7 +274,7 @@ def test_bids_of_the_extension_are_disclosed_and_a_joint_bid_counts_its_amount_o
 
 
 def test_words_of_other_languages_are_codes_and_unknown_ones_are_counted(
-    understand: Callable[..., Process], ledger: NotUnderstood
+    understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     process = understand(
         a_release(language="md", tender={"status": "Evaluarea ofertelor", "procurementMethod": "Licitaţie publică"})
@@ -290,7 +292,9 @@ def test_words_of_other_languages_are_codes_and_unknown_ones_are_counted(
     }
 
 
-def test_what_nobody_asked_for_is_counted_by_path(understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+def test_what_nobody_asked_for_is_counted_by_path(
+    understand: Callable[..., OcdsProcess], ledger: NotUnderstood
+) -> None:
     understand(
         a_release(
             surprise={"a": 1}, empty={"a": None}, tender={"title": "t", "title_fr": "t", "milestones": [{"id": 1}]}
@@ -308,7 +312,7 @@ def test_what_nobody_asked_for_is_counted_by_path(understand: Callable[..., Proc
     "field", ["parties", "buyer", "tender", "bids", "awards", "contracts", "planning", "date", "language", "tag"]
 )
 def test_a_section_of_a_wrong_shape_spoils_nothing_else(
-    field: str, wrong: object, understand: Callable[..., Process]
+    field: str, wrong: object, understand: Callable[..., OcdsProcess]
 ) -> None:
     process = understand(a_release(**{field: wrong}))
     assert process.ocid == "ocds-abc123-1"
@@ -318,7 +322,7 @@ def test_a_section_of_a_wrong_shape_spoils_nothing_else(
 
 
 def test_rows_joined_into_repeats_are_read_once_and_others_keep_apart(
-    understand: Callable[..., Process], ledger: NotUnderstood
+    understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     award = a_release()["awards"][0]
     other = award | {"value": {"amount": 7, "currency": "EUR"}}
@@ -327,7 +331,7 @@ def test_rows_joined_into_repeats_are_read_once_and_others_keep_apart(
     assert len({one.award_id for one in process.awards}) == 2
 
 
-def test_a_misspelt_publication_is_read(understand: Callable[..., Process]) -> None:
+def test_a_misspelt_publication_is_read(understand: Callable[..., OcdsProcess]) -> None:
     """Paraguay: an object for a list, ``schema`` for ``scheme``, ``identifiers`` for ``identifier``."""
     contract = {
         "id": "c",
@@ -354,7 +358,7 @@ def test_a_misspelt_publication_is_read(understand: Callable[..., Process]) -> N
     ],
 )
 def test_what_is_said_to_be_cpv_and_cannot_be_is_no_cpv_and_counted(
-    code: str, why: str, understand: Callable[..., Process], ledger: NotUnderstood
+    code: str, why: str, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     release = a_release()
     release["awards"][0]["items"][0]["classification"] = {"scheme": "CPV", "id": code, "description": "Fruit"}
@@ -368,7 +372,7 @@ def test_what_is_said_to_be_cpv_and_cannot_be_is_no_cpv_and_counted(
     [("30197644-2", "30197644"), ("30197644", "30197644"), ("30", "30000000"), ("30000000-9", "30000000")],
 )
 def test_a_cpv_code_is_written_as_in_the_catalogue(
-    code: str, plain: str, understand: Callable[..., Process], ledger: NotUnderstood
+    code: str, plain: str, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     release = a_release()
     release["awards"][0]["items"][0]["classification"] = {"scheme": "CPV-2008", "id": code}
@@ -377,7 +381,7 @@ def test_a_cpv_code_is_written_as_in_the_catalogue(
 
 
 def test_units_keep_their_text_and_unknown_ones_are_counted(
-    understand: Callable[..., Process], ledger: NotUnderstood
+    understand: Callable[..., OcdsProcess], ledger: NotUnderstood
 ) -> None:
     release = a_release()
     release["awards"][0]["items"][0]["unit"] = {"name": "wibble"}
@@ -388,12 +392,12 @@ def test_units_keep_their_text_and_unknown_ones_are_counted(
 
 
 class TestEvents:
-    def test_the_same_release_gives_the_same_events(self, understand: Callable[..., Process]) -> None:
+    def test_the_same_release_gives_the_same_events(self, understand: Callable[..., OcdsProcess]) -> None:
         first, second = understand(a_release()), understand(a_release())
         assert events_of(first, NotUnderstood()) == events_of(second, NotUnderstood())
 
     def test_a_contract_without_a_supplier_is_published_without_one_and_counted(
-        self, understand: Callable[..., Process], ledger: NotUnderstood
+        self, understand: Callable[..., OcdsProcess], ledger: NotUnderstood
     ) -> None:
         events = events_of(understand(a_release(parties=[], awards=[])), ledger)
         contract = next(event for event in events if isinstance(event, ContractConcluded))
@@ -404,14 +408,14 @@ class TestEvents:
         ("status", "published"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]
     )
     def test_only_awards_that_were_made_are_published(
-        self, status: str, published: bool, understand: Callable[..., Process]
+        self, status: str, published: bool, understand: Callable[..., OcdsProcess]
     ) -> None:
         release = a_release()
         release["awards"][0]["status"] = status
         events = events_of(understand(release), NotUnderstood())
         assert any(type(event).__name__ == "AwardMade" for event in events) is published
 
-    def test_a_cancelled_contract_ends_after_it_was_concluded(self, understand: Callable[..., Process]) -> None:
+    def test_a_cancelled_contract_ends_after_it_was_concluded(self, understand: Callable[..., OcdsProcess]) -> None:
         release = a_release()
         release["contracts"][0]["status"] = "cancelled"
         assert [type(event).__name__ for event in events_of(understand(release), NotUnderstood())][-2:] == [

@@ -23,7 +23,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.transparency import store, views
 from services.transparency.cli import export_app
-from services.transparency.ocds.history import Asked, History
+from services.transparency.ocds.history import AskedContract, ReleaseHistory
 from services.transparency.ocds.outgoing import ocid_of
 from services.transparency.ocds.parts import date
 from services.transparency.ocds.publication import record_package
@@ -175,9 +175,9 @@ async def test_a_release_of_a_contract_reads_only_the_releases_of_its_own_milest
     await market.publish(*orders)
     await history(market, story, 10)
     async with market.resources.database.transaction(store.NAME) as tx:
-        asked = Asked(ocid_of(story.process_id), story.contract_id, "order-5")
-        said = History(await store.earlier_releases(tx, [asked])).of(asked)
-        others = await store.earlier_releases(tx, [Asked(ocid_of(story.process_id), story.award_id)])
+        asked = AskedContract(ocid_of(story.process_id), story.contract_id, "order-5")
+        said = ReleaseHistory(await store.earlier_releases(tx, [asked])).of(asked)
+        others = await store.earlier_releases(tx, [AskedContract(ocid_of(story.process_id), story.award_id)])
     milestones = [
         milestone["id"]
         for release in said

@@ -11,7 +11,7 @@ import pytest
 from events.codec import written
 from events.contracts import ContractConcluded
 from services.transparency.ocds.mapping import events_of
-from services.transparency.ocds.process import Process
+from services.transparency.ocds.process import OcdsProcess
 from services.transparency.ocds.rows import read_row
 from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
@@ -55,7 +55,7 @@ def mapping(publish: Callable[..., Path]) -> ColumnMapping:
     return load_mapping(publish(MAPPING, "m.toml"))
 
 
-def results(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> list[Process | RowRefused]:
+def results(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> list[OcdsProcess | RowRefused]:
     return [row if isinstance(row, RowRefused) else read_row(row, mapping, ledger) for row in read_rows(path, mapping)]
 
 
@@ -66,7 +66,7 @@ def test_delimiter_and_encoding_are_found(
 ) -> None:
     content = f"{HEADER}\r\n{ROW}\r\n".replace(";", delimiter).encode(encoding)
     (process,) = results(publish(content, "f.csv"), mapping, ledger)
-    assert isinstance(process, Process)
+    assert isinstance(process, OcdsProcess)
     (line,) = process.contracts[0].lines
     assert (line.description, line.unit_price, line.amount) == ("Guantes", Decimal("1234.50"), 2469)
     assert process.contracts[0].suppliers[0].name == "Peña S.A."
@@ -93,7 +93,7 @@ def test_each_row_is_imported_or_refused_with_row_column_and_reason(
         (5, "", "2 cells under 7 columns; give each head a cell, empty where there is nothing to say"),
         (7, "Fecha", "no such date: 33/04/2020"),
     ]
-    first, again = (one for one in found if isinstance(one, Process))
+    first, again = (one for one in found if isinstance(one, OcdsProcess))
     assert first.contracts[0].contract_id != again.contracts[0].contract_id, "a purchase repeated is one more"
 
 
@@ -102,7 +102,7 @@ def test_reading_a_file_again_gives_the_same_events(
 ) -> None:
     path = publish(f"{HEADER}\n{ROW}\n{ROW}", "f.csv")
     once, twice = (
-        [events_of(one, ledger) for one in results(path, mapping, ledger) if isinstance(one, Process)] for _ in "12"
+        [events_of(one, ledger) for one in results(path, mapping, ledger) if isinstance(one, OcdsProcess)] for _ in "12"
     )
     assert once == twice
 
@@ -112,7 +112,7 @@ def test_a_quoted_cell_may_hold_lines_and_delimiters(
 ) -> None:
     row = ROW.replace("Guantes", '"Guantes;\n""talla"" M"')
     (process,) = results(publish(f"{HEADER}\n{row}", "f.csv"), mapping, ledger)
-    assert isinstance(process, Process)
+    assert isinstance(process, OcdsProcess)
     assert process.title == 'Guantes; "talla" M'
 
 
@@ -166,7 +166,7 @@ def test_quantities_with_dots_for_thousands_are_read_as_the_source_means_them(
 ) -> None:
     path = data / "argentina_gcba_emergency_items_2020.csv"
     chosen = choose_mapping(path, shipped_mappings("prices"))
-    found = [one for one in results(path, chosen, ledger) if isinstance(one, Process)]
+    found = [one for one in results(path, chosen, ledger) if isinstance(one, OcdsProcess)]
     quantities = {line.quantity for process in found for line in process.lines}
     assert {Decimal(5_000_000), Decimal(206_280), Decimal(60_000), Decimal(6)} <= quantities
 
@@ -175,7 +175,7 @@ def test_a_text_that_no_event_holds_is_cut_visibly_and_counted(
     publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
 ) -> None:
     (found,) = results(publish(f"{HEADER}\n{ROW.replace('Peña S.A.', 'Ñ' * 50_000)}\n"), mapping, ledger)
-    assert isinstance(found, Process)
+    assert isinstance(found, OcdsProcess)
     events = events_of(found, ledger)
     (name,) = {event.supplier_name for event in events if isinstance(event, ContractConcluded)}
     assert len(name) == 2_000 and name.endswith("Ñ…")
@@ -199,7 +199,7 @@ def test_a_text_that_is_too_long_is_reported_once_with_its_column(
     header = ";".join(["Fecha", "Precio", *columns])
     row = ";".join(["03/04/2020", "5", *long])
     (found,) = results(publish(f"{header}\n{row}\n"), chosen, ledger)
-    assert isinstance(found, Process)
+    assert isinstance(found, OcdsProcess)
     for event in events_of(found, ledger):
         assert written(event)
     told = [kind.partition(": ")[0] for kind in ledger.kinds if kind.endswith(("cut off", "left out"))]
@@ -216,7 +216,7 @@ def test_an_id_or_code_that_is_too_long_is_left_out_as_a_whole(
     chosen = load_mapping(publish(text, "ids.toml"))
     rows = "\n".join(ROW.replace(";2;kg;", f";{'9' * 399}{number};{'8' * 401};") for number in "12")
     first, second = results(publish(f"{HEADER}\n{rows}\n"), chosen, ledger)
-    assert isinstance(first, Process) and isinstance(second, Process)
+    assert isinstance(first, OcdsProcess) and isinstance(second, OcdsProcess)
     assert first.process_id != second.process_id and len(first.ocid) < 100
     assert first.category is None
     assert ledger.kinds == {
@@ -230,7 +230,7 @@ def test_a_text_that_was_not_shortened_when_read_is_shortened_in_the_events_and_
 ) -> None:
     long = load_mapping(publish(MAPPING.replace("[constants]", f'[constants]\nbuyer = "{"B" * 3_000}"'), "b.toml"))
     (found,) = results(publish(f"{HEADER}\n{ROW}\n"), long, ledger)
-    assert isinstance(found, Process)
+    assert isinstance(found, OcdsProcess)
     events = events_of(found, ledger)
     assert {len(event.buyer_name) for event in events if isinstance(event, ContractConcluded)} == {2_000}
     assert list(ledger.kinds.values()) == [1]
@@ -265,7 +265,7 @@ def test_an_amount_that_grows_beyond_all_bounds_is_left_out(
 ) -> None:
     row = ROW.replace("1.234,50", "9" * 18).replace(";2;", f";{'9' * 18};")
     (found,) = results(publish(f"{HEADER}\n{row}\n"), mapping, ledger)
-    assert isinstance(found, Process) and found.amount is None
+    assert isinstance(found, OcdsProcess) and found.amount is None
     assert ledger.kinds["quantity x unit price: too many digits"] == 1
 
 
@@ -281,7 +281,7 @@ def test_a_column_of_cpv_codes_is_held_against_the_rule_for_them(
     )
     mapping = load_mapping(publish(text, "m.toml"))
     (process,) = results(publish(f"{HEADER};Rubro\n{ROW};{code}\n", "f.csv"), mapping, ledger)
-    assert isinstance(process, Process)
+    assert isinstance(process, OcdsProcess)
     category = process.contracts[0].lines[0].category
     assert category is not None and (category.code, category.scheme) == (plain, scheme)
     assert dict(ledger.kinds).get("Rubro: malformed category", 0) == (scheme == "p")
@@ -417,7 +417,7 @@ def test_one_damaged_letter_makes_no_other_encoding_of_the_rest(
     assert read(publish, content) == [(2, "Papel Ação"), (3, "Caf\ufffd")]
     small = load_mapping(publish(SMALL, "small.toml"))
     found = results(publish(content, "f.csv"), small, ledger)
-    assert [one.title for one in found if isinstance(one, Process)] == ["Papel Ação", "Caf\ufffd"]
+    assert [one.title for one in found if isinstance(one, OcdsProcess)] == ["Papel Ação", "Caf\ufffd"]
     assert dict(ledger.kinds) == {"item: letters lost by the publisher (U+FFFD)": 1}
     assert ledger.places == {"item: letters lost by the publisher (U+FFFD)": ["f.csv:3"]}
     assert read(publish, f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode("cp1252")) == [(2, "Papel Ação")]
@@ -438,7 +438,7 @@ def test_a_damaged_letter_is_counted_once_in_whatever_column_it_is(
     head, row = (";".join(each) for each in (map("col {}".format, cells), cells.values()))
     for number in (1, 2):  # organisations and words are interpreted once, and counted in each row
         (found,) = results(publish(f"{head}\n{row}\n", "f.csv"), every, ledger)
-        assert isinstance(found, Process)
+        assert isinstance(found, OcdsProcess)
         counted = [count for kind, count in ledger.kinds.items() if kind.partition(": ")[0] == f"col {field}"]
         assert counted and set(counted) == {number}, dict(ledger.kinds)
 
@@ -449,7 +449,7 @@ def test_what_is_no_letter_is_taken_out_of_a_cell_and_counted(
 ) -> None:
     small = load_mapping(publish(SMALL, "small.toml"))
     (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", f"Pa{hidden}per"), "f.csv"), small, ledger)
-    assert isinstance(found, Process) and found.title == "Paper"
+    assert isinstance(found, OcdsProcess) and found.title == "Paper"
     assert ledger.kinds == {"item: characters that cannot be shown": 1}
 
 
@@ -459,7 +459,7 @@ def test_a_cell_that_shows_nothing_is_empty_and_counted(
 ) -> None:
     small = load_mapping(publish(SMALL, "small.toml"))
     (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", unseen), "f.csv"), small, ledger)
-    assert not isinstance(found, Process) or found.title != unseen
+    assert not isinstance(found, OcdsProcess) or found.title != unseen
     assert ledger.kinds["item: no letter that can be seen"] == 1
 
 
