@@ -222,6 +222,7 @@ def _refuse(deal: Deal, command: Refuse, deciding: Deciding) -> tuple[Event, ...
     if contract.ended_by == party and ended is None:  # a former release stored the end without its event
         return ()
     if contract.ended_by == party and ended is not None and ended.reason == "refused":
+        require_version(contract, command.version)  # the one that was refused
         repeated = (command.ground, command.explanation.strip(), command.evidence.strip())
         first = (ended.ground, ended.explanation, ended.evidence)
         require_repeat(

@@ -119,11 +119,23 @@ def _named(step: str | None) -> str:
 def require_version(contract: Contract, read: int | None) -> None:
     """Raise DraftChanged if the side read another version of the draft. ``read`` is the version that it read; pages of
     the former release do not send it (None)."""
-    if read not in (None, contract.version):
+    version = contract.version
+    if read in (None, version):
+        return
+    if contract.state == "concluded":
         raise DraftChanged(
-            f"The draft changed since you read it: version {contract.version} stands now. Read it.",
-            version=contract.version,
+            f"You read another version of the draft. Version {version} is signed already.",
+            version=version,
+            signed=version,
         )
+    if contract.state == "ended":
+        raise DraftChanged(
+            f"You read another version of the draft. Version {version} was refused.", version=version, refused=version
+        )
+    raise DraftChanged(
+        f"The draft changed since you read it: version {version} stands now. Read it.",
+        version=version,
+    )
 
 
 def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
@@ -134,7 +146,7 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
     used = contract.extensions.count(party)
     if used >= rules.extensions_per_side:
         raise ExtensionUsedUp(
-            f"A side may extend {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
+            f"A side may extend {_times(rules.extensions_per_side)} in a contract. The extensions of the {party}: {used}.",
             party=party,
             used=used,
             allowed=rules.extensions_per_side,

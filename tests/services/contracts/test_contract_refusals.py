@@ -1,5 +1,6 @@
 """Refusals on the closed list of grounds, their disputes, and what then counts as a breach."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -31,7 +32,8 @@ from services.contracts.domain.refusals import (
     refusal_of,
 )
 from services.contracts.domain.signing import ActivateNext
-from tests.services.contracts.builders import CALENDAR, MONDAY, MOSCOW, Story, an_award, derive_id
+from services.contracts.domain.turns import DraftChanged
+from tests.services.contracts.builders import CALENDAR, FOUR_BIDS, MONDAY, MOSCOW, Story, an_award, derive_id
 
 DAY = timedelta(days=1)
 
@@ -43,17 +45,27 @@ def refuse(
     by: str | None = None,
     explanation: str = "Our mill burnt down",
 ) -> ContractEnded:
-    ended = story.tell(
-        Refuse(
-            contract_id=story.contract.contract_id,
-            organisation_id=by or story.contract.supplier_id,
-            explanation=explanation,
-            ground=ground,
-            evidence=evidence,
-        )
-    )[0]
+    ended = story.tell(a_refusal_of(story, ground, evidence, by, explanation))[0]
     assert isinstance(ended, ContractEnded)
     return ended
+
+
+def a_refusal_of(
+    story: Story,
+    ground: str = "force-majeure",
+    evidence: str = "Chamber of commerce, No. 7",
+    by: str | None = None,
+    explanation: str = "Our mill burnt down",
+    version: int | None = None,
+) -> Refuse:
+    return Refuse(
+        contract_id=story.contract.contract_id,
+        organisation_id=by or story.contract.supplier_id,
+        explanation=explanation,
+        ground=ground,
+        evidence=evidence,
+        version=version,
+    )
 
 
 class TestGrounds:
@@ -94,6 +106,17 @@ class TestGrounds:
         with pytest.raises(EvidenceMissing) as broken:
             refuse(an_award(), evidence=" ")
         assert broken.value.field == "evidence"
+
+    def test_a_repeat_by_a_side_that_read_another_draft_is_refused(self) -> None:
+        story = an_award(ranking=FOUR_BIDS[:1])
+        for step in ("supplier-offer", "buyer-draft"):
+            story.take(step)
+        first = a_refusal_of(story, version=1)
+        story.tell(first)
+        for version in (1, None):
+            assert story.tell(replace(first, version=version)) == ()
+        with pytest.raises(DraftChanged, match="Version 1 was refused"):
+            story.tell(replace(first, version=2))
 
     def test_who_may_refuse_freely_has_nothing_to_lose_in_a_dispute(self) -> None:
         story = an_award()

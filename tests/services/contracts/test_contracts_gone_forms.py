@@ -87,6 +87,10 @@ async def test_what_is_signed_or_refused_is_the_version_that_was_read(town: Town
     for version, expected in ((2, 201), (1, 422)):
         status, _ = await town.post(supplier, f"/api{path}/steps", {"step": SIGNATURE, "version": version})
         assert status == expected, "what a colleague signed is not what this one read"
+    async with town.market.browser(supplier) as browser:
+        for language, said in (("en", "Version 2 is signed"), ("es", "La versión 2 ya"), ("ru", "Версия 2 уже")):
+            browser.client.cookies.set(COOKIE, language)
+            assert said in (await browser.post(f"{path}/steps", {"step": SIGNATURE, "version": "1"})).text
 
 
 async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: Town) -> None:
