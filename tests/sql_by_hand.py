@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tests.names import parsed
 from tests.rooms import REPLICAS, WRITES, in_a_store
 
 STATEMENT = re.compile(
@@ -39,7 +40,7 @@ SENTENCE = re.compile(r"\bSQL is written by hand here for ([^.]+)\.")
 
 def named(source: str) -> set[str] | None:
     """Return the reasons that the head of a module names, or None if it has no such sentence."""
-    found = SENTENCE.search(" ".join((ast.get_docstring(ast.parse(source)) or "").split()))
+    found = SENTENCE.search(" ".join((ast.get_docstring(parsed(source)) or "").split()))
     return set(re.split(r", | and ", found[1])) if found else None
 
 
@@ -47,7 +48,7 @@ def shown(path: str, source: str) -> dict[str, set[str]]:
     """Return the reasons that each function with SQL shows, by its name."""
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
     constants: dict[str, ast.expr] = {}
-    _collect(ast.parse(source), "", functions, constants)
+    _collect(parsed(source), "", functions, constants)
     texts = {name: " ".join(_texts(each, constants)) for name, each in functions.items()}
     return {
         name: {reason for reason, sign in REASONS.items() if sign.search(text)}
