@@ -5,7 +5,6 @@ outbox, inbox, requests, forgotten.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -189,13 +188,9 @@ class Transaction:
         can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises
         KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
         """
-        if not key:
-            yield Once(os.urandom(32))
-            return
-        name = "/".join(part for part in (act, caller, key.replace("\x00", "")) if part)
         db = await self.raw()
         async with once(
-            db, self.service, name, secret=self._secret, body=body, caller=caller, answer=answer
+            db, self.service, act, key, secret=self._secret, body=body, caller=caller, answer=answer
         ) as request:
             yield request
 

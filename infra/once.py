@@ -1,10 +1,12 @@
 """Requests that a client may repeat: a request key belongs to one caller and one body.
 
 A repeat of the request gets the first answer. Another body with the same key is refused. The same key of another caller is another key.
+A request without a key is always new. Answers are kept for the days of the setting ``LONJA_KEEP_ANSWERS_DAYS``.
 Of bodies only keyed digests are stored, so nobody can guess a password in a body from the table.
 """
 
 import hmac
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import blake2b, sha256
@@ -55,9 +57,21 @@ class Once(Generic[A]):
 
 @asynccontextmanager
 async def once(
-    db: asyncpg.Connection, service: str, name: str, *, secret: bytes, body: object, caller: str, answer: type[A]
+    db: asyncpg.Connection,
+    service: str,
+    act: str,
+    key: str,
+    *,
+    secret: bytes,
+    body: object,
+    caller: str,
+    answer: type[A],
 ) -> AsyncIterator[Once[A]]:
     """See :meth:`infra.database.Transaction.once`."""
+    if not key:
+        yield Once(os.urandom(32))
+        return
+    name = "/".join(part for part in (act, caller, key.replace("\x00", "")) if part)
     if len(name) > LONGEST_KEY * 2:
         name = sha256(name.encode()).hexdigest()
     digest = blake2b(_told(body), key=secret, digest_size=32).digest()

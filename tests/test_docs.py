@@ -72,6 +72,23 @@ def test_every_section_that_the_code_names_is_in_the_rules() -> None:
     assert not missing
 
 
+LOOKED_UP = (
+    *("extension", "whole steps", "cascade", "pack filling", "outlier fences", "idempotency keys", "dead letters"),
+    *("unsubscribe", "choice of reference", "policy snapshot"),
+)
+"""Rules that readers look up most often, under these words."""
+
+
+def test_a_rule_that_is_looked_up_is_found_under_its_word_and_in_one_file() -> None:
+    table = (PROJECT / "docs/rules.md").read_text().partition("## Find a rule")[2].partition("## Section")[0]
+    rows = re.findall(r"^\| ([^|]+) \| \d \| (.+) \|$", table, re.MULTILINE)
+    assert len(rows) > 40
+    for rule in LOOKED_UP:
+        places = [code for named, code in rows if rule in named]
+        assert len(places) == 1, rule
+        assert len(LINK.findall(places[0])) == 1, rule
+
+
 def test_the_code_cites_the_rules_of_this_repository_and_no_other_document() -> None:
     """Sections are those of docs/rules.md. Code may have a constant named DOMAIN; prose may not use the word."""
     elsewhere = re.compile(r"\bDOMAIN(?:\.md|\b,? (?:sections?|head)\b)")

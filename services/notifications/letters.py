@@ -152,7 +152,6 @@ def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> by
 
 def _written(letter: Letter, links: Links, from_address: str, public_url: str) -> bytes:
     words = words_of(letter.language)
-    unsubscribe = links.url(letter.member_id, letter.topic)
     facts = {
         "language": letter.language,
         "subject": letter.says,
@@ -162,7 +161,7 @@ def _written(letter: Letter, links: Links, from_address: str, public_url: str) -
         "footer": words[letter.topic]["footer"],
         "settings": words[letter.topic]["settings"],
         "settings_url": f"{public_url}/notifications",
-        "unsubscribe_url": unsubscribe,
+        "unsubscribe_url": links.url(letter.member_id, letter.topic),
         **_told(letter, words, public_url),
     }
     mail = EmailMessage(_POLICY)
@@ -171,8 +170,8 @@ def _written(letter: Letter, links: Links, from_address: str, public_url: str) -
     mail["Subject"] = " ".join(letter.says.split())
     mail["Date"] = format_datetime(letter.claimed_at)
     mail["Message-ID"] = message_id(letter, from_address)
-    mail["List-Unsubscribe"] = f"<{unsubscribe}>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    for name, value in links.headers(letter.member_id, letter.topic).items():
+        mail[name] = value
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(
         _templates(html=False).get_template(f"{letter.template}.txt").render(facts), cte="quoted-printable"

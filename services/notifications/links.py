@@ -1,4 +1,10 @@
-"""Signed links of one-click unsubscribing (RFC 8058): they work without login, for one member and topic, and do not expire."""
+"""One-click unsubscribing (RFC 8058), by a signed link that works without login, for one member and topic, and does not
+expire.
+
+A letter carries the link in its text and in :meth:`Links.headers`. A POST to the link, by a mail program or by the button
+of its page, ends the topic for that member; with ``again`` in the form it begins again. A GET shows the page and changes
+nothing.
+"""
 
 import hashlib
 import hmac
@@ -25,6 +31,13 @@ class Links:
 
     def url(self, member_id: str, topic: str) -> str:
         return f"{self._public_url}/unsubscribe/{self.token(member_id, topic)}"
+
+    def headers(self, member_id: str, topic: str) -> dict[str, str]:
+        """The headers with which a mail program offers to unsubscribe."""
+        return {
+            "List-Unsubscribe": f"<{self.url(member_id, topic)}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
 
     def read(self, token: str) -> tuple[str, str]:
         """The (member id, topic) of a link. Raise BadLink."""

@@ -1,4 +1,5 @@
-"""The cascade: who is asked if a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
+"""The cascade: who is asked if a supplier refuses or lapses, when it waits for the buyer, and at what price (docs/rules.md
+sections 4 and 5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +10,9 @@ from msgspec import structs
 from catalogue.money import Money, split, unit_price
 from catalogue.rules import RuleBroken
 from events import Event
+from events.contracts import CascadeAwaitsBuyer
 from events.values import Line
-from services.contracts.domain.deals import Deal, latest, lost, offer
+from services.contracts.domain.deals import Deal, Party, latest, lost, offer
 from services.contracts.domain.deciding import Deciding, RankedBid
 
 
@@ -35,6 +37,28 @@ def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
         )
     later = [bid for bid in ranking if bid.rank > contract.rank and bid.active]
     return min(later, key=lambda bid: bid.rank, default=None)
+
+
+def cascade(deal: Deal, ended_by: Party, deciding: Deciding) -> tuple[Event, ...]:
+    """Return how the deal continues after the end of its latest contract.
+
+    If the supplier ended it, the next bidder is asked. From the policy's ``buyer_activates_from_rank`` on, and always
+    after a quick quote, whose winner the buyer chose, the cascade waits until the buyer asks for that bidder. The deal
+    ends with the contract if the buyer ended it or nobody is left.
+    """
+    bid = next_bid(deal, deciding.ranking) if ended_by == "supplier" else None
+    if bid is None:
+        return ()
+    if deal.origin != "quote" and bid.rank < deal.policy.contract.buyer_activates_from_rank:
+        return offer_to(deal, bid, deciding)
+    awaits = CascadeAwaitsBuyer(
+        process_id=deal.process_id,
+        contract_id=latest(deal).contract_id,
+        pool_id=deal.pool_id,
+        buyer_id=deal.buyer_id,
+        next_rank=bid.rank,
+    )
+    return (awaits,)
 
 
 def awaits_activation(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:

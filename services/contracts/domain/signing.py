@@ -9,10 +9,10 @@ from typing import Any
 from catalogue.actors import Actor
 from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events import Event
-from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
+from events.contracts import ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
 from services.contracts.domain import equivalents, objections, security, terms
-from services.contracts.domain.cascade import awaits_activation, next_bid, offer_to
+from services.contracts.domain.cascade import awaits_activation, cascade, offer_to
 from services.contracts.domain.deals import (
     BUYER_DRAFT,
     FLOWS,
@@ -259,8 +259,8 @@ def _activate(deal: Deal, command: ActivateNext, deciding: Deciding) -> tuple[Ev
 
 
 def _end(deal: Deal, party: Party, deciding: Deciding, refusal: Refuse | None = None) -> tuple[Event, ...]:
-    """Return the events with which the latest contract ends: by the party's ``refusal``, or because the party did not
-    take its step in time. Raise what :func:`refusals.ground_of` raises."""
+    """Return the events with which the latest contract ends and the cascade continues: by the party's ``refusal``, or
+    because the party did not take its step in time. Raise what :func:`refusals.ground_of` raises."""
     contract, rules = latest(deal), deal.policy.contract
     ground = ground_of(deal, party, refusal) if refusal else None
     punishable = party == "buyer" or contract.rank < rules.no_penalty_from_rank
@@ -282,16 +282,4 @@ def _end(deal: Deal, party: Party, deciding: Deciding, refusal: Refuse | None = 
         justified=justified,
         dispute_until=deal.policy.due(deciding.now, rules.dispute_days, deal.calendar) if disputable else None,
     )
-    bid = next_bid(deal, deciding.ranking) if party == "supplier" else None
-    if bid is None:
-        return (ended,)
-    if deal.origin == "quote" or bid.rank >= rules.buyer_activates_from_rank:
-        awaits = CascadeAwaitsBuyer(
-            process_id=deal.process_id,
-            contract_id=contract.contract_id,
-            pool_id=deal.pool_id,
-            buyer_id=deal.buyer_id,
-            next_rank=bid.rank,
-        )
-        return (ended, awaits)
-    return (ended, *offer_to(deal, bid, deciding))
+    return (ended, *cascade(deal, party, deciding))
