@@ -182,5 +182,10 @@ class WrongStage(RuleBroken):
     code = "wrong-stage"
 
 
+def sentence(error: Exception) -> str:
+    """The text of an error with one stop at its end, to be quoted at the end of a message."""
+    return f"{str(error).rstrip('. ')}."
+
+
 def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from datetime import time
-from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import field
 
-from catalogue.policy.bounds import KINDS, Count, Positive, Rules
+from catalogue.policy.bounds import (
+    SCORINGS,
+    Characters,
+    FieldNotValid,
+    Grade,
+    Kind,
+    Kinds,
+    Minutes,
+    MinutesOrNone,
+    Money,
+    Percent,
+    PercentBelowAll,
+    Positive,
+    Rules,
+    Seconds,
+    SecondsOrNone,
+    Sentence,
+    SomePercent,
+    SomePercentBelowAll,
+    one_of,
+    several,
+)
 
 
 class Window(Rules, frozen=True, kw_only=True):
@@ -17,29 +37,37 @@ class Window(Rules, frozen=True, kw_only=True):
     first: time
     last: time
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.first >= self.last:
-            raise ValueError(f"the window {self.first}-{self.last} is empty")
+            raise FieldNotValid("last", "must be later than first")
+
+    @property
+    def minutes(self) -> int:
+        return (self.last.hour - self.first.hour) * 60 + self.last.minute - self.first.minute
 
 
 class Duration(Rules, frozen=True, kw_only=True):
     """A length that a session may have: for which kinds, at which time of the day, up to which initial price (currency
     of the policy)."""
 
-    minutes: Positive
-    kinds: tuple[str, ...]
+    minutes: Minutes
+    kinds: Kinds
     runs_within: Window | None = None
     """The whole session must lie in these hours of one day."""
     starts_within: Window | None = None
-    max_initial_price: Decimal | None = None
-    autobid_seconds: Positive | None = None
+    max_initial_price: Money | None = None
+    autobid_seconds: Seconds | None = None
     """The time between two automatic cuts in one session; None: there is no autobid."""
+
+    def check(self) -> None:
+        if self.runs_within and self.minutes > self.runs_within.minutes:
+            raise FieldNotValid("minutes", "must fit between the hours of runs_within")
 
 
 class Withdrawal(Rules, frozen=True, kw_only=True):
     """When the buyer may withdraw a session, giving its reason."""
 
-    minutes_before_end: Count
+    minutes_before_end: MinutesOrNone
     window: Window | None = None
     """Hours of the buyer's working day in which this is possible; None: at any time."""
 
@@ -47,26 +75,26 @@ class Withdrawal(Rules, frozen=True, kw_only=True):
 class Outage(Rules, frozen=True, kw_only=True):
     """How a session is extended after a time in which nobody could bid."""
 
-    after_seconds: Positive
+    after_seconds: Seconds
     """A shorter interruption does not count as an outage."""
-    margin_seconds: Count
+    margin_seconds: SecondsOrNone
     """A session that still runs is extended by the length of the outage plus this."""
-    lost_end_seconds: Count
+    lost_end_seconds: SecondsOrNone
     """A session whose end fell into the outage continues for the time that it lost plus this."""
 
 
 class Restart(Rules, frozen=True, kw_only=True):
     """At its end a session continues once if the second price differs this much from the first."""
 
-    gap_percent: Decimal
-    seconds: Positive
+    gap_percent: Percent
+    seconds: Seconds
 
 
 class Rounds(Rules, frozen=True, kw_only=True):
     """Sealed first bids until the end of the duration, then rounds of turns, the worst bidder first."""
 
-    turn_seconds: Positive
-    pauses_seconds: tuple[Count, ...]
+    turn_seconds: Seconds
+    pauses_seconds: Annotated[tuple[SecondsOrNone, ...], several(1, 20, distinct=False)]
     """Before each round; there are as many rounds."""
 
 
@@ -75,7 +103,7 @@ class Equivalents(Rules, frozen=True, kw_only=True):
     positions."""
 
     min_lines: Positive
-    max_percent: Decimal
+    max_percent: SomePercent
 
 
 class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,12 +114,12 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     former release can read them.
     """
 
-    none_because: str = ""
+    none_because: Sentence = ""
     """Why this jurisdiction has no live auction; a policy with this text has no duration."""
-    ceilings: dict[str, Decimal]
+    ceilings: Annotated[dict[Kind, Money], several(0, 3)]
     """Highest initial price by kind (goods, works, services); a kind that is not named has no limit."""
-    durations: tuple[Duration, ...]
-    step_percents: tuple[Decimal, ...]
+    durations: Annotated[tuple[Duration, ...], several(0, 50)]
+    step_percents: Annotated[tuple[SomePercentBelowAll, ...], several(1, 50)]
     """Percent of the initial price; the buyer picks one at opening."""
     whole_steps: bool = True
     """True: a cut is a whole number of steps. False: it is at least one step."""
@@ -99,19 +127,19 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """What a bid must undercut by a step: the session's price (so the leader cannot bid again before another bidder
     does), or the bidder's own last bid; in continuous sessions a bid below the price must then also undercut that by a
     step."""
-    floor_percent: Decimal
+    floor_percent: PercentBelowAll
     """Percent of the initial price at which a session ends at once; 0: never."""
-    extension_window_seconds: Count
+    extension_window_seconds: SecondsOrNone
     """An accepted bid extends the session if less than this time is left; 0: no bid does."""
-    extension_seconds: Count
+    extension_seconds: SecondsOrNone
     """The new end is this long after such a bid."""
-    settle_seconds: Count
+    settle_seconds: SecondsOrNone
     """The close waits this long after the effective end for bids that arrived before it."""
-    delete_seconds: Count = 0
+    delete_seconds: SecondsOrNone = 0
     """For this long after its last bid a bidder may delete it, once per session; 0: never."""
-    reference_grades: tuple[str, ...]
+    reference_grades: Annotated[tuple[Grade, ...], several(0, 3)]
     """Grades of reference prices that limit the initial price."""
-    scorings: tuple[str, ...] = ("price",)
+    scorings: Annotated[tuple[Annotated[str, one_of(SCORINGS)], ...], several(1, 3)] = ("price",)
     """How bids may be ranked: price, quality, life-cycle."""
     withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
     outage: Outage = field(default_factory=lambda: Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900))
@@ -121,38 +149,46 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     equivalents: Equivalents | None = None
     open_in_all: Positive = 1000
     """The most announced or running sessions of one buyer, including those of its pools."""
-    complaint_characters: Positive = 20
+    complaint_characters: Characters = 20
     """The least number of characters of the grounds and the evidence of a complaint, and of the reason of its decision."""
     complaints_per_supplier: Positive = 10
     """The most complaints of one supplier about one session."""
 
-    def __post_init__(self) -> None:
-        if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):
-            raise ValueError("step_percents must have at least one value, and each must lie between 0 and 100")
-        if not 0 <= self.floor_percent < 100:
-            raise ValueError("floor_percent must lie between 0 and 100")
+    def check(self) -> None:
         if self.extension_seconds < self.extension_window_seconds:
-            raise ValueError("extension_seconds below extension_window_seconds would bring the end nearer")
-        if bool(self.durations) == bool(self.none_because):
-            raise ValueError(
-                "durations must have at least one value, or none_because must say why there is no live auction"
+            raise FieldNotValid(
+                "extension_seconds",
+                "must be at least extension_window_seconds, because a bid would else bring the end nearer",
             )
-        if not all(ceiling > 0 for ceiling in self.ceilings.values()):
-            raise ValueError("every ceiling must be above zero")
-        named = {*self.ceilings, *self.kinds()}
-        if unknown := named - KINDS:
-            raise ValueError(f"there is no kind {sorted(unknown)}")
-        if unknown := set(self.scorings) - {"price", "quality", "life-cycle"}:
-            raise ValueError(f"unknown scorings: {sorted(unknown)}")
-        paces = [duration.autobid_seconds for duration in self.durations if duration.autobid_seconds]
-        if paces and (self.improve_on == "own" or max(paces) > self.extension_window_seconds):
-            raise ValueError("autobid follows the session's price, with a pace no longer than extension_window_seconds")
+        if bool(self.durations) == bool(self.none_because):
+            raise FieldNotValid(
+                "durations", "must have a value, or none_because must say why there is no live auction, but not both"
+            )
+        self._check_autobid()
         if self.delete_seconds and self.improve_on == "price":
-            raise ValueError("only bids that improve on one's own can be deleted: delete_seconds wants improve_on own")
-        if self.rounds and (self.improve_on == "price" or self.restart or self.delete_seconds or self.floor_percent):
-            raise ValueError("rounds improve on one's own bid, and know no restart, no deletion and no floor")
-        if not self.rounds and self.scorings != ("price",):
-            raise ValueError("only rounds rank bids by more than their price: scorings wants rounds")
+            raise FieldNotValid(
+                "delete_seconds", 'must be 0 unless improve_on is "own", because later bids build on a price'
+            )
+        if self.rounds:
+            self._check_rounds()
+        elif self.scorings != ("price",):
+            raise FieldNotValid("scorings", 'must be ["price"] without rounds')
+
+    def _check_autobid(self) -> None:
+        for number, duration in enumerate(self.durations):
+            pace = duration.autobid_seconds
+            if pace and (self.improve_on == "own" or pace > self.extension_window_seconds):
+                raise FieldNotValid(
+                    f"durations[{number}].autobid_seconds",
+                    'must be at most extension_window_seconds, and there is no autobid if improve_on is "own"',
+                )
+
+    def _check_rounds(self) -> None:
+        if self.improve_on == "price":
+            raise FieldNotValid("improve_on", 'must be "own" in rounds')
+        for name in ("restart", "delete_seconds", "floor_percent"):
+            if getattr(self, name):
+                raise FieldNotValid(name, "must be absent or 0 in rounds")
 
     def is_bound_by(self, grade: str) -> bool:
         """Whether a reference price of that grade is a ceiling for the initial price."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from catalogue.policy.bounds import Count, Positive, Rules
+from catalogue.policy.bounds import Few, Months, Rules, WorkingDays
 
 
 class CatalogueRules(Rules, frozen=True, kw_only=True):
-    fewest_attributes: Count = 4
+    fewest_attributes: Few = 4
     """The least number of attributes of a SKU, so that buyers can distinguish it from others."""
-    moderation_days: Positive = 5
+    moderation_days: WorkingDays = 5
     """Working days in which a moderator decides about a SKU."""
-    offer_months: Positive = 3
+    offer_months: Months = 3
     """The longest validity of an offer, in months."""
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Annotated
 
 from catalogue.calendar import RegionCalendar
-from catalogue.money import minor_units
 from catalogue.policy.advice import RecommendationRules
 from catalogue.policy.auction import AuctionRules
-from catalogue.policy.bounds import FieldNotValid, Positive, Rules
+from catalogue.policy.bounds import Currency, Percent, Rules, Sentence, Title, between
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.policy.contract import ContractRules, ExecutionRules
 from catalogue.policy.observatory import USUAL_OBSERVATORY, ObservatoryRules
 from catalogue.policy.sanctions import Sanctions
-from catalogue.rules import RuleBroken
 
 
 class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,13 +25,13 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     policy until its end, and another default would change its rules while it runs.
     """
 
-    name: str
-    title: str
-    source: str
-    currency: str
-    vat_percent: Decimal = Decimal(20)
+    name: Title
+    title: Title
+    source: Sentence
+    currency: Currency
+    vat_percent: Percent = Decimal(20)
     """The VAT rate that forms propose, and that applies to a price without a stated rate."""
-    working_day_minutes: Positive | None = None
+    working_day_minutes: Annotated[int, between(1, 24 * 60)] | None = None
     """The length of a working day in a rehearsal, in minutes; None: the working days of the region calendar."""
     auction: AuctionRules
     contract: ContractRules
@@ -54,14 +53,6 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
         decision_days=10,
         notice_days=10,
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.vat_percent <= 100:
-            raise FieldNotValid("vat_percent", "must lie between 0 and 100")
-        try:
-            minor_units(self.currency)
-        except RuleBroken as error:
-            raise ValueError(error.message) from None
 
     def due(self, since: datetime, days: int, calendar: RegionCalendar) -> datetime:
         """Return the end, in UTC, of a step of ``days`` working days that began at ``since``."""

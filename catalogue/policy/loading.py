@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
-from catalogue.numbers import can_be_written_out
 from catalogue.policy.bounds import FieldNotValid
 from catalogue.policy.jurisdiction import Policy
-from catalogue.rules import RuleBroken
+from catalogue.policy.reading import table
+from catalogue.rules import RuleBroken, sentence
 
 _SHIPPED = Path(__file__).parent.parent / "policies"
 _own: Path | None = None
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 """The form of the name of a policy and of its file."""
+Edited = tuple[int, int]
 LONGEST_TEXT = 20_000
 """The most characters of a policy in JSON that an event can carry."""
 
@@ -51,26 +52,9 @@ def load(name: str, folder: Path | None = None) -> Policy:
     if not found:
         known = sorted({path.stem for place in places for path in place.glob("*.toml")})
         raise UnknownPolicy(f"There is no policy {name!r}; there are {', '.join(known)}.", field="policy", name=name)
-    numbers = _read(found[0])
-    if "based_on" in numbers:
-        base = _SHIPPED / f"{numbers.pop('based_on')}.toml"
-        if not base.is_file():
-            raise PolicyNotValid(f"{found[0].name} is based on {base.stem!r}, which is not shipped.", field="based_on")
-        absent = numbers.pop("without", [])
-        numbers = _merged(_without(_read(base), absent, found[0]), numbers)
-    _check_finite(numbers, "", found[0])
-    try:
-        policy = msgspec.convert({**numbers, "name": name}, Policy)
-    except msgspec.ValidationError as error:
-        raise PolicyNotValid(f"{found[0].name}: {error}.", field=_field(error), file=found[0].name) from error
-    except ArithmeticError as error:  # "nan" in quotation marks
-        raise PolicyNotValid(f"{found[0].name} has a value that is not a usable number.", file=found[0].name) from error
-    if (length := len(text_of(policy))) > LONGEST_TEXT:
-        raise PolicyNotValid(
-            f"{found[0].name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
-            file=found[0].name,
-        )
-    return policy
+    path = found[0]
+    base = _base_of(path)
+    return _made(path, _edited(path), base, _edited(base) if base else None)
 
 
 def text_of(policy: Policy) -> str:
@@ -80,41 +64,71 @@ def text_of(policy: Policy) -> str:
 
 def of_process(text: str, name: str) -> Policy:
     """The policy that was stored with a process by :func:`text_of`. If the text is "" (the former release did not store
-    it), the policy of that name as it is now. Raise UnknownPolicy, PolicyNotValid."""
+    it), the policy of that name as it is now. A stored policy is read as it is: the bounds of files do not apply to it,
+    because a former release may have accepted wider ones. Raise UnknownPolicy, PolicyNotValid."""
     if not text:
         return load(name)
     try:
         return msgspec.json.decode(text, type=Policy)
     except msgspec.DecodeError as error:
-        raise PolicyNotValid(f"The policy {name!r} that was kept with the process cannot be read: {error}.") from error
+        raise PolicyNotValid(
+            f"The policy {name!r} that was kept with the process cannot be read: {sentence(error)}"
+        ) from error
+
+
+def _base_of(path: Path) -> Path | None:
+    """The file of the preset that a file is based on, None if there is none. Raise PolicyNotValid."""
+    name = _read(path).get("based_on")
+    if name is None:
+        return None
+    base = _SHIPPED / f"{name}.toml"
+    if not (isinstance(name, str) and NAME.fullmatch(name) and base.is_file()):
+        raise _refused(path, FieldNotValid("based_on", f"must be the name of a shipped preset, not {name!r}"))
+    return base
+
+
+def _edited(path: Path) -> Edited:
+    """When the file was edited, and its size: two edits may have the same time."""
+    told = path.stat()
+    return told.st_mtime_ns, told.st_size
+
+
+@lru_cache(maxsize=64)
+def _made(path: Path, edited: Edited, base: Path | None, base_edited: Edited | None) -> Policy:
+    """The policy of a file. It is made again only when one of the two files was edited, because pages load it for each
+    request. Raise PolicyNotValid."""
+    numbers = _read(path)
+    try:
+        if base is not None:
+            del numbers["based_on"]
+            numbers = _merged(_without(_read(base), numbers.pop("without", [])), numbers)
+        policy = table({**numbers, "name": path.stem}, Policy)
+    except FieldNotValid as error:
+        raise _refused(path, error) from error
+    if (length := len(text_of(policy))) > LONGEST_TEXT:
+        raise PolicyNotValid(
+            f"{path.name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
+            file=path.name,
+        )
+    return policy
+
+
+def _refused(path: Path, error: FieldNotValid) -> PolicyNotValid:
+    return PolicyNotValid(f"{path.name}: {error}.", field=error.field, file=path.name)
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The content of a file. The caller may change the dictionary itself but not the values in it, which are shared. A
     changed file is read again."""
-    return dict(_parsed(path, path.stat().st_mtime_ns))
+    return dict(_parsed(path, _edited(path)))
 
 
 @lru_cache(maxsize=64)
-def _parsed(path: Path, edited: int) -> dict[str, Any]:
+def _parsed(path: Path, edited: Edited) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyNotValid(f"{path.name}is not valid TOML: {error}.", file=path.name) from error
-
-
-def _check_finite(value: object, field: str, file: Path) -> None:
-    """Check that no number of a policy is "nan", "inf" or too long: such numbers cannot be compared."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            _check_finite(inner, f"{field}.{key}" if field else key, file)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            _check_finite(inner, f"{field}[{number}]", file)
-    elif isinstance(value, Decimal) and not can_be_written_out(value):
-        raise PolicyNotValid(
-            f"{file.name}: {field} is {value}, which is not a usable number.", field=field, file=file.name
-        )
+    except (ValueError, ArithmeticError) as error:  # a number may be too long for Python
+        raise PolicyNotValid(f"{path.name} is not valid TOML: {sentence(error)}", file=path.name) from error
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -125,20 +139,14 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, Any]:
-    """A copy of the preset without the parts that ``absent`` names by dotted paths."""
+def _without(base: dict[str, Any], absent: object) -> dict[str, Any]:
+    """A copy of the preset without the parts that ``absent`` names by dotted paths. Raise FieldNotValid."""
+    if not isinstance(absent, list) or not all(isinstance(each, str) for each in absent):
+        raise FieldNotValid("without", 'must be a list of paths, such as ["auction.restart"]')
     for path in absent:
         first, _, rest = path.partition(".")
         if first not in base or (rest and not isinstance(base[first], dict)):
-            raise PolicyNotValid(f"{file.name} is without {path!r}, which its preset does not have.", field="without")
-        inner = {first: _without(base[first], [rest], file)} if rest else {}
+            raise FieldNotValid("without", f"names {path!r}, which the preset does not have")
+        inner = {first: _without(base[first], [rest])} if rest else {}
         base = {key: value for key, value in base.items() if key != first} | inner
     return base
-
-
-def _field(error: msgspec.ValidationError) -> str | None:
-    """The field that an error of msgspec names at its end: "Expected `int`, got `str` - at `$.auction.settle_seconds`".
-    If the numbers of a part contradict each other, it is that part."""
-    where = re.search(r"`\$\.?([^`]*)`$", str(error))
-    named = error.__cause__.field if isinstance(error.__cause__, FieldNotValid) else ""
-    return ".".join(part for part in (where[1] if where else "", named) if part) or None

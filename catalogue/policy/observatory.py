@@ -5,31 +5,25 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from catalogue.policy.bounds import Deviation, FieldNotValid, Months, Rules, SomeDeviation, between, several
 
-from catalogue.policy.bounds import FieldNotValid, Rules
-
-Months = Annotated[int, Meta(ge=1, le=600)]
-Few = Annotated[int, Meta(ge=1, le=1000)]
+Prices = Annotated[int, between(1, 1000)]
 Kind = Literal["contract", "quote", "offer", "bid"]
 
 
 class OutlierRules(Rules, frozen=True, kw_only=True):
     """How far from the others a price may lie, measured on the logarithm; fewer than ``fences_from`` prices are all kept."""
 
-    z_from: Few = 8
+    z_from: Prices = 8
     """With this many prices or more, outliers are found by the modified z-score; with fewer, by Tukey's fences."""
-    z_limit: Decimal = Decimal("3.5")
-    fences_from: Annotated[int, Meta(ge=2, le=1000)] = 4
-    fences: Decimal = Decimal("1.5")
+    z_limit: SomeDeviation = Decimal("3.5")
+    fences_from: Annotated[int, between(2, 1000)] = 4
+    fences: SomeDeviation = Decimal("1.5")
     """The fences lie this many interquartile ranges beyond the quartiles."""
-    flat_percent: Decimal = Decimal(15)
+    flat_percent: SomeDeviation = Decimal(15)
     """If the median deviation is 0 and the quartiles are equal, prices up to this many percent from the median are kept."""
 
-    def __post_init__(self) -> None:
-        for name in ("z_limit", "fences", "flat_percent"):
-            if not 0 < getattr(self, name) <= 1000:
-                raise FieldNotValid(name, "must be above 0 and at most 1000")
+    def check(self) -> None:
         if self.z_from < self.fences_from:
             raise FieldNotValid("z_from", "must be at least fences_from, because fewer prices are all kept")
 
@@ -37,33 +31,29 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
 class ObservatoryRules(Rules, frozen=True, kw_only=True):
     """Rules for reference prices and their grades."""
 
-    kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)] = ("contract", "quote", "offer", "bid")
+    kinds: Annotated[tuple[Kind, ...], several(1, 4)] = ("contract", "quote", "offer", "bid")
     """Kinds of prices in the order in which they are tried: prices paid, then prices asked. The first kind with enough
     prices gives the reference. A kind that is not named is not used."""
     contract_months: Months = 12
     """For this long the price of a contract counts."""
     other_months: Months = 6
-    fewest_prices: Few = 3
+    fewest_prices: Prices = 3
     """The least number of kept prices for a reference."""
-    fewest_suppliers: Few = 3
+    fewest_suppliers: Prices = 3
     """A reference with fewer prices is advisory: grade C."""
-    supplier_share_one_in: Few = 3
+    supplier_share_one_in: Prices = 3
     """The prices of one supplier together have at most the weight 1/n, where n is this number."""
     outliers: OutlierRules = OutlierRules()
-    grade_a_percent: Decimal = Decimal(15)
+    grade_a_percent: Deviation = Decimal(15)
     """The highest coefficient of variation of grade A, in percent."""
-    grade_b_percent: Decimal = Decimal(33)
-    decimal_places: Annotated[int, Meta(ge=0, le=6)] = 6
+    grade_b_percent: Deviation = Decimal(33)
+    decimal_places: Annotated[int, between(0, 6)] = 6
     """Decimals of published prices, which are rounded once, half to even. They are more than the minor unit has,
     because a tablet may cost 0.0237."""
 
-    def __post_init__(self) -> None:
-        if len(set(self.kinds)) < len(self.kinds):
-            raise FieldNotValid("kinds", "must name each kind once")
-        if not 0 <= self.grade_a_percent <= 1000:
-            raise FieldNotValid("grade_a_percent", "must lie between 0 and 1000")
-        if not self.grade_a_percent <= self.grade_b_percent <= 1000:
-            raise FieldNotValid("grade_b_percent", "must lie between grade_a_percent and 1000")
+    def check(self) -> None:
+        if self.grade_b_percent < self.grade_a_percent:
+            raise FieldNotValid("grade_b_percent", "must be at least grade_a_percent")
         if self.fewest_suppliers < self.supplier_share_one_in:
             raise FieldNotValid(
                 "fewest_suppliers",

@@ -6,9 +6,7 @@ from calendar import monthrange
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from msgspec import Meta
-
-from catalogue.policy.bounds import Positive, Rules
+from catalogue.policy.bounds import CalendarDays, Months, Positive, Rules, WorkingDays, between, several
 
 
 class SuspensionPolicy(Rules, frozen=True, kw_only=True):
@@ -16,8 +14,8 @@ class SuspensionPolicy(Rules, frozen=True, kw_only=True):
     ``months[1]``, …; the last length applies to every later one."""
 
     after: Positive
-    within_days: Positive
-    months: Annotated[tuple[Positive, ...], Meta(min_length=1)]
+    within_days: CalendarDays
+    months: Annotated[tuple[Months, ...], several(1, 20, distinct=False)]
 
     def length(self, level: int) -> int:
         """The length in months of suspension number ``level``, counted from 1."""
@@ -30,11 +28,11 @@ class Sanctions(Rules, frozen=True, kw_only=True):
 
     supplier: SuspensionPolicy | None = None
     buyer: SuspensionPolicy | None = None
-    appeal_days: Positive
+    appeal_days: WorkingDays
     """Working days to appeal against a suspension."""
-    decision_days: Positive
+    decision_days: WorkingDays
     """Working days to decide about an appeal."""
-    month_minutes: Positive | None = None
+    month_minutes: Annotated[int, between(1, 31 * 24 * 60)] | None = None
     """The length of a month in a rehearsal, in minutes; None: calendar months."""
 
     def until(self, since: datetime, months: int) -> datetime:

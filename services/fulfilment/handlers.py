@@ -1,6 +1,7 @@
 """Use cases of carrying a contract out. A suspended organisation goes on with the contracts that it signed, so nothing
 here checks for a suspension."""
 
+from catalogue.policy import of_process
 from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RoleMissing
 from events.contracts import ContractClosed, ContractConcluded, ContractTerminated, ExecutionDue
@@ -77,7 +78,7 @@ async def begin_execution(tx: Transaction, event: ExecutionDue) -> None:
     """Begin the execution and list its duties from now on. An execution that exists already stays as it is. If a former
     release begins it at this moment, the retry finds it."""
     if await executions.get(await tx.raw(), event.contract_id) is None:
-        first = begin(event)
+        first = begin(event, of_process(event.policy_text, event.policy))
         await executions.save(tx, StoredExecution(execution=first), first)
 
 

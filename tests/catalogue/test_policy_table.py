@@ -41,6 +41,7 @@ MILLIONS = {"goods": 5_000_000, "works": 3_000_000, "services": 3_000_000}
 # What                  moscow                pregao      prozorro                demo                   acordar
 TABLE: dict[str, tuple[object, ...]] = {
     "currency": ("RUB", "BRL", "UAH", "RUB", "ARS"),
+    "vat_percent": ("22", "0", "20", "22", "21"),
     "ceilings": (MILLIONS, {}, {}, MILLIONS, {}),
     "minutes": ((180, 360, 1440), (10,), (10_080, 20_160), (3, 6, 24), ()),
     "autobid_seconds": ((60, 120, 180), (None,), (None, None), (5, 10, 15), ()),
@@ -139,6 +140,8 @@ def number(policy: Policy, name: str) -> object:
     match name:
         case "currency":
             return policy.currency
+        case "vat_percent":
+            return str(policy.vat_percent)
         case "minutes" | "autobid_seconds":
             return tuple(getattr(duration, name) for duration in rules.durations)
         case "step_percents":

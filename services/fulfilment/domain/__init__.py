@@ -16,7 +16,7 @@ from msgspec import structs
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, split
-from catalogue.policy import of_process
+from catalogue.policy import Policy
 from events import Event
 from events.contracts import (
     ContractClosed,
@@ -105,9 +105,9 @@ _DECISIONS: dict[type, Callable[..., tuple[Event, ...]]] = {
 }
 
 
-def begin(due: ExecutionDue) -> Execution:
-    """Begin the execution, with the policy stored with its process, even if the policy's file has changed. Each line
-    has its share of the amount. Raise UnknownPolicy, PolicyNotValid or UnknownTimeZone."""
+def begin(due: ExecutionDue, policy: Policy) -> Execution:
+    """Begin the execution under ``policy``, which is that of its process, even if the policy's file has changed. Each
+    line has its share of the amount. Raise UnknownTimeZone."""
     amount = Money(due.amount, due.currency)
     weights = {line.line_id: line.amount or NONE for line in due.lines}
     shares = split(amount, weights) if any(weights.values()) else dict.fromkeys(weights, Money(NONE, amount.currency))
@@ -121,7 +121,7 @@ def begin(due: ExecutionDue) -> Execution:
         amount=amount.amount,
         lines=tuple(structs.replace(line, amount=shares[line.line_id].amount) for line in due.lines),
         place=due.place,
-        policy=of_process(due.policy_text, due.policy),
+        policy=policy,
         calendar=RegionCalendar(due.time_zone, due.country or None, due.subdivision or None),
         signed_at=due.signed_at,
         term_until=due.term_until,
