@@ -6,9 +6,13 @@ import builtins
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
-BUILTINS = frozenset(dir(builtins))
+PROJECT = Path(__file__).parent.parent
+BUILTINS = frozenset([*dir(builtins), "__builtins__"])
+CLOCKS = ("datetime.datetime", "datetime.date")
+"""Classes with a clock. A class of the file that is derived from one has it too."""
 Kind = TypeVar("Kind", bound=ast.AST)
 
 
@@ -56,6 +60,9 @@ def aliases(tree: ast.AST) -> dict[str, str]:
     for node in nodes(tree, ast.Assign):
         if dotted(node.value).partition(".")[0] in found:
             found |= {each.id: in_full(node.value, found) for each in node.targets if isinstance(each, ast.Name)}
+    for node in nodes(tree, ast.ClassDef):
+        clocks = [full for base in node.bases if (full := in_full(base, found)) in CLOCKS]
+        found |= dict.fromkeys([node.name], clocks[0]) if clocks else {}
     return found
 
 
@@ -65,8 +72,36 @@ def in_full(node: ast.AST, named: dict[str, str]) -> str:
     return f"{named.get(first, first)}{dot}{rest}".removeprefix("builtins.")
 
 
+@cache
+def original(name: str) -> str:
+    """The full name by which an imported thing was first known, across the modules of this project that import it:
+    ``catalogue.policy.load`` → catalogue.policy.loading.load, ``catalogue.search.Path`` → pathlib.Path."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        known = _imports_of(".".join(parts[:length]))
+        if known is not None:
+            first, *rest = parts[length:]
+            before = ".".join([known.get(first, ""), *rest])
+            return original(before) if first in known and before != name else name
+    return name
+
+
+@cache
+def _imports_of(module: str) -> dict[str, str] | None:
+    """The names that a module of this project imports, with their full names; None for other modules."""
+    base = PROJECT.joinpath(*module.split("."))
+    path = next((each for each in (base.with_suffix(".py"), base / "__init__.py") if each.is_file()), None)
+    return aliases(parsed(path.read_text(encoding="utf-8"))) if path else None
+
+
 def used(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """The line and the full name of each use of an imported or built-in name, called or passed on."""
+    """The line and the full name of each use of an imported or built-in name, called, passed on or taken by
+    ``getattr``."""
+    for call in nodes(tree, ast.Call):
+        match call:
+            case ast.Call(func=ast.Name("getattr"), args=[of, ast.Constant(str(name)), *_]):
+                if dotted(of).partition(".")[0] in named:
+                    yield call.lineno, f"{in_full(of, named)}.{name}"
     for node in nodes(tree, ast.Name, ast.Attribute):
         first = dotted(node).partition(".")[0]
         if first in named or (first in BUILTINS and isinstance(node, ast.Name)):

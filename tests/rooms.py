@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.names import aliases, dotted, imported, in_full, is_below, nodes, parsed, reached, used
+from tests.database_rules import asked_aside, written_aside
+from tests.names import PROJECT, aliases, dotted, imported, in_full, is_below, nodes, original, parsed, reached, used
 
-PROJECT = Path(__file__).parent.parent
 ROOMS = ("events", "catalogue", "recommender", "infra", "services")
 STDLIB = frozenset(sys.stdlib_module_names)
 OWN = frozenset(ROOMS)
@@ -108,6 +108,16 @@ OUTSIDE = (
     "numpy.random",
 )
 """Functions for files, terminals and random numbers, in modules that pure code may import."""
+FROM_FILES = (
+    "catalogue.policy.loading.load",
+    "catalogue.policy.loading.of_process",
+    "catalogue.policy.loading.keep_own_in",
+    "catalogue.categories.load_cpv",
+    "catalogue.search.Index",
+    "recommender.tables.read_awards",
+)
+"""Functions of pure rooms that read or choose files. Pure code gets from its caller what they return: of the same
+arguments it must always make the same."""
 CONVERTS = (
     "decimal.Decimal",
     "msgspec.convert",
@@ -140,19 +150,8 @@ OF_OUR_OWN = {
 }
 """Conversions that are allowed, by file, because nobody typed the text: numbers of a refusal, a rank, a clock, or matches
 of a pattern with few digits."""
-WRITES = re.compile(
-    r"insert into |delete from |\bupdate \w+\.[\w{]|for (no key )?update|pg_(try_)?advisory_xact_lock|lock table |select auctions\.save\("
-)
-HOT_PATHS = {
-    "services/auctions/store/auctions.py": {"lock_versions", "lock_free", "save"},
-    "services/auctions/store/bids.py": {"publish_withheld"},
-    "services/auctions/store/blocked.py": {"block", "lock_due", "lose", "put_off", "unblock"},
-    "services/auctions/store/pulse.py": {"beat", "check_tables"},
-}
-"""Functions that write or lock but take a connection: the lane and the pulse call them on their own connections."""
-STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany")
 LOADERS = ("importlib", "pkgutil", "runpy", "zipimport", "imp", "sys.modules", "sys.meta_path", "sys.path_hooks")
-RUN = ("__import__", "eval", "exec", "compile")
+RUN = ("__import__", "__builtins__", "eval", "exec", "compile")
 """Modules, parts of modules and built-in functions that import or run something by its name."""
 FINDS = ("importlib.resources", "importlib.metadata", "importlib.util.find_spec")
 """Parts of ``importlib`` that run no code."""
@@ -173,7 +172,7 @@ BESIDE = {
     "catalogue/search.py": READS,
     "events/documents.py": READS,
     "events/__main__.py": ("print",),
-    "recommender/__main__.py": ("argparse", "sys", "pathlib", "print", "time"),
+    "recommender/__main__.py": ("argparse", "sys", "pathlib", "print", "time", "recommender.tables.read_awards"),
     "recommender/__init__.py": ("importlib",),
     "recommender/tables.py": READS,
     "services/transparency/ocds/documents.py": READS,
@@ -249,9 +248,15 @@ def by_name(path: str, named: dict[str, str], whole: list[tuple[int, str]]) -> I
 
 def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
     """Yield a breach for each clock, file, terminal and source of random numbers that pure code calls or passes on."""
-    for line, name in whole:
+    for line, written in whole:
+        name = original(written)
+        top = name.partition(".")[0]
         if may_use(name, BESIDE.get(path, ())):
             continue
+        if name != written and top in STDLIB - PURE_STDLIB:
+            yield f"{path}:{line}: pure code uses {name}, by way of {written}"
+        if may_use(name, FROM_FILES):
+            yield f"{path}:{line}: pure code must get what files contain as an argument and not call {name}"
         if may_use(name, NOW):
             yield f"{path}:{line}: pure code must get the time as an argument and not call {name}"
         elif may_use(name, OUTSIDE):
@@ -276,39 +281,6 @@ def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
         apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
         if OF_THE_MARKET.search(apart) and name not in FORMATTED.get(path, ()):
             yield f"{path}:{node.lineno}: infra must have no names of the market, such as {name}"
-
-
-def written_aside(path: str, tree: ast.Module) -> Iterator[str]:
-    """Yield a breach for each public function that writes or locks rows and does not take a transaction: its write might
-    not commit with its events. A function that uses a writing function of its module counts as writing, too."""
-    of = {name: each for each in tree.body for name in defined(each)}
-    uses = {name: {inner.id for inner in ast.walk(each) if isinstance(inner, ast.Name)} for name, each in of.items()}
-    writing = {name for name, each in of.items() if WRITES.search(ast.unparse(each))}
-    while more := {name for name in of.keys() - writing if not writing.isdisjoint(uses[name])}:
-        writing |= more
-    for each in tree.body:
-        if isinstance(each, ast.AsyncFunctionDef) and each.name in writing and not each.name.startswith("_"):
-            taken = "tx" in {given.arg for given in each.args.args}
-            if not taken and each.name not in HOT_PATHS.get(path, ()):
-                yield f"{path}:{each.lineno}: {each.name} writes or locks rows, so it must take tx"
-
-
-def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
-    """Yield a breach for each database statement outside a store."""
-    for call in nodes(tree, ast.Call):
-        match call:
-            case ast.Call(
-                func=ast.Attribute(attr=name), args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as statement, *_]
-            ) if name in STATEMENTS:
-                yield f"{path}:{call.lineno}: only a store may contain SQL: {ast.unparse(statement)[:60]}"
-
-
-def defined(statement: ast.stmt) -> list[str]:
-    """Return the names of the constants or functions that a statement of a module defines."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        return [statement.name]
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return [each.id for each in targets if isinstance(each, ast.Name)]
 
 
 def at_the_door(parts: list[str]) -> bool:

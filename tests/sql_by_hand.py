@@ -6,8 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tests.database_rules import WRITES
 from tests.names import parsed
-from tests.rooms import REPLICAS, WRITES, in_a_store
+from tests.rooms import REPLICAS, in_a_store
 
 STATEMENT = re.compile(
     r"\b(select\b.*?\bfrom|insert into|update [\w.]+( \w+)? set|update \w+\.|delete from|lock table|"

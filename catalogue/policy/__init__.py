@@ -8,7 +8,8 @@ each process at its beginning, in the event that opens it (``text_of``, ``of_pro
 running process.
 
 ``auction``, ``contract``, ``sanctions``, ``buying``, ``cards``, ``observatory`` and ``advice`` are the parts ·
-``jurisdiction`` joins them · ``bounds`` has what they share · ``loading`` reads the files.
+``jurisdiction`` joins them · ``bounds`` has what they share · ``reading`` makes a policy of the tables of a file and
+checks each value · ``loading`` finds the files, and reads stored policies.
 """
 
 from catalogue.policy.advice import RecommendationRules

@@ -30,6 +30,6 @@ class TestTerm:
 def test_an_execution_uses_the_policy_and_the_calendar_of_its_deal_even_if_the_file_has_changed() -> None:
     ours = speaking(answer_days=7)
     event = execution_due(concluded(pool_id="p"), ours, CALENDAR)
-    begun = begin(event)
-    assert of_process(event.policy_text, event.policy) == begun.policy == ours != MOSCOW
+    begun = begin(event, of_process(event.policy_text, event.policy))
+    assert begun.policy == ours != MOSCOW
     assert (begun.calendar, begun.pool_id, begun.signed_at) == (CALENDAR, "p", MONDAY)

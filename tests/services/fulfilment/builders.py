@@ -73,7 +73,7 @@ class Work:
     """A contract that executes commands and stores every event. The test moves ``now``."""
 
     def __init__(self, signed: ContractConcluded | None = None, policy: Policy = MOSCOW) -> None:
-        self.first = self.state = begin(execution_due(signed or concluded(), policy, CALENDAR))
+        self.first = self.state = begin(execution_due(signed or concluded(), policy, CALENDAR), policy)
         self.now = MONDAY + DAY
         self.events: list[Event] = []
 
