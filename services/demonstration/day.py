@@ -17,7 +17,7 @@ from infra.ids import new_id
 from services.demonstration.cast import Player, cast
 from services.demonstration.client import CallRefused, Client, NotAnswered, sign, when_heard
 from services.demonstration.report import Tally
-from services.demonstration.seed import initial_price, register, together
+from services.demonstration.seed import VAT, initial_price, register, together
 
 Say = Callable[[str], None]
 
@@ -163,6 +163,7 @@ class Day:
                 }
             ],
             "duration_minutes": self._plan.minutes,
+            "vat_rate": str(VAT),
             "step_percent": STEP_PERCENT,
         }
         key = new_id()
@@ -191,7 +192,7 @@ class Day:
         firm = max(1, int(AUCTION_AMOUNT / price / len(self._agencies))) * Decimal(card["pack_size"])
         wanted = {
             "title": f"{card['name']}, together",
-            "lines": [{"sku_id": card["sku_id"], "unit_price": str(price), "vat_rate": "20"}],
+            "lines": [{"sku_id": card["sku_id"], "unit_price": str(price), "vat_rate": str(VAT)}],
             "minimum_quantity": str(firm),
             "enrolment_ends_at": (self._now() + timedelta(hours=1)).isoformat(),
             "duration_minutes": self._plan.minutes,

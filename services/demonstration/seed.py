@@ -22,6 +22,8 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 
 VAT = Decimal(20)
+"""The rate of all prices of the demonstration. Each request names it, because the usual rate of the market's policy may be
+another."""
 NOISE = 0.06
 """The range of offers around a supplier's price level."""
 POOL_TITLE = "School year paper, bought together"
@@ -222,6 +224,7 @@ async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quan
             }
         ],
         "duration_minutes": minutes,
+        "vat_rate": str(VAT),
         "step_percent": "0.5",
     }
     try:
@@ -303,7 +306,11 @@ async def _pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: date
     wanted = {
         "title": POOL_TITLE,
         "lines": [
-            {"sku_id": sku_id, "unit_price": str(await initial_price(members["agency"], sku_id, "")), "vat_rate": "20"}
+            {
+                "sku_id": sku_id,
+                "unit_price": str(await initial_price(members["agency"], sku_id, "")),
+                "vat_rate": str(VAT),
+            }
         ],
         "minimum_quantity": "100",
         "enrolment_ends_at": enrolment_ends_at.isoformat(),

@@ -99,7 +99,7 @@ async def test_a_buyer_opens_from_a_sku_at_its_reference_price_once(market: Mark
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         page = await browser.get("/auctions/new", sku=sku_id, quantity="100")
-        assert 'value="300.00"' in page.text  # 0.5 a leaf, 500 leaves, 20 % VAT
+        assert 'value="305.00"' in page.text  # 0.5 a leaf, 500 leaves, 22 % VAT
         form = form_of(sku_id)
         opened = await browser.post("/auctions/new", form)
         assert opened.status_code == 200 and "Paper for the office" in opened.text

@@ -503,7 +503,7 @@ class TestPages:
             searched = await browser.post("/pools/new", form | {"do": "search", "search": sku_id[-6:]})
             assert f"add:{sku_id}" in searched.text
             added = await browser.post("/pools/new", form | {"do": f"add:{sku_id}"})
-            assert 'value="90.00"' in added.text and "Paper by hand" in added.text
+            assert 'value="91.50"' in added.text and "Paper by hand" in added.text
             line = {"sku_0": sku_id, "price_0": "95", "vat_0": "20"}
             removed = await browser.post("/pools/new", form | line | {"do": f"remove:{sku_id}"})
             assert "sku_0" not in removed.text
