@@ -146,14 +146,14 @@ def _worth(line: PricedLine) -> tuple[Fraction, str]:
     """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raises
     RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
-        raise PaidNotComparable("it is not said whether it is with VAT.")
+        raise PaidNotComparable("the record does not say whether it includes VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
         raise PaidNotComparable(f"{line.vat_rate} is not a VAT rate.", vat_rate=line.vat_rate)
     if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
         raise PaidNotComparable(f"{line.pack_size} is not the size of a pack.", pack_size=line.pack_size)
     found = unit_of(line.unit)
     if found.dimension == "lump sum":
-        raise PaidNotComparable("a lump sum says nothing about its content.")
+        raise PaidNotComparable("a lump sum has no quantity to compare.")
     factor = Fraction(line.pack_size) * found.factor
     vat = Fraction(line.vat_rate or 0) / 100 if line.vat_included else 0
     return factor * (1 + vat), base_unit(line.unit).code

@@ -74,7 +74,7 @@ class NotificationPages(Controller):
         said = (
             gettext("Your digest is on its way.")
             if going
-            else gettext("There is nothing you have not been sent before.")
+            else gettext("Everything on your list was sent to you before.")
         )
         return redirect("/notifications", said)
 

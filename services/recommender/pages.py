@@ -62,7 +62,7 @@ class RecommendationPages(Controller):
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
         return redirect(
             "/recommendations",
-            gettext("“%(title)s” is hidden. You find it below the list, to show it again.", title=opening.title),
+            gettext("“%(title)s” is hidden. You can show it again: it is below the list.", title=opening.title),
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))

@@ -137,8 +137,8 @@ def test_a_price_paid_before_is_converted_to_the_terms_of_the_line(paid: dict[st
     [
         ({"unit": "KGM"}, "was per"),
         ({"unit": ""}, "cannot be compared"),
-        ({"vat_included": None}, "with VAT"),
-        ({"vat_rate": None}, "with VAT"),
+        ({"vat_included": None}, "includes VAT"),
+        ({"vat_rate": None}, "includes VAT"),
     ],
 )
 def test_a_price_once_paid_for_something_else_is_not_compared(paid: dict[str, object], said: str) -> None:

@@ -101,7 +101,7 @@ class AccountPages(Controller):
             async with resources.database.transaction("accounts") as tx:
                 await invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
         except Missing:
-            over = gettext("This invitation is over: it was used or withdrawn already, or its days have passed.")
+            over = gettext("This invitation is no longer valid: it was used or withdrawn, or its time is over.")
             return await self._page(resources, request, errors={"": over})
         return redirect("/account", gettext("The invitation is withdrawn."))
 

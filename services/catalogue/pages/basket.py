@@ -102,7 +102,9 @@ class BasketPages(Controller):
             return await _page(resources, finder, request, Filled(fields, errors))
         return redirect(
             PATH,
-            gettext("Taken out; you can put it back below.") if removed else gettext("The quantities are changed."),
+            gettext("It is out of the basket; you can put it back below.")
+            if removed
+            else gettext("The quantities are changed."),
         )
 
 

@@ -228,7 +228,7 @@ def wrong_prices(form: SearchForm) -> dict[str, str]:
         if price is not None and price < 0
     }
     if not errors and form.price_from is not None and form.price_to is not None and form.price_from > form.price_to:
-        errors["price_from"] = gettext("is above the price to which you search")
+        errors["price_from"] = gettext("is above the highest price of the search")
     return errors
 
 

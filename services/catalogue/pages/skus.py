@@ -244,7 +244,7 @@ class SkuPages(Controller):
             )
             return await show_sku(resources, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
         return redirect(
-            f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
+            f"/catalogue/skus/{sku_id}", gettext("“%(name)s” and its offers are archived.", name=done.sku.name)
         )
 
     async def _queue(

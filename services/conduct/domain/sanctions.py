@@ -195,7 +195,7 @@ def decide_appeal(
         if sanction.decided.decision == decision:
             require_repeat(explanation.strip() == sanction.decided.explanation, sanction.decided.explanation)
             return ()
-        suspension = "was lifted" if sanction.decided.decision == "lifted" else "stands"
+        suspension = "was lifted" if sanction.decided.decision == "lifted" else "was upheld"
         raise DecidedOtherwise(
             f"The appeal was decided already: the suspension {suspension}.",
             field="decision",

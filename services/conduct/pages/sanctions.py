@@ -86,7 +86,9 @@ class SanctionPages(Controller):
             decision = cast(Decision, values["decision"])
             async with resources.database.transaction("conduct") as tx:
                 await handlers.decide(tx, clean(sanction_id), decision, values.get("explanation", ""))
-            return gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
+            return (
+                gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension is upheld.")
+            )
 
         return await APPEALED.act(
             resources,

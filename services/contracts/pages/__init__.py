@@ -75,7 +75,7 @@ MEANINGS = {
     SUPPLIER_SIGNATURE: "Your signature concludes the contract. It binds both sides, and everybody can read it from then on.",
 }
 _EVASION = (
-    "the contract goes to the next bidder, if there is one. It counts as an evasion, unless the buyer brought this supplier in."
+    "the contract goes to the next bidder, if there is one. It counts as an evasion, unless the supplier was asked at the buyer's request."
     " A supplier with several evasions is suspended."
 )
 _BUYER = "the process ends without a contract. It counts as the buyer's refusal without a ground, for which a buyer is suspended."

@@ -32,7 +32,7 @@ OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "re
 SIDES = {"buyer": "The buyer", "supplier": "The supplier"}
 BY = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}
 HOW = {"agreed": "by agreement", "decided": "by a moderator's decision"}
-WHAT = {"stands": "stands", "set-aside": "is set aside"}
+WHAT = {"stands": "remains valid", "set-aside": "is set aside"}
 
 
 def history_line(event: Event) -> str:

@@ -61,7 +61,7 @@ DUE = {
 ASKED = {
     ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
     ("delivery", "assessed"): (
-        "This delivery stands as the buyer answered it",
+        "The buyer's answer to this delivery is valid",
         "The buyer answers this delivery again",
     ),
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),

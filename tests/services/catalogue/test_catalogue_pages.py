@@ -65,7 +65,7 @@ async def test_a_page_of_nothing_says_what_to_do(stall: Stall) -> None:
         ("page=abc", "In the address of this page, “page” must be a whole number."),
         ("category=" + "3" * 21, "In the address of this page, “category” must have at most 20 characters."),
         ("sort=banana", "must be one of the choices"),
-        ("price_from=500&price_to=100", "is above the price to which you search"),
+        ("price_from=500&price_to=100", "is above the highest price of the search"),
         ("price_to=-5", "must be at least 0"),
         ("price_from=1e5", "must be a number, such as 12.50"),
         ("region=RU-ZZZ", "is no country and no region"),

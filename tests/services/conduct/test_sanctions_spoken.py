@@ -213,9 +213,9 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         unsaid = await browser.post(decision, {"decision": "upheld", "explanation": ""})
         assert (unsaid.status_code, "Say why you decide so." in unsaid.text) == (422, True)
         done = await browser.post(decision, {"decision": "upheld", "explanation": "No fire was seen"})
-        assert "The suspension stands" in done.text and one["sanction_id"] not in done.text
+        assert "The suspension is upheld" in done.text and one["sanction_id"] not in done.text
         again = await browser.post(decision, {"decision": "lifted", "explanation": "It was seen"})
-        assert (again.status_code, "The appeal was decided already: the suspension stands." in again.text) == (
+        assert (again.status_code, "The appeal was decided already: the suspension was upheld." in again.text) == (
             422,
             True,
         )
@@ -225,7 +225,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert (await browser.post(decision, {"decision": "lifted", "explanation": "x"})).status_code == 403
     async with town.market.browser(None) as browser:
         text = (await browser.get(f"/organisations/{supplier.organisation_id}/record")).text
-        assert "Suspended until" in text and "There was an appeal, and the suspension stands" in text
+        assert "Suspended until" in text and "There was an appeal, and the suspension was upheld" in text
     async with town.market.browser(supplier) as browser:
         assert "No fire was seen" in (await browser.get("/contracts/sanctions")).text
 
