@@ -18,6 +18,12 @@ from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import PriceNotPositive, RuleBroken
 
 
+class OfferEnded(RuleBroken):
+    """An offer that ended is not bought, replaced or withdrawn."""
+
+    code = "offer-ended"
+
+
 class VatRateOutOfRange(RuleBroken):
     code = "vat-rate-out-of-range"
 

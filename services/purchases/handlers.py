@@ -4,15 +4,15 @@ import asyncpg
 import msgspec
 from msgspec import structs
 
-from catalogue.offers import Need, Offer, PricedOffer, price_for
+from catalogue.offers import Need, Offer, OfferEnded, PricedOffer, price_for
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Id, Name, Quantity
-from events.catalogue import OfferArchived, OfferPublished
+from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import PurchaseAnswered, PurchaseRequested
 from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
-from infra.database import Transaction
+from infra.database import Reader, Transaction
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.reactions import Reactions
@@ -41,14 +41,22 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
     locality: Name = ""
 
 
+async def offered(db: Reader, offer_id: str) -> tuple[Offer, bool, SkuPublished]:
+    """Return an offer, whether it stands, and its SKU. Raise Missing."""
+    found = await replicas.offer(db, offer_id)
+    sku = (await replicas.skus.get(db, [found[0].sku_id])).get(found[0].sku_id) if found else None
+    if found is None or sku is None:
+        raise Missing("offer", offer_id)
+    return *found, sku
+
+
 async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
-    """Return the purchase as it would be requested now. Raise Missing, UnknownRegion, and what
+    """Return the purchase as it would be requested now. Raise Missing, OfferEnded, UnknownRegion, and what
     :func:`domain.purchases.request` raises."""
     db = await tx.raw()
-    offer = await replicas.offer(db, wanted.offer_id)
-    sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
-    if offer is None or sku is None:
-        raise Missing("standing offer", wanted.offer_id)
+    offer, stands, sku = await offered(db, wanted.offer_id)
+    if not stands:
+        raise OfferEnded("This offer has ended: it was withdrawn, replaced or archived. Choose another offer.")
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
     place = delivered_to(wanted.region, wanted.locality, buyer.place)
     calendar = calendar_of(buyer)

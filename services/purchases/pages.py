@@ -9,7 +9,6 @@ from catalogue.policy import load
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
 from events.bounds import Name, Quantity
-from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Resources
 from infra.web import (
@@ -128,10 +127,7 @@ class PurchasePages(Controller):
         quoted: Purchase | None = None
         async with resources.database.transaction("purchases") as tx:
             db = await tx.raw()
-            offer = await replicas.offer(db, offer_id)
-            sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
-            if offer is None or sku is None:
-                raise Missing("standing offer", offer_id)
+            offer, _, sku = await handlers.offered(db, offer_id)
             supplier = await replicas.organisations.get(db, offer.supplier_id)
             buyer = await replicas.organisations.get(db, request.user.organisation_id)
             values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}

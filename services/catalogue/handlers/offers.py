@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from catalogue import places
 from catalogue.categories import short_cpv
-from catalogue.offers import EcoLabel, Offer, PriceTier, months_later
+from catalogue.offers import EcoLabel, Offer, OfferEnded, PriceTier, months_later
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
 from catalogue.rules import NotASupplier, OrganisationNotActive, RuleBroken, SkuNotPublished
@@ -43,8 +43,8 @@ class NotYourOffer(RuleBroken):
     code = "not-your-offer"
 
 
-class OfferEnded(RuleBroken):
-    code = "offer-ended"
+class OfferOfOtherSku(RuleBroken):
+    code = "offer-of-other-sku"
 
 
 class OffersEnding(RuleBroken):
@@ -136,7 +136,7 @@ async def check(tx: Transaction, terms: OfferTerms, principal: Principal, policy
 async def publish_offer(
     tx: Transaction, terms: OfferTerms, principal: Principal, policy: Policy, request_key: str = ""
 ) -> StandingOffer:
-    """Publish an offer. Raise the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded,
+    """Publish an offer. Raise the errors of :func:`drafted`, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded, OfferOfOtherSku,
     TooManyOffers, TooManyOffersOfDay, and the first rule that the offer breaks.
 
     A repeat of the request returns the same offer.
@@ -158,9 +158,13 @@ async def _publish(tx: Transaction, terms: OfferTerms, principal: Principal, pol
         raise OffersEnding("Former offers are still being archived; try again in a moment.", field="sku_id")
     if terms.replaces:
         former = await _own(tx, terms.replaces, principal)
-        if former.ended or former.offer.sku_id != terms.sku_id:
+        if former.offer.sku_id != terms.sku_id:
+            raise OfferOfOtherSku("An offer replaces one on the same SKU only.", field="replaces")
+        if former.ended:
             raise OfferEnded(
-                f"The offer to replace was archived before: {former.ended}.", field="replaces", ended=former.ended
+                f"Nothing was published: the offer that you edited has ended already ({_word(former.ended)}).",
+                field="replaces",
+                replaced=_word(former.ended),
             )
         await _require_room(tx, terms.sku_id, principal, one_more=False)
         await end_offers(tx, [former], "replaced")
@@ -176,12 +180,30 @@ async def _publish(tx: Transaction, terms: OfferTerms, principal: Principal, pol
 
 
 async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> StandingOffer:
-    """The supplier withdraws its own offer. An offer that has already ended is not changed."""
+    """The supplier withdraws its own offer; repeating it changes nothing. Raise NotYourOffer, Missing, and OfferEnded if
+    it ended otherwise; its ``standing`` is another current offer of the supplier on this SKU, if there is one."""
     own = await _own(tx, offer_id, principal)
-    if own.ended:
+    if own.ended == "withdrawn":
         return own
+    if own.ended:
+        another = await store.newest_own(tx, own.offer.sku_id, principal.organisation_id)
+        if another:
+            raise OfferEnded(
+                f"The offer was not withdrawn: it had ended before ({_word(own.ended)}). Another offer of yours on this"
+                " SKU stands.",
+                ended=_word(own.ended),
+                standing=another,
+            )
+        raise OfferEnded(
+            f"The offer was not withdrawn: it had ended before ({_word(own.ended)}).", ended=_word(own.ended)
+        )
     await end_offers(tx, [own], "withdrawn")
     return replace(own, ended="withdrawn", ended_at=tx.now)
+
+
+def _word(ended: str) -> str:
+    """How an offer ended, as a word for people."""
+    return ended.replace("-", " ")
 
 
 async def end_offers(tx: Transaction, ending: Iterable[StandingOffer], reason: str) -> None:

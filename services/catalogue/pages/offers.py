@@ -12,7 +12,7 @@ from litestar.response import Redirect, Template
 from msgspec import Meta
 
 from catalogue.numbers import unambiguous
-from catalogue.offers import Offer, months_later
+from catalogue.offers import Offer, OfferEnded, months_later
 from catalogue.policy import load as load_policy
 from catalogue.roles import SUPPLIER_AGENT
 from catalogue.rules import RuleBroken
@@ -103,10 +103,7 @@ class OfferPages(Controller):
 
     @get()
     async def own(self, resources: FromResources, request: MemberVisit) -> Template:
-        async with resources.database.transaction("catalogue") as tx:
-            own = await store.offers_of(tx, request.user.organisation_id)
-            today = await store.today(tx, request.user)
-        return page(request, "catalogue/offers.html", own=own, today=today)
+        return await self._list(resources, request)
 
     @get("/new")
     async def offering(
@@ -154,7 +151,7 @@ class OfferPages(Controller):
         errors |= unfit
         if terms is not None and not errors:
             policy = load_policy(resources.config.policy)
-            places = values.keys() - {"sku_id", "request_key"} | GROUPS
+            places = values.keys() - {"sku_id", "request_key", "replaces"} | GROUPS
             try:
                 async with resources.database.transaction("catalogue") as tx:
                     broken = await offers.check(tx, terms, request.user, policy)
@@ -172,10 +169,27 @@ class OfferPages(Controller):
         return await self._form(resources, finder, request, Filled(values, errors), regions)
 
     @post("/{offer_id:str}/withdraw")
-    async def withdraw(self, resources: FromResources, request: MemberVisit, offer_id: PathId) -> Redirect:
+    async def withdraw(self, resources: FromResources, request: MemberVisit, offer_id: PathId) -> Redirect | Template:
+        try:
+            async with resources.database.transaction("catalogue") as tx:
+                await offers.withdraw(tx, offer_id, request.user)
+        except OfferEnded as ended:
+            return await self._list(resources, request, ended)
+        return redirect("/catalogue/offers", gettext("The offer was withdrawn."))
+
+    async def _list(self, resources: Resources, request: MemberVisit, refused: OfferEnded | None = None) -> Template:
         async with resources.database.transaction("catalogue") as tx:
-            await offers.withdraw(tx, offer_id, request.user)
-        return redirect("/catalogue/offers", gettext("The offer is withdrawn. “Offer again” brings its terms back."))
+            own = await store.offers_of(tx, request.user.organisation_id)
+            today = await store.today(tx, request.user)
+        return page(
+            request,
+            "catalogue/offers.html",
+            status_code=422 if refused else 200,
+            own=own,
+            today=today,
+            refused=refused and refusal_text(refused),
+            standing=refused.numbers.get("standing") if refused else None,
+        )
 
     async def _form(
         self,

@@ -263,6 +263,14 @@ async def expired(
     return readable(rows, lambda row: row.offer_id, _standing)
 
 
+async def newest_own(tx: Transaction, sku_id: str, supplier_id: str) -> str | None:
+    """The id of the supplier's newest current offer on the SKU; None if there is none."""
+    query = select(OfferRow.offer_id).where(
+        OfferRow.supplier_id == supplier_id, OfferRow.sku_id == sku_id, col(OfferRow.ended).is_(None)
+    )
+    return (await tx.session.exec(query.order_by(col(OfferRow.published_at).desc()).limit(1))).first()
+
+
 async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> tuple[int, int]:
     """How many of the supplier's offers on the SKU are current, and how many were published within a day. Other
     transactions that count them wait until this one ends."""

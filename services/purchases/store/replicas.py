@@ -57,11 +57,11 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
     )
 
 
-async def offer(db: Reader, offer_id: str) -> Offer | None:
-    """Return the offer, or None if there is none or it was archived. Raise UnreadableRow."""
-    sql = "select offer_id, body::text as body from purchases.offers where offer_id = $1 and not archived"
+async def offer(db: Reader, offer_id: str) -> tuple[Offer, bool] | None:
+    """Return the offer and whether it stands. None if there is none, or only its end is known. Raise UnreadableRow."""
+    sql = "select offer_id, archived, body::text as body from purchases.offers where offer_id = $1 and body <> '{}'"
     row = await db.fetchrow(sql, offer_id)
-    return read_one("purchases.offers", offer_id, _read, row) if row else None
+    return (read_one("purchases.offers", offer_id, _read, row), not row["archived"]) if row else None
 
 
 async def cheaper(db: Reader, offer: Offer, total: Money, need: Need, *, buyer_id: str) -> Offer | None:

@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from events.catalogue import OfferPublished
+from infra.ids import new_id
 from infra.tokens import Principal
+from infra.web.languages import COOKIE
 from tests.market import Browser, Market
 from tests.services.catalogue.market_builders import Stall, a_card
 
@@ -288,5 +290,24 @@ async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> N
         assert copy["replaces"] == event.offer_id
         await browser.post("/catalogue/offers/new", copy | terms | {"price": "11"})
         [_, edited] = await stall.happened(OfferPublished, sku_id)
-        withdrawn = await browser.post(f"/catalogue/offers/{edited.offer_id}/withdraw")
-        assert "Offer again" in withdrawn.text
+        for language, said in (
+            ("es", "ya había terminado (sustituida)"),
+            ("ru", "уже завершено (заменено)"),
+            ("en", "Nothing was published: the offer that you edited has ended already (replaced)."),
+        ):
+            browser.client.cookies.set(COOKIE, language)
+            late = await browser.post("/catalogue/offers/new", copy | terms | {"price": "10", "request_key": new_id()})
+            assert late.status_code == 422
+            assert late.text.count(said) == 1 and late.text.count('role="alert"') == 1 and "-note" not in said
+        for language, said in (
+            ("es", "La oferta no se retiró"),
+            ("ru", "Предложение не отозвано"),
+            ("en", "The offer was not withdrawn: it had ended before (replaced). Another offer of yours"),
+        ):
+            browser.client.cookies.set(COOKIE, language)
+            kept = await browser.post(f"/catalogue/offers/{event.offer_id}/withdraw")
+            assert kept.status_code == 422 and said in kept.text
+            assert f'href="#offer-{edited.offer_id}"' in kept.text and f'id="offer-{edited.offer_id}"' in kept.text
+        for _ in range(2):
+            withdrawn = await browser.post(f"/catalogue/offers/{edited.offer_id}/withdraw")
+            assert "The offer was withdrawn." in withdrawn.text and "Offer again" in withdrawn.text

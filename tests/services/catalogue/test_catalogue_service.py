@@ -193,7 +193,10 @@ class TestOffers:
         shown = await stall.get(f"/skus/{sku_id}", region="RU-MOW", quantity="1")
         assert [row["offer"]["offer_id"] for row in shown["offers"]] == [edited]
         twice = await stall.post(supplier, "/offers", some_terms(sku_id, replaces=former))
-        assert twice.json()["rule"] == "offer-ended"
+        assert (twice.json()["rule"], twice.json()["numbers"]) == ("offer-ended", {"replaced": "replaced"})
+        beside = await stall.published("Guitar capo, brass")
+        astray = await stall.post(supplier, "/offers", some_terms(beside, replaces=edited))
+        assert astray.json()["rule"] == "offer-of-other-sku"
 
     async def test_an_edit_is_sent_as_the_answer_tells_the_original(self, stall: Stall) -> None:
         """The answer has the coordinates of its stock, which clients do not send."""
@@ -219,6 +222,16 @@ class TestOffers:
             assert (await stall.post(supplier, f"/offers/{offer_id}/withdraw")).json()["ended"] == "withdrawn"
         assert len(await stall.happened(OfferArchived, sku_id)) == 1
         assert (await stall.get("/offers", supplier))[0]["ended"] == "withdrawn"
+
+    async def test_an_offer_that_ended_otherwise_is_not_withdrawn(self, stall: Stall) -> None:
+        sku_id, supplier = await stall.published("Banjo head"), await stall.supplier()
+        former = await stall.offer(supplier, sku_id)
+        edited = await stall.offer(supplier, sku_id, price="95.00", replaces=former)
+        refused = (await stall.post(supplier, f"/offers/{former}/withdraw")).json()
+        assert (refused["rule"], refused["numbers"]) == ("offer-ended", {"ended": "replaced", "standing": edited})
+        assert (await stall.post(supplier, f"/offers/{edited}/withdraw")).status_code == 200
+        refused = (await stall.post(supplier, f"/offers/{former}/withdraw")).json()
+        assert refused["numbers"] == {"ended": "replaced"}
 
     async def test_today_is_the_local_date_of_the_supplier(self, stall: Stall) -> None:
         sku_id = await stall.published("Pitch pipe")

@@ -69,7 +69,7 @@ async def test_the_database_finds_a_cheaper_offer_among_ten_thousand_of_a_sku(to
             'supplier_id', '{town.suppliers[1].organisation_id}')
     """
     async with years(town, "offers", ("offer_id", dear.offer_id), changes, "purchases") as (_, db):
-        offer = await replicas.offer(db, dear.offer_id)
+        offer, _ = await replicas.offer(db, dear.offer_id) or (None, False)
         assert offer is not None
         total, school = Money(offer.price * 10, "RUB"), town.school.organisation_id
         here = Need(D(10), "RU-MOW", town.market.clock().date())
@@ -108,7 +108,7 @@ async def test_the_database_compares_offers_as_the_rules_do(
     other = town.suppliers[1].organisation_id
     fields = {"tiers": tiers, "min_quantity": D(1), "supplier_id": other, "sku_id": sku.sku_id} | changes
     rival = await an_offer(town, **fields)
-    offer = await replicas.offer(town.market.resources.database.pool, sku.offer_id)
+    offer, _ = await replicas.offer(town.market.resources.database.pool, sku.offer_id) or (None, False)
     assert offer is not None
     day = town.market.clock().date()
     got = await replicas.cheaper(

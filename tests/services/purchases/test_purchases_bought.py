@@ -11,6 +11,7 @@ from events.catalogue import OfferArchived
 from events.contracts import ContractConcluded, PurchaseAnswered, PurchaseRequested
 from events.values import Category
 from infra.ids import new_id
+from infra.web.languages import COOKIE
 from services.purchases.store import replicas
 from services.purchases.store.purchases import count_unanswered
 from tests.explained import recording_queries, rolled_back
@@ -157,9 +158,17 @@ async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town
     )
 
     async def gone() -> bool:
-        return (await town.post(town.school, PURCHASES, body))[0] == 404
+        status, refused = await town.post(town.school, PURCHASES, body)
+        return status == 422 and refused["rule"] == "offer-ended"
 
     await town.market.eventually(gone)
+    form = "/contracts/purchases/new"
+    async with town.market.browser(town.school) as browser:
+        for language, said in (("en", "This offer has ended"), ("es", "ha terminado"), ("ru", "предложение завершено")):
+            browser.client.cookies.set(COOKIE, language)
+            late = await browser.post(form, body)
+            assert late.status_code == 422 and said in late.text and f"/catalogue/skus/{offer.sku_id}" in late.text
+            assert said in (await browser.get(form, offer=offer.offer_id)).text
     assert (await answer(town, before["purchase_id"], True))[1]["answer"] == "accepted"
 
 
