@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from catalogue.money import minor_units
 from catalogue.numbers import can_be_written_out
 from catalogue.rules import RuleBroken
-from catalogue.units import base_unit
+from catalogue.units import BadQuantity, NotComparable, base_unit
 from catalogue.units import unit as unit_of
 
 _LEVELS = ("locality", "region", "country")
@@ -79,9 +79,30 @@ class ReferencePrice:
 
 
 class ReferenceNotComparable(RuleBroken):
-    """A reference price is published, but in a unit, currency or VAT basis that cannot be converted to the line's."""
+    """A reference price is published, but cannot be converted to the terms of the line. Where it is not the line's
+    own unit, pack or VAT that is impossible, the reason has a class of its own."""
 
     code = "reference-not-comparable"
+
+
+class ReferenceInOtherCurrency(ReferenceNotComparable):
+    code = "reference-in-other-currency"
+
+
+class ReferenceInOtherUnit(ReferenceNotComparable):
+    code = "reference-in-other-unit"
+
+
+class ReferenceWithoutVat(ReferenceNotComparable):
+    """The line does not say its VAT, which a reference price does not contain."""
+
+    code = "reference-without-vat"
+
+
+class ReferenceTooLong(ReferenceNotComparable):
+    """The reference price has more digits than can be computed with."""
+
+    code = "reference-too-long"
 
 
 def reference_for(
@@ -118,9 +139,32 @@ def _nearest_first(published: Iterable[P], place: Where) -> list[P]:
 
 
 class PaidNotComparable(RuleBroken):
-    """An earlier price exists, but in a unit, currency or VAT basis that cannot be converted to the line's."""
+    """An earlier price exists, but cannot be converted to the terms of the line: the unit, pack or VAT of one of them is
+    impossible. Other reasons have a class of their own."""
 
     code = "paid-not-comparable"
+
+
+class PaidInOtherUnit(PaidNotComparable):
+    code = "paid-in-other-unit"
+
+
+class PaidTooLong(PaidNotComparable):
+    """The price paid has more digits than can be computed with."""
+
+    code = "paid-too-long"
+
+
+class VatNotStated(RuleBroken):
+    """A price does not say whether it is with VAT, or with which rate."""
+
+    code = "vat-not-stated"
+
+
+class VatRateTooLong(RuleBroken):
+    """The VAT rate has more digits than can be computed with."""
+
+    code = "vat-rate-too-long"
 
 
 def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: str) -> Decimal:
@@ -131,13 +175,13 @@ def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: 
     except RuleBroken as broken:
         raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}", why=broken.message) from broken
     if now_base != then_base:
-        raise PaidNotComparable(
+        raise PaidInOtherUnit(
             f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.",
             paid_unit=paid.unit,
             line_unit=line.unit,
         )
     if not can_be_written_out(unit_price):
-        raise PaidNotComparable(f"{unit_price} is not a price that can be compared.", price=unit_price)
+        raise PaidTooLong(f"{unit_price} is not a price that can be compared.", price=unit_price)
     exact = Fraction(unit_price) * now / then
     return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
 
@@ -146,14 +190,14 @@ def _worth(line: PricedLine) -> tuple[Fraction, str]:
     """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raises
     RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
-        raise PaidNotComparable("the record does not say whether it includes VAT.")
+        raise VatNotStated("the record does not say whether it includes VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
-        raise PaidNotComparable(f"{line.vat_rate} is not a VAT rate.", vat_rate=line.vat_rate)
+        raise VatRateTooLong(f"{line.vat_rate} is not a VAT rate.", vat_rate=line.vat_rate)
     if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
-        raise PaidNotComparable(f"{line.pack_size} is not the size of a pack.", pack_size=line.pack_size)
+        raise BadQuantity(f"{line.pack_size} is not the size of a pack.", size=line.pack_size)
     found = unit_of(line.unit)
     if found.dimension == "lump sum":
-        raise PaidNotComparable("a lump sum has no quantity to compare.")
+        raise NotComparable("a lump sum has no quantity to compare.", unit=line.unit)
     factor = Fraction(line.pack_size) * found.factor
     vat = Fraction(line.vat_rate or 0) / 100 if line.vat_included else 0
     return factor * (1 + vat), base_unit(line.unit).code
@@ -165,13 +209,13 @@ def in_terms_of(line: PricedLine, published: PublishedReference, currency: str) 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
     """
     if published.currency != currency:
-        raise ReferenceNotComparable(
+        raise ReferenceInOtherCurrency(
             f"The reference price is in {published.currency}, this purchase in {currency}.",
             reference_currency=published.currency,
             currency=currency,
         )
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
-        raise ReferenceNotComparable("The reference price is without VAT, and the line does not say its VAT.")
+        raise ReferenceWithoutVat("The reference price is without VAT, and the line does not say its VAT.")
     try:
         worth, base = _worth(line)
     except RuleBroken as broken:
@@ -179,13 +223,13 @@ def in_terms_of(line: PricedLine, published: PublishedReference, currency: str) 
             f"The reference price cannot be compared: {broken.message}", why=broken.message
         ) from broken
     if base != published.unit:
-        raise ReferenceNotComparable(
+        raise ReferenceInOtherUnit(
             f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}.",
             reference_unit=published.unit,
             line_unit=line.unit,
         )
     if not can_be_written_out(published.median):
-        raise ReferenceNotComparable(f"{published.median} is not a price that can be compared.", price=published.median)
+        raise ReferenceTooLong(f"{published.median} is not a price that can be compared.", price=published.median)
     exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
     return ReferencePrice(published.reference_id, published.grade, round(price, minor_units(currency) + 4))

@@ -130,10 +130,45 @@ class LinesMissing(RuleBroken):
 
 
 class LineNotComplete(RuleBroken):
-    """A line lacks something that every line of such a process needs: its own id, a description, a category, a
-    quantity, a price."""
+    """A line lacks one of the values that every line of such a process needs."""
 
     code = "line-not-complete"
+
+
+class LineIdRepeated(RuleBroken):
+    code = "line-id-repeated"
+
+
+class UnknownLine(RuleBroken):
+    """The process has no line of this id."""
+
+    code = "unknown-line"
+
+
+class LineQuantityNotPositive(RuleBroken):
+    code = "line-quantity-not-positive"
+
+
+class QuantityAbsurd(RuleBroken):
+    """The quantity is too large to compute with exactly."""
+
+    code = "quantity-absurd"
+
+
+class QuantityTooFine(RuleBroken):
+    code = "quantity-too-fine"
+
+
+class PriceAbsurd(RuleBroken):
+    """The unit price is too large to compute with exactly."""
+
+    code = "price-absurd"
+
+
+class UnknownSku(RuleBroken):
+    """There is no published SKU with this id."""
+
+    code = "unknown-sku"
 
 
 class PriceNotPositive(RuleBroken):
@@ -174,12 +209,6 @@ class NotTheBuyer(RuleBroken):
 
 class UnknownTimeZone(RuleBroken):
     code = "unknown-time-zone"
-
-
-class WrongStage(RuleBroken):
-    """The process is not in a stage that allows this action."""
-
-    code = "wrong-stage"
 
 
 def sentence(error: Exception) -> str:

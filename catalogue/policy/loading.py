@@ -35,6 +35,12 @@ class PolicyNotValid(RuleBroken):
     code = "policy-not-valid"
 
 
+class StoredPolicyUnreadable(PolicyNotValid):
+    """The policy that is stored with a process is in a form that this release does not read."""
+
+    code = "stored-policy-unreadable"
+
+
 def keep_own_in(folder: Path | None) -> None:
     """Set the folder of this market's own presets. It is called once, when a process starts, because all other code
     loads policies by name only."""
@@ -71,7 +77,7 @@ def of_process(text: str, name: str) -> Policy:
     try:
         return msgspec.json.decode(text, type=Policy)
     except msgspec.DecodeError as error:
-        raise PolicyNotValid(
+        raise StoredPolicyUnreadable(
             f"The policy {name!r} that was kept with the process cannot be read: {sentence(error)}"
         ) from error
 

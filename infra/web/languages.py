@@ -154,14 +154,22 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
         return _in_english(sentence, numbers, zone)
 
 
-RENAMED = {"too-many-sessions-open": "too-many-auctions-open"}
-"""Codes in events of former releases, with their new codes."""
+RENAMED = {
+    "too-many-sessions-open": "too-many-auctions-open",
+    "line-not-complete: ": "line-id-repeated",
+    "nobody-left: firm": "no-pack-filled",
+}
+"""Codes in events of former releases, with their new codes. Where a code stood for two rules, the key has the names of
+the numbers of one of them (:func:`with_numbers`)."""
+FORMER = frozenset({"line-not-complete: below, line, quantity, unit_price"})
+"""The entries for sentences that are only in events of former releases, because they stated two rules in one."""
 
 
 def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
     """:func:`refusal` for a refusal in an event."""
-    code = RENAMED.get(kept.rule, kept.rule)
-    return refusal_in_texts(code, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
+    texts = {each.name: each.value for each in kept.numbers}
+    code = RENAMED.get(with_numbers(kept.rule, texts)) or RENAMED.get(kept.rule, kept.rule)
+    return refusal_in_texts(code, kept.message, texts, currency, zone)
 
 
 def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:

@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
 from catalogue.policy import load
+from catalogue.rules import QuantityAbsurd
 from events.values import Refusal
 from infra.denied import Missing
 from infra.web import PUBLIC, FromResources, PathId
@@ -30,7 +31,8 @@ from services.observatory.views import (
     whole_answer,
 )
 
-MOST = 10**12
+BELOW = 10**12
+"""Quantities that a price is asked for are smaller: the arithmetic with them is exact."""
 
 
 class FoundItems(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,8 +144,14 @@ class ObservatoryApi(Controller):
     ) -> PriceAtReference:
         """What a quantity of a SKU, in base units, should cost in a region. 404 if there is no reference."""
         wanted = number_in(quantity) or Decimal(0)
-        if not 0 < wanted <= MOST:
-            raise QuantityNotPositive(f"A quantity must be above 0 and at most {MOST}, not {wanted}.", field="quantity")
+        if wanted <= 0:
+            raise QuantityNotPositive(
+                f"A quantity must be above zero, not {wanted}.", field="quantity", quantity=wanted
+            )
+        if wanted >= BELOW:
+            raise QuantityAbsurd(
+                f"A quantity must be below {BELOW:,}, not {wanted}.", field="quantity", quantity=wanted, below=BELOW
+            )
         policy = load(resources.config.policy)
         async with resources.database.transaction("observatory") as tx:
             found = await whole_answer(tx, sku, place_of(region, "region"), policy.observatory)

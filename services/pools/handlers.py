@@ -7,7 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from catalogue.policy import Policy, of_process
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, UnknownSku
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
 from events.bounds import Amount, ByLine, Code, Few, Id, Instant, Lines, Minutes, Name, Packs, Percent, Title
@@ -48,12 +48,6 @@ from services.pools.store import PoolContract, StoredPool
 
 class NotAnActiveBuyer(RuleBroken):
     code = "not-an-active-buyer"
-
-
-class UnknownSku(RuleBroken):
-    """There is no published SKU with this id."""
-
-    code = "unknown-sku"
 
 
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -124,17 +124,17 @@ def export_ocds(
 
 
 def _import_tables(kind: str, files: list[Path], mapping: Path | None, refused: Path | None, as_json: bool) -> None:
-    from services.transparency.intake import FileUnusable, mapping_for, read_table
+    from services.transparency.intake import MappingOfOtherKind, MappingUnusable, mapping_for, read_table
     from services.transparency.ocds.tables import MappingError, load_mapping, shipped_mappings
 
     try:
         candidates: list[ColumnMapping] = [load_mapping(mapping)] if mapping else shipped_mappings(kind)
     except OSError as error:
-        raise FileUnusable(f"{mapping}: {error.strerror}") from error
+        raise MappingUnusable(f"{mapping}: {error.strerror}") from error
     except MappingError as error:
-        raise FileUnusable(str(error)) from error
+        raise MappingUnusable(str(error)) from error
     if candidates[0].kind != kind:
-        raise FileUnusable(f"{mapping} maps {candidates[0].kind}: use `lonja import {candidates[0].kind}`")
+        raise MappingOfOtherKind(f"{mapping} maps {candidates[0].kind}: use `lonja import {candidates[0].kind}`")
     others = [mapping] if mapping else []
     _import(
         files, refused, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger), others

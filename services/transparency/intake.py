@@ -65,6 +65,24 @@ class FileUnusable(Exception):
         self.kind = kind
 
 
+class MappingUnusable(FileUnusable):
+    """The file of a mapping cannot be used, so nothing was read with it."""
+
+    code = "mapping-unusable"
+
+
+class MappingOfOtherKind(FileUnusable):
+    """The mapping is for another command."""
+
+    code = "mapping-of-other-kind"
+
+
+class RefusalsOverInput(FileUnusable):
+    """The file for what is refused would replace a file that is to be read."""
+
+    code = "refusals-over-input"
+
+
 class Counts(msgspec.Struct, frozen=True):
     imported: int = 0
     unchanged: int = 0
@@ -153,7 +171,7 @@ def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMappin
     except NoTable as error:
         raise FileUnusable(str(error), "no CSV") from error
     except LookupError as error:
-        raise FileUnusable(f"{path}: the mapping names an encoding that is not known: {error}") from error
+        raise MappingUnusable(f"{path}: the mapping names an encoding that is not known: {error}") from error
 
 
 async def take_in(database: Database, reading: Reading, progress: Callable[[Counts], None]) -> Counts:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from infra.cells import cell
 from infra.cli.output import Unwritable
-from services.transparency.intake import FileUnusable
+from services.transparency.intake import RefusalsOverInput
 from services.transparency.ocds.candidates import Reading
 from services.transparency.ocds.tolerance import Fault, NotUnderstood
 
@@ -59,9 +59,9 @@ class Refusals:
 
 @contextmanager
 def refusals_in(path: Path, unless: Sequence[Path]) -> Iterator[Refusals]:
-    """Open the file for refusals, emptied. Raise Unwritable, and FileUnusable if it is one of the files to be read."""
+    """Open the file for refusals, emptied. Raise Unwritable, and RefusalsOverInput if it is one of the files to be read."""
     if any(path.resolve() == other.resolve() for other in unless):
-        raise FileUnusable(f"{path} is to be read: name another file for what is refused")
+        raise RefusalsOverInput(f"{path} is to be read: name another file for what is refused")
     with _writing(path):
         stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     try:

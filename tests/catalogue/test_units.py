@@ -9,6 +9,7 @@ from catalogue.units import (
     BadQuantity,
     NotComparable,
     Pack,
+    PriceTooLong,
     UnknownUnit,
     UnparseableNumber,
     UnparseableUnit,
@@ -71,7 +72,7 @@ def test_packs_are_read_with_their_content(text, pack):
     ("text", "rule"),
     [
         *((text, UnparseableUnit) for text in ("", "10 x 5 ml", "1/2 l", "LITRO 2 ML", "FRASCO 2 foo", "3")),
-        *((text, UnparseableNumber) for text in ("FRASCO 1.000 ML", "FRASCO 0 ML")),
+        ("FRASCO 1.000 ML", UnparseableNumber),
     ],
 )
 def test_what_would_need_a_guess_is_refused_with_the_reason(text, rule):
@@ -95,10 +96,19 @@ def test_both_ways_of_writing_numbers_are_read(text, number):
     assert parse_quantity(text) == D(number)
 
 
-@pytest.mark.parametrize("text", ["1.000", "12,345", "", "1,2,3", "1.00.000,5", "-1"])
+@pytest.mark.parametrize("text", ["1.000", "12,345", "", "1,2,3", "1.00.000,5"])
 def test_an_ambiguous_or_broken_number_is_refused(text):
     with pytest.raises(UnparseableNumber):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0,000"])
+def test_a_size_that_is_not_above_zero_is_refused(text):
+    for read in (parse_quantity, lambda size: parse_pack(f"FRASCO {size} ML")):
+        with pytest.raises(BadQuantity):
+            read(text)
+    with pytest.raises(BadQuantity):
+        parse_quantity("-1")
 
 
 def test_prices_compare_per_base_unit():
@@ -113,6 +123,8 @@ def test_lump_sums_and_unknown_contents_do_not_compare():
             per_base_unit(D(1), Pack(D(1), code))
     with pytest.raises(BadQuantity):
         per_base_unit(D(1), Pack(D(0), "LTR"))
+    with pytest.raises(PriceTooLong):
+        per_base_unit(D("1E+999999"), Pack(D(1), "LTR"))
     with pytest.raises(UnknownUnit):
         unit("nope")
 

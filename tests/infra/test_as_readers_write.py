@@ -14,6 +14,7 @@ from infra.clock import system_clock
 from infra.config import Config
 from infra.web.languages import (
     _AS_WRITTEN,
+    FORMER,
     LANGUAGES,
     PROJECT,
     RENAMED,
@@ -224,8 +225,13 @@ def test_two_small_shares_are_shown_differently(value: str, written: str) -> Non
 def test_a_code_that_a_former_release_wrote_into_an_event_is_translated(language: str) -> None:
     with speaking(language):
         for former, now in RENAMED.items():
-            told = [
-                kept_refusal(Refusal(rule=code, message="As published.", numbers=(Number(name="most", value="9"),)))
-                for code in (former, now)
-            ]
+            rule, _, names = former.partition(": ")
+            numbers = tuple(Number(name=name, value="9") for name in names.split(", ") if name)
+            if ": " not in former:
+                numbers = (Number(name="most", value="9"),)
+            told = [kept_refusal(Refusal(rule=code, message="As published.", numbers=numbers)) for code in (rule, now)]
             assert told[0] == told[1] != "As published."
+        for former in FORMER:
+            rule, _, names = former.partition(": ")
+            numbers = tuple(Number(name=name, value="1234.5") for name in names.split(", "))
+            assert "234,5" in kept_refusal(Refusal(rule=rule, message="As published.", numbers=numbers))

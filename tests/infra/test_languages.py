@@ -29,6 +29,7 @@ from infra.tokens import Principal
 from infra.web.languages import (
     COOKIE,
     ENGLISH,
+    FORMER,
     LANGUAGES,
     PROJECT,
     catalog,
@@ -250,7 +251,7 @@ def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
 
 
 def orphans(language: str, project: Path = PROJECT) -> list[Key]:
-    refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES)
+    refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES) | FORMER
     listed = {("refusal", code) for code in refusals} | words_of_lists()
     listed |= {("refusal", with_numbers(one.code, one.numbers)) for one in raised()}
     marked = value_text(project)
@@ -459,7 +460,7 @@ def test_a_list_is_translated_word_by_word_a_unit_by_its_name_and_a_persons_text
             "Un resumen llega cada día o cada semana, no «monthly»."
         )
         units = {"paid_unit": "KGM", "line_unit": "C62"}
-        assert refusal_in_texts("paid-not-comparable", "", units) == (
+        assert refusal_in_texts("paid-in-other-unit", "", units) == (
             "El precio pagado era por kilogramo y la línea cuenta en unidad."
         )
         assert "«Bolt, open 2000»" in refusal_in_texts("equivalent-twice", "", {"description": "Bolt, open 2000"})

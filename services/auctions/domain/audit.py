@@ -28,6 +28,8 @@ from services.auctions.domain.due import restart
 from services.auctions.domain.remedies import delete_last, resume
 
 STRANGER = "somebody without a number"
+_FORMERLY = {"above-initial-price": "not-lower"}
+"""Rules that had a code together with another rule in logs of former releases, and that code."""
 
 
 class Unsound(Exception):
@@ -117,10 +119,12 @@ def _verdict(audit: Audit, fact: BidAccepted | BidRefused, line: int) -> Audit:
 
 
 def _alike(said: Refusal, expected: Refusal) -> bool:
-    """Return whether both refusals have the same rule and no contradicting numbers. A later release may word a refusal
-    differently and name other numbers."""
+    """Return whether both refusals have the same rule, perhaps by its former code, and no contradicting numbers. A
+    later release may word a refusal differently and name other numbers."""
     numbers = {number.name: number.value for number in expected.numbers}
-    return said.rule == expected.rule and all(numbers.get(each.name, each.value) == each.value for each in said.numbers)
+    return said.rule in (expected.rule, _FORMERLY.get(expected.rule)) and all(
+        numbers.get(each.name, each.value) == each.value for each in said.numbers
+    )
 
 
 def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:

@@ -83,6 +83,12 @@ class NotLower(RuleBroken):
     code = "not-lower"
 
 
+class AboveInitialPrice(RuleBroken):
+    """A bidder's first bid is above the initial price, where each bidder undercuts its own last bid."""
+
+    code = "above-initial-price"
+
+
 class CutBelowStep(RuleBroken):
     code = "cut-below-step"
 
@@ -286,7 +292,7 @@ def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
         if own is not None:
             _undercut(state, amount, own.amount, "your own last bid")
         elif amount > state.opened.initial_price:
-            raise NotLower(
+            raise AboveInitialPrice(
                 f"A first bid must be at most the initial price, {_money(state.opened.initial_price, currency)}.",
                 field="amount",
                 amount=amount,

@@ -18,7 +18,19 @@ from catalogue.durations import DurationNotOffered, end_of, spelt
 from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import ReferencePrice
-from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
+from catalogue.rules import (
+    BuyerNotActive,
+    LineIdRepeated,
+    LineNotComplete,
+    LineQuantityNotPositive,
+    LinesMissing,
+    PriceAbsurd,
+    PriceNotPositive,
+    QuantityAbsurd,
+    RuleBroken,
+    TitleMissing,
+    UnknownKind,
+)
 from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
@@ -232,23 +244,41 @@ def _complete(line: Line, currency: str) -> Line:
             field="lines",
             line=line.line_id,
         )
-    if not (quantity.is_finite() and price.is_finite() and 0 < quantity < _ABSURD and 0 < price < _ABSURD):
-        raise LineNotComplete(
-            f"Line {line.line_id!r} needs a quantity and a unit price above zero (and below {_ABSURD:,f}).",
+    _possible(line.line_id, quantity, price)
+    return msgspec.structs.replace(line, amount=round_money(quantity * price, currency))
+
+
+def _possible(line: str, quantity: Decimal, price: Decimal) -> None:
+    """Check that both are above zero, and small enough for exact arithmetic."""
+    if quantity.is_nan() or quantity <= 0:
+        raise LineQuantityNotPositive(f"The quantity of line {line} must be above zero.", field="lines", line=line)
+    if quantity >= _ABSURD:
+        raise QuantityAbsurd(
+            f"The quantity of line {line} must be below {_ABSURD:,f}, not {quantity}.",
             field="lines",
-            line=line.line_id,
+            line=line,
             quantity=quantity,
-            unit_price=price,
             below=_ABSURD,
         )
-    return msgspec.structs.replace(line, amount=round_money(quantity * price, currency))
+    if price.is_nan() or price <= 0:
+        raise PriceNotPositive(
+            f"The price of line {line} must be above zero, not {price}.", field="lines", line=line, price=price
+        )
+    if price >= _ABSURD:
+        raise PriceAbsurd(
+            f"The unit price of line {line} must be below {_ABSURD:,f}, not {price}.",
+            field="lines",
+            line=line,
+            price=price,
+            below=_ABSURD,
+        )
 
 
 def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
     if not lines:
         raise AuctionWithoutLines
     if len({line.line_id for line in lines}) < len(lines):
-        raise LineNotComplete("Every line needs its own id.", field="lines")
+        raise LineIdRepeated("Every line needs its own id.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]
     require_one_group((each.scheme, each.code) for each in categories)
 

@@ -10,6 +10,7 @@ from catalogue.policy import Withdrawal
 from catalogue.rules import ReasonMissing, RuleBroken
 from events.auctions import AuctionClosed, AuctionExtended, BidDeleted
 from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.bids import AuctionOver
 from services.auctions.domain.closing import AlreadyClosed, closed
 
 
@@ -28,6 +29,8 @@ class DeletedBefore(RuleBroken):
 
 
 class TooLateToDelete(RuleBroken):
+    """The seconds in which the policy allows a deletion are over."""
+
     code = "too-late-to-delete"
 
 
@@ -43,14 +46,16 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
     """Return the event by which a bidder takes back its own last bid, once, within the policy's number of seconds. The
     end stays where the bid moved it.
 
-    Raise DeletionNotOffered, TooLateToDelete, NothingToDelete or DeletedBefore.
+    Raise DeletionNotOffered, AuctionOver, NothingToDelete, DeletedBefore or TooLateToDelete.
     """
     seconds = state.rules.delete_seconds
     known = state.participants.get(supplier_id)
     if not seconds:
         raise DeletionNotOffered("A bid cannot be taken back here.")
     if state.over(now):
-        raise TooLateToDelete("The session is over.", closes_at=state.closes_at, now=now)
+        raise AuctionOver(
+            f"The session ended at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.closes_at, now=now
+        )
     if known is None or known.last is None:
         raise NothingToDelete("You have no bid that stands.")
     if known.deleted:

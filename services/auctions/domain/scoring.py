@@ -15,7 +15,31 @@ from events.auctions import Scoring
 
 
 class ScoringNotSound(RuleBroken):
-    code = "scoring-not-sound"
+    """The criteria, options and weights do not fit together. Each rule about them has a class of its own."""
+
+
+class CriteriaNotAsked(ScoringNotSound):
+    """Bids that are ranked by price have no criteria."""
+
+    code = "criteria-not-asked"
+
+
+class CriteriaMissing(ScoringNotSound):
+    """Bids that are not ranked by price alone need criteria."""
+
+    code = "criteria-missing"
+
+
+class CriterionNotComplete(ScoringNotSound):
+    code = "criterion-not-complete"
+
+
+class OptionNegative(ScoringNotSound):
+    code = "option-negative"
+
+
+class WeightsTooHigh(ScoringNotSound):
+    code = "weights-too-high"
 
 
 class ChoicesMissing(RuleBroken):
@@ -26,17 +50,19 @@ class ChoicesMissing(RuleBroken):
 
 def check(scoring: Scoring) -> None:
     """Raise ScoringNotSound if the scoring contradicts itself."""
-    if (scoring.by == "price") == bool(scoring.criteria):
-        raise ScoringNotSound("Scoring by price has no criteria; any other scoring needs some.", field="scoring")
+    if scoring.by == "price" and scoring.criteria:
+        raise CriteriaNotAsked("Scoring by price has no criteria.", field="scoring")
+    if scoring.by != "price" and not scoring.criteria:
+        raise CriteriaMissing("Scoring that is not by price alone needs criteria.", field="scoring")
     for criterion in scoring.criteria:
         if not criterion.title.strip() or not criterion.options:
-            raise ScoringNotSound("Every criterion needs a title and options.", field="scoring")
+            raise CriterionNotComplete("Every criterion needs a title and options.", field="scoring")
         if any(not option.value.is_finite() or option.value < 0 for option in criterion.options):
-            raise ScoringNotSound(
+            raise OptionNegative(
                 f"The options of {criterion.title!r} must be 0 or more.", field="scoring", criterion=criterion.title
             )
     if scoring.by == "quality" and _highest(scoring) >= 1:
-        raise ScoringNotSound(
+        raise WeightsTooHigh(
             f"The highest weights must be below 1 together; they are {_highest(scoring)}.",
             field="scoring",
             highest=_highest(scoring),

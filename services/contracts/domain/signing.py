@@ -32,7 +32,7 @@ from services.contracts.domain.equivalents import EquivalentProposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.refusals import Refuse, ground_of
 from services.contracts.domain.turns import (
-    StepOutOfOrder,
+    UnknownStep,
     current,
     extended_until,
     party_of,
@@ -141,7 +141,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.actor.organisation_id)
     if command.step not in flow:
-        raise StepOutOfOrder(f"{command.step!r} is not a step of this contract.", field="step", step=command.step)
+        raise UnknownStep(f"{command.step!r} is not a step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
     if command.step in contract.taken:
         _require_repeat(deal, contract, command, now)

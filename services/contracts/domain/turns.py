@@ -23,6 +23,12 @@ class StepOfOtherParty(RuleBroken):
     code = "step-of-other-party"
 
 
+class UnknownStep(RuleBroken):
+    """The procedure of this contract has no such step."""
+
+    code = "unknown-step"
+
+
 class StepOutOfOrder(RuleBroken):
     code = "step-out-of-order"
 
@@ -83,7 +89,7 @@ def party_of(deal: Deal, contract: Contract, organisation_id: str) -> Party:
 
 def require_side(step: str, party: Party) -> None:
     if step not in PARTIES:
-        raise StepOutOfOrder(f"{step!r} is not a step of this contract.", field="step", step=step)
+        raise UnknownStep(f"{step!r} is not a step of this contract.", field="step", step=step)
     if PARTIES[step] != party:
         raise StepOfOtherParty(
             f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", step=step, whose=PARTIES[step], party=party

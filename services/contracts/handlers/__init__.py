@@ -10,7 +10,7 @@ from msgspec import structs
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
 from catalogue.roles import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
-from catalogue.rules import RoleMissing
+from catalogue.rules import RoleMissing, UnknownSku
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Count, Few, Lines, Quantity
@@ -30,7 +30,7 @@ from infra.tokens import Principal
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.deciding import Deciding
-from services.contracts.domain.equivalents import EquivalentCard, EquivalentProposal, EquivalentUndescribed
+from services.contracts.domain.equivalents import EquivalentCard, EquivalentProposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.refusals import Refuse, refusal_of
 from services.contracts.domain.signing import ActivateNext, Command, Extend, OfferDeal, TakeStep
@@ -119,14 +119,13 @@ async def take_step(
 
 
 async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tuple[EquivalentProposal, ...]:
-    """Return the proposals, with the catalogue's data if they name a SKU. Raise EquivalentUndescribed for an unknown
-    SKU."""
+    """Return the proposals, with the catalogue's data if they name a SKU. Raise UnknownSku."""
     wanted = [each.sku_id for each in named if each.sku_id]
     found = await replicas.skus.get(await tx.raw(), wanted) if wanted else {}
     for each in named:
         if each.sku_id and each.sku_id not in found:
-            raise EquivalentUndescribed(
-                "There is no such SKU in the catalogue.", field=f"equivalent-{each.line_id}", sku=each.sku_id
+            raise UnknownSku(
+                f"There is no published SKU {each.sku_id!r}.", field=f"equivalent-{each.line_id}", sku=each.sku_id
             )
     return tuple(
         EquivalentProposal(

@@ -29,6 +29,12 @@ from services.fulfilment.domain.state import (
 )
 
 
+class DeliveriesMissing(RuleBroken):
+    """An invoice names the deliveries that it is for."""
+
+    code = "deliveries-missing"
+
+
 class NothingToInvoice(RuleBroken):
     """Nothing was accepted of the named deliveries, or none was named."""
 
@@ -80,7 +86,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
             raise NothingToInvoice(f"Nothing is accepted of delivery {number}.", field="deliveries", delivery=number)
         require_undisputed(execution, Matter("delivery", number))
     if not numbers:
-        raise NothingToInvoice("Name the deliveries that the invoice is for.", field="deliveries")
+        raise DeliveriesMissing("Name the deliveries that the invoice is for.", field="deliveries")
     reference = require_words(command.reference, InvoiceNumberMissing("Give the invoice's number.", field="reference"))
     lines = priced(execution, numbers)
     return (

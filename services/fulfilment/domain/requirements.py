@@ -4,8 +4,7 @@ possible."""
 from collections.abc import Mapping
 from decimal import Decimal
 
-from catalogue.money import QuantityNotPositive
-from catalogue.rules import NotAParty, RuleBroken
+from catalogue.rules import NotAParty, QuantityAbsurd, QuantityTooFine, RuleBroken
 from events.contracts import LineQuantity
 from services.fulfilment.domain.state import Execution, Matter, Party, disputed
 
@@ -27,12 +26,10 @@ class LineNotInContract(RuleBroken):
     code = "line-not-in-contract"
 
 
-class QuantityTooFine(RuleBroken):
-    code = "quantity-too-fine"
+class QuantityNegative(RuleBroken):
+    """Zero is possible: it means nothing of this line."""
 
-
-class QuantityAbsurd(RuleBroken):
-    code = "quantity-absurd"
+    code = "quantity-negative"
 
 
 class Disputed(RuleBroken):
@@ -112,7 +109,7 @@ def require_words(words: str, missing: RuleBroken) -> str:
 
 def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
     """Return the quantities above zero, in the order of the contract's lines. Every impossible value is refused, so no
-    input is lost. The field of a line is ``quantity-`` and its id. Raise LineNotInContract, QuantityNotPositive,
+    input is lost. The field of a line is ``quantity-`` and its id. Raise LineNotInContract, QuantityNegative,
     QuantityAbsurd or QuantityTooFine."""
     known = {line.line_id for line in execution.lines}
     for line_id, quantity in wanted.items():
@@ -120,7 +117,7 @@ def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[Lin
         if line_id not in known:
             raise LineNotInContract(f"The contract has no line {line_id!r}.", field=field, line=line_id)
         if not quantity.is_finite() or quantity < 0:
-            raise QuantityNotPositive(
+            raise QuantityNegative(
                 f"A quantity must not be below zero, as {quantity} is.", field=field, quantity=quantity
             )
         if quantity >= _ABSURD:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue.rules import RuleBroken, require_repeat
+from catalogue.rules import QuantityAbsurd, RuleBroken, UnknownLine, require_repeat
 from events.codec import Event
 from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
 from events.values import Place
@@ -42,10 +42,16 @@ class ToleranceNegative(RuleBroken):
     code = "tolerance-negative"
 
 
-class UnknownLine(RuleBroken):
-    """The demand is for a line that the pool does not have, or there are two demands for one line."""
+class DemandMissing(RuleBroken):
+    """A member wants at least one line."""
 
-    code = "unknown-line"
+    code = "demand-missing"
+
+
+class DemandRepeated(RuleBroken):
+    """A member states its demand for a line once."""
+
+    code = "demand-repeated"
 
 
 class PlaceOutsideRegions(RuleBroken):
@@ -69,9 +75,15 @@ class MinimumNotReached(RuleBroken):
 
 
 class NobodyLeft(RuleBroken):
-    """Nobody enrolled, everybody withdrew, or the demand fills no pack."""
+    """The last member with demand defaulted."""
 
     code = "nobody-left"
+
+
+class NoPackFilled(RuleBroken):
+    """The firm quantities of the members fill no pack of any line."""
+
+    code = "no-pack-filled"
 
 
 class CancelledByLead(RuleBroken):
@@ -234,28 +246,37 @@ def _below_minimum(pool: Pool) -> RuleBroken | None:
         return MinimumNotReached(
             f"The members' firm quantities are {firm}; the minimum is {minimum}.", firm=firm, minimum=minimum
         )
-    return None if pool.demand else NobodyLeft("What the members want fills no pack.", firm=firm)
+    return None if pool.demand else NoPackFilled("What the members want fills no pack.", firm=firm)
 
 
 def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
-    left = {line.line_id for line in pool.opened.lines}
+    known = {line.line_id for line in pool.opened.lines}
+    told: set[str] = set()
     if not demands:
-        raise FirmQuantityNotPositive("A member must want at least one line.", field="demands")
+        raise DemandMissing("A member must want at least one line.", field="demands")
     for demand in demands:
-        if demand.line_id not in left:
-            raise UnknownLine(
-                f"The pool has no line {demand.line_id!r}, or it is named twice.", field="demands", line=demand.line_id
-            )
-        left.remove(demand.line_id)
-        if not (demand.firm.is_finite() and 0 < demand.firm < _ABSURD):
+        if demand.line_id not in known:
+            raise UnknownLine(f"The pool has no line {demand.line_id!r}.", field="demands", line=demand.line_id)
+        if demand.line_id in told:
+            raise DemandRepeated(f"Line {demand.line_id!r} is named twice.", field="demands", line=demand.line_id)
+        told.add(demand.line_id)
+        if demand.firm.is_nan() or demand.firm <= 0:
             raise FirmQuantityNotPositive(
-                f"A firm quantity must be above zero (and below {_ABSURD:,f}), not {demand.firm}.",
+                f"A firm quantity must be above zero, not {demand.firm}.",
                 field="demands",
                 line=demand.line_id,
                 firm=demand.firm,
-                below=_ABSURD,
             )
-        if not (demand.tolerance.is_finite() and 0 <= demand.tolerance < _ABSURD):
+        for quantity in (demand.firm, demand.tolerance):
+            if not quantity.is_nan() and quantity >= _ABSURD:
+                raise QuantityAbsurd(
+                    f"The quantity of line {demand.line_id} must be below {_ABSURD:,f}, not {quantity}.",
+                    field="demands",
+                    line=demand.line_id,
+                    quantity=quantity,
+                    below=_ABSURD,
+                )
+        if demand.tolerance.is_nan() or demand.tolerance < 0:
             raise ToleranceNegative(
                 f"A tolerance must not be below zero: {demand.tolerance}.",
                 field="demands",

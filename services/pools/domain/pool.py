@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from catalogue.rules import RuleBroken, WrongStage
+from catalogue.rules import RuleBroken
 from events.codec import Event
 from events.pools import (
     Allocation,
@@ -48,6 +48,12 @@ class BelowMinimum(StrEnum):
     CANCEL = "cancel"
     SMALLER = "smaller"
     EXTEND_ONCE = "extend-once"
+
+
+class WrongStage(RuleBroken):
+    """The pool is not in a stage that allows this act."""
+
+    code = "wrong-stage"
 
 
 class NotTheLead(RuleBroken):

@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 import msgspec
 
 from catalogue.money import Money, round_money, split
-from catalogue.rules import RuleBroken, require_repeat
+from catalogue.rules import RuleBroken, UnknownLine, require_repeat
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -20,7 +20,6 @@ from events.pools import (
 )
 from events.values import Line, Place, Refusal
 from services.pools.domain.allocation import Want, allocate
-from services.pools.domain.enrolment import UnknownLine
 from services.pools.domain.pool import Pool, PoolStage, cancelled
 
 _EXACT = Context(prec=60)

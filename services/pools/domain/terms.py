@@ -10,7 +10,8 @@ from catalogue.categories import require_codes
 from catalogue.money import minor_units
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, PoolRules, text_of
-from catalogue.rules import LinesMissing, RuleBroken
+from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken
+from catalogue.skus import PackNotPositive
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
@@ -27,7 +28,7 @@ class PoolWithoutLines(LinesMissing):
 
 
 class LineNotPriced(RuleBroken):
-    """A line needs its own id, a pack size, and an initial unit price above zero."""
+    """A line needs an initial unit price above zero."""
 
     code = "line-not-priced"
 
@@ -75,16 +76,23 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     if not command.lines:
         raise PoolWithoutLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
-        raise LineNotPriced("Every line needs its own id.", field="lines")
+        raise LineIdRepeated("Every line needs its own id.", field="lines")
     categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
     require_codes(((each.scheme, each.code) for each in categories), "lines")
     for line in command.lines:
-        if line.pack_size <= 0 or line.unit_price is None or line.unit_price <= 0:
-            raise LineNotPriced(
-                f"{line.description!r} needs a pack size and an initial price above zero.",
+        if line.pack_size <= 0:
+            raise PackNotPositive(
+                f"{line.description!r} needs a pack size above zero, not {line.pack_size}.",
                 field="lines",
                 line=line.line_id,
                 pack_size=line.pack_size,
+                description=line.description,
+            )
+        if line.unit_price is None or line.unit_price <= 0:
+            raise LineNotPriced(
+                f"{line.description!r} needs an initial price above zero.",
+                field="lines",
+                line=line.line_id,
                 unit_price=line.unit_price,
                 description=line.description,
             )

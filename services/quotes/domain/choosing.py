@@ -4,7 +4,7 @@ deadline the buyer may withdraw the request; then no quote is published."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalogue.rules import ReasonMissing, RuleBroken, WrongStage, require_repeat
+from catalogue.rules import ReasonMissing, RuleBroken, require_repeat
 from events.bounds import Clause
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Line
@@ -18,6 +18,24 @@ from services.quotes.domain.request import (
     StandingQuote,
     within,
 )
+
+
+class RequestEnded(RuleBroken):
+    """The request was decided, lapsed or withdrawn."""
+
+    code = "request-ended"
+
+
+class WithdrawnAfterDeadline(RuleBroken):
+    """After the deadline the buyer chooses or rejects; it cannot withdraw."""
+
+    code = "withdrawn-after-deadline"
+
+
+class ChoosingNotBegun(RuleBroken):
+    """Suppliers still send quotes."""
+
+    code = "choosing-not-begun"
 
 
 class ChoosingOver(RuleBroken):
@@ -75,7 +93,7 @@ def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> Stan
 
 def choose(request: Request, compared: Comparison, command: Choose, now: datetime) -> tuple[Fact, ...]:
     """Return the facts of the choice, none if the same participant was chosen already for the same reason. Raise a
-    RuleBroken of this module, NotTheBuyer, WrongStage, or DoneOtherwise if the reason is different."""
+    RuleBroken of this module, NotTheBuyer, or DoneOtherwise if the reason is different."""
     request.require_buyer(command.by)
     if (
         request.stage is RequestStage.AWARDED
@@ -137,20 +155,20 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
 
 def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple[Fact, ...]:
     """Return the facts of the withdrawal, none if the request was withdrawn already for the same reason. No quote is
-    disclosed. Raise NotTheBuyer, WrongStage after the deadline, ReasonMissing, TextTooLong, or DoneOtherwise if the
+    disclosed. Raise NotTheBuyer, RequestEnded, WithdrawnAfterDeadline, ReasonMissing, TextTooLong, or DoneOtherwise if the
     reason is different."""
     request.require_buyer(command.by)
     if request.stage is RequestStage.WITHDRAWN and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     if request.stage not in (RequestStage.OPEN, RequestStage.CHOOSING):
-        raise WrongStage(
+        raise RequestEnded(
             f"A request can be withdrawn only before its deadline, and this one has ended: {request.stage}.",
             stage=request.stage,
             outcome=request.stage,
         )
     if request.stage is RequestStage.CHOOSING or now >= request.opened.closes_at:
-        raise WrongStage(
+        raise WithdrawnAfterDeadline(
             "A request can be withdrawn only before its deadline. Now choose a participant, or reject all quotes.",
             stage=request.stage,
             choose_by=request.opened.choose_by,
@@ -240,13 +258,13 @@ def _all_disclosed(compared: Comparison, chosen: StandingQuote | None = None) ->
 
 def _require_choosing(request: Request, now: datetime) -> None:
     if request.stage is RequestStage.OPEN:
-        raise WrongStage(
+        raise ChoosingNotBegun(
             f"Quotes are possible until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC. The buyer chooses after that.",
             stage=request.stage,
             closes_at=request.opened.closes_at,
         )
     if request.stage is not RequestStage.CHOOSING:
-        raise WrongStage(
+        raise RequestEnded(
             f"The choice is over: the request has ended, {request.stage}.",
             stage=request.stage,
             outcome=request.stage,

@@ -7,7 +7,17 @@ from decimal import Decimal
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
 from catalogue.policy import KINDS, Policy, QuoteRules, text_of
-from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
+from catalogue.rules import (
+    BuyerNotActive,
+    LineNotComplete,
+    LineQuantityNotPositive,
+    LinesMissing,
+    QuantityAbsurd,
+    QuantityTooFine,
+    RuleBroken,
+    TitleMissing,
+    UnknownKind,
+)
 from events.bounds import Name, Reason
 from events.quotes import QuoteRequestOpened
 from events.values import Category, Line, Place
@@ -35,10 +45,6 @@ class RequestWithoutLines(LinesMissing):
 
 class TooManyLines(RuleBroken):
     code = "too-many-lines"
-
-
-class LineNotPositive(RuleBroken):
-    code = "line-quantity-not-positive"
 
 
 class DeadlineInThePast(RuleBroken):
@@ -139,23 +145,33 @@ def _group(lines: tuple[Line, ...]) -> Category:
             raise LineNotComplete(
                 f"Line {line.line_id} needs a description, a category and a quantity.", field="lines", line=line.line_id
             )
-        exponent = quantity.as_tuple().exponent
-        if isinstance(exponent, int) and quantity <= 0:
-            raise LineNotPositive(
-                f"The quantity of line {line.line_id} must be above zero.", field="lines", line=line.line_id
-            )
-        if not isinstance(exponent, int) or quantity >= _ABSURD or exponent < -_FINEST:
-            raise LineNotComplete(
-                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} with at most {_FINEST} decimals.",
-                field="lines",
-                line=line.line_id,
-                quantity=quantity,
-                below=_ABSURD,
-                decimals=_FINEST,
-            )
+        _possible(line.line_id, quantity)
         categories.append(line.category)
     require_one_group((category.scheme, category.code) for category in categories)
     return categories[0]
+
+
+def _possible(line: str, quantity: Decimal) -> None:
+    if quantity.is_nan() or quantity <= 0:
+        raise LineQuantityNotPositive(f"The quantity of line {line} must be above zero.", field="lines", line=line)
+    if quantity >= _ABSURD:
+        raise QuantityAbsurd(
+            f"The quantity of line {line} must be below {_ABSURD:,f}, not {quantity}.",
+            field="lines",
+            line=line,
+            quantity=quantity,
+            below=_ABSURD,
+        )
+    exponent = quantity.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -_FINEST:
+        raise QuantityTooFine(
+            f"The quantity of line {line} may have at most {_FINEST} decimals, not {-exponent}.",
+            field="lines",
+            line=line,
+            quantity=quantity,
+            decimals=_FINEST,
+            given_decimals=-exponent,
+        )
 
 
 def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: datetime) -> datetime:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from catalogue.money import round_money
-from catalogue.rules import ComesToNothing, PriceNotPositive, RuleBroken, SupplierNotActive
+from catalogue.rules import ComesToNothing, PriceAbsurd, PriceNotPositive, RuleBroken, SupplierNotActive, UnknownLine
 from events.bounds import Phrase
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
@@ -40,13 +40,13 @@ class BuyerCannotQuote(RuleBroken):
 
 
 class PriceMissing(RuleBroken):
-    """Every line needs a price, and every price needs a line."""
+    """Every line of the request needs a price."""
 
     code = "price-missing"
 
 
-class PriceNotValid(RuleBroken):
-    code = "price-not-valid"
+class PriceTooFine(RuleBroken):
+    code = "price-too-fine"
 
 
 class VatNotValid(RuleBroken):
@@ -210,7 +210,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
     """Return the lines with their prices. Each line's amount is rounded once, half-even, to the minor unit."""
     ids = [line.line_id for line in request.opened.lines]
     if strangers := sorted(set(command.prices) - set(ids)):
-        raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", unknown=strangers[0])
+        raise UnknownLine(f"There is no line {strangers[0]!r} in this request.", field="prices", line=strangers[0])
     lines = []
     for line in request.opened.lines:
         price = command.prices.get(line.line_id)
@@ -220,22 +220,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
                 field=f"price-{line.line_id}",
                 line=line.line_id,
             )
-        exponent = price.as_tuple().exponent
-        if isinstance(exponent, int) and price <= 0:
-            raise PriceNotPositive(
-                f"The price of line {line.line_id} must be above zero, not {price:,f}.",
-                field=f"price-{line.line_id}",
-                line=line.line_id,
-                price=price,
-            )
-        if not isinstance(exponent, int) or price >= _ABSURD or exponent < -_FINEST:
-            raise PriceNotValid(
-                f"A unit price must be below {_ABSURD:,f}, with at most {_FINEST} decimals.",
-                field=f"price-{line.line_id}",
-                line=line.line_id,
-                below=_ABSURD,
-                decimals=_FINEST,
-            )
+        _possible(line.line_id, price)
         assert line.quantity is not None, "the opening checks it"
         amount = round_money(line.quantity * price, request.opened.currency)
         if amount <= 0:
@@ -249,3 +234,28 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
             structs.replace(line, unit_price=price, amount=amount, vat_rate=command.vat_rate, vat_included=True)
         )
     return tuple(lines)
+
+
+def _possible(line: str, price: Decimal) -> None:
+    field = f"price-{line}"
+    if price.is_nan() or price <= 0:
+        raise PriceNotPositive(
+            f"The price of line {line} must be above zero, not {price:,f}.", field=field, line=line, price=price
+        )
+    if price >= _ABSURD:
+        raise PriceAbsurd(
+            f"The unit price of line {line} must be below {_ABSURD:,f}, not {price}.",
+            field=field,
+            line=line,
+            price=price,
+            below=_ABSURD,
+        )
+    exponent = price.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -_FINEST:
+        raise PriceTooFine(
+            f"The unit price of line {line} may have at most {_FINEST} decimals, not {-exponent}.",
+            field=field,
+            line=line,
+            decimals=_FINEST,
+            given_decimals=-exponent,
+        )

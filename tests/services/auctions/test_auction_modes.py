@@ -15,9 +15,19 @@ from catalogue.policy import load
 from events.auctions import AuctionExtended, BidRefused, Criterion, Option, RoundBegan, Scoring, TurnEnded
 from services.auctions.domain import remedies, rounds
 from services.auctions.domain.auction import AuctionState, Bid, apply, begin, ranking
-from services.auctions.domain.bids import ladder, place_bid
+from services.auctions.domain.bids import AuctionOver, ladder, place_bid
 from services.auctions.domain.due import advance, due_at
-from services.auctions.domain.scoring import ChoicesMissing, ScoringNotSound, check, complete, score
+from services.auctions.domain.scoring import (
+    ChoicesMissing,
+    CriteriaMissing,
+    CriteriaNotAsked,
+    CriterionNotComplete,
+    OptionNegative,
+    WeightsTooHigh,
+    check,
+    complete,
+    score,
+)
 from tests.services.auctions.builders import MOSCOW, NOON_UTC, QUALITY, a_bid, after, an_auction, rule
 
 SECOND = timedelta(seconds=1)
@@ -39,7 +49,7 @@ def test_bids_between_improve_on_ones_own_and_leave_the_leader() -> None:
     assert rule(place_bid(state, a_bid("a", "900"))) == "not-lower"
     assert rule(place_bid(state, a_bid("a", "695"))) == "cut-below-step", "covering the best needs a step, too"
     assert place_bid(state, a_bid("b", "683.5")).accepted, "no whole steps, and the leader may go on"
-    assert rule(place_bid(state, a_bid("c", "1000.01"))) == "not-lower"
+    assert rule(place_bid(state, a_bid("c", "1000.01"))) == "above-initial-price"
     assert ladder(state, 2, "a") == (Decimal("890.00"), Decimal("880.00"))
 
 
@@ -69,6 +79,8 @@ def test_an_own_last_bid_is_deleted_once_within_its_seconds() -> None:
     )
     with pytest.raises(remedies.TooLateToDelete):
         remedies.delete_last(state, "a", AT + 16 * SECOND)
+    with pytest.raises(AuctionOver):
+        remedies.delete_last(state, "a", state.closes_at)
     after_it = apply(state, remedies.delete_last(state, "a", AT + 15 * SECOND))
     assert (after_it.price, after_it.leader_id) == (Decimal("900.00"), "b")
     assert after_it.last_of("a") is not None and after_it.last_of("a").amount == 950  # type: ignore[union-attr]
@@ -195,17 +207,17 @@ def choosing(bid: Bid, choices: tuple[int, ...]) -> Bid:
 
 def test_a_scoring_that_cannot_be_is_refused() -> None:
     check(QUALITY)
-    for wrong in (
-        Scoring(by="quality"),
-        Scoring(by="price", criteria=QUALITY.criteria),
-        Scoring(
-            by="quality",
-            criteria=(Criterion(criterion_id="x", title="X", options=(Option(title="all", value=Decimal(1)),)),),
-        ),
-        Scoring(by="quality", criteria=(Criterion(criterion_id="x", title="X", options=()),)),
+    for options, broken in (
+        ((Option(title="all", value=Decimal(1)),), WeightsTooHigh),
+        ((Option(title="less", value=Decimal(-1)),), OptionNegative),
+        ((), CriterionNotComplete),
     ):
-        with pytest.raises(ScoringNotSound):
-            check(wrong)
+        with pytest.raises(broken):
+            check(Scoring(by="quality", criteria=(Criterion(criterion_id="x", title="X", options=options),)))
+    with pytest.raises(CriteriaMissing):
+        check(Scoring(by="quality"))
+    with pytest.raises(CriteriaNotAsked):
+        check(Scoring(by="price", criteria=QUALITY.criteria))
     for choices in ((), (2,), (-1,), (0, 0)):
         with pytest.raises(ChoicesMissing):
             complete(QUALITY, choices)

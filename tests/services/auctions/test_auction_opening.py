@@ -14,7 +14,14 @@ from catalogue import durations
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load
 from catalogue.references import ReferencePrice
-from catalogue.rules import RuleBroken
+from catalogue.rules import (
+    LineIdRepeated,
+    LineQuantityNotPositive,
+    PriceAbsurd,
+    PriceNotPositive,
+    QuantityAbsurd,
+    RuleBroken,
+)
 from events.values import Category
 from services.auctions.domain import opening
 from services.auctions.domain.opening import OpenAuction
@@ -58,12 +65,14 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"title": "  "}, opening.TitleMissing),
         ({"currency": "EUR"}, opening.NotTheMarketsCurrency),
         ({"lines": ()}, opening.AuctionWithoutLines),
-        ({"lines": (a_line(), a_line())}, opening.LineNotComplete),
+        ({"lines": (a_line(), a_line())}, LineIdRepeated),
         ({"lines": (a_line(category=None),)}, opening.LineNotComplete),
-        ({"lines": (a_line(quantity="0"),)}, opening.LineNotComplete),
-        ({"lines": (a_line(unit_price="-1"),)}, opening.LineNotComplete),
-        ({"lines": (a_line(unit_price="NaN"),)}, opening.LineNotComplete),
-        ({"lines": (a_line(quantity="1E+99"),)}, opening.LineNotComplete),
+        ({"lines": (a_line(quantity="0"),)}, LineQuantityNotPositive),
+        ({"lines": (a_line(unit_price="-1"),)}, PriceNotPositive),
+        ({"lines": (a_line(unit_price="NaN"),)}, PriceNotPositive),
+        ({"lines": (a_line(unit_price="1E+12"),)}, PriceAbsurd),
+        ({"lines": (a_line(quantity="NaN"),)}, LineQuantityNotPositive),
+        ({"lines": (a_line(quantity="1E+99"),)}, QuantityAbsurd),
         ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup),
         ({"category": Category(code="33190000")}, NotOneFunctionalGroup),
         ({"category": Category(code="30190000", scheme="UNSPSC")}, NotOneFunctionalGroup),

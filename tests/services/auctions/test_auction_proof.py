@@ -193,6 +193,17 @@ def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another
         verify(log.proof())
 
 
+def test_a_first_bid_above_the_initial_price_is_sound_by_the_code_of_earlier_markets_too() -> None:
+    log = Log(an_auction(policy=load("pregao"))).bid("a", "1000.01").bid("b", "900").close()
+    assert b'"rule":"above-initial-price"' in log.lines[1]
+    verify(log.proof())
+    log.lines[1] = log.lines[1].replace(b'"rule":"above-initial-price"', b'"rule":"not-lower"')
+    verify(log.proof())
+    log.lines[1] = log.lines[1].replace(b'"rule":"not-lower"', b'"rule":"cut-below-step"')
+    with pytest.raises(Unsound, match="line 2: by the rules it must be"):
+        verify(log.proof())
+
+
 def test_a_key_that_is_not_the_markets_is_refused() -> None:
     with pytest.raises(Unsound, match="not by the market's key"):
         verify(moscow().proof(), key="00" * 32)

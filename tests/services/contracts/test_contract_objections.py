@@ -80,6 +80,7 @@ from services.contracts.domain.turns import (
     StepOfOtherParty,
     StepOutOfOrder,
     StepOverdue,
+    UnknownStep,
 )
 from tests.services.contracts.builders import (
     MONDAY,
@@ -384,7 +385,7 @@ class TestExtension:
             story.tell(self.extension(story, OFFER, "school"))
         with pytest.raises(StepOutOfOrder):
             story.tell(self.extension(story, DRAFT, "school"))
-        with pytest.raises(StepOutOfOrder):
+        with pytest.raises(UnknownStep):
             story.tell(self.extension(story, "handshake"))
         with pytest.raises(StepOverdue):
             story.tell(self.extension(story, OFFER), story.contract.due_at)

@@ -147,7 +147,7 @@ async def test_equivalents_are_named_taken_or_refused_and_concluded(town: Town) 
         return await town.post(supplier, f"{path}/steps", body)
 
     assert (await named(description="Recycled", quantity="21"))[1]["rule"] == "equivalent-too-much"
-    assert (await named(sku_id=new_id()))[1]["rule"] == "equivalent-undescribed"
+    assert (await named(sku_id=new_id()))[1]["rule"] == "unknown-sku"
     assert (await named(sku_id=offer.sku_id))[1]["rule"] == "equivalent-other-unit"  # sold by the ream
     body = {
         "step": OFFER,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogue.money import QuantityNotPositive
-from catalogue.rules import DoneOtherwise, NotAParty, RuleBroken
+from catalogue.rules import DoneOtherwise, NotAParty, QuantityAbsurd, QuantityTooFine, RuleBroken
 from events.contracts import (
     ContractClosed,
     ContractConcluded,
@@ -49,7 +48,7 @@ from services.fulfilment.domain.endings import (
     WorkUnfinished,
     grounds,
 )
-from services.fulfilment.domain.invoices import InvoicedAlready, NothingToInvoice, SubmitInvoice
+from services.fulfilment.domain.invoices import DeliveriesMissing, InvoicedAlready, NothingToInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import (
     DeliveredOn,
     DeliveryDateWrong,
@@ -70,8 +69,7 @@ from services.fulfilment.domain.requirements import (
     GrievanceMissing,
     InvoiceNumberMissing,
     LineNotInContract,
-    QuantityAbsurd,
-    QuantityTooFine,
+    QuantityNegative,
     ReasonsMissing,
 )
 from services.fulfilment.domain.state import (
@@ -137,8 +135,8 @@ class TestOrder:
         [
             ({"1": D(101)}, MoreThanContracted),
             ({"9": D(1)}, LineNotInContract),
-            ({"1": D(-1)}, QuantityNotPositive),
-            ({"1": D("NaN")}, QuantityNotPositive),
+            ({"1": D(-1)}, QuantityNegative),
+            ({"1": D("NaN")}, QuantityNegative),
             ({"1": D("0.0000001")}, QuantityTooFine),
             ({"1": D("1E-1000000")}, QuantityTooFine),
             ({"1": D("1E+1000000")}, QuantityAbsurd),
@@ -321,6 +319,8 @@ class TestInvoice:
         work = delivered()
         with pytest.raises(NothingToInvoice):
             work.invoice()
+        with pytest.raises(DeliveriesMissing):
+            work.tell(SubmitInvoice(organisation_id=MILL, member_id="bob", deliveries=(), reference="INV-1"))
         work.assess()
         work.invoice()
         with pytest.raises(InvoicedAlready) as broken:

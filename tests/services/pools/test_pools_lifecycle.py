@@ -13,7 +13,8 @@ from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.places import UnknownRegion
 from catalogue.policy import load, of_process, text_of
-from catalogue.rules import DoneOtherwise, WrongStage
+from catalogue.rules import DoneOtherwise, LineIdRepeated, QuantityAbsurd, UnknownLine
+from catalogue.skus import PackNotPositive
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -52,17 +53,19 @@ from services.pools.domain.enrolment import (
     MOST_TOLD,
     DefaultUnexplained,
     DeliveryInThePast,
+    DemandMissing,
+    DemandRepeated,
     EnrolmentOver,
     FirmQuantityNotPositive,
     MinimumNotReached,
+    NoPackFilled,
     NotEnrolled,
     PlaceOutsideRegions,
     PoolFull,
     ToldTooOften,
     ToleranceNegative,
-    UnknownLine,
 )
-from services.pools.domain.pool import MOST_REMEMBERED, NotTheLead
+from services.pools.domain.pool import MOST_REMEMBERED, NotTheLead, WrongStage
 from services.pools.domain.sourcing import InitialPriceRaised
 from services.pools.domain.terms import (
     EnrolmentTooShort,
@@ -212,9 +215,9 @@ class TestOpening:
         ("changes", "rule"),
         [
             ({"lines": ()}, PoolWithoutLines),
-            ({"lines": (PAPER, PAPER)}, LineNotPriced),
+            ({"lines": (PAPER, PAPER)}, LineIdRepeated),
             ({"lines": (msgspec.structs.replace(PENS, unit_price=None),)}, LineNotPriced),
-            ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, LineNotPriced),
+            ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, PackNotPositive),
             ({"category": Category(code="banana")}, MalformedCategory),
             ({"regions": ("RU-NOWHERE",)}, UnknownRegion),
             ({"lines": (msgspec.structs.replace(PENS, category=Category(code="99")),)}, UnknownDivision),
@@ -249,10 +252,12 @@ class TestEnrolment:
         [
             (an_enrolment("a", [demand("0")]), FirmQuantityNotPositive),
             (an_enrolment("a", [demand("NaN")]), FirmQuantityNotPositive),
-            (an_enrolment("a", []), FirmQuantityNotPositive),
+            (an_enrolment("a", []), DemandMissing),
+            (an_enrolment("a", [demand("1E+12")]), QuantityAbsurd),
+            (an_enrolment("a", [demand("1", "Infinity")]), QuantityAbsurd),
             (an_enrolment("a", [demand("1", "-1")]), ToleranceNegative),
             (an_enrolment("a", [demand(line_id="ink")]), UnknownLine),
-            (an_enrolment("a", [demand(), demand()]), UnknownLine),
+            (an_enrolment("a", [demand(), demand()]), DemandRepeated),
             (an_enrolment("a", [demand()], place=Place(country="RU", region="RU-SPE")), PlaceOutsideRegions),
             (an_enrolment("a", [demand()], deliver_by=DEADLINE), DeliveryInThePast),
         ],
@@ -390,6 +395,12 @@ class TestFreeze:
         with pytest.raises(MinimumNotReached) as broken:
             story.does(Freeze(by="lead"))
         assert broken.value.numbers == {"firm": 39, "minimum": 40}
+
+    def test_a_demand_that_fills_no_pack_is_not_frozen(self) -> None:
+        story = Story(lines=(msgspec.structs.replace(PENS, pack_size=Decimal(100)),)).enrols("a", pens="40")
+        with pytest.raises(NoPackFilled) as broken:
+            story.does(Freeze(by="lead"))
+        assert broken.value.numbers == {"firm": 40}
 
     def test_a_timer_that_fires_early_changes_nothing(self) -> None:
         assert Story().enrols("a", pens="40").does(EndEnrolment(extend_to=LATER), NOW) == []

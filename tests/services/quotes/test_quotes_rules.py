@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load, of_process
-from catalogue.rules import DoneOtherwise, NotTheBuyer, RuleBroken, WrongStage
+from catalogue.rules import (
+    DoneOtherwise,
+    LineQuantityNotPositive,
+    NotTheBuyer,
+    PriceAbsurd,
+    QuantityAbsurd,
+    QuantityTooFine,
+    RuleBroken,
+    UnknownLine,
+)
 from events.pools import PoolClosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Category
@@ -45,11 +54,11 @@ class TestOpening:
             ({"lines": (a_line(),) * 101}, opening.TooManyLines, "lines"),
             ({"lines": (a_line(description=" "),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(category=None),)}, opening.LineNotComplete, "lines"),
-            ({"lines": (a_line(quantity="0"),)}, opening.LineNotPositive, "lines"),
-            ({"lines": (a_line(quantity="-2.1234567"),)}, opening.LineNotPositive, "lines"),
-            ({"lines": (a_line(quantity="1000000000000"),)}, opening.LineNotComplete, "lines"),
-            ({"lines": (a_line(quantity="NaN"),)}, opening.LineNotComplete, "lines"),
-            ({"lines": (a_line(quantity="0.0000001"),)}, opening.LineNotComplete, "lines"),
+            ({"lines": (a_line(quantity="0"),)}, LineQuantityNotPositive, "lines"),
+            ({"lines": (a_line(quantity="-2.1234567"),)}, LineQuantityNotPositive, "lines"),
+            ({"lines": (a_line(quantity="1000000000000"),)}, QuantityAbsurd, "lines"),
+            ({"lines": (a_line(quantity="NaN"),)}, LineQuantityNotPositive, "lines"),
+            ({"lines": (a_line(quantity="0.0000001"),)}, QuantityTooFine, "lines"),
             ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup, "lines"),
             ({"lines": (a_line(category=Category(code="banana")),)}, MalformedCategory, "lines"),
             ({"lines": (a_line(category=Category(code="99")),)}, UnknownDivision, "lines"),
@@ -152,14 +161,14 @@ class TestQuoting:
             ({"supplier_id": "school"}, quoting.BuyerCannotQuote, None),
             ({"standing": "suspended"}, quoting.SupplierNotActive, None),
             ({"prices": {"1": Decimal(1)}}, quoting.PriceMissing, "price-2"),
-            ({"prices": {str(n): Decimal(1) for n in (1, 2, 3)}}, quoting.PriceMissing, "prices"),
+            ({"prices": {str(n): Decimal(1) for n in (1, 2, 3)}}, UnknownLine, "prices"),
             ({"prices": {"1": Decimal(0), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
             ({"prices": {"1": Decimal(1), "2": Decimal("-2")}}, quoting.PriceNotPositive, "price-2"),
             ({"prices": {"1": Decimal("-2.1234567"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
             ({"prices": {"1": Decimal("0.000001"), "2": Decimal(1)}}, quoting.ComesToNothing, "price-1"),
-            ({"prices": {"1": Decimal(10**12), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
-            ({"prices": {"1": Decimal("NaN"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
-            ({"prices": {"1": Decimal("1.0000001"), "2": Decimal(1)}}, quoting.PriceNotValid, "price-1"),
+            ({"prices": {"1": Decimal(10**12), "2": Decimal(1)}}, PriceAbsurd, "price-1"),
+            ({"prices": {"1": Decimal("NaN"), "2": Decimal(1)}}, quoting.PriceNotPositive, "price-1"),
+            ({"prices": {"1": Decimal("1.0000001"), "2": Decimal(1)}}, quoting.PriceTooFine, "price-1"),
             ({"prices": {"1": Decimal(6000), "2": Decimal(1)}}, quoting.AboveCeiling, ""),
             ({"vat_rate": Decimal(101)}, quoting.VatNotValid, "vat_rate"),
             ({"vat_rate": Decimal("NaN")}, quoting.VatNotValid, "vat_rate"),
@@ -246,7 +255,7 @@ class TestChoice:
         story = three_quotes()
         story.chosen("two")
         assert story.chosen("two") == ()
-        with pytest.raises(WrongStage):
+        with pytest.raises(choosing.RequestEnded):
             story.chosen("three")
 
     def test_the_same_choice_for_another_reason_is_refused_with_the_first_one(self) -> None:
@@ -273,9 +282,9 @@ class TestChoice:
             story.chosen("two", now=story.opened.choose_by)
         early = Asked()
         early.quoted("one", "10")
-        with pytest.raises(WrongStage):
+        with pytest.raises(choosing.ChoosingNotBegun):
             early.chosen("one", participant=1)
-        with pytest.raises(WrongStage):
+        with pytest.raises(choosing.ChoosingNotBegun):
             early.rejected("No")
 
     def test_none_may_be_taken_for_a_reason(self) -> None:
@@ -304,7 +313,7 @@ class TestChoice:
             story.called_off(" ")
         with pytest.raises(NotTheBuyer):
             story.called_off("We found some", by="one")
-        with pytest.raises(WrongStage):
+        with pytest.raises(choosing.WithdrawnAfterDeadline):
             story.called_off("We found some", now=DEADLINE)
         now = DEADLINE - timedelta(seconds=1)
         (closed,) = story.called_off("We found some", now=now)
@@ -321,7 +330,7 @@ class TestChoice:
             with pytest.raises(quoting.RequestWithdrawn):
                 story.withdrawn("one", at=late)
         assert story.ended() == ()
-        with pytest.raises(WrongStage, match="Now choose a participant, or reject all quotes"):
+        with pytest.raises(choosing.WithdrawnAfterDeadline, match="Now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
 
     def test_the_refusal_of_a_withdrawal_or_choice_after_the_end_says_how_the_request_ended(self) -> None:
@@ -329,9 +338,9 @@ class TestChoice:
         awarded.chosen("one", justification=WHY)
         rejected.rejected("All are too dear")
         for story, how in ((awarded, "awarded"), (rejected, "rejected")):
-            with pytest.raises(WrongStage, match=f"this one has ended: {how}"):
+            with pytest.raises(choosing.RequestEnded, match=f"this one has ended: {how}"):
                 story.called_off("Too late", now=AFTER)
-            with pytest.raises(WrongStage, match=f"The choice is over: the request has ended, {how}"):
+            with pytest.raises(choosing.RequestEnded, match=f"The choice is over: the request has ended, {how}"):
                 story.chosen("two", justification=WHY)
 
     def test_a_buyer_that_does_not_choose_lets_it_lapse(self) -> None:

@@ -533,7 +533,7 @@ class TestChoice:
         assert (await choice(market, request_id, other, number, WHY)).json()["rule"] == "not-the-buyer"
         assert (await choice(market, request_id, buyer, number, WHY)).json()["result"]["justification"] == WHY
         again = await choice(market, request_id, buyer, 3 - number)
-        assert again.json()["rule"] == "wrong-stage"
+        assert again.json()["rule"] == "request-ended"
 
     async def test_two_officers_at_once_make_one_choice(self, market: Market) -> None:
         request_id, buyer, _, _ = await to_choose(market)
