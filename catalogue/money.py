@@ -190,8 +190,8 @@ def split(total: Money, weights: Mapping[K, Decimal]) -> dict[K, Money]:
 
 
 def lower_in_proportion(lines: Mapping[K, Money], new_total: Money) -> dict[K, Money]:
-    """Line amounts after a price fell to ``new_total``: each falls in proportion, to the minor unit; the sum is exact,
-    and none rises.
+    """Return the line amounts after a price fell to ``new_total``. Each falls in proportion and is rounded to the minor
+    unit; the sum is exact, and no amount rises.
 
     ``lines`` are rounded amounts (quantity x unit price). The line *amount* is binding; the unit price is derived from
     it by ``unit_price`` and may have more digits.

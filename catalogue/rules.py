@@ -80,7 +80,7 @@ class DecisionUnexplained(RuleBroken):
 
 
 class DecidedOtherwise(RuleBroken):
-    """Another decision was made before and stands."""
+    """Another decision was made before and is valid."""
 
     code = "decided-otherwise"
 
@@ -98,14 +98,14 @@ class RoleMissing(RuleBroken):
 
 
 class DoneOtherwise(RuleBroken):
-    """The act was done before with other content, and that stands."""
+    """The act was done before with other content, and that content is valid."""
 
     code = "done-otherwise"
 
 
 def require_repeat(same: bool, stands: str) -> None:
-    """For an act that was done before. If the content is the ``same``, a repeat changes nothing. Else raises
-    DoneOtherwise, which tells the sender what ``stands``."""
+    """For an act that was done before. If the content is the ``same``, a repeat changes nothing. Otherwise raise
+    DoneOtherwise, whose message has the valid content, ``stands``."""
     if not same:
         words = stands.strip()
         kept = f"“{words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + '…'}”" if words else "–"

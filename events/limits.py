@@ -75,7 +75,7 @@ ANY = Range(Decimal(-(10**20)), Decimal(10**20), 60)
 _HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
 """Characters that Unicode calls letters and that are invisible."""
 _UNSEEN = "CZM"
-"""Unicode categories of characters that show nothing alone: controls, spaces, and marks, which need a letter."""
+"""Unicode categories of characters that are invisible by themselves: controls, spaces, and marks, which need a letter."""
 _MOST_WHOLE = 10**9
 HIGHEST_EXPONENT = 30
 HIGHEST_FLOAT = 1e15

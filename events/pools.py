@@ -119,7 +119,7 @@ class PoolSourcingFailed(Event, frozen=True, kw_only=True):
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     """One member's part: its lines with allocated quantity, unit price and amount, and the amount that it saved.
 
-    ``standalone`` is what the same quantity would have cost alone (the observatory's reference, else the initial price).
+    ``standalone`` is what the same quantity would have cost without the pool (the observatory's reference, else the initial price).
     """
 
     member_id: Key

@@ -5,8 +5,8 @@ Claims in the inbox make repeats harmless, but they are kept only for a time (:m
 the oldest claim must not be handled again. If no claims were deleted, the consumer begins at the first message, as a
 new one does.
 
-A service that took over the work of another one did not handle the events that the other one handled. It begins where the
-other one stands, if that is earlier.
+A service that took over the work of another one did not handle the events that the other one handled. It begins at the
+offsets of the other one if they are earlier.
 """
 
 import asyncio

@@ -47,7 +47,7 @@ def group_of(service: str, *, bulk: bool = False) -> str:
 class Consumer:
     """Feeds an inbox from topics. Consumer group ``lonja.<service>``: partitions are shared with other processes.
 
-    With ``bulk`` the group is one of its own, and each batch waits its turn behind the live ones of this process.
+    With ``bulk`` it has a group of its own, and each batch waits until the live batches of this process are handled.
     """
 
     def __init__(

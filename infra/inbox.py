@@ -72,7 +72,8 @@ Portion = tuple[Read, dict[TopicPartition, HeldPartition]]
 
 
 class Inbox:
-    """The reactions of one service behind its inbox. ``view`` keeps the claims of a rebuildable view separate from those of the service."""
+    """The inbox of one service and the reactions that it calls. ``view`` keeps the claims of a rebuildable view apart
+    from those of the service."""
 
     def __init__(
         self,

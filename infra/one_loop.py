@@ -1,6 +1,6 @@
 """Runs Faust's Kafka consumer in the event loop of its app. By default Faust runs it in a thread with another loop.
 
-With two loops, each waits for the other, and the app waits for the end of the thread while its own loop stands still: a
+With two loops, each waits for the other, and the app waits for the end of the thread while its own loop does nothing: a
 reader that fails during a rebalance hangs, and with it the whole process. In one loop every wait can be cancelled, and
 a view needs no thread.
 """

@@ -1,4 +1,4 @@
-"""Supervises the parts of a worker separately: a part that fails is started again or stands still, and the others
+"""Supervises the parts of a worker separately: a part that fails is started again or stays stopped, and the others
 continue."""
 
 import asyncio

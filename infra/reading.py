@@ -86,7 +86,7 @@ def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
 
 
 def read_json(what: str, key: Hashable, text: str | bytes, shape: type[T]) -> T:
-    """What stands as JSON in a row. Raise UnreadableRow, as :func:`read_one` does."""
+    """Return the value that a row has as JSON. Raise UnreadableRow, as :func:`read_one` does."""
     return read_one(what, key, lambda text: msgspec.json.decode(text, type=shape), text)
 
 

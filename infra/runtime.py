@@ -262,8 +262,8 @@ async def _consume(resources: Resources, bootstrap: str, service: Service, consu
 
 async def _begin_successor(resources: Resources, bootstrap: str, name: str, former: str) -> None:
     """Set the first offsets of a service that took over work of ``former``. If its tables do not answer within
-    ``SUCCESSOR_WAIT``, for example because they are locked, it begins where ``former`` stands now: what ``former`` reads
-    from here on is the successor's, and this needs Kafka only."""
+    ``SUCCESSOR_WAIT``, for example because they are locked, it begins at the present offsets of ``former``: the successor handles
+    the events after them, and only Kafka is needed to set them."""
     group = group_of(name)
     try:
         async with asyncio.timeout(SUCCESSOR_WAIT):

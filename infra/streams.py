@@ -51,7 +51,7 @@ fetched from one partition at once. The two fit together: a full queue would als
 is fetched while it is nearly full."""
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
-"""For this many seconds the partitions of a killed worker stand still, and at most for this long a worker that does not
+"""For this many seconds nobody reads the partitions of a killed worker, and at most for this long a worker that does not
 answer a rebalance delays all others (Faust's default is 60 for both)."""
 STUCK_SECONDS = 20.0
 """If a reader has not completed a rebalance after this many seconds while the broker is available, it never will."""

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class ViewReader:
     """Gives messages to the inbox, and tells Faust which were taken in.
 
-    A partition stands still if its event cannot be handled (it is of a newer release, or too many events failed), until
+    A partition is not read further if its event cannot be handled (it is of a newer release, or too many events failed), until
     a rebalance or a new start reads it again from the committed offset. If an event needs a locked row, its partition
     is tried again every second.
     """

@@ -1,7 +1,7 @@
 """The learned ranker: small boosted trees over the evidence, kept as plain arrays.
 
 scikit-learn grows the trees; only their public arrays are kept, so that a model is data (nothing is unpickled) and
-scoring needs numpy alone.
+scoring needs only numpy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CANDIDATES = 100
 FOLDS = (0.7, 0.85, 1.0)
 """The ranker is trained on two later parts of the history; the evidence for each uses only earlier awards."""
 MIN_EXAMPLES = 50
-"""With fewer winners among the candidates there is no training, and the plain evidence ranks alone."""
+"""With fewer winners among the candidates no model is trained, and only the plain evidence ranks."""
 TREES, DEPTH, RATE, LEAF, SEED = 60, 4, 0.08, 50, 7
 
 

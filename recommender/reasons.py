@@ -25,7 +25,7 @@ SENTENCES = {
 
 DECLARED, OFFERED, ACTIVE, SIMILAR, REGION = 0.30, 0.25, 0.15, 0.10, 0.01
 """The highest probability of a fit that each fact of a profile adds. For new suppliers a declared category is worth far
-more than the place: `evaluation.evaluate_new_suppliers` measures what each finds alone."""
+more than the place: `evaluation.evaluate_new_suppliers` measures what each finds without the others."""
 CLOSE = 0.5
 """Two categories are close if at least this part of the shorter code agrees."""
 

@@ -89,7 +89,7 @@ def _lonja() -> None:
 def main() -> None:
     """The entry point. Errors named after a rule (they have a `code`) are printed in one line; others are bugs and are
     printed with a traceback."""
-    os.umask(0o077)  # a home is its owner's alone
+    os.umask(0o077)  # only the owner may read a home
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # commands report failures themselves, once
     if heartbeat.VARIABLE not in os.environ:  # else `lonja up` has reported it
         for mistake in mistakes(os.environ):

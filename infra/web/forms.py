@@ -123,7 +123,8 @@ def _two_meanings(text: str, kind: Any) -> str:
 
 
 class Ruled(str):
-    """The sentence of a rule, which can be read anywhere; other errors ("is required") mean something beside their field alone."""
+    """The sentence of a rule, which can be understood anywhere. Other errors, such as "is required", can be understood only beside
+    their field."""
 
     __slots__ = ()
 

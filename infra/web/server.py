@@ -263,8 +263,8 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
 
     def _stop_running(self) -> None:
-        """Tell the app that its answer is not read any more. uvicorn tells only the latest request: a live stream with
-        another request behind it would never end."""
+        """Tell the app that its answer is not read any more. uvicorn does this only for the latest request: a live
+        stream that another request follows would never end."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected, self._running.waiting_for_100_continue = True, False
             self._running.message_event.set()

@@ -7,7 +7,7 @@ from typing import Any
 TARGET_BYTES = 8 * 1024
 """The most bytes of the requested address."""
 PARAMETERS = 200
-"""The most parameters of a query. Reading one takes as long as a small piece of a request, and happens before the
+"""The most parameters of a query. To read one parameter takes as long as a small part of a request, and it is done before the
 caller is known."""
 LONG_ADDRESS = "lonja_long_address"
 """The key of the scope if the address exceeds these limits: the request must not be carried out. The query was removed;

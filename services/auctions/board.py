@@ -48,8 +48,8 @@ class Fragment(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What all watchers get at the same time, with the time ``at``: the ``shared`` fragments, and the message that this
-    was ``seen``; ``whole`` is both."""
+    """What all watchers of a board get at the time ``at``: ``shared`` are the fragments, and ``seen`` is the message after
+    them, with the server's time and the number of lines of the log. ``whole`` is both."""
 
     at: datetime
     shared: bytes
@@ -161,8 +161,8 @@ class Boards:
 
     async def watch(self, auction_id: str) -> AsyncIterator[Board]:
         """Yield the board of an existing auction, then each later board, or only the newest of several. The same board
-        is yielded again if none followed for a while. It ends with the session, or if the next board could not be read:
-        then watch again."""
+        is yielded again if no new one came for a while. The iteration ends with the session, or if the next board could
+        not be read; in the second case the caller should call ``watch`` again."""
         feed = self._feeds.get(auction_id)
         if feed is None:
             feed = self._feeds[auction_id] = Feed()

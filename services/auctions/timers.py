@@ -23,8 +23,8 @@ AT_ONCE = 100
 
 
 async def lock_due(tx: Transaction, but: Sequence[str]) -> list[StoredAuction | UnreadableKey[str]]:
-    """Return the auctions that are due. None is taken unless bids could be decided when it fell due: after an outage a
-    lane first gives the time back."""
+    """Return the auctions that are due. An auction is left out if no bids could be decided when it became due: after an
+    outage a lane first gives the lost time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
     found = await auctions.lock_due(tx, tx.now, AT_ONCE, but)

@@ -207,7 +207,7 @@ def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: OpeningR
 
 
 def ranking(state: AuctionState) -> list[tuple[str, Participant, Offered]]:
-    """Return the suppliers that have a bid that stands, the best first: by score, then the earlier bid."""
+    """Return the suppliers that have a bid that was not deleted, the best first: by score, then the earlier bid."""
     return sorted(_standing(state), key=lambda entry: _order(state, entry[2]))
 
 

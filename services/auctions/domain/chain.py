@@ -1,4 +1,4 @@
-"""The log of an auction as a hash chain, and receipts for its lines. Anybody can check both from the bytes alone.
+"""The log of an auction as a hash chain, and receipts for its lines. Anybody can check both from only their bytes.
 
 A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, with exactly the bytes that the
 event has on Kafka. The hash of the first line (the opening) is ``sha256(line)``. The hash of each next line is

@@ -33,7 +33,7 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
     """Return the standing bid of each participant, the best first, and the result. An auction without a standing bid is
     unsuccessful.
 
-    ``log`` needs to have only the accepted bids that stand. The time of the close is the effective end, not ``now``.
+    ``log`` needs to have only the accepted bids that were not deleted. The time of the close is the effective end, not ``now``.
     Raise AlreadyClosed, LogIncomplete or NotOverYet. The session is not over during the settle window, or while turns
     are still to come.
     """
@@ -93,7 +93,7 @@ def _priced(line: Line, amount: Money) -> Line:
 
 
 def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
-    """Return the bids that stand, sorted by score and then by time. Deleted bids are left out. Raise LogIncomplete if
+    """Return the bids that were not deleted, sorted by score and then by time. Raise LogIncomplete if
     ``log`` lacks one of the bids."""
     opened = state.opened
     logged = {event.sequence: verdict for verdict in log if (event := verdict.accepted)}

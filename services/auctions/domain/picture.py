@@ -53,8 +53,8 @@ class Descent:
 
 
 def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime) -> Descent:
-    """Return the picture. ``bids`` are the accepted ones that stand, (arrival, amount) in sequence. The picture covers
-    the time from just before the first to just after the last of them, however long nobody bid."""
+    """Return the picture. ``bids`` are (arrival, amount) of the accepted bids that were not deleted, in sequence. The picture covers
+    the time from just before the first to just after the last of them, even if nobody bid for a long time before or after."""
     prices = [initial, *(amount for _, amount in bids)]
     low, high = min(prices), max(prices)
     arrivals = [instant for instant, _ in bids] or [opens_at]

@@ -1,7 +1,7 @@
 """Rounds of turns: after sealed first bids everybody may bid once in each round, the worst bid first (Prozorro).
 
 The timetable follows from the beginning of the first round and the number of bidders. Bids of a turn become public when
-it ends. A turn begins after the end of the former turn is in the log, so the log alone says whose turn it was.
+it ends. A turn begins after the end of the former turn is in the log, so the log shows whose turn it was.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ LATE: dict[Kind, Kind] = {
     "answers-on-time": "answers-late",
     "payments-on-time": "payments-late",
 }
-"""The late kind for each kind that is in time. What was late once is never counted as in time."""
+"""The late kind for each kind that is in time. Something that was late is never counted as in time afterwards."""
 _SIDES: dict[str, tuple[Party, Kind, Kind]] = {
     "order": ("supplier", "orders-on-time", "orders-late"),
     "delivery": ("buyer", "answers-on-time", "answers-late"),

@@ -1,4 +1,4 @@
-"""What is due, from whom and until when, and what follows from the passing of time alone."""
+"""What is due, from whom and until when, and what happens when a time is over."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

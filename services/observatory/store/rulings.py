@@ -25,7 +25,7 @@ from services.observatory.domain import (
 from services.observatory.store.packed import packed, unpacked
 
 BATCH = 500
-"""Rows that are written at a time, so that other work of the process does not wait long."""
+"""The most rows in one statement, so that other work of the process does not wait long."""
 VERDICT = "verdict"
 """The name of such a row in messages if it cannot be read."""
 Standing = dict[str, dict[str, Ruling]]
@@ -202,7 +202,7 @@ async def put_changes(tx: Transaction, changes: Sequence[RulingChange]) -> None:
 
 
 def _rows(begun: Sequence[tuple[RulingChange, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """(observations, verdicts) as arguments of the statements."""
+    """Return the rows of observations and those of verdicts, as arguments of the statements."""
     observations = [
         (change.item_key, observation_id, ruling.edition, packed(change.made.body(observation_id)))
         for change, observation_id, ruling in begun

@@ -26,14 +26,14 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_firm(want: Want, pack: Decimal) -> Decimal:
-    """Return the units of whole packs in the firm quantity alone. A pack of 1 means that the goods are sold loose: then
+    """Return the units of whole packs in the firm quantity. A pack of 1 means that the goods are sold loose: then
     it is exactly the firm quantity."""
     return want.firm if pack == 1 else want.firm // pack * pack
 
 
 def wanted(want: Want, pack: Decimal) -> Decimal:
     """Return the units of whole packs in the firm quantity, plus one pack if the remainder and the tolerance together
-    fill it. Tolerance alone never adds a pack."""
+    fill it. Without a remainder of the firm quantity the tolerance adds no pack."""
     whole = from_firm(want, pack)
     remainder = want.firm - whole
     completed = remainder > 0 and remainder + want.tolerance >= pack
@@ -45,7 +45,7 @@ def allocate(wants: Collection[Want], *, pack: Decimal, supply: Decimal | None =
     what it wants.
 
     If there is too little, the packs of firm quantities come first, then the packs that tolerance completes, one by one
-    in the order of enrolment. If the firm packs alone are too many, they are divided in proportion, by largest
+    in the order of enrolment. If the firm packs are already too many, they are divided in proportion, by largest
     remainder. The result never exceeds the supply or what a member wants. The order of ``wants`` does not matter.
     """
     in_turn = sorted(wants, key=lambda want: want.turn)

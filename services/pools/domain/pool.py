@@ -117,8 +117,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def demand(self) -> tuple[Line, ...]:
-        """Return the lines to buy, without those that nobody wants. ``quantity`` counts what the unit price is for:
-        packs if there are packs, as in every line with an amount. The demands behind it are in units."""
+        """Return the lines to buy, without those that nobody wants. ``quantity`` counts packs if
+        there are packs, because the unit price is for a pack, as in every line with an amount. Demands are in units."""
         lines, wants = [], self.wants
         for line in self.opened.lines:
             units = sum((wanted(want, line.pack_size) for want in wants.get(line.line_id, ())), Decimal(0))

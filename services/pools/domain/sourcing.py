@@ -60,7 +60,7 @@ class RecordSourcingRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``alone`` is the price of one pack that a member would pay alone, by (member id, line id): the observatory's
+    """``alone`` is the price of one pack that a member would pay without the pool, by (member id, line id): the observatory's
     reference for its quantity and place. If it is missing, the line's initial price counts."""
 
     closed: AuctionClosed
@@ -213,7 +213,7 @@ def _allocation(
     pool: Pool, member: PoolMemberEnrolled, parts: Sequence[Line], alone: Mapping[tuple[str, str], Decimal]
 ) -> Allocation:
     """Return the member's allocation. All members pay the same unit price. A member's saving is what its quantity would
-    have cost alone, less what it pays. It is negative for a member that already buys below the common price."""
+    have cost without the pool, less what it pays. It is negative for a member that already buys below the common price."""
     initial = {line.line_id: line.unit_price or Decimal(0) for line in pool.opened.lines}
     amount = standalone = Decimal(0)
     for part in parts:

@@ -77,8 +77,8 @@ class AnsweredOtherwise(RuleBroken):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
     """``line`` is what is bought, priced with VAT. ``answer`` is accepted, refused or lapsed, or "" until there is one.
-    ``reason`` is what the supplier wrote with the answer; it is None before that, and where a former release stored the
-    answer alone."""
+    ``reason`` is what the supplier wrote with the answer; it is None before that, and where a former release stored only
+    the answer."""
 
     requested: PurchaseRequested
     supplier_name: str

@@ -94,7 +94,7 @@ class Submit:
 
 
 def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
-    """Return the facts of the new version, none if it repeats the version that stands. ``before`` is the supplier's
+    """Return the facts of the new version, none if it repeats the valid version. ``before`` is the supplier's
     latest version, which may be a withdrawn one. Raise a RuleBroken of this module, RequestWithdrawn and QuotingOver
     first."""
     _in_time(request, arrived_at)

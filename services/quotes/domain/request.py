@@ -95,7 +95,7 @@ Fact = Event | QuoteSealed | QuoteWithdrawn | QuotesDisclosed
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """``quoted`` is the number of quotes that stand. The quotes are not part of the state, so a decision about one does
+    """``quoted`` is the number of valid quotes. The quotes are not part of the state, so a decision about one does
     not depend on the size of the others. A rule that compares them gets a :class:`Comparison`."""
 
     opened: QuoteRequestOpened
@@ -110,7 +110,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """All quotes of a request that stand, without their lines, the cheapest first. If two cost the same, the earlier is
+    """All valid quotes of a request, without their lines, the cheapest first. If two cost the same, the earlier is
     first. ``numbers`` are the suppliers' participant numbers, given at the deadline."""
 
     standing: tuple[StandingQuote, ...]
