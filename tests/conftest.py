@@ -64,11 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(gc.freeze)
 
 
-def pytest_collection_finish() -> None:
-    """Switch the garbage collector to rare runs: tests make few reference cycles, and large tables of cities that it
-    would visit in vain."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Switch the garbage collector to rare runs, and in the quick part to none before the end: tests make few reference
+    cycles, but large tables and syntax trees that it would visit in vain."""
     gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(10_000_000 if session.config.getoption("unit") else 20_000, 20, 20)
     gc.enable()
 
 
