@@ -43,6 +43,8 @@ from infra.web.languages import (
 )
 from infra.web.languages import value_text as said_of
 from infra.web.pages import duration, money, number, percent, price, when
+from tests.names import nodes as nodes_of
+from tests.names import parsed
 
 POLICIES = sorted(path.stem for path in (PROJECT / "catalogue/policies").glob("*.toml"))
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
@@ -142,11 +144,9 @@ def rules() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module in map(import_module, names + others):
         classes = {name: each for name, each in vars(module).items() if isinstance(each, type)}
-        for call in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
-            named = (
-                classes.get(call.func.id) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else None
-            )
-            if isinstance(call, ast.Call) and named is not None and issubclass(named, RuleBroken):
+        for call in nodes_of(parsed(Path(module.__file__ or "").read_text(encoding="utf-8")), ast.Call):
+            named = classes.get(call.func.id) if isinstance(call.func, ast.Name) else None
+            if named is not None and issubclass(named, RuleBroken):
                 if any(word.arg is None for word in call.keywords):
                     continue  # values of another refusal, which is checked where it is made
                 numbers = {word.arg for word in call.keywords if word.arg} - {"field"}
@@ -185,13 +185,9 @@ def raised() -> tuple[Raised, ...]:
         if "migrations" in path.parts or ("RuleBroken" not in text and "rules import" not in text):
             continue
         module = import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
-        for call in ast.walk(ast.parse(text)):
-            named = (
-                getattr(module, call.func.id, None)
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-                else None
-            )
-            if isinstance(call, ast.Call) and isinstance(named, type) and issubclass(named, RuleBroken) and call.args:
+        for call in nodes_of(parsed(text), ast.Call):
+            named = getattr(module, call.func.id, None) if isinstance(call.func, ast.Name) else None
+            if isinstance(named, type) and issubclass(named, RuleBroken) and call.args:
                 values = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.FormattedValue)]
                 numbers = {
                     word.arg: ast.unparse(word.value) for word in call.keywords if word.arg and word.arg != "field"
