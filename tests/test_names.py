@@ -66,6 +66,19 @@ def classes() -> Iterator[tuple[str, str]]:
                     yield path, node.name
 
 
+def types_declared_twice(sources: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Lists of the same texts, such as buyer and supplier, to which several modules give a name."""
+    found = defaultdict(list)
+    for path, source in sources:
+        for node in parsed(source).body:
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id="Literal")) as texts
+                ):
+                    found[ast.unparse(texts)].append(f"{path}: {name}")
+    yield from (", ".join(declared) for declared in found.values() if len(declared) > 1)
+
+
 def of_all(check: object) -> list[str]:
     assert callable(check)
     return [line for path in files() for line in check(path, (PROJECT / path).read_text(encoding="utf-8"))]
@@ -85,6 +98,18 @@ def test_a_class_name_for_two_things_is_found() -> None:
     rows = [("services/quotes/store/rows.py", "ContractRow"), ("services/pools/store/__init__.py", "ContractRow")]
     assert list(declared_twice([*twice, *rows, ("services/pools/api.py", "Reply")])) == [
         "Asked: services/quotes/api.py, services/pools/api.py"
+    ]
+
+
+def test_a_list_of_texts_has_one_name_in_one_module() -> None:
+    assert list(types_declared_twice((path, (PROJECT / path).read_text(encoding="utf-8")) for path in files())) == []
+
+
+def test_a_list_of_texts_with_two_names_is_found() -> None:
+    party = 'Party = Literal["buyer", "supplier"]'
+    side = party.replace("Party", "Side")
+    assert list(types_declared_twice([("a.py", party), ("b.py", side), ("c.py", 'Kind = Literal["closure"]')])) == [
+        "a.py: Party, b.py: Side"
     ]
 
 

@@ -60,8 +60,8 @@ async def record(tx: Transaction, organisation_id: str, limit: int = CONTRACTS) 
         raise Missing("organisation", organisation_id)
     return OrganisationContracts(
         organisation=found,
-        bought=await store.latest_contracts(tx, organisation_id, side="buyer", limit=limit),
-        sold=await store.latest_contracts(tx, organisation_id, side="supplier", limit=limit),
+        bought=await store.latest_contracts(tx, organisation_id, party="buyer", limit=limit),
+        sold=await store.latest_contracts(tx, organisation_id, party="supplier", limit=limit),
     )
 
 

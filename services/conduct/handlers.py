@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from catalogue.actors import Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
 from catalogue.roles import BUYER_OFFICER, SUPPLIER_AGENT
@@ -38,7 +39,7 @@ from infra.tokens import Principal
 from services.conduct.domain import sanctions
 from services.conduct.domain.performance import Delivered, after, change_of, delivery_in, met
 from services.conduct.domain.record import breached, concluded, ended
-from services.conduct.domain.sanctions import Accused, Breach, Decision, Party
+from services.conduct.domain.sanctions import Accused, Breach, Decision
 from services.conduct.store import performed, record, replicas
 from services.conduct.store import sanctions as store
 from services.conduct.store.sanctions import StoredSanction

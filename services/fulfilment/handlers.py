@@ -61,9 +61,9 @@ async def _lock(tx: Transaction, contract_id: str) -> StoredExecution:
 
 def _require_role(execution: Execution, principal: Principal) -> None:
     """Check the roles of a party's member. The domain refuses everybody else."""
-    side = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
-    if side is not None and not principal.may(*PARTY_ROLES[side]):
-        roles = " or ".join(PARTY_ROLES[side])
+    party = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
+    if party is not None and not principal.may(*PARTY_ROLES[party]):
+        roles = " or ".join(PARTY_ROLES[party])
         raise RoleMissing(f"This needs the role {roles.replace('_', ' ')}.", role=roles)
 
 

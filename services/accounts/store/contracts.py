@@ -64,9 +64,9 @@ async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> No
     )
 
 
-async def latest_contracts(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> Listed[PublicContract]:
-    """Return the latest contracts in which the organisation is the ``side`` (buyer or supplier), at most ``limit``."""
-    own, partner = ("buyer", "supplier") if side == "buyer" else ("supplier", "buyer")
+async def latest_contracts(tx: Transaction, organisation_id: str, *, party: str, limit: int) -> Listed[PublicContract]:
+    """Return the latest contracts in which the organisation is the ``party`` (buyer or supplier), at most ``limit``."""
+    own, partner = ("buyer", "supplier") if party == "buyer" else ("supplier", "buyer")
     db = await tx.raw()
     rows = await db.fetch(
         f"""select contract_id, title, {partner}_id as partner_id, {partner}_name as partner_name, currency, amount, signed_at, imported

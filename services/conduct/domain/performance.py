@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, cast
 
+from catalogue.actors import OTHER_PARTY, Party
 from events import Event
 from events.contracts import (
     ContractClosed,
@@ -19,7 +20,6 @@ from events.contracts import (
     InvoiceSettled,
     LineQuantity,
 )
-from services.conduct.domain.sanctions import Party
 
 Kind = Literal[
     "orders-on-time",
@@ -69,12 +69,11 @@ LATE: dict[Kind, Kind] = {
     "payments-on-time": "payments-late",
 }
 """The late kind for each kind that is in time. Something that was late is never counted as in time afterwards."""
-_SIDES: dict[str, tuple[Party, Kind, Kind]] = {
+_PARTIES: dict[str, tuple[Party, Kind, Kind]] = {
     "order": ("supplier", "orders-on-time", "orders-late"),
     "delivery": ("buyer", "answers-on-time", "answers-late"),
     "invoice": ("buyer", "payments-on-time", "payments-late"),
 }
-_OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ class Performed:
     """A fact. ``number`` is the number of the order, delivery, invoice or dispute in the contract, or 0 for the
     contract itself."""
 
-    side: Party
+    party: Party
     kind: Kind
     number: int
 
@@ -163,17 +162,19 @@ def _change(event: Event, changed: Delivered | None) -> RecordChange:
             answered = (_one("buyer", "answers-on-time", event.delivery),) if in_time else ()
             return RecordChange(come=(_one("supplier", OUTCOMES[event.outcome], event.delivery), *answered))
         case ExecutionOverdue():
-            side, in_time_kind, late = _SIDES[event.about]
-            return RecordChange(gone=(_one(side, in_time_kind, event.number),), come=(_one(side, late, event.number),))
+            party, in_time_kind, late = _PARTIES[event.about]
+            return RecordChange(
+                gone=(_one(party, in_time_kind, event.number),), come=(_one(party, late, event.number),)
+            )
         case ExecutionWithdrawn():
-            side, in_time_kind, late = _SIDES[event.about]
-            return RecordChange(gone=(_one(side, in_time_kind, event.number), _one(side, late, event.number)))
+            party, in_time_kind, late = _PARTIES[event.about]
+            return RecordChange(gone=(_one(party, in_time_kind, event.number), _one(party, late, event.number)))
         case InvoicePaid() | InvoiceSettled():
             return RecordChange(come=(_one("buyer", "payments-on-time", event.invoice),))
         case DisputeOpened():
             opener = cast(Party, event.by)
             opened = _one(opener, "disputes-opened", event.dispute)
-            return RecordChange(come=(opened, _one(_OTHER[opener], "disputes-faced", event.dispute)))
+            return RecordChange(come=(opened, _one(OTHER_PARTY[opener], "disputes-faced", event.dispute)))
         case DisputeEnded():
             return RecordChange(gone=_set_aside(event, changed), come=_outcome(event))
         case ContractClosed():
@@ -202,9 +203,9 @@ def _outcome(event: DisputeEnded) -> tuple[Performed, ...]:
     opener = cast(Party, event.opened_by)
     if event.how == "agreed":
         return (_one("supplier", "disputes-agreed", event.dispute), _one("buyer", "disputes-agreed", event.dispute))
-    winner = opener if event.outcome == event.asked else _OTHER[opener]
-    return (_one(winner, "disputes-won", event.dispute), _one(_OTHER[winner], "disputes-lost", event.dispute))
+    winner = opener if event.outcome == event.asked else OTHER_PARTY[opener]
+    return (_one(winner, "disputes-won", event.dispute), _one(OTHER_PARTY[winner], "disputes-lost", event.dispute))
 
 
-def _one(side: Party, kind: Kind, number: int) -> Performed:
-    return Performed(side=side, kind=kind, number=number)
+def _one(party: Party, kind: Kind, number: int) -> Performed:
+    return Performed(party=party, kind=kind, number=number)

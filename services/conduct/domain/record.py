@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
+from catalogue.actors import Party
 from events.contracts import ContractBreached, ContractConcluded, ContractEnded
-from services.conduct.domain.sanctions import Party
 
 Kind = Literal["concluded", "terminated", "evaded", "refused"]
 KINDS: dict[Party, tuple[Kind, ...]] = {
@@ -26,7 +26,7 @@ class ConductFact:
     """Something that happened to a contract, as it counts for one of its parties."""
 
     organisation_id: str
-    side: Party
+    party: Party
     kind: Kind
     contract_id: str
     at: datetime
@@ -44,11 +44,11 @@ def ended(event: ContractEnded, at: datetime) -> tuple[ConductFact, ...]:
 
 
 def breached(event: ContractBreached) -> ConductFact:
-    side = cast(Party, event.side)
+    party = cast(Party, event.side)
     return ConductFact(
         organisation_id=event.organisation_id,
-        side=side,
-        kind=BREACHES[side],
+        party=party,
+        kind=BREACHES[party],
         contract_id=event.contract_id,
         at=event.at,
     )
@@ -57,7 +57,7 @@ def breached(event: ContractBreached) -> ConductFact:
 def _both(event: ContractConcluded | ContractEnded, kind: Kind, at: datetime) -> tuple[ConductFact, ...]:
     return (
         ConductFact(
-            organisation_id=event.supplier_id, side="supplier", kind=kind, contract_id=event.contract_id, at=at
+            organisation_id=event.supplier_id, party="supplier", kind=kind, contract_id=event.contract_id, at=at
         ),
-        ConductFact(organisation_id=event.buyer_id, side="buyer", kind=kind, contract_id=event.contract_id, at=at),
+        ConductFact(organisation_id=event.buyer_id, party="buyer", kind=kind, contract_id=event.contract_id, at=at),
     )

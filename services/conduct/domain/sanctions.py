@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from catalogue.actors import Actor
+from catalogue.actors import Actor, Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken, require_repeat
 from events import Event
 from events.contracts import OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
 
-Party = Literal["buyer", "supplier"]
 Decision = Literal["upheld", "lifted"]
 
 
@@ -51,7 +50,7 @@ class Accused:
     separately."""
 
     organisation_id: str
-    side: Party
+    party: Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +122,12 @@ def judge(
     before = tuple(earlier)
     counted = {contract_id for sanction in before for contract_id in sanction.contract_ids}
     level = sum(not sanction.lifted for sanction in before)
-    organisation_id, side = accused.organisation_id, accused.side
+    organisation_id, party = accused.organisation_id, accused.party
     spoken: list[Sanction] = []
     uncounted: list[Breach] = []
     for breach in sorted(breaches, key=lambda each: (each.at, each.contract_id)):
         rules = breach.policy.sanctions
-        rule = None if rules is None else rules.supplier if side == "supplier" else rules.buyer
+        rule = None if rules is None else rules.supplier if party == "supplier" else rules.buyer
         if rules is None or rule is None or breach.contract_id in counted:
             continue
         counted.add(breach.contract_id)
@@ -139,9 +138,9 @@ def judge(
         level += 1
         since = max(each.known_at or each.at for each in uncounted)
         sanctioned = OrganisationSanctioned(
-            sanction_id=derive_id("sanction", organisation_id, side, breach.contract_id),
+            sanction_id=derive_id("sanction", organisation_id, party, breach.contract_id),
             organisation_id=organisation_id,
-            side=side,
+            side=party,
             level=level,
             contract_ids=tuple(each.contract_id for each in uncounted),
             since=since,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from sqlalchemy import Index, Integer, Text
 from sqlmodel import Field
 
+from catalogue.actors import Party
 from infra.database import Reader, Transaction, columns
 from services.conduct.domain.performance import KINDS, LATE, Kind, Performed, RecordChange
-from services.conduct.domain.sanctions import Party
 from services.conduct.store.record import counted
 from services.conduct.store.rows import Row
 
@@ -61,4 +61,4 @@ async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]
 
 
 def _columns(facts: Sequence[Performed]) -> list[list[object]]:
-    return columns([(each.side, each.kind, each.number) for each in facts])
+    return columns([(each.party, each.kind, each.number) for each in facts])

@@ -10,11 +10,11 @@ import msgspec
 from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
+from catalogue.actors import Party
 from infra.database import Reader, Transaction, columns
 from infra.listing import COUNTED
 from infra.reading import listed
 from services.conduct.domain.record import KINDS, ConductFact, Kind
-from services.conduct.domain.sanctions import Party
 from services.conduct.store.rows import Row
 
 K = TypeVar("K", bound=str)
@@ -38,7 +38,7 @@ async def add(tx: Transaction, facts: Sequence[ConductFact]) -> None:
     """Add the facts. Each counts once. Facts about contracts that are not of this market are left out."""
     if not facts:
         return
-    rows = [(fact.contract_id, fact.organisation_id, fact.kind, fact.side, fact.at) for fact in facts]
+    rows = [(fact.contract_id, fact.organisation_id, fact.kind, fact.party, fact.at) for fact in facts]
     await (await tx.raw()).execute(
         "insert into conduct.facts (contract_id, organisation_id, kind, side, at)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])"
@@ -53,7 +53,7 @@ async def counted(
 ) -> Counter[tuple[Party, K]]:
     """Return how many rows of each side and kind an organisation has, or COUNTED + 1 if there are more than COUNTED. A
     record is public: nobody should wait until a hundred thousand contracts are counted."""
-    asked = [(side, kind) for side, each in kinds.items() for kind in each]
+    asked = [(party, kind) for party, each in kinds.items() for kind in each]
     rows = await db.fetch(
         "select side, kind, (select count(*) from (select from"
         f" conduct.{table} where organisation_id = $1 and side = asked.side and kind = asked.kind limit {COUNTED + 1}) few) as n"
@@ -71,10 +71,10 @@ async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]
 
 async def latest(db: Reader, organisation_id: str, each: int) -> list[ConductFact]:
     """Return the latest facts first, at most ``each`` of one side and kind."""
-    asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
+    asked = [(party, kind) for party, kinds in KINDS.items() for kind in kinds]
     rows = await db.fetch(
         "select few.* from unnest($2::text[], $3::text[]) as asked (side, kind) cross join lateral ("
-        "select organisation_id, side, kind, contract_id, at from conduct.facts f where organisation_id = $1"
+        "select organisation_id, side as party, kind, contract_id, at from conduct.facts f where organisation_id = $1"
         " and f.side = asked.side and f.kind = asked.kind order by at desc, contract_id limit $4) as few"
         " order by at desc, contract_id, kind",
         organisation_id,

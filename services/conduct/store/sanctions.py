@@ -56,7 +56,7 @@ async def add_breach(tx: Transaction, accused: Accused, breach: Breach) -> None:
         " on conflict (contract_id) do nothing",
         breach.contract_id,
         accused.organisation_id,
-        accused.side,
+        accused.party,
         msgspec.json.encode(breach).decode(),
     )
 
@@ -67,7 +67,7 @@ async def breaches(db: Reader, accused: Accused, earlier: Sequence[Spoken]) -> l
         "select contract_id, state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",
         accused.organisation_id,
-        accused.side,
+        accused.party,
         [contract_id for each in earlier for contract_id in each.contract_ids],
     )
     return [read_json("breach", row["contract_id"], row["state"], Breach) for row in rows]
@@ -121,7 +121,7 @@ async def earlier(db: Reader, accused: Accused) -> list[Spoken]:
         accused.organisation_id,
     )
     found = [read_one("sanction", row["sanction_id"], _spoken, row) for row in rows]
-    return [spoken for on, spoken in found if on == accused.side]
+    return [spoken for on, spoken in found if on == accused.party]
 
 
 def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:

@@ -6,6 +6,7 @@ from typing import cast
 
 import msgspec
 
+from catalogue.actors import Party
 from catalogue.roles import SEES_ALL
 from infra.denied import Missing
 from infra.listing import COUNTED
@@ -15,7 +16,6 @@ from infra.tokens import Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
 from services.conduct.domain.performance import Kind as PerformedKind
 from services.conduct.domain.record import KINDS, ConductFact, Kind
-from services.conduct.domain.sanctions import Party
 from services.conduct.store import performed as performance
 from services.conduct.store import record, replicas, sanctions
 from services.conduct.store.replicas import Mention
@@ -75,8 +75,8 @@ class RecordView(msgspec.Struct, kw_only=True):
     sanctions: list[Suspended]
 
 
-def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | None) -> Mentioned:
-    """Return the contract as the record of ``side`` shows it."""
+def mentioned(found: Mention, party: Party, at: datetime, reader: Principal | None) -> Mentioned:
+    """Return the contract as the record of ``party`` shows it."""
     insider = reader is not None and (
         reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
     )
@@ -84,7 +84,7 @@ def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | Non
     link = f"{place}/{found.process_id}" if place else ""
     if insider or found.state == "concluded":
         link = f"/contracts/{found.contract_id}"
-    sells = side == "supplier"
+    sells = party == "supplier"
     return Mentioned(
         contract_id=found.contract_id,
         title=found.title,
@@ -110,37 +110,39 @@ async def record_of(
         counts = await record.counts(db, organisation_id)
         latest: dict[tuple[Party, Kind], list[ConductFact]] = {}
         for fact in await record.latest(db, organisation_id, shown):
-            latest.setdefault((fact.side, fact.kind), []).append(fact)
+            latest.setdefault((fact.party, fact.kind), []).append(fact)
         spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
         known = await replicas.mentions(db, wanted)
         performed = await performance.counts(db, organisation_id)
-    sides = [side for side in KINDS if side in organisation.roles or any(counts[side, kind] for kind in KINDS[side])]
+    parties = [
+        party for party in KINDS if party in organisation.roles or any(counts[party, kind] for kind in KINDS[party])
+    ]
     return RecordView(
         organisation_id=organisation_id,
         name=organisation.name,
         sides=[
             SideRecord(
-                side=side,
-                counts={kind: min(counts[side, kind], COUNTED) for kind in KINDS[side]},
+                side=party,
+                counts={kind: min(counts[party, kind], COUNTED) for kind in KINDS[party]},
                 contracts={
                     kind: [
-                        mentioned(known[fact.contract_id], side, fact.at, reader)
-                        for fact in latest.get((side, kind), [])
+                        mentioned(known[fact.contract_id], party, fact.at, reader)
+                        for fact in latest.get((party, kind), [])
                         if fact.contract_id in known
                     ]
-                    for kind in KINDS[side]
+                    for kind in KINDS[party]
                 },
-                performed={kind: min(performed[side, kind], COUNTED) for kind in PERFORMED[side]},
+                performed={kind: min(performed[party, kind], COUNTED) for kind in PERFORMED[party]},
                 more=[
                     kind
                     for counted in (counts, performed)
                     for (of, kind), n in counted.items()
-                    if of == side and n > COUNTED
+                    if of == party and n > COUNTED
                 ],
             )
-            for side in sides
+            for party in parties
         ],
         sanctions=[
             Suspended(

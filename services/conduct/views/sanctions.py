@@ -6,10 +6,11 @@ from typing import cast
 
 import msgspec
 
+from catalogue.actors import Party
 from infra.listing import Listed
 from infra.service import Resources
 from infra.tokens import Principal
-from services.conduct.domain.sanctions import Decision, Party, Sanction
+from services.conduct.domain.sanctions import Decision, Sanction
 from services.conduct.store import replicas, sanctions
 from services.conduct.views.record import Mentioned, mentioned
 

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from catalogue.actors import Party
 from catalogue.policy import Policy, text_of
 from events.contracts import ContractBreached, ContractEnded, RefusalDisputeDecided
-from services.contracts.domain.deals import Party
 
 
 def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
@@ -25,12 +25,12 @@ def contract_breached(
 ) -> ContractBreached:
     """Return the event of the breach. A refusal whose ground did not hold counts from the time of the refusal; it is
     known since the decision."""
-    side, organisation_id = breached
+    party, organisation_id = breached
     return ContractBreached(
         process_id=event.process_id,
         contract_id=event.contract_id,
         organisation_id=organisation_id,
-        side=side,
+        side=party,
         at=event.refused_at if isinstance(event, RefusalDisputeDecided) else ended_at,
         known_at=event.decided_at if isinstance(event, RefusalDisputeDecided) else None,
         policy=policy.name,

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from catalogue.actors import Party
 from catalogue.policy import RefusalGround
 from catalogue.rules import RuleBroken
 from events.contracts import Term
 from events.values import Refusal
 from services.contracts.domain import objections, security, terms
-from services.contracts.domain.deals import PARTIES, SUPPLIER_SIGNATURE, Deal, Party, latest, security_due
+from services.contracts.domain.deals import PARTIES, SUPPLIER_SIGNATURE, Deal, latest, security_due
 from services.contracts.domain.turns import extended_until
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from msgspec import structs
 
+from catalogue.actors import Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from events import Event
@@ -38,7 +39,6 @@ from events.contracts import (
 from events.values import Category, Line, Place
 from services.contracts.domain.deciding import Deciding, RankedBid
 
-Party = Literal["buyer", "supplier"]
 SecurityKind = Literal["bank-guarantee", "deposit"]
 
 SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from catalogue.actors import Actor
+from catalogue.actors import Actor, Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, RefusalGround
 from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken, require_repeat
 from events import Event
 from events.contracts import ContractEnded, RefusalDisputed, RefusalDisputeDecided
-from services.contracts.domain.deals import Deal, Party
+from services.contracts.domain.deals import Deal
 
 Verdict = Literal["justified", "unjustified"]
 
@@ -129,11 +129,11 @@ def refusal_of(deal: Deal, ended: ContractEnded, now: datetime) -> GroundedRefus
 
 def dispute(refusal: GroundedRefusal, actor: Actor, reasons: str, now: datetime) -> tuple[RefusalDisputed, ...]:
     """Return the event of the dispute, none if it repeats the same dispute. Raise a RuleBroken of this module."""
-    side, other = refusal.other
+    party, other = refusal.other
     ended, reasons = refusal.ended, reasons.strip()
     if actor.organisation_id != other:
         raise NotTheOtherSide(
-            f"Only the {side} of the contract may dispute the refusal.", field="organisation_id", party=side
+            f"Only the {party} of the contract may dispute the refusal.", field="organisation_id", party=party
         )
     if refusal.disputed is not None:
         if refusal.disputed.reasons == reasons:
@@ -151,7 +151,7 @@ def dispute(refusal: GroundedRefusal, actor: Actor, reasons: str, now: datetime)
         RefusalDisputed(
             process_id=ended.process_id,
             contract_id=ended.contract_id,
-            by=side,
+            by=party,
             organisation_id=actor.organisation_id,
             member_id=actor.member_id,
             reasons=reasons,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from catalogue.actors import Actor
+from catalogue.actors import Actor, Party
 from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events import Event
 from events.contracts import ContractEnded, ContractStepTaken, Security, StepExtended, Term
@@ -20,7 +20,6 @@ from services.contracts.domain.deals import (
     SUPPLIER_OFFER,
     Contract,
     Deal,
-    Party,
     apply,
     concluded,
     due,

@@ -3,6 +3,7 @@
 
 from datetime import datetime
 
+from catalogue.actors import Party
 from catalogue.rules import NotAParty, RuleBroken
 from services.contracts.domain.deals import (
     BUYER_ANSWER,
@@ -12,7 +13,6 @@ from services.contracts.domain.deals import (
     SUPPLIER_SIGNATURE,
     Contract,
     Deal,
-    Party,
     latest,
     step_days,
     total_end,

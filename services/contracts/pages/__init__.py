@@ -42,7 +42,7 @@ from services.contracts.views import (
     is_insider,
     is_party,
     paper_for,
-    side_of,
+    party_of,
     steps_of,
     visible,
     wanted_by,
@@ -114,7 +114,7 @@ async def contract_page(resources: Resources, request: Visit, contract_id: str, 
         meanings=MEANINGS,
         turn=_turn(found, principal),
         consequences=CONSEQUENCES,
-        party=side_of(found, principal) or "",
+        party=party_of(found, principal) or "",
         insider=is_insider(found, principal),
         paper=paper_for(found, principal),
         choices=await choices_of(resources, found, principal),
@@ -134,7 +134,7 @@ def _told(other: ListedContract, shown: ContractRecord, principal: Principal | N
 
 
 def _turn(contract: ContractRecord, principal: Principal | None) -> bool:
-    return contract.step is not None and PARTIES[contract.step] == side_of(contract, principal)
+    return contract.step is not None and PARTIES[contract.step] == party_of(contract, principal)
 
 
 class ContractPages(Controller):

@@ -4,13 +4,13 @@ upserts, JSON and reads without a transaction."""
 from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Literal
 
 import asyncpg
 import msgspec
 from sqlalchemy import update
 from sqlmodel import col
 
+from catalogue.actors import Party
 from events.auctions import AuctionOpened, BidDisclosed
 from events.fulfilment import ExecutionOver
 from events.pools import PoolOpened
@@ -55,13 +55,13 @@ async def drop_request(tx: Transaction, event: PurchaseWaitsNoMore) -> None:
 
 
 async def requests_of(
-    db: Reader, side: Literal["buyer", "supplier"], organisation_id: str, *, now: datetime, limit: int
+    db: Reader, party: Party, organisation_id: str, *, now: datetime, limit: int
 ) -> Listed[PurchaseWaits]:
     """Return ``limit`` of an organisation's requests on this side whose time is not over, the earliest deadline first.
     Two processes may handle at once that a request waits and that it does not, so answered requests are left out here
     as well."""
     waiting = (
-        f"contracts.purchase_requests r where {side}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
+        f"contracts.purchase_requests r where {party}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
     )
     rows = await db.fetch(
         f"select process_id, body::text as body from {waiting} order by due_at, process_id limit $3",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from catalogue.actors import Party
 from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
@@ -14,7 +15,7 @@ from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.contracts.domain.choices import Choices, choices
-from services.contracts.domain.deals import PARTIES, Party
+from services.contracts.domain.deals import PARTIES
 from services.contracts.domain.refusals import GroundedRefusal
 from services.contracts.handlers import may_see
 from services.contracts.store import contracts, deals
@@ -170,7 +171,7 @@ def paper_for(contract: ContractRecord, principal: Principal | None) -> Paper:
     return contract.paper if is_insider(contract, principal) else as_published(contract.paper)
 
 
-def side_of(contract: ContractRecord, principal: Principal | None) -> Party | None:
+def party_of(contract: ContractRecord, principal: Principal | None) -> Party | None:
     """Return the side for which the reader may act here, or None."""
     if principal is None:
         return None
@@ -197,19 +198,19 @@ def steps_of(contract: ContractRecord, principal: Principal | None) -> list[Cont
 
 
 async def choices_of(resources: Resources, contract: ContractRecord, principal: Principal | None) -> Choices | None:
-    side = side_of(contract, principal)
-    if side is None or contract.step is None:
+    party = party_of(contract, principal)
+    if party is None or contract.step is None:
         return None
     kept = await deals.get(resources.database.pool, contract.drafted.process_id, contract.drafted.buyer_id)
     latest = kept.deal.contract if kept else None
     if kept is None or latest is None or latest.contract_id != contract.drafted.contract_id:
         return None
-    return choices(kept.deal, side, resources.clock())
+    return choices(kept.deal, party, resources.clock())
 
 
 def dispute_view(refusal: GroundedRefusal, principal: Principal | None, now: datetime) -> DisputeView:
-    side, organisation_id = refusal.other
-    role = BUYER_OFFICER if side == "buyer" else SUPPLIER_AGENT
+    party, organisation_id = refusal.other
+    role = BUYER_OFFICER if party == "buyer" else SUPPLIER_AGENT
     concerned = principal is not None and principal.organisation_id == organisation_id and principal.may(role)
     disputed, decided = refusal.disputed, refusal.decided
     return DisputeView(

@@ -9,9 +9,10 @@ accepted delivery and few are withdrawn.
 
 from collections.abc import Iterable
 
+from catalogue.actors import OTHER_PARTY, Party
 from catalogue.rules import RuleBroken
 from events.contracts import LineQuantity
-from services.fulfilment.domain.state import OTHER, Dispute, Execution, Party, ProposedEnding, total, unordered
+from services.fulfilment.domain.state import Dispute, Execution, ProposedEnding, total, unordered
 
 MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
 MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
@@ -138,7 +139,7 @@ def require_dispute(execution: Execution, party: Party) -> None:
 def require_statement(execution: Execution, dispute: Dispute, party: Party, asks: str) -> None:
     """Raise TooManyStatements if this side may not make another statement."""
     said = _statements([dispute], party)
-    if not said or dispute.asks(OTHER[party]) == asks:
+    if not said or dispute.asks(OTHER_PARTY[party]) == asks:
         return
     said_in_all = _statements(execution.disputes, party)
     if said >= MOST_STATEMENTS or said_in_all >= MOST_STATEMENTS_OF_ALL:

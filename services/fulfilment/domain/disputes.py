@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec import UNSET, UnsetType
 
-from catalogue.actors import Actor
+from catalogue.actors import OTHER_PARTY, Actor, Party
 from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
@@ -27,16 +27,7 @@ from services.fulfilment.domain.requirements import (
     require_undisputed,
     require_words,
 )
-from services.fulfilment.domain.state import (
-    OTHER,
-    About,
-    Dispute,
-    Execution,
-    Matter,
-    NothingOfThatNumber,
-    Outcome,
-    Party,
-)
+from services.fulfilment.domain.state import About, Dispute, Execution, Matter, NothingOfThatNumber, Outcome
 
 WORDS: dict[tuple[str, str], Party] = {
     ("delivery", "reported"): "supplier",
@@ -151,8 +142,8 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
         )
     if whose == by and word != "assessed" and now < due_at:
         raise OwnWordStillRuns(
-            f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that you cannot open a dispute.",
-            party=OTHER[by],
+            f"The {OTHER_PARTY[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that you cannot open a dispute.",
+            party=OTHER_PARTY[by],
             due_at=due_at,
             now=now,
         )
@@ -214,7 +205,7 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
         words=words,
         at=now,
     )
-    if dispute.asks(OTHER[by]) != command.asks:
+    if dispute.asks(OTHER_PARTY[by]) != command.asks:
         return (answered,)
     return (answered, *_end(execution, dispute, Resolution(command.asks, "agreed"), now))
 
@@ -228,10 +219,10 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
             require_repeat(command.explanation.strip() == before.explanation, before.explanation)
             return ()
     dispute = _the_open(execution, command.dispute)
-    if dispute.asks(OTHER[dispute.by]) is None and now < dispute.answer_by:
+    if dispute.asks(OTHER_PARTY[dispute.by]) is None and now < dispute.answer_by:
         raise OtherSideUnheard(
-            f"The {OTHER[dispute.by]} may still answer, until {dispute.answer_by:%Y-%m-%d %H:%M} UTC.",
-            party=OTHER[dispute.by],
+            f"The {OTHER_PARTY[dispute.by]} may still answer, until {dispute.answer_by:%Y-%m-%d %H:%M} UTC.",
+            party=OTHER_PARTY[dispute.by],
             answer_by=dispute.answer_by,
             now=now,
         )

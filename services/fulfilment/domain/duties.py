@@ -4,21 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from catalogue.actors import OTHER_PARTY, Party
 from events import Event
 from events.contracts import ExecutionOverdue
 from services.fulfilment.domain import endings
 from services.fulfilment.domain.orders import Assessment, assessed
-from services.fulfilment.domain.state import (
-    OTHER,
-    Delivery,
-    Execution,
-    Matter,
-    Party,
-    disputed,
-    invoiceable,
-    outstanding,
-    unordered,
-)
+from services.fulfilment.domain.state import Delivery, Execution, Matter, disputed, invoiceable, outstanding, unordered
 
 MOST_OF_A_SIDE = 50
 """How many duties of one side an agenda has at most."""
@@ -47,7 +38,7 @@ def duties(execution: Execution, now: datetime) -> tuple[Duty, ...]:
 def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
     running, ending = execution.status == "running", execution.ending
     if running and ending is not None and not ending.objection:
-        yield Duty(party=OTHER[ending.by], what="answer-ending", number=0, due_at=ending.due_at)
+        yield Duty(party=OTHER_PARTY[ending.by], what="answer-ending", number=0, due_at=ending.due_at)
     if running and unordered(execution):
         if now < execution.term_until:
             yield Duty(party="buyer", what="order", number=0, due_at=execution.term_until)
@@ -69,8 +60,10 @@ def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
         elif invoice.status == "paid":
             yield Duty(party="supplier", what="confirm", number=invoice.number, due_at=invoice.due_at)
     for dispute in execution.disputes:
-        if dispute.open and dispute.asks(OTHER[dispute.by]) is None:
-            yield Duty(party=OTHER[dispute.by], what="answer-dispute", number=dispute.number, due_at=dispute.answer_by)
+        if dispute.open and dispute.asks(OTHER_PARTY[dispute.by]) is None:
+            yield Duty(
+                party=OTHER_PARTY[dispute.by], what="answer-dispute", number=dispute.number, due_at=dispute.answer_by
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from catalogue.actors import Actor
+from catalogue.actors import OTHER_PARTY, Actor, Party
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import (
@@ -24,15 +24,7 @@ from services.fulfilment.domain.requirements import (
     require_reasons,
     require_running,
 )
-from services.fulfilment.domain.state import (
-    OTHER,
-    Execution,
-    Party,
-    ProposedEnding,
-    balances,
-    invoiceable,
-    outstanding,
-)
+from services.fulfilment.domain.state import Execution, ProposedEnding, balances, invoiceable, outstanding
 
 Kind = Literal["closure", "termination"]
 EndingGround = Literal["agreement", "delivery-overdue", "acceptance-overdue", "payment-overdue"]
@@ -146,9 +138,9 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
     possible = grounds(execution, by) if command.kind == "termination" else ("agreement",)
     if command.ground not in possible:
         raise GroundNotGiven(
-            f"The {OTHER[by]} is not in this breach now, so {command.ground} is not a ground.",
+            f"The {OTHER_PARTY[by]} is not in this breach now, so {command.ground} is not a ground.",
             field="ground",
-            party=OTHER[by],
+            party=OTHER_PARTY[by],
             ground=command.ground,
         )
     rules = execution.policy.execution
@@ -176,7 +168,9 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
     by = party_of(execution, command.organisation_id)
     ending = _standing(execution, command)
     if ending.by == by:
-        raise ActOfOtherParty(f"You made this proposal: only the {OTHER[by]} can answer it.", party=OTHER[by])
+        raise ActOfOtherParty(
+            f"You made this proposal: only the {OTHER_PARTY[by]} can answer it.", party=OTHER_PARTY[by]
+        )
     if not command.agrees:
         words = require_reasons(command.words, "Say why not.", field="words")
         if words == ending.objection:
@@ -214,7 +208,7 @@ def lapsed(execution: Execution, now: datetime) -> tuple[Event, ...]:
         return ()
     if ending.ground != "agreement" and given(execution, ending.ground):
         return _terminated(execution, ending, now)
-    return (_answered(execution, OTHER[ending.by], "lapsed", "", now),)
+    return (_answered(execution, OTHER_PARTY[ending.by], "lapsed", "", now),)
 
 
 def fulfilled(execution: Execution) -> bool:

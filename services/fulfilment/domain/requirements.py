@@ -4,9 +4,10 @@ possible."""
 from collections.abc import Mapping
 from decimal import Decimal
 
+from catalogue.actors import Party
 from catalogue.rules import NotAParty, QuantityAbsurd, QuantityTooFine, RuleBroken
 from events.contracts import LineQuantity
-from services.fulfilment.domain.state import Execution, Matter, Party, disputed
+from services.fulfilment.domain.state import Execution, Matter, disputed
 
 _FINEST = Decimal("0.000001")
 _ABSURD = Decimal(10) ** 15

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from catalogue.actors import Party
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, split
 from catalogue.policy import Policy
@@ -15,11 +16,9 @@ from catalogue.rules import RuleBroken
 from events.contracts import InvoicedLine, LineQuantity
 from events.values import Line, Place
 
-Party = Literal["buyer", "supplier"]
 About = Literal["delivery", "invoice"]
 Outcome = Literal["stands", "set-aside"]
 """The outcome of a dispute: the disputed word stands, or it is as if it had not been said."""
-OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 NONE = Decimal(0)
 
 

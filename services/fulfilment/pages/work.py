@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from catalogue.actors import Party
 from catalogue.roles import MODERATOR
 from infra.ids import new_id
 from infra.listing import PAGES, last_page
@@ -26,7 +27,6 @@ from services.fulfilment.domain.state import (
     About,
     Execution,
     Matter,
-    Party,
     balances,
     disputed,
     invoiceable,
@@ -87,8 +87,8 @@ def party_of(execution: Execution | WaitingExecution, principal: Principal | Non
     if principal is None:
         return None
     sides: dict[str, Party] = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}
-    side = sides.get(principal.organisation_id)
-    return side if side is not None and principal.may(*PARTY_ROLES[side]) else None
+    party = sides.get(principal.organisation_id)
+    return party if party is not None and principal.may(*PARTY_ROLES[party]) else None
 
 
 async def section(

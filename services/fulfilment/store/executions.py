@@ -122,9 +122,9 @@ async def waiting_for(db: Reader, organisation_id: str, limit: int) -> list[Wait
     """Return contracts in which the organisation has a duty, the earliest deadline first. A state is read only if no
     valid agenda is stored."""
     waits = " union ".join(
-        f"(select contract_id, due_at from fulfilment.executions where {side}_id = $1 and {side}_waits"
+        f"(select contract_id, due_at from fulfilment.executions where {party}_id = $1 and {party}_waits"
         " order by due_at, contract_id limit $2)"
-        for side in ("buyer", "supplier")
+        for party in ("buyer", "supplier")
     )
     rows = await db.fetch(
         "select contract_id, buyer_id, supplier_id, case when agenda_of = version then agenda::text end as agenda,"

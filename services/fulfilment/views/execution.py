@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from catalogue.actors import Party
 from catalogue.roles import SEES_ALL
 from infra.denied import Missing
 from infra.service import Resources
@@ -23,7 +24,6 @@ from services.fulfilment.domain.state import (
     Invoice,
     Order,
     Outcome,
-    Party,
     ProposedEnding,
     balances,
 )

@@ -47,7 +47,7 @@ async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Mark
         await db.execute("analyze accounts.contracts")
         for side, organisation_id in (("buyer", "a city"), ("supplier", "a mill")):
             async with recording_queries(db, tx) as reading:
-                found = await store.latest_contracts(tx, organisation_id, side=side, limit=10)
+                found = await store.latest_contracts(tx, organisation_id, party=side, limit=10)
             assert [deal.contract_id for deal in found.rows] == [f"size-{n}" for n in range(1, 11)]
             assert (found.total, found.more) == (COUNTED, True)
             assert await reading.rows_of(db, "contracts") <= COUNTED + 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from catalogue.actors import OTHER_PARTY, Party
 from services.conduct.domain.performance import OUTCOMES, Kind, Performed
-from services.conduct.domain.sanctions import Party
-from services.fulfilment.domain.state import OTHER, Dispute, Execution, Order, outstanding
+from services.fulfilment.domain.state import Dispute, Execution, Order, outstanding
 
 
 def performed(execution: Execution) -> set[Performed]:
-    return {Performed(side=side, kind=kind, number=number) for side, kind, number in _facts(execution)}
+    return {Performed(party=party, kind=kind, number=number) for party, kind, number in _facts(execution)}
 
 
 def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
@@ -45,7 +45,7 @@ def _met(execution: Execution, order: Order) -> bool:
 
 
 def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, Kind, int]]:
-    opener, other = dispute.by, OTHER[dispute.by]
+    opener, other = dispute.by, OTHER_PARTY[dispute.by]
     yield opener, "disputes-opened", dispute.number
     yield other, "disputes-faced", dispute.number
     if dispute.how == "agreed":
@@ -54,4 +54,4 @@ def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, Kind, int]]:
     elif dispute.how == "decided":
         winner = opener if dispute.outcome == dispute.asked else other
         yield winner, "disputes-won", dispute.number
-        yield OTHER[winner], "disputes-lost", dispute.number
+        yield OTHER_PARTY[winner], "disputes-lost", dispute.number

@@ -12,23 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from catalogue.actors import Actor
+from catalogue.actors import Actor, Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded
 from services.conduct.domain import sanctions
-from services.conduct.domain.sanctions import (
-    Accused,
-    Breach,
-    Party,
-    Sanction,
-    Spoken,
-    appeal,
-    apply,
-    decide_appeal,
-    judge,
-)
+from services.conduct.domain.sanctions import Accused, Breach, Sanction, Spoken, appeal, apply, decide_appeal, judge
 from services.contracts.domain.breaches import breach_of
 from tests.services.contracts.builders import derive_id
 

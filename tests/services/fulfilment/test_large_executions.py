@@ -62,7 +62,7 @@ async def _grow(town: Town, contract_id: str) -> None:
         "insert into conduct.performed (contract_id, organisation_id, kind, number, side)"
         " select $1, * from unnest($2::text[], $3::text[], $4::int[], $5::text[]) on conflict do nothing",
         contract_id,
-        *columns([(sides[each.side], each.kind, each.number, each.side) for each in performed(execution)]),
+        *columns([(sides[each.party], each.kind, each.number, each.party) for each in performed(execution)]),
     )
 
 
