@@ -1,4 +1,4 @@
-"""How long a session may run: which lengths are allowed for which kind, price and hour, and which rule forbids the
+"""How long an auction may run: which lengths are allowed for which kind, price and hour, and which rule forbids the
 others."""
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def durations(
 def end_of(
     duration: Duration, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> datetime:
-    """When a session of this length ends. Raise InitialPriceTooHighForDuration, DurationOutsideWindow."""
+    """When an auction of this length ends. Raise InitialPriceTooHighForDuration, DurationOutsideWindow."""
     highest = duration.max_initial_price
     if highest is not None and initial_price > highest:
         raise InitialPriceTooHighForDuration(
-            f"A session of {spelt(duration.minutes)} begins at no more than {highest:,f} {policy.currency}, "
+            f"A mini-auction of {spelt(duration.minutes)} begins at no more than {highest:,f} {policy.currency}, "
             f"not at {initial_price:,f}.",
             field="duration_minutes",
             initial_price=initial_price,
@@ -71,7 +71,7 @@ def end_of(
 
 
 def next_start(duration: Duration, after: datetime, calendar: RegionCalendar) -> datetime | None:
-    """The first minute from ``after`` on, today or on a working day, at which a session of this length may begin."""
+    """The first minute from ``after`` on, today or on a working day, at which an auction of this length may begin."""
     first, last = _starts(duration)
     local = calendar.local(after)
     if local != local.replace(second=0, microsecond=0):
@@ -104,7 +104,7 @@ def _since_midnight(window: Window) -> tuple[timedelta, timedelta]:
 
 
 def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None:
-    """Whether a session from ``first`` to ``last``, both in the buyer's local time, lies in the windows."""
+    """Whether an auction from ``first`` to ``last``, both in the buyer's local time, lies in the windows."""
     start, run = duration.starts_within, duration.runs_within
     if start and not start.first <= first.time() <= start.last:
         raise _outside(duration, "starts within", start, first, last)
@@ -114,7 +114,7 @@ def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None
 
 def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> DurationOutsideWindow:
     return DurationOutsideWindow(
-        f"A session of {spelt(duration.minutes)} {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
+        f"A mini-auction of {spelt(duration.minutes)} {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
         f"this one would run from {first:%H:%M} to {last:%H:%M}.",
         field="opens_at",
         window=f"{window.first:%H:%M}-{window.last:%H:%M}",

@@ -50,7 +50,7 @@ class OpeningRules(msgspec.Struct, frozen=True, kw_only=True):
     outage_lost_end_seconds: int = 0
     turn_seconds: int = 0
     pauses_seconds: Many[int] = ()
-    """One value for each round; empty in continuous sessions."""
+    """One value for each round; empty in continuous auctions."""
 
 
 @event(key="auction_id")
@@ -230,7 +230,7 @@ class AuctionClosed(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class ComplaintFiled(Event, frozen=True, kw_only=True):
-    """An organisation complains about a session. Its name stays hidden while the session runs, as the bidders' names
+    """An organisation complains about an auction. Its name stays hidden while the auction runs, as the bidders' names
     do."""
 
     auction_id: Key
@@ -242,7 +242,7 @@ class ComplaintFiled(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class ComplaintDecided(Event, frozen=True, kw_only=True):
-    """``decision`` is upheld (the session is cancelled) or rejected."""
+    """``decision`` is upheld (the auction is cancelled) or rejected."""
 
     auction_id: Key
     complaint_id: Key

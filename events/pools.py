@@ -89,7 +89,7 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     """Asks auctions to open a mini-auction for the frozen demand; answered by AuctionOpened or AuctionOpeningRefused.
 
     ``lines`` carry total quantities and initial unit prices. ``attempt`` counts from 1: each attempt asks for a new
-    session.
+    auction.
     """
 
     pool_id: Key

@@ -25,7 +25,7 @@ def test_the_forms_of_the_market_are_many(forms: list[str]) -> None:
 
 @pytest.mark.parametrize("role", ["", *ROLES])
 async def test_no_form_is_answered_with_a_page_itself(market: Market, forms: list[str], role: str) -> None:
-    """Empty forms, forms with nonsense, forms about things that do not exist, forms of a session that has ended."""
+    """Empty forms, forms with nonsense, forms about things that do not exist, forms of an auction that has ended."""
     wrong = []
     async with market.browser(a_member(role) if role else None) as browser:
         for path in forms:

@@ -11,8 +11,10 @@ from events.topics import TOPICS
 from tests.names import nodes, parsed
 from tests.rooms import PROJECT, files
 
-NOT_OF_AUCTIONS = ("infra/", "services/accounts/login.py")
-"""Files about sessions that are not auctions: those of databases, Kafka consumers and logins."""
+NOT_OF_AUCTIONS = ("infra/", "services/accounts/", "services/notifications/post.py")
+"""Files about sessions that are not auctions: those of databases, Kafka consumers, logins and mail servers."""
+SESSION = re.compile(r"(?<![\w.#\"'])[Ss]essions?\b(?!\.\w)")
+"""The word in a text; not an attribute such as ``tx.session``, a table such as ``transparency.sessions``, or an id."""
 KEPT = {"sessions"}
 """Names of tables that the former release reads."""
 ONE_THING = {
@@ -38,6 +40,12 @@ def of_sessions(path: str, source: str) -> Iterator[str]:
                 continue
         if "session" in name.casefold() and name not in KEPT:
             yield f"{path}: {name}"
+
+
+def texts_of_sessions(path: str, source: str) -> Iterator[str]:
+    """Lines of code, docstrings and pages that call an auction a session."""
+    if not path.startswith(NOT_OF_AUCTIONS) and "/migrations/" not in path:
+        yield from (f"{path}: {line.strip()}" for line in source.splitlines() if SESSION.search(line))
 
 
 def facts_that_act(path: str, source: str) -> Iterator[str]:
@@ -79,9 +87,9 @@ def types_declared_twice(sources: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield from (", ".join(declared) for declared in found.values() if len(declared) > 1)
 
 
-def of_all(check: object) -> list[str]:
+def of_all(check: object, paths: Iterable[str] | None = None) -> list[str]:
     assert callable(check)
-    return [line for path in files() for line in check(path, (PROJECT / path).read_text(encoding="utf-8"))]
+    return [line for path in paths or files() for line in check(path, (PROJECT / path).read_text(encoding="utf-8"))]
 
 
 def test_code_says_auction_for_an_auction() -> None:
@@ -113,6 +121,12 @@ def test_a_list_of_texts_with_two_names_is_found() -> None:
     ]
 
 
+def test_no_text_calls_an_auction_a_session() -> None:
+    pages = [str(path.relative_to(PROJECT)) for path in PROJECT.glob("services/*/templates/**/*.html")]
+    assert len(pages) > 50
+    assert of_all(texts_of_sessions, [*files(), *pages]) == []
+
+
 def test_the_name_of_a_function_that_acts_is_a_verb() -> None:
     assert of_all(facts_that_act) == []
 
@@ -127,6 +141,7 @@ def test_the_name_of_a_function_that_acts_is_a_verb() -> None:
             "class Row:\n    __tablename__ = 'past_sessions'",
             "class Row:\n    __tablename__ = 'past_auctions'",
         ),
+        (texts_of_sessions, '"""Open a session."""', 'tx.session.add("transparency.sessions")'),
         (facts_that_act, "async def decided(tx):\n    tx.emit(1)", "async def decide(tx):\n    tx.emit(1)"),
         (
             facts_that_act,

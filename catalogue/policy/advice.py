@@ -7,6 +7,6 @@ from catalogue.policy.bounds import CalendarDays, Rules
 
 class RecommendationRules(Rules, frozen=True, kw_only=True):
     horizon_days: CalendarDays = 60
-    """A purchase is recommended only if it ends within this many days: a session that is dated years ahead needs no
-    action yet. Quick quotes end within 30 days, sessions within hours; two months leave a supplier time to prepare for
+    """A purchase is recommended only if it ends within this many days: an auction that is dated years ahead needs no
+    action yet. Quick quotes end within 30 days, auctions within hours; two months leave a supplier time to prepare for
     a pool."""

@@ -47,17 +47,17 @@ class Window(Rules, frozen=True, kw_only=True):
 
 
 class Duration(Rules, frozen=True, kw_only=True):
-    """A length that a session may have: for which kinds, at which time of the day, up to which initial price (currency
+    """A length that an auction may have: for which kinds, at which time of the day, up to which initial price (currency
     of the policy)."""
 
     minutes: Minutes
     kinds: Kinds
     runs_within: Window | None = None
-    """The whole session must lie in these hours of one day."""
+    """The whole auction must lie in these hours of one day."""
     starts_within: Window | None = None
     max_initial_price: Money | None = None
     autobid_seconds: Seconds | None = None
-    """The time between two automatic cuts in one session; None: there is no autobid."""
+    """The time between two automatic cuts in one auction; None: there is no autobid."""
 
     def check(self) -> None:
         if self.runs_within and self.minutes > self.runs_within.minutes:
@@ -65,7 +65,7 @@ class Duration(Rules, frozen=True, kw_only=True):
 
 
 class Withdrawal(Rules, frozen=True, kw_only=True):
-    """When the buyer may withdraw a session, giving its reason."""
+    """When the buyer may withdraw an auction, giving its reason."""
 
     minutes_before_end: MinutesOrNone
     window: Window | None = None
@@ -73,18 +73,18 @@ class Withdrawal(Rules, frozen=True, kw_only=True):
 
 
 class Outage(Rules, frozen=True, kw_only=True):
-    """How a session is extended after a time in which nobody could bid."""
+    """How an auction is extended after a time in which nobody could bid."""
 
     after_seconds: Seconds
     """A shorter interruption does not count as an outage."""
     margin_seconds: SecondsOrNone
-    """A session that still runs is extended by the length of the outage plus this."""
+    """An auction that still runs is extended by the length of the outage plus this."""
     lost_end_seconds: SecondsOrNone
-    """A session whose end fell into the outage continues for the time that it lost plus this."""
+    """An auction whose end fell into the outage continues for the time that it lost plus this."""
 
 
 class Restart(Rules, frozen=True, kw_only=True):
-    """At its end a session continues once if the second price differs this much from the first."""
+    """At its end an auction continues once if the second price differs this much from the first."""
 
     gap_percent: Percent
     seconds: Seconds
@@ -99,7 +99,7 @@ class Rounds(Rules, frozen=True, kw_only=True):
 
 
 class Equivalents(Rules, frozen=True, kw_only=True):
-    """Equivalent goods may replace this part of a position's quantity, in sessions with at least this many
+    """Equivalent goods may replace this part of a position's quantity, in auctions with at least this many
     positions."""
 
     min_lines: Positive
@@ -107,10 +107,10 @@ class Equivalents(Rules, frozen=True, kw_only=True):
 
 
 class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
-    """If ``rounds`` is None, everybody may bid at any time and late bids extend the session; else bidders take
+    """If ``rounds`` is None, everybody may bid at any time and late bids extend the auction; else bidders take
     turns.
 
-    Sessions are stored with the rules under which they began: values equal to the defaults are left out, so that a
+    Auctions are stored with the rules under which they began: values equal to the defaults are left out, so that a
     former release can read them.
     """
 
@@ -124,19 +124,19 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     whole_steps: bool = True
     """True: a cut is a whole number of steps. False: it is at least one step."""
     improve_on: Literal["price", "own"] = "price"
-    """What a bid must undercut by a step: the session's price (so the leader cannot bid again before another bidder
-    does), or the bidder's own last bid; in continuous sessions a bid below the price must then also undercut that by a
+    """What a bid must undercut by a step: the auction's price (so the leader cannot bid again before another bidder
+    does), or the bidder's own last bid; in continuous auctions a bid below the price must then also undercut that by a
     step."""
     floor_percent: PercentBelowAll
-    """Percent of the initial price at which a session ends at once; 0: never."""
+    """Percent of the initial price at which an auction ends at once; 0: never."""
     extension_window_seconds: SecondsOrNone
-    """An accepted bid extends the session if less than this time is left; 0: no bid does."""
+    """An accepted bid extends the auction if less than this time is left; 0: no bid does."""
     extension_seconds: SecondsOrNone
     """The new end is this long after such a bid."""
     settle_seconds: SecondsOrNone
     """The close waits this long after the effective end for bids that arrived before it."""
     delete_seconds: SecondsOrNone = 0
-    """For this long after its last bid a bidder may delete it, once per session; 0: never."""
+    """For this long after its last bid a bidder may delete it, once per auction; 0: never."""
     reference_grades: Annotated[tuple[Grade, ...], several(0, 3)]
     """Grades of reference prices that limit the initial price."""
     scorings: Annotated[tuple[Annotated[str, one_of(SCORINGS)], ...], several(1, 3)] = ("price",)
@@ -148,11 +148,11 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
     rounds: Rounds | None = None
     equivalents: Equivalents | None = None
     open_in_all: Positive = 1000
-    """The most announced or running sessions of one buyer, including those of its pools."""
+    """The most announced or running auctions of one buyer, including those of its pools."""
     complaint_characters: Characters = 20
     """The least number of characters of the grounds and the evidence of a complaint, and of the reason of its decision."""
     complaints_per_supplier: Positive = 10
-    """The most complaints of one supplier about one session."""
+    """The most complaints of one supplier about one auction."""
 
     def check(self) -> None:
         if self.extension_seconds < self.extension_window_seconds:

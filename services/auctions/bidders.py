@@ -1,4 +1,4 @@
-"""Who bid: for observers, once the session is over (docs/rules.md section 0). Everybody else, including the buyer,
+"""Who bid: for observers, once the auction is over (docs/rules.md section 0). Everybody else, including the buyer,
 learns only the winner's name."""
 
 from decimal import Decimal
@@ -12,7 +12,7 @@ from services.auctions.store.auctions import StoredAuction
 
 
 class StillAnonymous(RuleBroken):
-    """The session is not closed yet."""
+    """The auction is not closed yet."""
 
     code = "still-anonymous"
 
@@ -29,7 +29,7 @@ class Bidder(msgspec.Struct, frozen=True, kw_only=True):
 async def bidders(db: asyncpg.Connection, stored: StoredAuction) -> list[Bidder]:
     """Return the bidders by participant number. Raise StillAnonymous."""
     if stored.result is None:
-        raise StillAnonymous("Observers can see who bid once the session is closed.")
+        raise StillAnonymous("Observers can see who bid once the mini-auction is closed.")
     participants = stored.state.participants
     names = await replicas.organisations.names(db, participants)
     return [

@@ -161,7 +161,7 @@ class Boards:
 
     async def watch(self, auction_id: str) -> AsyncIterator[Board]:
         """Yield the board of an existing auction, then each later board, or only the newest of several. The same board
-        is yielded again if no new one came for a while. The iteration ends with the session, or if the next board could
+        is yielded again if no new one came for a while. The iteration ends with the auction, or if the next board could
         not be read; in the second case the caller should call ``watch`` again."""
         feed = self._feeds.get(auction_id)
         if feed is None:

@@ -34,11 +34,11 @@ def export() -> None:
 
 @export_app.command("auction")
 def export_auction(
-    auction_id: Annotated[str, typer.Argument(metavar="ID", help="The end of the session's address.")],
+    auction_id: Annotated[str, typer.Argument(metavar="ID", help="The end of the mini-auction's address.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file is written only when the proof is complete.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the public log of a closed session with its proof; `lonja verify auction FILE` checks it."""
+    """Write the public log of a closed auction with its proof; `lonja verify auction FILE` checks it."""
     fresh = file.with_name(file.name + ".part")
     try:
         lines = asyncio.run(_write(auction_id, fresh))
@@ -74,7 +74,7 @@ def verify() -> None:
 
 @verify_app.command("auction")
 def verify_auction(file: File, key: Key = None, as_json: AsJson = False) -> None:
-    """Recompute every verdict, every end and the winner of a session, and check the signature. The exit code is 1 if it
+    """Recompute every verdict, every end and the winner of an auction, and check the signature. The exit code is 1 if it
     fails."""
     from services.auctions import proof
 
@@ -110,7 +110,7 @@ def verify_auction(file: File, key: Key = None, as_json: AsJson = False) -> None
     for reason, instant in audit.ends:
         say(f"  end {instant:%Y-%m-%d %H:%M:%S} UTC by {reason}")
     say(f"  root {trailer.root}")
-    say(f"  in the market's log of {trailer.size} sessions, signed {trailer.signed_at:%Y-%m-%d %H:%M:%S} UTC")
+    say(f"  in the market's log of {trailer.size} mini-auctions, signed {trailer.signed_at:%Y-%m-%d %H:%M:%S} UTC")
     _say_key(trailer.key, key)
 
 
@@ -123,7 +123,7 @@ def verify_receipt(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="The session's proof, to check that the receipt's line is in it.",
+            help="The mini-auction's proof, to check that the receipt's line is in it.",
         ),
     ] = None,
     key: Key = None,

@@ -110,7 +110,7 @@ def suggested(reference: ReferencePrice, currency: str) -> Decimal:
 
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
-    """Open a session for the principal's organisation and return its id; repeating the ``key`` returns the same id.
+    """Open an auction for the principal's organisation and return its id; repeating the ``key`` returns the same id.
     Raise RuleBroken."""
     wanted = _with_vat(wanted, policy)
     async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
@@ -201,7 +201,7 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     return opened
 
 
-# While a session runs
+# While an auction runs
 
 
 async def place_bid(lane: Lane, bid: NewBid, principal: Principal, arrived_at: datetime) -> BidAnswer:
@@ -238,12 +238,12 @@ async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal
 
 
 async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Principal) -> None:
-    """Withdraw the session as its buyer; repeating it changes nothing. Raise Missing, NotTheBuyer, DoneOtherwise if it
+    """Withdraw the auction as its buyer; repeating it changes nothing. Raise Missing, NotTheBuyer, DoneOtherwise if it
     was withdrawn for another reason, and what :func:`remedies.withdraw` raises."""
     db = await tx.raw()
     stored = await lock(tx, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
-        raise NotTheBuyer("Only the buyer can withdraw its session.")
+        raise NotTheBuyer("Only the buyer can withdraw its mini-auction.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
         require_repeat(reason.strip() == stored.result.reason, stored.result.reason)
         return
@@ -279,7 +279,7 @@ async def complain(tx: Transaction, wanted: NewComplaint, principal: Principal, 
 async def decide_complaint(
     tx: Transaction, complaint_id: str, decision: Literal["upheld", "rejected"], reason: str
 ) -> Complaint:
-    """Decide a complaint as a moderator; repeating it changes nothing. If it is upheld, the session is cancelled. Raise
+    """Decide a complaint as a moderator; repeating it changes nothing. If it is upheld, the auction is cancelled. Raise
     Missing, DoneOtherwise if the same was decided for another reason, and what :func:`complaints.decide` raises."""
     db = await tx.raw()
     complaint_id = clean(complaint_id)

@@ -9,7 +9,7 @@ used before. If that fails, or if another process writes to these auctions, the 
 Nothing is remembered before its commit.
 
 If the row of an auction is locked by someone else, the auction is left out of the batch: its bids wait separately, for a bounded time,
-and all others are decided. Sessions get lost time back (:mod:`services.auctions.outages`) before the lane decides a bid on them.
+and all others are decided. Auctions get lost time back (:mod:`services.auctions.outages`) before the lane decides a bid on them.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the lines of a session cost when they were last bought, and the contracts from which this is known."""
+"""What the lines of an auction cost when they were last bought, and the contracts from which this is known."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class LastTime:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """``lines`` is how many lines of the session have a last price. They cost ``before`` then and begin at ``now``,
+    """``lines`` is how many lines of the auction have a last price. They cost ``before`` then and begin at ``now``,
     which is ``percent`` above (negative: below)."""
 
     lines: int
@@ -83,7 +83,7 @@ def compare(lines: Sequence[Line], before: Mapping[str, LastTime], currency: str
 
 async def keep(tx: Transaction, event: ContractConcluded) -> None:
     """Store the contract. Imported contracts are stored only if they give a price of a SKU: they are many, and nobody
-    opens a session from another market's texts."""
+    opens an auction from another market's texts."""
     tells = any(line.sku_id and past.price_of(line) for line in event.lines)
     if event.origin != IMPORTED or tells:
         await past.put(tx, event)

@@ -1,12 +1,12 @@
-"""Sessions get back the time that bidders lost: all sessions after an outage of the market, single ones after a lock or an error.
+"""Auctions get back the time that bidders lost: all auctions after an outage of the market, single ones after a lock or an error.
 
 Twice a second a lane writes a heartbeat (*beat*), a row of ``beats``, if it can decide bids. A lane that starts, or that could not write
-for a time, reads there how long nobody could bid. If a session is locked, or if decisions on it fail, it has a row in ``blocked``; the
-first lane that can lock the session again gives its time back.
+for a time, reads there how long nobody could bid. If an auction is locked, or if decisions on it fail, it has a row in ``blocked``; the
+first lane that can lock the auction again gives its time back.
 
-The heartbeat that ends an outage stores the start and the end of the outage, in one row of ``blocked`` per affected session. From then on
-bids are decided. A session gets its time back with the first bid on it, or from a background task that handles PORTION sessions per
-transaction. The closing timer closes no session before that.
+The heartbeat that ends an outage stores the start and the end of the outage, in one row of ``blocked`` per affected auction. From then on
+bids are decided. An auction gets its time back with the first bid on it, or from a background task that handles PORTION auctions per
+transaction. The closing timer closes no auction before that.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ FAILING = timedelta(minutes=1)
 PATIENCE = 10.0
 """Seconds that one heartbeat may take."""
 PORTION = 100
-"""How many sessions get their time back in one transaction."""
+"""How many auctions get their time back in one transaction."""
 AGAIN = timedelta(seconds=1)
-"""How long a session is not tried again if its row is locked when it should get its time back."""
+"""How long an auction is not tried again if its row is locked when it should get its time back."""
 FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
 SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
 """Settings of the pulse's connection: a process that freezes must not keep locks that stop other lanes from recording an outage."""
@@ -47,7 +47,7 @@ SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
 
 class Pulse:
     """The heartbeats of one lane. ``away``: this lane could not decide bids, and must :meth:`beat` before it decides one. ``resuming``:
-    some sessions may not have the time of an outage back yet; a decision on such a session first gives it back."""
+    some auctions may not have the time of an outage back yet; a decision on such an auction first gives it back."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.away = True
@@ -61,7 +61,7 @@ class Pulse:
         self._said = ""
 
     async def beat(self) -> None:
-        """Record that bids can be decided now. If no lane could for a while, the sessions that ran then have lost that time.
+        """Record that bids can be decided now. If no lane could for a while, the auctions that ran then have lost that time.
 
         A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raise the error that
         keeps bids from being decided: the database is unavailable, its tables are locked, or this machine's clock is wrong.
@@ -118,8 +118,8 @@ class Pulse:
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
 
     async def resume(self) -> None:
-        """Give sessions their time back, for ever, on a connection of its own: heartbeats and bids go on meanwhile. If a portion fails, the
-        next one is half as large, until it has only the session at fault; that one is tried again after FAILING."""
+        """Give auctions their time back, for ever, on a connection of its own: heartbeats and bids go on meanwhile. If a portion fails, the
+        next one is half as large, until it has only the auction at fault; that one is tried again after FAILING."""
         limit, failed = PORTION, ""
         while True:
             moved = 0
@@ -127,12 +127,12 @@ class Pulse:
                 try:
                     moved = await self._resume_portion(limit)
                     limit, failed = min(PORTION, 2 * limit), ""
-                except Exception as error:  # any error: the sessions wait, and the next attempt may succeed
+                except Exception as error:  # any error: the auctions wait, and the next attempt may succeed
                     if self._portions is not None:
                         self._portions.terminate()
                     if repr(error) != failed:
                         log.error(
-                            "%d sessions cannot be extended now, and are extended later: %r",
+                            "%d mini-auctions cannot be extended now, and are extended later: %r",
                             limit,
                             error,
                             exc_info=not is_away(error),
@@ -166,22 +166,24 @@ def _report(waiting: BlockedAuctions) -> None:
             f"{FREE_THE_TABLES}; look into the log for errors.",
         )
     elif waiting.resuming:
-        HEALTH.report("lane", "bids", PartState.running, "sessions get the time of an outage back; bids are decided")
+        HEALTH.report(
+            "lane", "bids", PartState.running, "mini-auctions get the time of an outage back; bids are decided"
+        )
     else:
         HEALTH.report("lane", "bids", PartState.running)
 
 
 async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
-    """Record an outage from ``since`` to ``until``; each session that ran in it is to get its time back."""
-    log.warning("nobody could bid from %s to %s: sessions of that time are extended", since, until)
+    """Record an outage from ``since`` to ``until``; each auction that ran in it is to get its time back."""
+    log.warning("nobody could bid from %s to %s: mini-auctions of that time are extended", since, until)
     await blocked.lose(db, since, until)
 
 
 async def resume_auctions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
-    """Give up to ``limit`` waiting sessions their time back, in one transaction. Return how many were handled, postponed ones included; 0
+    """Give up to ``limit`` waiting auctions their time back, in one transaction. Return how many were handled, postponed ones included; 0
     if none waits now.
 
-    Locked sessions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so a session gets its time
+    Locked auctions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so an auction gets its time
     once."""
     async with db.transaction():
         waiting = await blocked.lock_due(db, now, limit)
@@ -198,7 +200,7 @@ async def give_back(
     db: asyncpg.Connection, lost: Mapping[str, Lost], now: datetime, *, whole: bool = True
 ) -> dict[str, StoredAuction]:
     """Extend these auctions, whose rows the caller has locked; ``lost``: when nobody could bid on each. Return the extended ones in their
-    new state, ``whole`` or without their lines. A session whose decision fails stays blocked and does not delay the others."""
+    new state, ``whole`` or without their lines. An auction whose decision fails stays blocked and does not delay the others."""
     written, failed = [], {}
     for auction_id, stored in sorted((await _each(db, sorted(lost), whole)).items()):
         try:
@@ -211,7 +213,7 @@ async def give_back(
     await blocked.block(db, failed, now + FAILING)
     if written:
         first = min(each.since for each in lost.values())
-        log.info("%d sessions are extended, because nobody could bid on them from %s on", len(written), first)
+        log.info("%d mini-auctions are extended, because nobody could bid on them from %s on", len(written), first)
         await write(db, written, now)
     return {each.after.opened.auction_id: each.after for each in written}
 
@@ -244,11 +246,11 @@ def _longer(stored: StoredAuction | Exception, lost: Lost, now: datetime) -> Wri
 
 
 def looks_over(stored: StoredAuction, now: datetime) -> bool:
-    """Whether the session appears to be over, by an end that can still move (as the end of a turn can)."""
+    """Whether the auction appears to be over, by an end that can still move (as the end of a turn can)."""
     return stored.state.closes_at <= now or bool(stored.state.rules.pauses_seconds)
 
 
 def _until(stored: StoredAuction, lost: Lost, now: datetime) -> datetime:
-    """The end of the lost time. Bids were decided again from the stored end of the outage on. But if the session, or a turn of it, has
+    """The end of the lost time. Bids were decided again from the stored end of the outage on. But if the auction, or a turn of it, has
     since appeared to be over, bidders could not know that they might bid; then its lost time runs until now."""
     return now if lost.until is None or looks_over(stored, now) else lost.until

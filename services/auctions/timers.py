@@ -1,4 +1,4 @@
-"""The timer of sessions: it does what becomes due, and at the end the close."""
+"""The timer of auctions: it does what becomes due, and at the end the close."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -2,7 +2,7 @@
 last year's contracts, which no route can make, are written into the database.
 
 ``client`` the API · ``cast`` players and goods (market.toml) · ``seed`` fills an empty market, ``demo_market`` is the
-result · ``history`` contracts of the past · ``auctions`` the lengths of sessions · ``day`` plays a market day ·
+result · ``history`` contracts of the past · ``auctions`` the lengths of auctions · ``day`` plays a market day ·
 ``report`` the results of a day · ``cli`` `lonja demo` · ``simulate`` `lonja simulate`. To change the cast or the goods,
 edit market.toml.
 """

@@ -63,8 +63,8 @@ class Client:
     async def login(self, email: str, password: str) -> "Client":
         """Return another client, for that member, over the same connections."""
         member = type(self)(self._http, self._patience)
-        session = await self.post("/api/login", {"email": email, "password": password})
-        member._headers = {"authorization": f"Bearer {session['token']}"}
+        answer = await self.post("/api/login", {"email": email, "password": password})
+        member._headers = {"authorization": f"Bearer {answer['token']}"}
         member.me = await member.get("/api/me")
         return member
 

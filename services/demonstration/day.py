@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 DOMAIN = "day.example"
 STEP_PERCENT = "0.5"
 AUCTION_AMOUNT = 80_000
-"""The approximate value of an auction: below the limit of the shortest sessions."""
+"""The approximate value of an auction: below the limit of the shortest auctions."""
 BIDS_PER_AUCTION = 60
 """The number of auctions is chosen so that each gets about this many bids."""
 MOST_AUCTIONS = 300
@@ -35,7 +35,7 @@ CUTS = (1, 1, 1, 1, 1, 1, 2, 2, 3)
 """Steps of a reasonable bid, with their frequencies."""
 IN_FLIGHT = 300
 LAST_SECONDS = 15
-"""One more bid comes this close to the end, and extends the session."""
+"""One more bid comes this close to the end, and extends the auction."""
 
 
 class EmptyCatalogue(Exception):
@@ -49,7 +49,7 @@ class EmptyCatalogue(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """``minutes`` is how long a session lasts; with ``finish`` the day ends when all are closed and their contracts signed."""
+    """``minutes`` is how long an auction lasts; with ``finish`` the day ends when all are closed and their contracts signed."""
 
     seed: int = 1
     seconds: float = 30

@@ -52,7 +52,7 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
     """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). Return False if
     it was full already.
 
-    Sessions have lengths of its ``policy``. Raise CallRefused, NotAnswered, NoAuctions.
+    Auctions have lengths of its ``policy``. Raise CallRefused, NotAnswered, NoAuctions.
     """
     shortest, longest = lengths(policy)
     async with Client.visiting(url, patience=20) as visitor:

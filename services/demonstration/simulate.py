@@ -59,7 +59,7 @@ def simulate(
 
 
 def _shortest_auction(config: Config) -> int:
-    """The length of the shortest session in minutes."""
+    """The length of the shortest auction in minutes."""
     from catalogue.policy import load
     from services.demonstration.auctions import lengths
 

@@ -6,5 +6,5 @@ writes what was not understood to a file.
 
 In:  lonja.accounts (names and addresses of parties), lonja.auctions, lonja.contracts Out: lonja.transparency
 (ReleasePublished), lonja.imports Tables: originals, sources, imported_organisations, told (imports); parties,
-disclosed_bids, sessions (replicas); releases (the feed), process_parties (the roles that releases gave), feed_figures
+disclosed_bids, auctions (replicas); releases (the feed), process_parties (the roles that releases gave), feed_figures
 """

@@ -39,7 +39,7 @@ async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None
 
 
 async def follow_ends(tx: Transaction, messages: Sequence[Message]) -> None:
-    """Store the end of the session, which few bids move; nothing else of a bid is needed."""
+    """Store the end of the auction, which few bids move; nothing else of a bid is needed."""
     ends = {}
     for event in (message.event for message in messages):
         if isinstance(event, AuctionExtended | RoundBegan) or (isinstance(event, BidAccepted) and event.extended):
@@ -95,13 +95,13 @@ async def _follow_auctions(tx: Transaction, events: Sequence[Happened]) -> None:
 
 
 async def lock_moved(tx: Transaction, but: Sequence[str]) -> list[store.Auction]:
-    """Sessions whose end moved, locked. Publishing does not wait for them."""
+    """Auctions whose end moved, locked. Publishing does not wait for them."""
     await store.lock_feed(tx)
     return await store.lock_moved(tx, 100, but)
 
 
 async def tell_ends(tx: Transaction, moved: Sequence[store.Auction]) -> None:
-    """Publish the current ends of these sessions. A timer calls it, because many bids may move an end within
+    """Publish the current ends of these auctions. A timer calls it, because many bids may move an end within
     seconds."""
     releases = [outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now) for each in moved]
     made = zip(moved, releases, strict=True)

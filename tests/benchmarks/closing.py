@@ -1,8 +1,8 @@
-"""How late sessions are closed that end in the same minute: half of them at one instant, like sessions that were opened
+"""How late auctions are closed that end in the same minute: half of them at one instant, like auctions that were opened
 on the hour.
 
 Each has a bid; every second also has a rival's bid, every fourth an autobid that answers it, and a third of those that
-end together get a bid in their last second, which moves their end. A session counts as closed when the database
+end together get a bid in their last second, which moves their end. An auction counts as closed when the database
 notifies this process; its delay is the time since the end of its settle window.
 """
 

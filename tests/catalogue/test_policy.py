@@ -215,7 +215,7 @@ def test_a_number_that_the_former_release_does_not_know_is_stored_only_where_it_
         load("own", own(tmp_path, f'based_on = "moscow"\n[{part}]\n{name} = 0\n'))
 
 
-def test_what_a_session_gets_back_for_an_outage_is_always_stored_because_a_query_reads_it(tmp_path: Path) -> None:
+def test_what_an_auction_gets_back_for_an_outage_is_always_stored_because_a_query_reads_it(tmp_path: Path) -> None:
     without = load("own", own(tmp_path, 'based_on = "moscow"\nwithout = ["auction.outage"]\n'))
     stored = msgspec.json.decode(text_of(without))["auction"]["outage"]
     assert stored == {"after_seconds": 5, "margin_seconds": 60, "lost_end_seconds": 900}

@@ -13,7 +13,7 @@ from services.demonstration.auctions import NoAuctions, lengths
         ("prozorro", 7 * 24 * 60, 7 * 24 * 60),
     ],
 )
-def test_sessions_that_may_begin_at_any_hour_are_played(policy: str, shortest: int, longest: int) -> None:
+def test_auctions_that_may_begin_at_any_hour_are_played(policy: str, shortest: int, longest: int) -> None:
     assert lengths(load(policy)) == (shortest, longest)
 
 

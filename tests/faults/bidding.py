@@ -17,7 +17,7 @@ from tests.faults.living import Lonja, MarketReader, until
 
 POLICY = """\
 based_on = "moscow"
-title = "Sessions that outlast the test"
+title = "Mini-auctions that outlast the test"
 working_day_minutes = 30
 auction.durations = [ { minutes = 24, kinds = ["goods"] }, { minutes = 48, kinds = ["goods"] } ]
 """

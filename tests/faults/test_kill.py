@@ -114,7 +114,7 @@ async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
         await lonja.kill_all()
         await lonja.start()
         print(f"the supervisor was killed: all is ready {time.monotonic() - began:.1f} s after it")
-        answer, errors = await asyncio.wait_for(simulate.communicate(), 600)  # every outage made the sessions longer
+        answer, errors = await asyncio.wait_for(simulate.communicate(), 600)  # every outage made the auctions longer
     finally:
         if simulate.returncode is None:
             simulate.kill()

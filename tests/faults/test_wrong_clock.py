@@ -1,4 +1,4 @@
-"""Processes with a wrong clock: at the start, and by a jump while a session runs."""
+"""Processes with a wrong clock: at the start, and by a jump while an auction runs."""
 
 import asyncio
 import multiprocessing
@@ -135,7 +135,7 @@ async def test_a_process_with_a_wrong_clock_does_not_start_and_says_why(site: Si
 
 
 @pytest.mark.parametrize("hours", ["13", "-13"])
-async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site, hours: str) -> None:
+async def test_a_clock_that_jumps_ends_no_auction_and_moves_none(site: Site, hours: str) -> None:
     process = await running(site)
     try:
         scene: Scene = await a_scene(site.market)
@@ -168,7 +168,7 @@ async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site, hou
         await asyncio.to_thread(process.join, 20)
 
 
-async def test_the_clock_of_the_whole_machine_jumps_and_sessions_keep_the_time_that_was_left(site: Site) -> None:
+async def test_the_clock_of_the_whole_machine_jumps_and_auctions_keep_the_time_that_was_left(site: Site) -> None:
     """The time in between is an outage, because nobody could bid; no person is needed."""
     await let_the_database_jump_too(site)
     process = await running(site)

@@ -13,7 +13,7 @@ async def to_be_chosen(
     demo: Market, agency: Client, lines: list[dict[str, Any]], quotes: Iterable[tuple[Client, dict[str, Any]]]
 ) -> str:
     """The id of a request whose deadline is over and whose buyer has to choose. The deadline is moved instead of the
-    market's clock, which would end all sessions."""
+    market's clock, which would end all auctions."""
     closes_at = demo.clock() + timedelta(hours=2)
     wanted = {"title": "Paper to choose from", "lines": lines, "closes_at": closes_at.isoformat()}
     made = await when_heard(lambda: agency.post("/api/quotes", wanted, key=f"to choose {closes_at}"))

@@ -26,10 +26,10 @@ async def test_an_auction_is_shown_live_from_its_opening_to_the_signatures(
     await agency.fill(title="Lever arch files for the archive")
     await page.locator("[name=duration_minutes][value='3']").check()
     await agency.shot("auction-compose")
-    await agency.press("Review the session")
-    await expect(page.get_by_role("heading", name="Review the session")).to_be_visible()
+    await agency.press("Review the mini-auction")
+    await expect(page.get_by_role("heading", name="Review the mini-auction")).to_be_visible()
     await agency.shot("auction-review")
-    await agency.press("Open the session")
+    await agency.press("Open the mini-auction")
     await expect(page.get_by_role("heading", name="Lever arch files for the archive")).to_be_visible()
     auction = page.url.removeprefix(agency.url).partition("?")[0]
     initial = await price_of(page)

@@ -278,22 +278,22 @@ def screen(each: Found, size: str) -> str:
     return f"{name}-{each.reader or 'visitor'}-{number}-{size}.png"
 
 
-async def test_a_session_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
+async def test_a_auction_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
     """From two lines in the basket to the final check, with a mistake on the way: states to which no link leads."""
     agency = await meet("agency")
     first, second = [sku_id for name, sku_id in sku_ids.items() if name.startswith("Office paper")][:2]
     page = await agency.open(f"/auctions/new?sku={first}&quantity=20&sku={second}&quantity=5")
     await expect(page.get_by_text("At the last prices this would cost")).to_be_visible()
     await agency.fill(**{"line-1-quantity": "some"})
-    await agency.press("Review the session")
+    await agency.press("Review the mini-auction")
     await expect(agency.sees("must be a number")).to_be_visible()
     wrong = await breaches(page)
     await agency.shot("compose-mistake")
     agency.errors.clear()  # the browser itself notes that the answer was a refusal (422)
     await agency.fill(**{"line-1-quantity": "5"})
     await page.locator("[name=duration_minutes][value='6']").check()
-    await agency.press("Review the session")
-    await expect(page.get_by_role("button", name="Open the session")).to_be_visible()
+    await agency.press("Review the mini-auction")
+    await expect(page.get_by_role("button", name="Open the mini-auction")).to_be_visible()
     await agency.shot("compose-review")
     wrong += await breaches(page)
     await agency.press("Change the form")

@@ -51,7 +51,7 @@ async def sit(town: Town, browser: Browser) -> AsyncIterator[Sit]:
 
 
 async def works(town: Town) -> str:
-    """The contract of a won session for works: five lines, equivalents allowed, a security due."""
+    """The contract of a won auction for works: five lines, equivalents allowed, a security due."""
     opened, *bids, closed = an_auction(town, amounts=("150000.00", "160000.00"))
     lines = tuple(
         structs.replace(a_line(str(number), "30000.00"), description=f"Repair of classroom {number}")

@@ -573,7 +573,7 @@ async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, Los
 
 
 async def resuming(db: Connection, auction_ids: Collection[str]) -> set[str]:
-    await db.trip("looks which sessions wait for the time of an outage")
+    await db.trip("looks which mini-auctions wait for the time of an outage")
     return {each for each in auction_ids if (block := db.get("blocked", each)) is not None and block[2] is not None}
 
 

@@ -122,7 +122,7 @@ _KINDS = {
 
 
 def _until_the_close(lines: list[Line]) -> list[Line]:
-    """Return the log of the session. After its close there are only refusals, each with its receipt."""
+    """Return the log of the auction. After its close there are only refusals, each with its receipt."""
     number = next((line.number for line in lines if isinstance(line.event, AuctionClosed)), -1)
     for line in lines[number + 1 :]:
         hold(isinstance(line.event, BidRefused), f"a {type(line.event).__name__} follows the close")

@@ -59,7 +59,7 @@ class Web:
 
 
 class Worker:
-    """A worker process: relays, consumers, the timer of sessions."""
+    """A worker process: relays, consumers, the timer of auctions."""
 
     def __init__(self, market: "Market", name: str) -> None:
         self.process = process = Process(name, market.seeded)

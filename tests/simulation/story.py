@@ -29,9 +29,9 @@ from tests.simulation.faults import Faults, SeededChoices
 from tests.simulation.invariants import Broken, check
 from tests.simulation.loop import Endless, NothingToWaitFor, play
 from tests.simulation.market import WEBS, WORKERS, Market, Unanswered, Web
+from tests.simulation.openings import opening
 from tests.simulation.planted import PLANTED
 from tests.simulation.played import played
-from tests.simulation.sessions import opening
 
 FAULTY, PATIENCE = 20.0, 240.0
 """The seconds with faults, and the seconds after which the market must be at rest."""

@@ -1,4 +1,4 @@
-"""JSON API of mini-auctions: the sessions. Until the close a bidder is a participant number, here as everywhere."""
+"""JSON API of mini-auctions. Until the close a bidder is a participant number, here as everywhere."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -65,7 +65,7 @@ class AuctionSummary(msgspec.Struct, kw_only=True):
 
 
 class AuctionPage(msgspec.Struct, kw_only=True):
-    """``total`` counts the sessions that match, up to 1,000; ``more`` says that there are more than that."""
+    """``total`` counts the auctions that match, up to 1,000; ``more`` says that there are more than that."""
 
     total: int
     more: bool
@@ -143,7 +143,7 @@ class AuctionsApi(Controller):
         q: Words = "",
         page: PageNumber = 1,
     ) -> AuctionPage:
-        """List sessions: running ones by the nearest end, then closed ones, the latest first. ``category`` is the
+        """List auctions: running ones by the nearest end, then closed ones, the latest first. ``category`` is the
         beginning of a code, ``region`` an ISO 3166-2 code or a country. ``q`` has words of the title or the buyer's
         name, or beginnings of words."""
         now = resources.clock()
@@ -213,7 +213,7 @@ class AuctionsApi(Controller):
         auction_id: PathId,
         data: JSONBody[AuctionWithdrawalIn],
     ) -> None:
-        """End the buyer's own session without a winner, as long as the policy allows it. The reason is published."""
+        """End the buyer's own auction without a winner, as long as the policy allows it. The reason is published."""
         async with resources.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
 

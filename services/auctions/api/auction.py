@@ -1,4 +1,4 @@
-"""JSON of a session besides its bids: floors, receipts, participants, the proof."""
+"""JSON of an auction besides its bids: floors, receipts, participants, the proof."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -87,14 +87,14 @@ class AuctionApi(Controller):
 
     @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
     async def read_participants(self, resources: FromResources, auction_id: PathId) -> list[Bidder]:
-        """Return who took part, for observers. It is refused until the session is closed."""
+        """Return who took part, for observers. It is refused until the auction is closed."""
         return await bidders(resources.database.pool, await get_auction(resources, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
         self, resources: FromResources, market_log: NamedDependency[MarketLog], auction_id: PathId
     ) -> Stream:
-        """Return the whole public log of a closed session with its proof, for ``lonja verify auction``, as JSON lines."""
+        """Return the whole public log of a closed auction with its proof, for ``lonja verify auction``, as JSON lines."""
         try:
             parts = await market_log.proof(resources.database.pool, clean(auction_id))
         except NotProvable:

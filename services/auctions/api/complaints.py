@@ -1,4 +1,4 @@
-"""JSON of complaints about sessions: suppliers file them, moderators list and decide them."""
+"""JSON of complaints about auctions: suppliers file them, moderators list and decide them."""
 
 from typing import Literal
 
@@ -39,7 +39,7 @@ class ComplaintPage(msgspec.Struct, kw_only=True):
 
 
 class ComplaintDecisionIn(msgspec.Struct, kw_only=True):
-    """``upheld`` cancels the session if it still runs."""
+    """``upheld`` cancels the auction if it still runs."""
 
     decision: Literal["upheld", "rejected"]
     reason: Reason
@@ -58,7 +58,7 @@ class ComplaintsApi(Controller):
         data: JSONBody[ComplaintIn],
         key: IdempotencyKey = "",
     ) -> ComplaintOut:
-        """File a complaint about a session that is not closed. A moderator decides. The complainant's name is not
+        """File a complaint about an auction that is not closed. A moderator decides. The complainant's name is not
         published."""
         async with resources.database.transaction("auctions") as tx:
             wanted = NewComplaint(auction_id=auction_id, grounds=data.grounds, evidence=data.evidence)

@@ -1,4 +1,4 @@
-"""JSON of the market's log of closed sessions."""
+"""JSON of the market's log of closed auctions."""
 
 from datetime import datetime
 from typing import Annotated

@@ -27,7 +27,7 @@ Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended |
 """The facts that may be in the log after the opening."""
 
 STOPPED = ("withdrawn", "cancelled")
-"""The outcomes of a session that a person ended, perhaps before its end."""
+"""The outcomes of an auction that a person ended, perhaps before its end."""
 
 
 class Bid(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ class AuctionState(msgspec.Struct, frozen=True):
     ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the
     leader's amount, or the initial price if there is no leader. ``closes_at`` is the effective end (until rounds begin:
     the end of sealed first bids). ``shown`` are the participants as the public sees them if turns are sealed, otherwise
-    None. ``stopped`` is the close of a session that was withdrawn or cancelled, which may be before its end.
+    None. ``stopped`` is the close of an auction that was withdrawn or cancelled, which may be before its end.
     """
 
     opened: AuctionOpened
@@ -127,12 +127,12 @@ class AuctionState(msgspec.Struct, frozen=True):
 
     @property
     def ended_at(self) -> datetime:
-        """The time at which a closed session was stopped, or its effective end."""
+        """The time at which a closed auction was stopped, or its effective end."""
         return self.stopped.closed_at if self.stopped else self.closes_at
 
     @property
     def floor(self) -> Decimal:
-        """Return the price at or below which the session is over. It is exact, not rounded."""
+        """Return the price at or below which the auction is over. It is exact, not rounded."""
         return self.opened.initial_price * self.rules.floor_percent / 100
 
     @property
@@ -147,7 +147,7 @@ class AuctionState(msgspec.Struct, frozen=True):
         return bool(self.rules.pauses_seconds) and not self.closed
 
     def over(self, instant: datetime) -> bool:
-        """Return whether no bid that arrives at this instant can be accepted. At the end itself the session is over;
+        """Return whether no bid that arrives at this instant can be accepted. At the end itself the auction is over;
         with the price at the floor it is always over."""
         return self.closed or instant >= self.closes_at or self.price <= self.floor
 

@@ -133,7 +133,7 @@ def _closes(state: AuctionState, fact: AuctionClosed, line: int) -> None:
     else:
         settled = state.settles_at + timedelta(microseconds=1)
         if restart(state, settled) is not None or (state.rules.pauses_seconds and rounds.advance(state, settled)):
-            raise Unsound("it was closed before the session was over", line)
+            raise Unsound("it was closed before the mini-auction was over", line)
         expected = closed(state, "successful" if state.leader_id else "unsuccessful", state.closes_at)
     # The winner's identity is not in the log; the winning participant is recomputed.
     _same(fact, msgspec.structs.replace(expected, winner_id=fact.winner_id), line)

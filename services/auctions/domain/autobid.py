@@ -1,7 +1,7 @@
 """Autobid: after a first bid a supplier sets a floor, and the market bids for it (docs/rules.md section 3).
 
 The first cut is due with the rival's bid that took the lead. After it there is one automatic cut at each interval in
-each session, for the supplier whose last bid is the oldest. A cut is one step, never below the floor, and never against
+each auction, for the supplier whose last bid is the oldest. A cut is one step, never below the floor, and never against
 the supplier's own lead. Its date is the time at which it was due, so a late timer changes nothing. Only its owner knows
 a floor.
 """
@@ -54,7 +54,11 @@ class Cut:
 def check(state: AuctionState, supplier_id: str, floor: Decimal, now: datetime) -> None:
     """Check whether this supplier may have this floor now. Raise NoAutobidHere, NoBidYet or FloorNotBelowOwnBid."""
     if not state.rules.autobid_seconds or state.over(now):
-        why = "The session is over." if state.rules.autobid_seconds else "Sessions under this policy have no autobid."
+        why = (
+            "The mini-auction is over."
+            if state.rules.autobid_seconds
+            else "Mini-auctions under this policy have no autobid."
+        )
         raise NoAutobidHere(why)
     own = state.last_of(supplier_id)
     if own is None:

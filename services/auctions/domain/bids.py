@@ -39,14 +39,14 @@ class AuctionOver(RuleBroken):
 
 
 class AuctionWithdrawn(RuleBroken):
-    """The buyer withdrew the session, perhaps before its end. Such a bid gets a receipt, but no line in the log, because the
+    """The buyer withdrew the auction, perhaps before its end. Such a bid gets a receipt, but no line in the log, because the
     log ends with the close."""
 
     code = "auction-withdrawn"
 
 
 class AuctionCancelled(RuleBroken):
-    """A moderator cancelled the session. Otherwise this is like :class:`AuctionWithdrawn`."""
+    """A moderator cancelled the auction. Otherwise this is like :class:`AuctionWithdrawn`."""
 
     code = "auction-cancelled"
 
@@ -184,7 +184,7 @@ def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> t
 
 
 def _clear_of_the_price(state: AuctionState, amount: Decimal) -> bool:
-    """Return whether the amount keeps the required distance from the price. In continuous sessions a bid below the
+    """Return whether the amount keeps the required distance from the price. In continuous auctions a bid below the
     price must be a step below it; a bid that improves on the bidder's own bid may stay above the price."""
     free = bool(state.rules.pauses_seconds) or state.leader_id is None or amount >= state.price
     return free or state.price - amount >= state.opened.step
@@ -223,13 +223,13 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
         )
     if state.over(arrived_at):
         raise AuctionOver(
-            f"The session ended at {_clock(state.closes_at)}; the bid arrived at {_clock(arrived_at)}.",
+            f"The mini-auction ended at {_clock(state.closes_at)}; the bid arrived at {_clock(arrived_at)}.",
             closes_at=state.closes_at,
             arrived_at=arrived_at,
             price=state.price,
         )
     if bid.supplier_id == opened.buyer_id or bid.standing == BUYER:
-        raise BuyerCannotBid("The buyer cannot bid in its own session.", buyer=opened.buyer_id)
+        raise BuyerCannotBid("The buyer cannot bid in its own mini-auction.", buyer=opened.buyer_id)
     if bid.standing != "active":
         raise SupplierNotActive(f"Only an active supplier can bid; this one is {bid.standing}.", standing=bid.standing)
     if state.rules.pauses_seconds:
@@ -249,7 +249,7 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
 def _stopped(close: AuctionClosed, arrived_at: datetime) -> RuleBroken:
     withdrawn = close.outcome == "withdrawn"
     broken = AuctionWithdrawn if withdrawn else AuctionCancelled
-    what = "The buyer withdrew the session" if withdrawn else "A moderator cancelled the session"
+    what = "The buyer withdrew the mini-auction" if withdrawn else "A moderator cancelled the mini-auction"
     return broken(
         f"{what} at {_clock(close.closed_at)}; the bid arrived at {_clock(arrived_at)}.",
         closed_at=close.closed_at,
@@ -348,7 +348,7 @@ def _fine(amount: Decimal, currency: str) -> None:
 
 
 def _end_after(state: AuctionState, amount: Decimal, arrived_at: datetime) -> datetime:
-    """Return the effective end after the bid is accepted. At the floor the session ends with the bid; a late bid moves
+    """Return the effective end after the bid is accepted. At the floor the auction ends with the bid; a late bid moves
     the end; otherwise it stays."""
     if amount <= state.floor:
         return arrived_at

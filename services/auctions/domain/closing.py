@@ -34,14 +34,14 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
     unsuccessful.
 
     ``log`` needs to have only the accepted bids that were not deleted. The time of the close is the effective end, not ``now``.
-    Raise AlreadyClosed, LogIncomplete or NotOverYet. The session is not over during the settle window, or while turns
+    Raise AlreadyClosed, LogIncomplete or NotOverYet. The auction is not over during the settle window, or while turns
     are still to come.
     """
     if state.closed:
-        raise AlreadyClosed(f"The session was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
+        raise AlreadyClosed(f"The mini-auction was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
     if now < state.settles_at:
         raise NotOverYet(
-            f"The session ends at {state.closes_at:%H:%M:%S} and settles until {state.settles_at:%H:%M:%S}.",
+            f"The mini-auction ends at {state.closes_at:%H:%M:%S} and settles until {state.settles_at:%H:%M:%S}.",
             closes_at=state.closes_at,
             settles_at=state.settles_at,
             now=now,
@@ -51,7 +51,7 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
 
 
 def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str = "") -> AuctionClosed:
-    """Return the event of the close with the result. Only a successful session has a winner; only a withdrawn or
+    """Return the event of the close with the result. Only a successful auction has a winner; only a withdrawn or
     cancelled one has a reason."""
     opened = state.opened
     won = outcome == "successful"

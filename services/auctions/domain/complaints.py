@@ -1,4 +1,4 @@
-"""Complaints: a supplier files a complaint about a session; a moderator decides, and may cancel the session
+"""Complaints: a supplier files a complaint about an auction; a moderator decides, and may cancel the auction
 (docs/rules.md section 3)."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TooLateToComplain(RuleBroken):
 
 
 class ComplaintWaits(RuleBroken):
-    """A supplier may have only one undecided complaint about a session."""
+    """A supplier may have only one undecided complaint about an auction."""
 
     code = "complaint-waits"
 
@@ -56,22 +56,22 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
 def file(
     state: AuctionState, complaint: Complaint, *, rules: AuctionRules, earlier: int, waiting: int
 ) -> ComplaintFiled:
-    """Return the event of a new complaint. ``earlier`` is how many complaints this supplier filed about this session
+    """Return the event of a new complaint. ``earlier`` is how many complaints this supplier filed about this auction
     before, ``waiting`` how many of them are undecided.
 
     Raise TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
     """
     if state.closed:
-        raise TooLateToComplain("The session is closed. Complaints are now about its contract.")
+        raise TooLateToComplain("The mini-auction is closed. Complaints are now about its contract.")
     if waiting:
         raise ComplaintWaits(
-            "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"
+            "A moderator has not decided your earlier complaint about this mini-auction yet. Wait for that decision; then you can"
             " file another."
         )
     least, most = rules.complaint_characters, rules.complaints_per_supplier
     if earlier >= most:
         raise TooManyComplaints(
-            f"You filed {earlier} complaints about this session, and {most} is the most. After the session is"
+            f"You filed {earlier} complaints about this mini-auction, and {most} is the most. After the mini-auction is"
             " closed, complaints are about its contract.",
             filed=earlier,
             most=most,
@@ -102,7 +102,7 @@ def decide(
     *,
     rules: AuctionRules,
 ) -> tuple[ComplaintDecided, AuctionClosed | None]:
-    """Return the decision, and also the cancellation if the complaint is upheld and the session still runs.
+    """Return the decision, and also the cancellation if the complaint is upheld and the auction still runs.
 
     Raise DecisionUnexplained or DecidedBefore.
     """

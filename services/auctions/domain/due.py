@@ -1,4 +1,4 @@
-"""What becomes due in a session: automatic cuts, rounds and turns, the restart, the close. One function says when, one
+"""What becomes due in an auction: automatic cuts, rounds and turns, the restart, the close. One function says when, one
 says what."""
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _next(
 
 
 def restart(state: AuctionState, now: datetime) -> AuctionExtended | None:
-    """Return the restart, or None. A session restarts once, if it would close while the second bid is far enough from
+    """Return the restart, or None. An auction restarts once, if it would close while the second bid is far enough from
     the first (pregao)."""
     gap = state.rules.restart_gap_percent
     if gap is None or state.restarted or now < state.settles_at:

@@ -45,7 +45,7 @@ class NotTheMarketsCurrency(RuleBroken):
 
 class AuctionWithoutLines(LinesMissing):
     def __init__(self) -> None:
-        super().__init__("A session needs at least one line.", field="lines")
+        super().__init__("A mini-auction needs at least one line.", field="lines")
 
 
 class CeilingExceeded(RuleBroken):
@@ -91,7 +91,7 @@ class EquivalentsNotAllowed(RuleBroken):
 
 
 class TooFewLines(RuleBroken):
-    """Equivalents need a session with more lines."""
+    """Equivalents need an auction with more lines."""
 
     code = "too-few-lines"
 
@@ -139,13 +139,13 @@ def open_auction(
         raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(
-            f"Only an active buyer can open a session; this one is {command.standing}.", standing=command.standing
+            f"Only an active buyer can open a mini-auction; this one is {command.standing}.", standing=command.standing
         )
     if not command.title.strip():
-        raise TitleMissing("A session needs a title.", field="title")
+        raise TitleMissing("A mini-auction needs a title.", field="title")
     if command.currency != policy.currency:
         raise NotTheMarketsCurrency(
-            f"Sessions here are in {policy.currency}, not in {command.currency}.",
+            f"Mini-auctions here are in {policy.currency}, not in {command.currency}.",
             field="currency",
             currency=command.currency,
             market=policy.currency,
@@ -161,7 +161,7 @@ def open_auction(
     opens_at = command.opens_at or now
     if opens_at < now:
         raise OpensInThePast(
-            f"A session cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.",
+            f"A mini-auction cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.",
             field="opens_at",
             opens_at=opens_at,
             now=now,
@@ -192,7 +192,7 @@ def open_auction(
 
 
 def opening_rules(rules: AuctionRules, duration: Duration | None) -> OpeningRules:
-    """Return the policy's numbers by which the log is checked, for a session of this duration."""
+    """Return the policy's numbers by which the log is checked, for an auction of this duration."""
     return OpeningRules(
         whole_steps=rules.whole_steps,
         improve_on=rules.improve_on,
@@ -287,12 +287,12 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
     kinds = policy.auction.kinds()
     if kind not in kinds:
         raise UnknownKind(
-            f"A session is for {', '.join(kinds)}, not {kind!r}.", field="kind", kind=kind, kinds=", ".join(kinds)
+            f"A mini-auction is for {', '.join(kinds)}, not {kind!r}.", field="kind", kind=kind, kinds=", ".join(kinds)
         )
     ceiling = policy.auction.ceilings.get(kind)
     if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(
-            f"A session for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
+            f"A mini-auction for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
             field="lines",
             initial_price=initial_price,
             ceiling=ceiling,
@@ -316,7 +316,7 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
         raise EquivalentsNotAllowed("This market does not allow equivalents.", field="equivalents")
     if len(lines) < rules.min_lines:
         raise TooFewLines(
-            f"Equivalents need a session of at least {rules.min_lines} lines; this one has {len(lines)}.",
+            f"Equivalents need a mini-auction of at least {rules.min_lines} lines; this one has {len(lines)}.",
             field="equivalents",
             min_lines=rules.min_lines,
             lines=len(lines),
@@ -353,14 +353,14 @@ def _under_references(
 def _fits(
     command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Duration, datetime]:
-    """Return the duration and the end of the session, if this duration is offered for the kind, at this price and at
+    """Return the duration and the end of the auction, if this duration is offered for the kind, at this price and at
     this hour."""
     offered = policy.auction.offered(command.kind)
     duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
     if duration is None:
         lengths = " or ".join(spelt(each.minutes) for each in offered)
         raise DurationNotOffered(
-            f"A session for {command.kind} lasts {lengths}, not {spelt(command.duration_minutes)}.",
+            f"A mini-auction for {command.kind} lasts {lengths}, not {spelt(command.duration_minutes)}.",
             field="duration_minutes",
             duration_minutes=command.duration_minutes,
             kind=command.kind,
@@ -370,9 +370,9 @@ def _fits(
 
 
 def check_open(number: int, rules: AuctionRules) -> None:
-    """Raise TooManyOpen if a buyer with so many sessions announced or running may not open another."""
+    """Raise TooManyOpen if a buyer with so many auctions announced or running may not open another."""
     if number >= rules.open_in_all:
         raise TooManyOpen(
-            f"A buyer may have at most {rules.open_in_all} sessions announced or running. Open this one when others are closed.",
+            f"A buyer may have at most {rules.open_in_all} mini-auctions announced or running. Open this one when others are closed.",
             most=rules.open_in_all,
         )

@@ -1,4 +1,4 @@
-"""What corrects a session: the deletion of a bid, time for an outage, a withdrawal by the buyer, a cancellation by a
+"""What corrects an auction: the deletion of a bid, time for an outage, a withdrawal by the buyer, a cancellation by a
 moderator."""
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
         raise DeletionNotOffered("A bid cannot be taken back here.")
     if state.over(now):
         raise AuctionOver(
-            f"The session ended at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.closes_at, now=now
+            f"The mini-auction ended at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.closes_at, now=now
         )
     if known is None or known.last is None:
         raise NothingToDelete("You have no bid that stands.")
     if known.deleted:
-        raise DeletedBefore("You can delete one bid in a session, and you have done so.")
+        raise DeletedBefore("You can delete one bid in a mini-auction, and you have done so.")
     if now - known.last.arrived_at > timedelta(seconds=seconds):
         raise TooLateToDelete(
             f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%H:%M:%S} UTC.",
@@ -76,10 +76,10 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
 
 
 def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExtended | None:
-    """Return the extension that makes up for an outage, or None if the outage did not affect the session.
+    """Return the extension that makes up for an outage, or None if the outage did not affect the auction.
 
-    The session gets more time than it lost. If its end fell into the outage, it goes on from ``until`` for the lost
-    time and the policy's quarter of an hour. If one outage is reported twice, the session gets its time once.
+    The auction gets more time than it lost. If its end fell into the outage, it goes on from ``until`` for the lost
+    time and the policy's quarter of an hour. If one outage is reported twice, the auction gets its time once.
     """
     if state.resumed_at is not None:
         since = max(since, state.resumed_at)
@@ -99,15 +99,17 @@ def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExte
 def withdraw(
     state: AuctionState, reason: str, now: datetime, *, rules: Withdrawal, calendar: RegionCalendar
 ) -> AuctionClosed:
-    """Return the event by which the buyer ends the session without a winner. Raise AlreadyClosed, ReasonMissing,
+    """Return the event by which the buyer ends the auction without a winner. Raise AlreadyClosed, ReasonMissing,
     TooLateToWithdraw or OutsideWithdrawalHours."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("Say why you withdraw the session. Bidders and the public can read it.", field="reason")
+        raise ReasonMissing(
+            "Say why you withdraw the mini-auction. Bidders and the public can read it.", field="reason"
+        )
     latest = state.closes_at - timedelta(minutes=rules.minutes_before_end)
     if now > latest:
         raise TooLateToWithdraw(
-            f"A session may be withdrawn until {rules.minutes_before_end} minutes before its end;"
+            f"A mini-auction may be withdrawn until {rules.minutes_before_end} minutes before its end;"
             f" that was {latest:%Y-%m-%d %H:%M} UTC.",
             latest=latest,
             now=now,
@@ -116,7 +118,7 @@ def withdraw(
     local, window = calendar.local(now), rules.window
     if window and not (calendar.is_working_day(local.date()) and window.first <= local.time() <= window.last):
         raise OutsideWithdrawalHours(
-            f"A session may be withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
+            f"A mini-auction may be withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
             f" there it is {local:%A %H:%M}.",
             window=f"{window.first:%H:%M}-{window.last:%H:%M}",
             now=local,
@@ -125,14 +127,14 @@ def withdraw(
 
 
 def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
-    """Return the event by which a moderator ends the session, because a complaint was upheld. Raise AlreadyClosed or
+    """Return the event by which a moderator ends the auction, because a complaint was upheld. Raise AlreadyClosed or
     ReasonMissing."""
     _open(state)
     if not reason.strip():
-        raise ReasonMissing("Say why you cancel the session.", field="reason")
+        raise ReasonMissing("Say why you cancel the mini-auction.", field="reason")
     return closed(state, "cancelled", now, reason.strip())
 
 
 def _open(state: AuctionState) -> None:
     if state.closed:
-        raise AlreadyClosed(f"The session was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
+        raise AlreadyClosed(f"The mini-auction was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)

@@ -86,7 +86,7 @@ def timetable(state: AuctionState) -> tuple[Planned, ...]:
 
 
 def due_at(state: AuctionState) -> datetime:
-    """Return when something becomes due next in a session with rounds, with the settle window."""
+    """Return when something becomes due next in an auction with rounds, with the settle window."""
     turn = turn_of(state)
     ends_at = turn.ends_at if turn else state.closes_at
     if turn is None and state.round is not None and state.round.number < len(state.rules.pauses_seconds):

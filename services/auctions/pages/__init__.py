@@ -1,6 +1,6 @@
-"""HTML of mini-auctions: the list and the running session (``auction``; ``bidding`` is the form of a bid, ``fragments``
+"""HTML of mini-auctions: the list and the running auction (``auction``; ``bidding`` is the form of a bid, ``fragments``
 are the parts of the page, ``own`` the parts that differ for one organisation, ``live`` what is pushed), the opening
-(``compose``, with its form in ``draft``), the other acts in a session (``acts``), and what moderators decide
+(``compose``, with its form in ``draft``), the other acts in an auction (``acts``), and what moderators decide
 (``complaints``)."""
 
 from services.auctions.pages.acts import ActPages

@@ -101,7 +101,7 @@ class ActPages(Controller):
         async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
-                return _back(auction_id, _("The session is withdrawn."))
+                return _back(auction_id, _("The mini-auction is withdrawn."))
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)
         return await self._form(request, resources, auction_id, "withdrawal", Filled(fields, errors))

@@ -125,7 +125,7 @@ class AuctionPages(Controller):
             raise Missing("auction", auction_id)
         answer, sure = None, None
         if form is None and board.stored.state.over(arrived_at):
-            errors = {"": gettext("The session is over.")}
+            errors = {"": gettext("The mini-auction is over.")}
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:

@@ -1,4 +1,4 @@
-"""The page that opens a mini-auction: from SKUs, an earlier session, an earlier contract or nothing. Lines can be added
+"""The page that opens a mini-auction: from SKUs, an earlier auction, an earlier contract or nothing. Lines can be added
 and removed without losing input. Known prices are shown beside the lines, every error at its field, and the whole
 opening once before it is opened."""
 
@@ -69,7 +69,7 @@ class AuctionComposePages(Controller):
         sku: Several = None,
         quantity: Several = None,
     ) -> Template:
-        """Show the form. ``again`` is a session to open once more, ``contract`` an own contract of the buyer whose
+        """Show the form. ``again`` is an auction to open once more, ``contract`` an own contract of the buyer whose
         lines are wanted again. Pairs of ``sku`` and ``quantity`` are lines to begin with."""
         async with resources.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
@@ -100,17 +100,17 @@ class AuctionComposePages(Controller):
 
     @get("/history")
     async def history(self, request: MemberVisit, resources: FromResources, q: Words = "") -> Template:
-        """Show the buyer's own closed sessions and its contracts. Each can be the basis of a new session."""
+        """Show the buyer's own closed auctions and its contracts. Each can be the basis of a new auction."""
         own, words = request.user.organisation_id, clean(q)[:200]
         now = resources.clock()
         async with resources.database.pool.acquire() as db:
             over = AuctionFilter(status="closed", buyer_id=own, q=words)
-            sessions = await listing.search(db, over, now=now, limit=SHOWN_OF_BEFORE, offset=0)
+            auctions = await listing.search(db, over, now=now, limit=SHOWN_OF_BEFORE, offset=0)
             contracts = await past.of_buyer(db, own, words, SHOWN_OF_BEFORE)
         return page(
             request,
             "auctions/history.html",
-            sessions=[each for each in sessions.rows if each.outcome],
+            auctions=[each for each in auctions.rows if each.outcome],
             contracts=contracts,
             outcomes=outcomes(),
             values={"q": words},
@@ -137,9 +137,9 @@ class AuctionComposePages(Controller):
                     auction_id = await handlers.open_for_buyer(
                         tx, wanted, request.user, policy, fields.get("request_key") or new_id()
                     )
-                said = gettext("The session is open. Suppliers may bid now.")
+                said = gettext("The mini-auction is open. Suppliers may bid now.")
                 if wanted.opens_at is not None and wanted.opens_at > resources.clock():
-                    said = gettext("The session is published. Suppliers may bid from its opening on.")
+                    said = gettext("The mini-auction is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
                 errors = {_field_of(broken, fields): refusal_text(broken, policy.currency, buyer.time_zone)}

@@ -1,4 +1,4 @@
-"""The form of a session while it is written: fields with numbered lines and criteria that can be added and removed. It
+"""The form of an auction while it is written: fields with numbered lines and criteria that can be added and removed. It
 is read strictly for the opening, and leniently for what is shown meanwhile."""
 
 import asyncio
@@ -65,7 +65,7 @@ class PlaceForm(msgspec.Struct, kw_only=True):
 
 
 async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, str]]:
-    """Return the session that the form describes, or its errors by field. ``zone`` is the zone of the buyer's clock."""
+    """Return the auction that the form describes, or its errors by field. ``zone`` is the zone of the buyer's clock."""
     head, errors = read_form(fields, AuctionHeadForm)
     lines = []
     for number in line_numbers(fields):
@@ -137,7 +137,7 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
 
 
 def opening_of(fields: Fields, zone: str) -> datetime | None:
-    """Return when the session is to open, or None if that is empty, cannot be read, or is too far away to be meant."""
+    """Return when the auction is to open, or None if that is empty, cannot be read, or is too far away to be meant."""
     return read_instant(fields, "opens_at", zone)[0]
 
 
@@ -164,7 +164,7 @@ def sketch(fields: Fields) -> NewAuction:
 
 
 def number_in(text: str) -> Decimal:
-    """Return the number, or 0 if the text is not a number that a session could have."""
+    """Return the number, or 0 if the text is not a number that an auction could have."""
     form, _ = read_form({"title": "-", "value": text}, OptionForm)
     return form.value if form is not None else Decimal(0)
 

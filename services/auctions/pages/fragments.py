@@ -1,4 +1,4 @@
-"""The parts of a session's page, rendered once for all readers that see the same."""
+"""The parts of an auction's page, rendered once for all readers that see the same."""
 
 from datetime import datetime, timedelta
 from typing import Any

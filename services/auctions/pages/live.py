@@ -1,4 +1,4 @@
-"""What is pushed to the watchers of a session."""
+"""What is pushed to the watchers of an auction."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

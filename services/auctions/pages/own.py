@@ -1,4 +1,4 @@
-"""The parts of a session's page that differ for one organisation."""
+"""The parts of an auction's page that differ for one organisation."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta

@@ -3,7 +3,7 @@ package.
 
 auctions    opening, reading, closing
 listing     lists of auctions
-blocked     sessions on which no bid can be decided
+blocked     auctions on which no bid can be decided
 bids        the hot path's array statements, and the log
 facts       lines of the log that are no bids
 market_log  the market's Merkle log

@@ -60,7 +60,7 @@ WITHOUT_LINES = """jsonb_set(opened, '{lines}', '[]')::text"""
 
 
 class Course(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The parts of an :class:`AuctionState` that few sessions have, under their names there."""
+    """The parts of an :class:`AuctionState` that few auctions have, under their names there."""
 
     shown: dict[str, Participant] | None = None
     round: Round | None = None
@@ -125,7 +125,7 @@ async def insert(tx: Transaction, state: AuctionState, policy: Policy) -> bool:
 
 
 async def count_open(tx: Transaction, buyer_id: str) -> int:
-    """Return how many sessions of one buyer are announced or running. Another opening by this buyer waits until the
+    """Return how many auctions of one buyer are announced or running. Another opening by this buyer waits until the
     transaction ends."""
     await tx.lock_name(f"lonja/opening/{buyer_id}")
     db = await tx.raw()
@@ -162,7 +162,7 @@ async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple
 
 
 async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, StoredAuction]:
-    """Return the auctions by id. Without ``whole`` the purchase lines, which are most of a large session, are left out."""
+    """Return the auctions by id. Without ``whole`` the purchase lines, which are most of a large auction, are left out."""
     columns = _STATE if whole else _STATE.replace("opened::text", WITHOUT_LINES)
     rows = await db.fetch(
         f"select {columns} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)

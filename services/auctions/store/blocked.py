@@ -1,4 +1,4 @@
-"""Sessions that wait for lost time: somebody locked their rows, or deciding them failed, or an outage of the market is
+"""Auctions that wait for lost time: somebody locked their rows, or deciding them failed, or an outage of the market is
 over and they have not got its time back yet.
 
 The timer does not touch them until a lane has given their time back. The rows are separate from the auctions, which may
@@ -18,14 +18,14 @@ ONE_AFTER_THE_OTHER = "hashtextextended('lonja/lost-time', 0)"
 
 
 class Lost(NamedTuple):
-    """Nobody could bid on a session from ``since`` to ``until``, or until now if that is None."""
+    """Nobody could bid on an auction from ``since`` to ``until``, or until now if that is None."""
 
     since: datetime
     until: datetime | None
 
 
 class BlockedAuctions(NamedTuple):
-    """``locked``: how many sessions cannot be decided. ``resuming``: how many can, but have not got the time of an
+    """``locked``: how many auctions cannot be decided. ``resuming``: how many can, but have not got the time of an
     outage back yet."""
 
     locked: int
@@ -53,8 +53,8 @@ async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: da
 
 
 async def lose(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
-    """Record an outage. All sessions that ran then, and whose policy counts so long a time as an outage, wait for that
-    time. A session that waits already gets both times and the time between them. It is one statement for all sessions.
+    """Record an outage. All auctions that ran then, and whose policy counts so long a time as an outage, wait for that
+    time. An auction that waits already gets both times and the time between them. It is one statement for all auctions.
     """
     await db.execute(f"select pg_advisory_xact_lock({ONE_AFTER_THE_OTHER})")
     await db.execute(

@@ -29,7 +29,7 @@ _BRIEF = ", ".join(
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """A complaint with shortened texts, and the title of its session."""
+    """A complaint with shortened texts, and the title of its auction."""
 
     complaint: Complaint
     title: str
@@ -56,7 +56,7 @@ async def save(tx: Transaction, kept: StoredComplaint) -> None:
 
 
 async def of_supplier(db: asyncpg.Connection, auction_id: str, organisation_id: str) -> tuple[int, int]:
-    """Return how many complaints this supplier filed about this session, and how many of them are undecided."""
+    """Return how many complaints this supplier filed about this auction, and how many of them are undecided."""
     row = await db.fetchrow(
         "select count(*) as filed, count(*) filter (where decision = '') as waiting from auctions.complaints"
         " where auction_id = $1 and organisation_id = $2",

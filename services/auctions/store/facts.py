@@ -40,7 +40,7 @@ async def length(db: Reader, auction_id: str) -> int:
     """Return the number of lines of the auction's chained log up to the close, or 0 if it is not complete from
     the opening on.
 
-    After the close only refusals of late bids follow. Each has its receipt, but none is part of the session.
+    After the close only refusals of late bids follow. Each has its receipt, but none is part of the auction.
     """
     closed = await db.fetchval(
         "select line from auctions.facts where auction_id = $1 and type = $2", auction_id, AuctionClosed.TYPE

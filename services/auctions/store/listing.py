@@ -19,7 +19,7 @@ from services.auctions.store.auctions import Course
 from services.auctions.store.rows import WORDS
 
 PARTS = {"result is null": "closes_at, auction_id", "result is not null": "closes_at desc, auction_id"}
-"""The two parts of the list, with their orders: running sessions by the nearest end, then closed ones, the latest
+"""The two parts of the list, with their orders: running auctions by the nearest end, then closed ones, the latest
 first."""
 _SHOWN = (
     "auction_id, case when jsonb_typeof(opened) = 'object' then opened - '{lines,policy_text}'::text[] || '{\"lines\": []}'"
@@ -60,7 +60,7 @@ class ListedAuction(msgspec.Struct, frozen=True, kw_only=True):
 async def search(
     db: asyncpg.Connection, wanted: AuctionFilter, *, now: datetime, limit: int, offset: int
 ) -> Listed[ListedAuction]:
-    """Return one page. The number of rows read is bounded by the number of running sessions, and by ``limit`` and
+    """Return one page. The number of rows read is bounded by the number of running auctions, and by ``limit`` and
     ``offset``."""
     ids: list[str] = []
     passed, most = 0, reach(limit, offset)

@@ -42,7 +42,7 @@ class AuctionRow(Row, table=True):
     state; ``version`` counts how often the state was written.
 
     ``due_at`` is when something becomes due next: a cut, a turn, the close. ``course`` is the part of the state that
-    only few sessions have. Each of the ``autobids`` may be shown only to its supplier. ``lines`` and ``head`` are the
+    only few auctions have. Each of the ``autobids`` may be shown only to its supplier. ``lines`` and ``head`` are the
     length of the auction's log and the hash of its last line. ``leaf`` is the place of the closed auction in the
     market's log.
     """
@@ -207,9 +207,9 @@ class PulseRow(Row, table=True):
 
 
 class BlockedRow(Row, table=True):
-    """A session on which no bid can be decided although bids on others can. With ``lost_until``: a session on which
+    """An auction on which no bid can be decided although bids on others can. With ``lost_until``: an auction on which
     bids can be decided again, and which will be extended because of an outage that ended at ``lost_until``; such
-    sessions are extended in the order of ``closes_at``. There is no foreign key, because the auction's row may be
+    auctions are extended in the order of ``closes_at``. There is no foreign key, because the auction's row may be
     locked."""
 
     __tablename__ = "blocked"

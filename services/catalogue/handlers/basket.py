@@ -12,7 +12,7 @@ from services.catalogue.pricing import broken_quantity
 from services.catalogue.store import prices
 
 MOST_LINES = 100
-"""The most lines of a basket, as many as a session may have."""
+"""The most lines of a basket, as many as an auction may have."""
 PUT_BACK_WITHIN = timedelta(days=1)
 MOST_REMOVED = 100
 """The most lines that can be put back; the newest are kept."""

@@ -1,4 +1,4 @@
-"""Equivalents: what the winner may deliver instead of a part of a line, if the session allows it (docs/rules.md section
+"""Equivalents: what the winner may deliver instead of a part of a line, if the auction allows it (docs/rules.md section
 3).
 
 The supplier names them with its offer, and the buyer accepts or refuses each with its draft. If one is refused, the
@@ -19,7 +19,7 @@ from services.contracts.domain.deals import Contract, Deal
 
 
 class AuctionWithoutEquivalents(RuleBroken):
-    """The session does not allow equivalents."""
+    """The auction does not allow equivalents."""
 
     code = "auction-without-equivalents"
 
@@ -92,7 +92,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[EquivalentProposal, .
     field names the line."""
     rules = deal.policy.auction.equivalents
     if proposals and (rules is None or not deal.equivalents_allowed):
-        raise AuctionWithoutEquivalents("This session does not allow equivalents.", field="equivalents")
+        raise AuctionWithoutEquivalents("This mini-auction does not allow equivalents.", field="equivalents")
     lines = {line.line_id: line for line in contract.lines}
     found: dict[str, Equivalent] = {}
     for proposal in proposals:

@@ -54,7 +54,7 @@ class RequestSourcing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordSourcingRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """Auctions refused to open the session. The lead may ask again with other values."""
+    """Auctions refused to open the auction. The lead may ask again with other values."""
 
     refusal: Refusal
 

@@ -50,7 +50,7 @@ def release_id_of(event: Happened) -> str:
 
 
 def auction_of(event: Happened) -> str | None:
-    """The session whose disclosed bids or quotes the release shows."""
+    """The auction whose disclosed bids or quotes the release shows."""
     if isinstance(event, AuctionClosed | QuoteRequestClosed):
         return event.subject
     return None

@@ -39,7 +39,7 @@ TENDER_STATUS = {
     "withdrawn": "cancelled",
     "cancelled": "cancelled",
 }
-"""OCDS ``tenderStatus`` codes by the outcome of a session."""
+"""OCDS ``tenderStatus`` codes by the outcome of an auction."""
 Known = Mapping[str, OrganisationRegistered]
 
 
@@ -85,7 +85,7 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
             "hasElectronicAuction": True,
             "electronicAuction": {
                 "description": f"Reverse auction for the whole lot: a bid lowers the price by one step of {event.step}"
-                f" {event.currency} or several, and late bids extend the session."
+                f" {event.currency} or several, and late bids extend the mini-auction."
             },
         },
         **delivery(event.place),
@@ -96,7 +96,7 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
 
 
 def tender_extended(process_id: str, opens_at: datetime, closes_at: datetime, at: datetime) -> Json:
-    """The release about a session whose end has changed."""
+    """The release about an auction whose end has changed."""
     tender = {"id": process_id, "tenderPeriod": period(opens_at, closes_at)}
     number = derived_id("release", ocid_of(process_id), "end", date(closes_at))
     return _numbered(process_id, number, at, ["tenderUpdate"], Parties({}), {"tender": tender})

@@ -67,7 +67,7 @@ async def close_auctions(tx: Transaction, auction_ids: Sequence[str]) -> None:
 
 
 async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Auction]:
-    """Lock and return sessions whose end differs from that in the feed."""
+    """Lock and return auctions whose end differs from that in the feed."""
     rows = await (await tx.raw()).fetch(
         "select auction_id, process_id, opens_at, closes_at from transparency.sessions"
         " where closes_at <> told and auction_id <> all($2::text[]) order by auction_id limit $1 for update skip locked",
@@ -78,7 +78,7 @@ async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> li
 
 
 async def set_told(tx: Transaction, auction_ids: Sequence[str]) -> None:
-    """Store that the feed has the current ends of these sessions."""
+    """Store that the feed has the current ends of these auctions."""
     await (await tx.raw()).execute(
         "update transparency.sessions set told = closes_at where auction_id = any($1::text[])", auction_ids
     )

@@ -76,7 +76,7 @@ def opened(
 
 
 def an_auction(lines: tuple[Line, ...] = (a_line(),), step: str = "10.00", policy: Policy = MOSCOW) -> AuctionState:
-    """Build a session: by default it begins at 1000.00 with a step of 10.00, 24 hours from ``NOON_UTC``."""
+    """Build an auction: by default it begins at 1000.00 with a step of 10.00, 24 hours from ``NOON_UTC``."""
     event = msgspec.structs.replace(
         opened(),
         lines=lines,

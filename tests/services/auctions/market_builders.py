@@ -111,7 +111,7 @@ class Scene:
         return [event for event in await self.market.published("auctions", kind) if event.auction_id == self.auction_id]
 
     async def close(self) -> dict[str, Any]:
-        """Let time pass to the end of the session and of the settle window, and wait for the timer."""
+        """Let time pass to the end of the auction and of the settle window, and wait for the timer."""
         ends = (
             await self.market.fetch("select closes_at from auctions.auctions where auction_id = $1", self.auction_id)
         )[0]["closes_at"]
@@ -137,7 +137,7 @@ async def a_scene(market: Market, **changes: Any) -> Scene:
 
 
 async def a_scene_under(market: Market, policy: str, minutes: int, scoring: Scoring | None = None) -> Scene:
-    """Open a session for 1000.00 of street lamps with a step of 10.00, under another policy than the market's, with the
+    """Open an auction for 1000.00 of street lamps with a step of 10.00, under another policy than the market's, with the
     duration that the test needs."""
     rules = policy_named(policy)
     length = Duration(minutes=minutes, kinds=("goods",), autobid_seconds=rules.auction.durations[0].autobid_seconds)

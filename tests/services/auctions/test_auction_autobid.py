@@ -26,7 +26,7 @@ from services.auctions.domain.due import advance, due_at
 from tests.services.auctions.builders import NOON_UTC, a_bid, after, an_auction
 
 AT = NOON_UTC + timedelta(hours=1)
-PACE = timedelta(minutes=3)  # the interval of a 24 hour session in moscow
+PACE = timedelta(minutes=3)  # the interval of a 24 hour auction in moscow
 
 
 def floor(amount: str, set_at: datetime = AT, on: bool = True) -> Autobid:

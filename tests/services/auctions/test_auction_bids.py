@@ -1,4 +1,4 @@
-"""The verdict on each bid at every boundary, and the result at the close. Unless stated otherwise the session begins at
+"""The verdict on each bid at every boundary, and the result at the close. Unless stated otherwise the auction begins at
 1000.00 with a step of 10.00."""
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def test_a_bid_decided_after_a_later_one_is_judged_by_the_price_it_meets_and_its
     assert (accepted.closes_at, accepted.extended) == (late + timedelta(minutes=5), False)
 
 
-def test_the_session_ends_at_once_at_half_a_percent_of_the_initial_price() -> None:
+def test_the_auction_ends_at_once_at_half_a_percent_of_the_initial_price() -> None:
     half = an_auction(step="5")
     above = after(half, a_bid("a", "10"))
     assert above.closes_at == END
@@ -170,7 +170,7 @@ def test_the_session_ends_at_once_at_half_a_percent_of_the_initial_price() -> No
     assert closing.close(ended, log_of(half, a_bid("a", "10"), a_bid("b", "5", at=arrived_at)), arrived_at + SECOND)
 
 
-def test_nothing_revives_a_session_that_ended_at_the_floor() -> None:
+def test_nothing_revives_an_auction_that_ended_at_the_floor() -> None:
     """0.49 is below half a percent of 100.49. One more step of 0.01 would be possible, and so would an earlier arrival."""
     state = an_auction(lines=(a_line(quantity="1", unit_price="100.49"),), step="0.01")
     ended = after(state, a_bid("a", "0.49", at=END - SECOND))
@@ -211,11 +211,11 @@ def test_two_suppliers_may_use_the_same_request_key() -> None:
 @pytest.mark.parametrize(
     ("outcome", "broken", "told"),
     [
-        ("withdrawn", "auction-withdrawn", "The buyer withdrew the session at"),
-        ("cancelled", "auction-cancelled", "A moderator cancelled the session at"),
+        ("withdrawn", "auction-withdrawn", "The buyer withdrew the mini-auction at"),
+        ("cancelled", "auction-cancelled", "A moderator cancelled the mini-auction at"),
     ],
 )
-def test_the_refusal_of_a_bid_on_a_stopped_session_names_no_end_in_the_future(
+def test_the_refusal_of_a_bid_on_a_stopped_auction_names_no_end_in_the_future(
     outcome: str, broken: str, told: str
 ) -> None:
     state = an_auction()

@@ -92,7 +92,7 @@ async def test_what_is_known_is_not_read_again_and_comes_to_nobody(boards: Count
     assert boards.reads == 3
 
 
-async def test_streams_end_with_the_session(boards: CountedBoards) -> None:
+async def test_streams_end_with_the_auction(boards: CountedBoards) -> None:
     watchers = [boards.watch("a") for _ in range(3)]
     for each in watchers:
         await next_of(each)
@@ -132,4 +132,4 @@ async def test_a_quiet_stream_repeats_the_board_as_a_sign_of_life(
     assert boards.reads == 1, "a beat reads nothing"
     boards.becomes(a_board(2, over=True), 2)
     assert 2 in [await next_of(watching) for _ in range(3)]
-    assert None in [await next_of(watching) for _ in range(3)], "and ends with the session"
+    assert None in [await next_of(watching) for _ in range(3)], "and ends with the mini-auction"

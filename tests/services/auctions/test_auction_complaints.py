@@ -47,7 +47,7 @@ async def filed_earlier(market: Market, scene: Scene, side: str, number: int, de
         )
 
 
-async def test_one_complaint_of_a_supplier_about_a_session_waits_at_a_time(market: Market) -> None:
+async def test_one_complaint_of_a_supplier_about_an_auction_waits_at_a_time(market: Market) -> None:
     scene = await a_scene(market)
     path = f"/api/auctions/{scene.auction_id}/complaints"
     moderator = await a_moderator(market)
@@ -79,7 +79,7 @@ async def test_one_complaint_of_a_supplier_about_a_session_waits_at_a_time(marke
     assert len(await scene.events(ComplaintFiled)) == 3
 
 
-async def test_a_supplier_files_ten_complaints_about_one_session_at_most(market: Market) -> None:
+async def test_a_supplier_files_ten_complaints_about_one_auction_at_most(market: Market) -> None:
     scene = await a_scene(market)
     await filed_earlier(market, scene, "a", MOST - 1, "rejected")
     path = f"/api/auctions/{scene.auction_id}/complaints"

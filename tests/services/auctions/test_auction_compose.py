@@ -1,4 +1,4 @@
-"""Composing a session: earlier purchases, hours to come, criteria, equivalents, and a review of everything before it
+"""Composing an auction: earlier purchases, hours to come, criteria, equivalents, and a review of everything before it
 opens."""
 
 import re
@@ -156,7 +156,7 @@ async def test_an_import_without_a_sku_is_not_kept_and_a_price_in_other_units_sa
     assert len(await market.fetch("select 1 from auctions.last_prices where sku_id = $1", sku_id)) == 1
 
 
-async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> None:
+async def test_an_earlier_contract_or_auction_fills_the_form(market: Market) -> None:
     scene = await a_scene(market, title="Chairs once more")
     await scene.close()
     buyer, sku_id = scene.buyer, await a_referenced_sku(market)
@@ -169,7 +169,9 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
         assert f"/auctions/new?again={scene.auction_id}" in history and f"contract={own.contract_id}" in history
         assert others.contract_id not in history
         found = (await browser.get("/auctions/new/history", q="ARCHIVE")).text
-        assert own.contract_id in found and gone.contract_id not in found and "None of your closed sessions" in found
+        assert (
+            own.contract_id in found and gone.contract_id not in found and "None of your closed mini-auctions" in found
+        )
         fields = fields_of((await browser.get("/auctions/new", contract=own.contract_id)).text)
         assert fields["line-0-sku_id"] == sku_id and fields["line-0-quantity"] == "100"
         # the price of the contract is proposed if the reference price allows it
@@ -183,7 +185,7 @@ async def test_an_earlier_contract_or_session_fills_the_form(market: Market) -> 
 
 async def look_over(browser: Browser, form: dict[str, str]) -> str:
     page = await browser.post("/auctions/new", {**form, "action": "review"})
-    assert page.status_code == 200 and "<h1>Review the session</h1>" in page.text, words(page.text)
+    assert page.status_code == 200 and "<h1>Review the mini-auction</h1>" in page.text, words(page.text)
     return page.text
 
 
@@ -213,7 +215,7 @@ async def test_a_time_in_the_past_or_not_a_time_has_its_error_at_its_field_and_i
         passed = await browser.post("/auctions/new", form_of(sku_id, opens_at="2020-01-01T09:00", action="review"))
         assert "cannot open at 2020-01-01 09:00 (Europe/Moscow), which has passed" in passed.text
         empty = await browser.post("/auctions/new", {"title": "Nothing", "step_percent": "much", "action": "review"})
-        assert "A session needs at least one line." in empty.text and 'id="step_percent-note"' in empty.text
+        assert "A mini-auction needs at least one line." in empty.text and 'id="step_percent-note"' in empty.text
 
 
 async def test_a_length_that_the_hour_forbids_is_offered_for_the_next_hour_it_may_run(
@@ -298,7 +300,7 @@ async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: 
         assert "can no longer be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
 
 
-async def test_a_session_is_composed_and_refused_in_the_buyers_language(
+async def test_a_auction_is_composed_and_refused_in_the_buyers_language(
     market: Market, playing_by: Callable[[str], None]
 ) -> None:
     playing_by("moscow")
@@ -338,4 +340,6 @@ async def test_history_is_only_for_buyers(market: Market) -> None:
         assert (await browser.get("/auctions/new/history")).status_code == 403
     async with market.browser(await an_organisation(market, "buyer")) as browser:
         empty = (await browser.get("/auctions/new/history")).text
-        assert "None of your sessions is closed yet" in empty and "None of your contracts is concluded yet" in empty
+        assert (
+            "None of your mini-auctions is closed yet" in empty and "None of your contracts is concluded yet" in empty
+        )

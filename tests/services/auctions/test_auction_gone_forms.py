@@ -1,4 +1,4 @@
-"""Forms of an old tab with a wrong field, sent after the session ended or the complaint was decided: the page says so,
+"""Forms of an old tab with a wrong field, sent after the auction ended or the complaint was decided: the page says so,
 and nothing about the field."""
 
 from tests.gone import LONG, check_told_over
@@ -7,7 +7,7 @@ from tests.services.auctions.market_builders import a_scene
 from tests.services.auctions.test_auction_complaints import WORDS, a_moderator
 
 
-async def test_a_session_that_ended_meanwhile_is_over(market: Market) -> None:
+async def test_a_auction_that_ended_meanwhile_is_over(market: Market) -> None:
     scene = await a_scene(market)
     await scene.bid("a", "990")
     await scene.close()
@@ -18,8 +18,8 @@ async def test_a_session_that_ended_meanwhile_is_over(market: Market) -> None:
                 browser,
                 f"{path}/bids",
                 {"amount": amount, "request_key": "k"},
-                "The session is over",
-                "The session ended",
+                "The mini-auction is over",
+                "The mini-auction ended",
             )
             await check_told_over(browser, f"{path}/autobid", {"floor": amount, "on": "yes"}, "ended", "over", "closed")
 

@@ -59,7 +59,7 @@ async def test_pregao_offers_the_lead_and_ones_own_next_and_a_bid_can_be_deleted
         after = (await a.get(path)).text
         assert "deleted by its bidder" in after
         again = await place(b, scene, "990")
-        assert "Delete my last bid" not in again.text  # once in a session
+        assert "Delete my last bid" not in again.text  # once in an auction
         market.clock.advance(timedelta(seconds=16))
         assert "Delete my last bid" not in (await a.get(path)).text  # too late
 

@@ -1,4 +1,4 @@
-"""Somebody keeps rows or tables locked: one session waits, all others continue, and the lost time is given back."""
+"""Somebody keeps rows or tables locked: one auction waits, all others continue, and the lost time is given back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,7 +72,7 @@ async def test_a_locked_auction_holds_up_no_other_and_gets_its_time_back(market:
     assert not await market.fetch("select from auctions.blocked where auction_id = $1", locked.auction_id)
 
 
-async def test_a_session_whose_end_falls_into_the_lock_goes_on_after_it(market: Market) -> None:
+async def test_a_auction_whose_end_falls_into_the_lock_goes_on_after_it(market: Market) -> None:
     scene = await a_scene(market)
     async with the_row(market, scene):
         refused = asyncio.create_task(scene.bid("a", "990"))
@@ -98,7 +98,7 @@ async def test_a_row_that_is_locked_for_a_moment_costs_nobody_a_verdict(market: 
     assert await end_of(scene) == before and not await scene.events(AuctionExtended)
 
 
-async def test_while_a_table_is_locked_nothing_is_closed_and_all_sessions_get_their_time_back(market: Market) -> None:
+async def test_while_a_table_is_locked_nothing_is_closed_and_all_auctions_get_their_time_back(market: Market) -> None:
     one, other = await a_scene(market), await a_scene(market)
     async with held(market, "lock table auctions.bids in share mode"):
         assert (await one.bid("a", "990")).status_code == 503
@@ -277,7 +277,7 @@ async def test_a_row_locked_under_another_request_is_answered_503(market: Market
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
-async def test_the_rows_of_blocked_sessions_stop_no_bid_on_others(market: Market) -> None:
+async def test_the_rows_of_blocked_auctions_stop_no_bid_on_others(market: Market) -> None:
     locked, free = await a_scene(market), await a_scene(market)
     async with the_row(market, locked):
         waiting = asyncio.create_task(locked.bid("a", "990"))

@@ -1,4 +1,4 @@
-"""After an outage of the market its beginning and end are fixed, and sessions get their time back in portions while
+"""After an outage of the market its beginning and end are fixed, and auctions get their time back in portions while
 bids are decided."""
 
 import asyncio
@@ -35,7 +35,7 @@ async def an_outage(market: Market, since: datetime, until: datetime) -> None:
 
 
 async def waiting(market: Market, scenes: list[Scene]) -> list[int]:
-    """Return the numbers of the sessions that have not got their time back."""
+    """Return the numbers of the auctions that have not got their time back."""
     rows = await market.fetch("select auction_id from auctions.blocked")
     return [number for number, scene in enumerate(scenes) if scene.auction_id in {row["auction_id"] for row in rows}]
 
@@ -56,7 +56,7 @@ async def test_portions_are_committed_one_by_one_the_soonest_end_first(market: M
         assert (given.reason, given.until) == ("outage", now)
 
 
-async def test_a_bid_on_a_session_that_waits_is_decided_with_its_time_given_back(
+async def test_a_bid_on_an_auction_that_waits_is_decided_with_its_time_given_back(
     market: Market, portion: Portion
 ) -> None:
     first, second = await a_scene(market), await a_scene(market)
@@ -75,7 +75,7 @@ async def test_a_bid_on_a_session_that_waits_is_decided_with_its_time_given_back
     assert len(await first.events(AuctionExtended)) == len(await second.events(AuctionExtended)) == 1
 
 
-async def test_a_session_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(market: Market, portion: Portion) -> None:
+async def test_a_auction_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(market: Market, portion: Portion) -> None:
     scene = await a_scene(market, duration_minutes=3)
     ends = datetime.fromisoformat((await scene.view())["closes_at"])
     await an_outage(market, market.clock(), ends - timedelta(minutes=1))
@@ -89,7 +89,7 @@ async def test_a_session_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(mar
     assert given.closes_at > market.clock()
 
 
-async def test_a_portion_that_fails_is_halved_until_the_session_at_fault_waits_alone(
+async def test_a_portion_that_fails_is_halved_until_the_auction_at_fault_waits_alone(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenes = [await a_scene(market) for _ in range(4)]
@@ -117,7 +117,7 @@ async def test_a_portion_that_fails_is_halved_until_the_session_at_fault_waits_a
     await market.eventually(given_back)
 
 
-async def test_a_bid_waits_while_another_gives_a_session_that_looks_over_its_time_back(
+async def test_a_bid_waits_while_another_gives_an_auction_that_looks_over_its_time_back(
     market: Market, portion: Portion
 ) -> None:
     scene = await a_scene(market, duration_minutes=3)

@@ -243,7 +243,7 @@ async def test_watchers_hear_of_a_bid_the_extension_and_the_close_and_only_their
         await market.eventually(lambda: _has(mine, "You lead"))
         assert "Extended to" in public.text and "You lead" not in public.text
         await scene.close()
-        await asyncio.wait_for(asyncio.gather(*streams), 10)  # the server ends the stream with the session
+        await asyncio.wait_for(asyncio.gather(*streams), 10)  # the server ends the stream with the auction
     assert "event: done" in public.text and "You won" in mine.text and "You won" not in public.text
     late = Watching()
     async with market.browser() as visitor:  # a watcher that returns after a break gets the present state at once
@@ -252,7 +252,7 @@ async def test_watchers_hear_of_a_bid_the_extension_and_the_close_and_only_their
 
 
 async def a_sealed_scene(market: Market) -> Scene:
-    """Open a session in which first bids are sealed for ten minutes, followed by rounds of turns."""
+    """Open an auction in which first bids are sealed for ten minutes, followed by rounds of turns."""
     scene = await a_scene(market)
     policy = load("prozorro")
     opened = an_auction(policy=policy).opened
@@ -334,7 +334,7 @@ async def test_a_pool_gets_its_auction_once_however_often_it_asks(market: Market
     assert len(await scene.events(AuctionOpened)) == 1
 
 
-async def test_a_pool_whose_first_session_failed_gets_another(market: Market) -> None:
+async def test_a_pool_whose_first_auction_failed_gets_another(market: Market) -> None:
     lead = await an_organisation(market, "buyer")
     first = sourcing(lead.organisation_id)
     second = msgspec.structs.replace(first, attempt=2)
@@ -360,7 +360,7 @@ async def test_the_refusal_of_a_pools_auction_names_the_rule_that_its_demand_bre
     assert event.refusal.rule == "duration-not-offered"
 
 
-async def test_the_session_of_a_pool_counts_among_those_that_its_lead_has_open(market: Market, tmp_path: Path) -> None:
+async def test_the_auction_of_a_pool_counts_among_those_that_its_lead_has_open(market: Market, tmp_path: Path) -> None:
     lead = await an_organisation(market, "buyer")
     first, second = sourcing(lead.organisation_id), sourcing(lead.organisation_id)
 

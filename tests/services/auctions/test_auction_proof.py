@@ -38,7 +38,7 @@ AT = NOON_UTC + timedelta(minutes=1)
 
 
 class Log:
-    """A session that is given its facts one by one, as the journal would write them."""
+    """An auction that is given its facts one by one, as the journal would write them."""
 
     def __init__(self, state: AuctionState) -> None:
         self.state = state
@@ -241,7 +241,7 @@ def test_a_bid_after_the_close_has_its_receipt_and_leaves_the_proof_as_it_is() -
         verify_receipt(in_time, proof)
 
 
-def test_a_bid_on_a_session_that_was_withdrawn_before_it_opened_has_its_receipt_beside_the_proof() -> None:
+def test_a_bid_on_an_auction_that_was_withdrawn_before_it_opened_has_its_receipt_beside_the_proof() -> None:
     log = Log(an_auction())
     log.add(closed(log.state, "withdrawn", NOON_UTC - 600 * SECOND, "No money."))
     proof = log.proof()

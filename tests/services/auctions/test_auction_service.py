@@ -294,7 +294,7 @@ async def test_only_observers_and_only_after_the_close_see_who_took_part(market:
         assert a.organisation_name not in (await pages.get(page)).text
 
 
-async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(
+async def test_a_closed_auction_is_proved_from_its_file_and_its_receipts_are_in_it(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "PAGE", 2)  # so that the file comes in parts
@@ -370,10 +370,10 @@ async def test_the_buyer_withdraws_with_a_reason_and_nobody_wins_or_is_named(mar
     assert not await scene.events(BidDisclosed)
     late = (await scene.bid("b", "980")).json()
     assert late["rule"] == "auction-withdrawn"
-    assert "The buyer withdrew the session at" in late["receipt"]["line"]
+    assert "The buyer withdrew the mini-auction at" in late["receipt"]["line"]
 
 
-async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_closed(
+async def test_a_buyer_has_so_many_auctions_open_and_opens_the_next_when_one_is_closed(
     market: Market, tmp_path: Path
 ) -> None:
     on_a_working_day(market)
@@ -393,7 +393,7 @@ async def test_a_buyer_has_so_many_sessions_open_and_opens_the_next_when_one_is_
             assert (await another("five")).status_code == 201
 
 
-async def test_after_an_outage_sessions_get_their_time_back_once(market: Market) -> None:
+async def test_after_an_outage_auctions_get_their_time_back_once(market: Market) -> None:
     scene = await a_scene(market)
     before = datetime.fromisoformat((await scene.view())["closes_at"])
     now = market.clock()

@@ -316,7 +316,7 @@ async def test_a_lock_is_waited_for_as_long_as_the_connection_says(here: Here) -
 
 
 @alike
-async def test_a_blocked_session_is_left_alone_by_the_clock_until_the_block_ends(here: Here) -> None:
+async def test_a_blocked_auction_is_left_alone_by_the_clock_until_the_block_ends(here: Here) -> None:
     stored = await opened(here)
     late = stored.state.closes_at + timedelta(hours=1)
     async with connected(here) as db:
@@ -355,7 +355,7 @@ async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Her
 
 
 @alike
-async def test_sessions_wait_for_the_time_of_an_outage_in_the_order_of_their_ends(here: Here) -> None:
+async def test_auctions_wait_for_the_time_of_an_outage_in_the_order_of_their_ends(here: Here) -> None:
     for number, auction_id in enumerate(("last", "second", "first", "over")):
         stored = await opened(here, auction_id)
         ends = AT + timedelta(minutes=30 - 10 * number)

@@ -1,4 +1,4 @@
-"""The policy under which the session began sets the length and the number of complaints."""
+"""The policy under which the auction began sets the length and the number of complaints."""
 
 from typing import Any
 

@@ -93,7 +93,7 @@ def test_a_refused_bid_extending_the_end(who: str, amount: str, standing: str, b
 
 
 def test_code_reading_the_original_end() -> None:
-    """Between the original and the effective end, everything that checks the end must let the session run."""
+    """Between the original and the effective end, everything that checks the end must let the auction run."""
     late = END - SECOND
     state = after(an_auction(), a_bid("a", "990", at=END - 10 * WINDOW), a_bid("b", "980", at=late))
     effective = late + WINDOW
@@ -211,7 +211,7 @@ def test_float_money_in_steps_that_do_not_add_up() -> None:
 
 
 def test_results_wiped_after_a_late_start() -> None:
-    """A session that is closed days after its end has the result and the date of its end. Cuts that fell due meanwhile
+    """An auction that is closed days after its end has the result and the date of its end. Cuts that fell due meanwhile
     are made."""
     state = after(an_auction(), a_bid("a", "990", at=END - 3 * WINDOW), a_bid("b", "980", at=END - 2 * WINDOW))
     autobids = {"a": Autobid(Decimal(960), END - 3 * WINDOW), "b": Autobid(Decimal(950), END - 2 * WINDOW)}

@@ -38,7 +38,7 @@ WINDOW = timedelta(seconds=30)
 
 
 async def a_scene_near_its_end(market: Market, left: timedelta) -> tuple[Scene, datetime]:
-    """Return a session of three minutes with so much time left, and its original end."""
+    """Return an auction of three minutes with so much time left, and its original end."""
     scene = await a_scene(market, duration_minutes=3)
     rows = await market.fetch("select closes_at from auctions.auctions where auction_id = $1", scene.auction_id)
     ends: datetime = rows[0]["closes_at"]
@@ -74,7 +74,7 @@ async def test_a_refused_bid_extending_the_end(market: Market) -> None:
 
 
 async def test_code_reading_the_original_end(market: Market) -> None:
-    """After the original and before the effective end, API, lists and pages show a running session, and the timer does
+    """After the original and before the effective end, API, lists and pages show a running auction, and the timer does
     not touch it."""
     scene, original = await a_scene_near_its_end(market, timedelta(seconds=5))
     effective = instant((await scene.bid("a", "990")).json()["closes_at"])
@@ -150,7 +150,7 @@ async def test_float_money(market: Market, body: str, status: int, rule: str | N
 
 
 async def test_a_close_in_the_middle_of_a_form(market: Market) -> None:
-    """Forms that were open when the session closed are refused with a sentence, each once, and change nothing."""
+    """Forms that were open when the auction closed are refused with a sentence, each once, and change nothing."""
     scene = await a_scene(market)
     await scene.bid("a", "990")
     await scene.bid("b", "980")
@@ -173,9 +173,9 @@ async def test_a_close_in_the_middle_of_a_form(market: Market) -> None:
         withdrawal = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
     for answer in (first, again):
         assert answer.status_code == 422
-        assert "The session ended at" in answer.text and "auction-over" in answer.text
-    assert "The session is over." in floor.text
-    assert withdrawal.status_code == 422 and "The session was closed at" in withdrawal.text
+        assert "The mini-auction ended at" in answer.text and "auction-over" in answer.text
+    assert "The mini-auction is over." in floor.text
+    assert withdrawal.status_code == 422 and "The mini-auction was closed at" in withdrawal.text
     assert await scene.view() == result
     assert (result["outcome"], result["price"]) == ("successful", "980.00")
     assert [entry["verdict"] for entry in await scene.log()] == ["refused", "accepted", "accepted"]
@@ -184,7 +184,7 @@ async def test_a_close_in_the_middle_of_a_form(market: Market) -> None:
     assert rows[0][0] == "{}"
 
 
-# Results removed after a late start: the same service, away at the end of a session.
+# Results removed after a late start: the same service, away at the end of an auction.
 
 
 @asynccontextmanager
@@ -228,7 +228,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
         before = Lane(database.url, watch, signer)
         async with before.running():
             assert await bid(before, supplier, "990")
-        watch.advance(timedelta(hours=30))  # no process runs when the session ends
+        watch.advance(timedelta(hours=30))  # no process runs when the auction ends
         assert await tick() == 0, "nobody could bid up to the end, and so it is not the end"
         after = Lane(database.url, watch, signer)
         async with after.running():

@@ -57,7 +57,7 @@ async def a_draft(town: Town, **terms: str) -> tuple[str, str]:
 
 
 async def a_works_auction(town: Town, **changes: Any) -> tuple[str, str]:
-    """Return a won session with other particulars. The opening and the close are changed in the same way."""
+    """Return a won auction with other particulars. The opening and the close are changed in the same way."""
     opened, *bids, closed = an_auction(town, amounts=("150000.00", "160000.00"))
     wanted = {name: value for name, value in changes.items() if name in opened.__struct_fields__}
     opened = structs.replace(opened, **wanted)

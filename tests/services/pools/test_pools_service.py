@@ -365,7 +365,7 @@ async def test_a_sourcing_that_fails_leaves_the_demand_frozen_and_says_why(marke
     failed = [each for each in await market.published("pools", PoolSourcingFailed) if each.pool_id == pool_id]
     assert [each.refusal.rule for each in failed] == ["above-ceiling", "nobody-bid"]
     third = (await say(market, lead, f"/{pool_id}/source", {"step_percent": "1"})).json()
-    assert (third["stage"], third["auction_id"]) == ("sourcing", None)  # the old session is not the one to watch
+    assert (third["stage"], third["auction_id"]) == ("sourcing", None)  # the old auction is not the one to watch
 
 
 async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
@@ -467,7 +467,7 @@ async def test_the_list_says_of_a_pool_what_the_pool_itself_says(market: Market)
 
 
 async def test_the_list_does_not_read_what_it_does_not_show(market: Market) -> None:
-    """# the old session must not be shown"""
+    """# the old auction must not be shown"""
     pool, *_ = await an_allocated_pool(market)
     novel = "state"
     for path in ("opened,lines", "allocated,allocations", "sourcing"):

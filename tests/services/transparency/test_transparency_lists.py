@@ -92,7 +92,7 @@ async def test_only_the_largest_of_thousands_of_publications_are_listed(market: 
         assert found.largest[0].records == 3000
 
 
-async def test_the_timer_reads_only_the_sessions_whose_end_moved(market: Market) -> None:
+async def test_the_timer_reads_only_the_auctions_whose_end_moved(market: Market) -> None:
     async with rolled_back(market.resources.database, store.NAME) as (tx, db):
         await _years_of_sessions(tx, db)
         async with recording_queries(db) as reading:

@@ -110,7 +110,7 @@ async def test_heard_together_they_are_what_they_are_one_by_one(market: Market) 
             await db.execute("delete from transparency.releases where process_id = $1", stories[0].process_id)
             await db.execute("delete from transparency.process_parties where ocid = $1", ocid_of(stories[0].process_id))
             assert not await db.fetch("select from transparency.sessions where auction_id = $1", auction.auction_id), (
-                "the session is over"
+                "the mini-auction is over"
             )
         together, one_by_one = found
         assert len(together) == len(events) - len(stories[0].disclosed()) and together == one_by_one

@@ -71,11 +71,11 @@ async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
     return await history(market, story, 5)
 
 
-async def test_the_record_of_a_session_that_runs_has_its_effective_end(market: Market) -> None:
-    """After a bid and after an outage; also for the session of a pool; and not after the close."""
+async def test_the_record_of_an_auction_that_runs_has_its_effective_end(market: Market) -> None:
+    """After a bid and after an outage; also for the auction of a pool; and not after the close."""
     for story in (Story(), Story("pool")):
         opened = story.opened()
-        session, ends = opened.auction_id, opened.closes_at
+        auction_id, ends = opened.auction_id, opened.closes_at
 
         async def told(process_id: str = story.process_id) -> str:
             async with market.client() as client:
@@ -88,17 +88,17 @@ async def test_the_record_of_a_session_that_runs_has_its_effective_end(market: M
 
             await market.eventually(there)
 
-        bid = msgspec.structs.replace(story.bid_accepted(), auction_id=session, extended=True)
+        bid = msgspec.structs.replace(story.bid_accepted(), auction_id=auction_id, extended=True)
         await market.publish(opened, msgspec.structs.replace(bid, closes_at=ends + timedelta(minutes=5)))
         await until(ends + timedelta(minutes=5))
         later = ends + timedelta(minutes=20)
         await market.publish(
-            AuctionExtended(auction_id=session, reason="outage", since=ends, until=ends, closes_at=later)
+            AuctionExtended(auction_id=auction_id, reason="outage", since=ends, until=ends, closes_at=later)
         )
         await until(later)
         await market.publish(story.closed())
         await until(story.closed().closed_at)
-        assert not await market.fetch("select 1 from transparency.sessions where auction_id = $1", session)
+        assert not await market.fetch("select 1 from transparency.sessions where auction_id = $1", auction_id)
 
 
 async def test_a_process_is_published_step_by_step(market: Market, data: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page of a running session: in three languages, by keyboard and screen reader, on a phone, after an interruption,
+"""The page of a running auction: in three languages, by keyboard and screen reader, on a phone, after an interruption,
 and under the rules of other countries."""
 
 import asyncio
@@ -43,7 +43,7 @@ HEARD = """
 
 @pytest.fixture(scope="module")
 async def market(markets: Markets) -> AsyncIterator[Market]:
-    """A separate market, because hours pass in these tests: contracts of other tests would lapse and their sessions
+    """A separate market, because hours pass in these tests: contracts of other tests would lapse and their auctions
     end.
 
     The file is the last of its folder, so that this market is filled only once.
@@ -90,7 +90,7 @@ async def seconds_left(page: Page) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-async def test_a_session_is_followed_in_three_languages(demo: Market, meet: Meet) -> None:
+async def test_a_auction_is_followed_in_three_languages(demo: Market, meet: Meet) -> None:
     path = await a_session(demo)
     first, second, visitor = await meet("supplier3"), await meet("supplier7"), await meet()
     await at(path, first, second, visitor)
@@ -141,7 +141,7 @@ async def test_changes_are_heard_once_and_calmly_and_the_lost_lead_at_once(demo:
     await leads_with(second, "940")
     await expect(first.page.locator("#said")).to_contain_text("The end moved to")
     demo.clock.advance(timedelta(seconds=32))
-    await expect(first.page.locator("#said")).to_contain_text("Another supplier won the session.")
+    await expect(first.page.locator("#said")).to_contain_text("Another supplier won the mini-auction.")
     assert any("closed at 940.00" in words for _, words, _ in await first.page.evaluate("window.heard"))
 
 
@@ -308,7 +308,7 @@ async def test_cut_off_by_a_restart_the_page_says_so_and_catches_up_exactly(demo
         await expect(page.locator(".live")).to_contain_text("won by", timeout=30_000)
         await expect(notice).to_be_hidden()
     await page.wait_for_timeout(1500)
-    await expect(notice).to_be_hidden()  # a closed session needs no connection
+    await expect(notice).to_be_hidden()  # a closed auction needs no connection
     assert await page.evaluate("window.never_reloaded")
     cut_off(watcher)
 

@@ -1,4 +1,4 @@
-"""Sessions that last seconds instead of hours: the presets' rules with small numbers, and an opening drawn from the
+"""Auctions that last seconds instead of hours: the presets' rules with small numbers, and an opening drawn from the
 seed."""
 
 import random
@@ -44,7 +44,7 @@ def policy(name: str) -> Policy:
 
 
 def opening(rng: random.Random, auction_id: str) -> tuple[AuctionOpened, Policy]:
-    """Return the opening of a session that runs for some seconds after the beginning."""
+    """Return the opening of an auction that runs for some seconds after the beginning."""
     rules = policy(rng.choice(PRESETS))
     lines = tuple(
         Line(

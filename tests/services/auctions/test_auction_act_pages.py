@@ -96,16 +96,16 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         assert f"{path}/withdrawal" in (await buyer.get(path)).text
         assert "cannot be undone" in (await buyer.get(f"{path}/withdrawal")).text
         refused = await buyer.post(f"{path}/withdrawal", {"reason": "  "})
-        assert refused.status_code == 422 and "Say why you withdraw the session" in refused.text
+        assert refused.status_code == 422 and "Say why you withdraw the mini-auction" in refused.text
         done = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
-        assert "The session is withdrawn." in done.text and "The budget was cut." in done.text
+        assert "The mini-auction is withdrawn." in done.text and "The budget was cut." in done.text
         again = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
         assert again.status_code == 200
         other = await buyer.post(f"{path}/withdrawal", {"reason": "We found some."})
         assert other.status_code == 422 and "that stands: “The budget was cut.”" in other.text
 
 
-async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_naming_anybody(market: Market) -> None:
+async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_naming_anybody(market: Market) -> None:
     scene = await a_scene(market)
     await scene.bid("a", "990")
     path = f"/auctions/{scene.auction_id}"
@@ -129,7 +129,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
         for _ in range(2):
             done = await judge.post(target, {"decision": "upheld", "reason": "A brand without 'or equivalent'."})
             assert "The complaint is upheld." in done.text
-        other = await judge.post(target, {"decision": "upheld", "reason": "The session names a single maker."})
+        other = await judge.post(target, {"decision": "upheld", "reason": "The mini-auction names a single maker."})
         assert other.status_code == 422 and "that stands: “A brand without" in other.text
     (decided,) = await scene.events(ComplaintDecided)
     (closed,) = await scene.events(AuctionClosed)
@@ -140,7 +140,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
         assert scene.suppliers["b"].organisation_id not in msgspec.json.encode(event).decode()
 
 
-async def test_complaints_come_while_the_session_is_open_and_only_moderators_decide(market: Market) -> None:
+async def test_complaints_come_while_the_auction_is_open_and_only_moderators_decide(market: Market) -> None:
     scene = await a_scene(market)
     await scene.close()
     path = f"/api/auctions/{scene.auction_id}/complaints"
