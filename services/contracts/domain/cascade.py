@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from msgspec import structs
 
+from catalogue.actors import Party
 from catalogue.money import Money, split, unit_price
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import CascadeAwaitsBuyer
 from events.values import Line
-from services.contracts.domain.deals import Deal, Party, latest, lost, offer
+from services.contracts.domain.deals import Deal, latest, lost, offer
 from services.contracts.domain.deciding import Deciding, RankedBid
 
 
