@@ -23,6 +23,7 @@ from catalogue.rules import RuleBroken, SupplierNotActive
 from events.auctions import AuctionClosed, BidAccepted, BidRefused
 from events.values import Refusal
 from services.auctions.domain.auction import AuctionState, Bid, Offered, Verdict, apply
+from services.auctions.domain.closing import AuctionCancelled, AuctionWithdrawn
 from services.auctions.domain.rounds import timetable, turn_of
 from services.auctions.domain.scoring import complete, score
 
@@ -36,19 +37,6 @@ class AuctionNotOpenYet(RuleBroken):
 
 class AuctionOver(RuleBroken):
     code = "auction-over"
-
-
-class AuctionWithdrawn(RuleBroken):
-    """The buyer withdrew the auction, perhaps before its end. Such a bid gets a receipt, but no line in the log, because the
-    log ends with the close."""
-
-    code = "auction-withdrawn"
-
-
-class AuctionCancelled(RuleBroken):
-    """A moderator cancelled the auction. Otherwise this is like :class:`AuctionWithdrawn`."""
-
-    code = "auction-cancelled"
 
 
 class BuyerCannotBid(RuleBroken):
@@ -247,11 +235,14 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
 
 
 def _stopped(close: AuctionClosed, arrived_at: datetime) -> RuleBroken:
-    withdrawn = close.outcome == "withdrawn"
-    broken = AuctionWithdrawn if withdrawn else AuctionCancelled
-    what = "The buyer withdrew the mini-auction" if withdrawn else "A moderator cancelled the mini-auction"
-    return broken(
-        f"{what} at {_clock(close.closed_at)}; the bid arrived at {_clock(arrived_at)}.",
+    if close.outcome == "withdrawn":
+        return AuctionWithdrawn(
+            f"The buyer withdrew the mini-auction at {_clock(close.closed_at)}; the bid arrived at {_clock(arrived_at)}.",
+            closed_at=close.closed_at,
+            arrived_at=arrived_at,
+        )
+    return AuctionCancelled(
+        f"A moderator cancelled the mini-auction at {_clock(close.closed_at)}; the bid arrived at {_clock(arrived_at)}.",
         closed_at=close.closed_at,
         arrived_at=arrived_at,
     )

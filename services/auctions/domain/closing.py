@@ -19,6 +19,19 @@ class AlreadyClosed(RuleBroken):
     code = "already-closed"
 
 
+class AuctionWithdrawn(RuleBroken):
+    """The buyer withdrew the mini-auction, perhaps before its end. A bid that is refused by this gets a receipt, but no
+    line in the log, because the log ends with the close."""
+
+    code = "auction-withdrawn"
+
+
+class AuctionCancelled(RuleBroken):
+    """A moderator cancelled the mini-auction. Otherwise this is like :class:`AuctionWithdrawn`."""
+
+    code = "auction-cancelled"
+
+
 class NotOverYet(RuleBroken):
     code = "not-over-yet"
 
@@ -27,6 +40,16 @@ class LogIncomplete(RuleBroken):
     """The given bids are not those from which the state was built, so no winner can be named."""
 
     code = "log-incomplete"
+
+
+def require_not_stopped(state: AuctionState) -> None:
+    """Raise AuctionWithdrawn or AuctionCancelled if somebody ended it without a winner."""
+    if state.stopped is None:
+        return
+    at = state.stopped.closed_at
+    if state.stopped.outcome == "withdrawn":
+        raise AuctionWithdrawn(f"The buyer withdrew the mini-auction at {at:%Y-%m-%d %H:%M} UTC.", closed_at=at)
+    raise AuctionCancelled(f"A moderator cancelled the mini-auction at {at:%Y-%m-%d %H:%M} UTC.", closed_at=at)
 
 
 def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[list[BidDisclosed], AuctionClosed]:

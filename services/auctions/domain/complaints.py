@@ -12,6 +12,7 @@ from catalogue.policy import AuctionRules
 from catalogue.rules import DecisionUnexplained, EvidenceMissing, RuleBroken
 from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
 from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.closing import require_not_stopped
 from services.auctions.domain.remedies import cancel
 
 
@@ -53,16 +54,22 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
 
 
+def require_open(state: AuctionState) -> None:
+    """Raise TooLateToComplain, or AuctionWithdrawn or AuctionCancelled: then there is no contract."""
+    require_not_stopped(state)
+    if state.closed:
+        raise TooLateToComplain("The mini-auction is closed. Complaints are now about its contract.")
+
+
 def file(
     state: AuctionState, complaint: Complaint, *, rules: AuctionRules, earlier: int, waiting: int
 ) -> ComplaintFiled:
     """Return the event of a new complaint. ``earlier`` is how many complaints this supplier filed about this auction
     before, ``waiting`` how many of them are undecided.
 
-    Raise TooLateToComplain, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
+    Raise what :func:`require_open` raises, ComplaintWaits, TooManyComplaints, GroundsMissing or EvidenceMissing.
     """
-    if state.closed:
-        raise TooLateToComplain("The mini-auction is closed. Complaints are now about its contract.")
+    require_open(state)
     if waiting:
         raise ComplaintWaits(
             "A moderator has not decided your earlier complaint about this mini-auction yet. Wait for that decision; then you can"

@@ -11,7 +11,7 @@ from catalogue.rules import ReasonMissing, RuleBroken
 from events.auctions import AuctionClosed, AuctionExtended, BidDeleted
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import AuctionOver
-from services.auctions.domain.closing import AlreadyClosed, closed
+from services.auctions.domain.closing import AlreadyClosed, closed, require_not_stopped
 
 
 class DeletionNotOffered(RuleBroken):
@@ -99,9 +99,9 @@ def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExte
 def withdraw(
     state: AuctionState, reason: str, now: datetime, *, rules: Withdrawal, calendar: RegionCalendar
 ) -> AuctionClosed:
-    """Return the event by which the buyer ends the auction without a winner. Raise AlreadyClosed, ReasonMissing,
-    TooLateToWithdraw or OutsideWithdrawalHours."""
-    _open(state)
+    """Return the event by which the buyer ends the auction without a winner. Raise what :func:`require_open` raises,
+    ReasonMissing, TooLateToWithdraw or OutsideWithdrawalHours."""
+    require_open(state)
     if not reason.strip():
         raise ReasonMissing(
             "Say why you withdraw the mini-auction. Bidders and the public can read it.", field="reason"
@@ -127,14 +127,16 @@ def withdraw(
 
 
 def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
-    """Return the event by which a moderator ends the auction, because a complaint was upheld. Raise AlreadyClosed or
-    ReasonMissing."""
-    _open(state)
+    """Return the event by which a moderator ends the auction, because a complaint was upheld. Raise
+    ReasonMissing and what :func:`require_open` raises."""
+    require_open(state)
     if not reason.strip():
         raise ReasonMissing("Say why you cancel the mini-auction.", field="reason")
     return closed(state, "cancelled", now, reason.strip())
 
 
-def _open(state: AuctionState) -> None:
+def require_open(state: AuctionState) -> None:
+    """Raise AuctionWithdrawn, AuctionCancelled or AlreadyClosed."""
+    require_not_stopped(state)
     if state.closed:
         raise AlreadyClosed(f"The mini-auction was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)

@@ -1,6 +1,6 @@
 """The other acts on an auction's page: floors, deletion, withdrawal, complaints."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -33,8 +33,11 @@ from infra.web import (
     text_in,
 )
 from infra.web.languages import gettext as _
+from infra.web.languages import refusal_text
 from services.auctions import handlers
 from services.auctions.board import Boards
+from services.auctions.domain import complaints, remedies
+from services.auctions.domain.auction import AuctionState
 from services.auctions.handlers import NewComplaint
 from services.auctions.pages.auction import shown
 from services.auctions.store import bids
@@ -93,7 +96,7 @@ class ActPages(Controller):
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdrawal_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
-        return await self._form(request, resources, auction_id, "withdrawal", BLANK)
+        return await _withdrawal(request, resources, auction_id, BLANK)
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdraw(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Response[Any]:
@@ -104,11 +107,11 @@ class ActPages(Controller):
                 return _back(auction_id, _("The mini-auction is withdrawn."))
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)
-        return await self._form(request, resources, auction_id, "withdrawal", Filled(fields, errors))
+        return await _withdrawal(request, resources, auction_id, Filled(fields, errors))
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
     async def complaint_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
-        return await self._form(request, resources, auction_id, "complaint", BLANK)
+        return await _complaint(request, resources, auction_id, BLANK)
 
     @post("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
     async def complain(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Response[Any]:
@@ -127,7 +130,7 @@ class ActPages(Controller):
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)
                 fields = shown_again(fields, broken)
-        return await self._form(request, resources, auction_id, "complaint", Filled(fields, errors))
+        return await _complaint(request, resources, auction_id, Filled(fields, errors))
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
     async def receipts_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
@@ -144,19 +147,40 @@ class ActPages(Controller):
             most=RECEIPTS,
         )
 
-    async def _form(
-        self, request: MemberVisit, resources: FromResources, auction_id: str, name: str, filled: Filled
-    ) -> Template:
-        stored = await get_auction(resources, auction_id)
-        return form_page(
-            request,
-            f"auctions/{name}.html",
-            filled,
-            opened=stored.opened,
-            state=stored.state,
-            rules=stored.policy.auction.withdrawal,
-            request_key=filled.values.get("request_key") or new_id(),
-        )
+
+async def _withdrawal(request: MemberVisit, resources: Resources, auction_id: str, filled: Filled) -> Template:
+    return await _form(request, resources, auction_id, "withdrawal", filled, remedies.require_open)
+
+
+async def _complaint(request: MemberVisit, resources: Resources, auction_id: str, filled: Filled) -> Template:
+    return await _form(request, resources, auction_id, "complaint", filled, complaints.require_open)
+
+
+async def _form(
+    request: MemberVisit,
+    resources: Resources,
+    auction_id: str,
+    name: str,
+    filled: Filled,
+    require_open: Callable[[AuctionState], None],
+) -> Template:
+    """Show the form, or which rule forbids it because the mini-auction is over."""
+    stored = await get_auction(resources, auction_id)
+    over = ""
+    try:
+        require_open(stored.state)
+    except RuleBroken as broken:
+        over = refusal_text(broken)
+    return form_page(
+        request,
+        f"auctions/{name}.html",
+        filled,
+        opened=stored.opened,
+        state=stored.state,
+        rules=stored.policy.auction.withdrawal,
+        request_key=filled.values.get("request_key") or new_id(),
+        over=over,
+    )
 
 
 def _back(auction_id: str, notice: str) -> Redirect:

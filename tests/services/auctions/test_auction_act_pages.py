@@ -4,6 +4,7 @@ import msgspec
 
 from catalogue.roles import MODERATOR
 from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
+from infra.web.languages import COOKIE
 from services.auctions.proof import verify_receipt
 from tests.market import Market
 from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day
@@ -101,6 +102,7 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         assert "The mini-auction is withdrawn." in done.text and "The budget was cut." in done.text
         again = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
         assert again.status_code == 200
+        assert "The buyer withdrew the mini-auction" in (await buyer.get(f"{path}/withdrawal")).text
         other = await buyer.post(f"{path}/withdrawal", {"reason": "We found some."})
         assert other.status_code == 422 and "that stands: “The budget was cut.”" in other.text
 
@@ -138,6 +140,35 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_nami
     assert (view["outcome"], view["winner"]) == ("cancelled", None)
     for event in (told, decided, closed):
         assert scene.suppliers["b"].organisation_id not in msgspec.json.encode(event).decode()
+
+
+async def test_a_stopped_auction_is_over_for_complaints_and_withdrawals(market: Market) -> None:
+    on_a_working_day(market)
+    withdrawn, cancelled = await a_scene(market), await a_scene(market)
+    moderator = msgspec.structs.replace(await an_organisation(market, "buyer"), roles=(MODERATOR,))
+    words = {"grounds": GROUNDS, "evidence": EVIDENCE}
+    async with market.client(withdrawn.buyer) as buyer, market.client(cancelled.suppliers["a"]) as a:
+        await buyer.post(f"/api/auctions/{withdrawn.auction_id}/withdrawal", json={"reason": "No money."})
+        filed = await a.post(f"/api/auctions/{cancelled.auction_id}/complaints", json=words)
+    async with market.client(moderator) as judge:
+        verdict = {"decision": "upheld", "reason": "It names a single maker."}
+        await judge.post(f"/api/auctions/complaints/{filed.json()['complaint_id']}/decision", json=verdict)
+    for scene, rule, said in (
+        (withdrawn, "auction-withdrawn", ("The buyer withdrew", "El comprador retiró", "Заказчик отозвал")),
+        (cancelled, "auction-cancelled", ("A moderator cancelled", "Un moderador canceló", "Модератор отменил")),
+    ):
+        path = f"/auctions/{scene.auction_id}/complaint"
+        async with market.client(scene.suppliers["b"]) as client, market.browser(scene.suppliers["b"]) as browser:
+            late = await client.post(f"/api/auctions/{scene.auction_id}/complaints", json=words)
+            assert (late.status_code, late.json()["rule"]) == (422, rule)
+            for language, sentence in zip(("en", "es", "ru"), said, strict=True):
+                browser.client.cookies.set(COOKIE, language)
+                shown, sent = await browser.get(path), await browser.post(path, words)
+                assert (shown.status_code, sent.status_code) == (200, 422)
+                assert shown.text.count(sentence) == sent.text.count(sentence) == 1 and "textarea" not in shown.text
+    async with market.client(cancelled.buyer) as buyer:
+        late = await buyer.post(f"/api/auctions/{cancelled.auction_id}/withdrawal", json={"reason": "No money."})
+        assert late.json()["rule"] == "auction-cancelled"
 
 
 async def test_complaints_come_while_the_auction_is_open_and_only_moderators_decide(market: Market) -> None:

@@ -9,8 +9,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from catalogue.rules import RuleBroken
 from events.auctions import BidRefused
-from services.auctions.domain import closing, remedies
+from services.auctions.domain import closing, complaints, remedies
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
 from services.auctions.domain.bids import decide, ladder, next_bid, place_bid
 from tests.services.auctions.builders import MOSCOW, NOON_UTC, a_bid, a_line, after, an_auction, rule
@@ -227,8 +228,10 @@ def test_the_refusal_of_a_bid_on_a_stopped_auction_names_no_end_in_the_future(
             assert (
                 refused.refusal.rule == broken and f"{told} {stopped_at:%Y-%m-%d %H:%M:%S}" in refused.refusal.message
             )
-        with pytest.raises(closing.AlreadyClosed, match=f"{stopped_at:%H:%M:%S}"):
-            remedies.cancel(stopped, "Once more.", END)
+        for again in (remedies.require_open, complaints.require_open):
+            with pytest.raises(RuleBroken, match=f"{stopped_at:%H:%M} UTC") as late:
+                again(stopped)
+            assert late.value.code == broken
 
 
 # The close.
