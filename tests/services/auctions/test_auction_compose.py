@@ -33,7 +33,7 @@ def playing_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def a_contract(market: Market, buyer_id: str, sku_id: str | None, price: str, **changes: Any) -> ContractConcluded:
-    """Build a contract for 100 packs of 500 leaves, including VAT of 20 %, signed a day ago."""
+    """Build a contract for 100 packs of 500 leaves, including VAT of 22 %, signed a day ago."""
     line = Line(
         line_id="1",
         description="Paper A4",
@@ -43,7 +43,7 @@ def a_contract(market: Market, buyer_id: str, sku_id: str | None, price: str, **
         unit="LEF",
         pack_size=Decimal(500),
         unit_price=Decimal(price),
-        vat_rate=Decimal(20),
+        vat_rate=Decimal(22),
         vat_included=True,
     )
     signed = ContractConcluded(
@@ -175,7 +175,7 @@ async def test_an_earlier_contract_or_auction_fills_the_form(market: Market) -> 
         fields = fields_of((await browser.get("/auctions/new", contract=own.contract_id)).text)
         assert fields["line-0-sku_id"] == sku_id and fields["line-0-quantity"] == "100"
         # the price of the contract is proposed if the reference price allows it
-        assert (fields["line-0-unit_price"], fields["vat_included"]) == ("300.00", "on")
+        assert (fields["line-0-unit_price"], fields["vat_included"]) == ("305.00", "on")
         text = fields_of((await browser.get("/auctions/new", contract=gone.contract_id)).text)
         assert "line-0-sku_id" not in text
         assert (text["line-0-description"], text["line-0-unit_price"]) == ("Paper A4", "77.50")
@@ -321,7 +321,7 @@ async def test_a_auction_is_composed_and_refused_in_the_buyers_language(
         shown = await browser.post(
             "/auctions/new", {**form, "title": "Papel", "duration_minutes": "1440", "action": "review"}
         )
-        assert "<h1>Revisar</h1>" in shown.text and "1 línea" in shown.text, words(shown.text)
+        assert "<h1>Revisar la sesión</h1>" in shown.text and "1 línea" in shown.text, words(shown.text)
         assert "del precio inicial" in words(shown.text) and '<main id="main">' in shown.text
 
 
