@@ -62,8 +62,8 @@ def between(least: int, most: int) -> Any:
 
 
 def _number(least: int, most: int, places: int, *, above: bool = False, below: bool = False) -> Any:
-    """Between ``least`` and ``most``, of which ``above`` and ``below`` exclude the first and the last, with at most so
-    many decimals."""
+    """A number from ``least`` to ``most`` with at most ``places`` decimals. ``above`` excludes ``least``, ``below`` excludes
+    ``most``."""
 
     def fits(number: Decimal) -> bool:
         if not can_be_written_out(number):
@@ -72,8 +72,8 @@ def _number(least: int, most: int, places: int, *, above: bool = False, below: b
         inside = (least < number if above else least <= number) and (number < most if below else number <= most)
         return inside and isinstance(exponent, int) and -exponent <= places
 
-    first, last = "above" if above else "from", "below" if below else "to"
-    return bound(fits, f"must be a number {first} {least} {last} {most}, with at most {places} decimals")
+    first, last = "above" if above else "at least", "below" if below else "at most"
+    return bound(fits, f"must be {first} {least} and {last} {most}, with at most {places} decimals")
 
 
 def text(most: int, least: int = 0) -> Any:
@@ -114,7 +114,6 @@ def _begins_a_category(digits: str) -> bool:
     return digits.isdecimal()
 
 
-Count = Annotated[int, between(0, 1_000_000)]
 Positive = Annotated[int, between(1, 1_000_000)]
 Few = Annotated[int, between(0, 100)]
 Rank = Annotated[int, between(2, 1000)]
@@ -140,13 +139,7 @@ SomePercentBelowAll = Annotated[Decimal, _number(0, 100, 6, above=True, below=Tr
 Deviation = Annotated[Decimal, _number(0, 1000, 6)]
 """How far prices differ from each other, in percent or in units of a measure of it."""
 SomeDeviation = Annotated[Decimal, _number(0, 1000, 6, above=True)]
-Code = Annotated[
-    str,
-    bound(
-        lambda code: 0 < len(code) <= 100 and code.replace("-", "").isalnum() and code.islower(),
-        "must be a code of small letters, digits and dashes",
-    ),
-]
+Code = Annotated[str, text(100, least=1)]
 Title = Annotated[str, text(300, least=1)]
 Sentence = Annotated[str, text(1000)]
 Kind = Annotated[str, one_of(KINDS)]

@@ -102,13 +102,13 @@ async def test_a_line_tells_what_the_buyer_paid_last_time_and_all_of_it_together
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     own, day = buyer.organisation_id, timedelta(days=1)
     first = a_contract(market, own, sku_id, "500")
-    last = a_contract(market, own, sku_id, "240", signed_at=first.signed_at + day / 2)
+    last = a_contract(market, own, sku_id, "244", signed_at=first.signed_at + day / 2)
     await concluded(market, first, last, a_contract(market, "other", sku_id, "111", signed_at=market.clock()))
     async with market.browser(buyer) as browser:
         page = words((await browser.get("/auctions/new", sku=sku_id, quantity="100")).text)
-        assert "240.00 RUB a unit paid by you" in page
+        assert "244.00 RUB a unit paid by you" in page
         assert (
-            "At the last prices this would cost 24 000.00 RUB ; the initial price is 25.0 % above that"
+            "At the last prices this would cost 24 400.00 RUB ; the initial price is 25.0 % above that"
             in page.replace("\u202f", " ").replace("\u00a0", " ")
         )
         await market.publish(
