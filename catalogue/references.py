@@ -111,7 +111,7 @@ def reference_for(
     """The published reference price that applies to a line at a place, also converted to the line's unit and VAT basis.
 
     Of the snapshots that contain the place and can be compared with the line, it is one of the narrowest level (locality, region,
-    country), and of these the latest. None if no snapshot contains the place. If some do and none can be compared, raises
+    country), and of these the latest. None if no snapshot contains the place. If some do and none can be compared, raise
     ReferenceNotComparable about the narrowest.
     """
     narrowest: ReferenceNotComparable | None = None
@@ -168,7 +168,7 @@ class VatRateTooLong(RuleBroken):
 
 
 def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: str) -> Decimal:
-    """The earlier price ``unit_price`` per unit of ``paid``, converted to a unit (pack) of the line, with VAT if the line has it. Raises
+    """The earlier price ``unit_price`` per unit of ``paid``, converted to a unit (pack) of the line, with VAT if the line has it. Raise
     PaidNotComparable."""
     try:
         (now, now_base), (then, then_base) = _worth(line), _worth(paid)
@@ -187,7 +187,7 @@ def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: 
 
 
 def _worth(line: PricedLine) -> tuple[Fraction, str]:
-    """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raises
+    """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raise
     RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise VatNotStated("the record does not say whether it includes VAT.")

@@ -81,7 +81,7 @@ UNITS: dict[str, Unit] = {
 
 
 def unit(code: str) -> Unit:
-    """The unit of a Rec 20 code; raises UnknownUnit."""
+    """The unit of a Rec 20 code. Raise UnknownUnit if there is none."""
     try:
         return UNITS[code]
     except KeyError:

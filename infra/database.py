@@ -185,7 +185,7 @@ class Transaction:
             return once.answer
 
         ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or
-        can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raises
+        can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raise
         KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
         """
         db = await self.raw()
@@ -302,7 +302,7 @@ class Database:
     async def connect(
         cls, url: str, clock: Clock, *, size: int = 10, waits: Mapping[str, str] = WAITS, secret: bytes = b""
     ) -> "Database":
-        """``url`` is ``postgresql://user:password@host:port/name``; the ``secret`` is the key of the digests of requests. Raises
+        """``url`` is ``postgresql://user:password@host:port/name``; the ``secret`` is the key of the digests of requests. Raise
         NotRunning."""
         settings = dict(waits)
         engine = create_async_engine(

@@ -62,7 +62,7 @@ class Due(Generic[T, K]):
         """Items that failed at their last try, by key."""
 
     async def __call__(self, tx: Transaction) -> int:
-        """Return how many items were done or set aside. If the database is unavailable, raises its error; then nothing was done."""
+        """Return how many items were done or set aside. If the database is unavailable, raise its error; then nothing was done."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
         claimed = await self._claim(tx, waiting)
         found = [each for each in claimed if not isinstance(each, UnreadableKey)]
@@ -96,7 +96,7 @@ class Due(Generic[T, K]):
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _try(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
-        """Return the error of these items, after their changes are undone, or None. If the database is unavailable, raises its error."""
+        """Return the error of these items, after their changes are undone, or None. If the database is unavailable, raise its error."""
         try:
             async with tx.savepoint():
                 await self._act(tx, some)

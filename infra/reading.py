@@ -69,7 +69,7 @@ def listed(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[
 
 
 def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
-    """The row of a page about one ``what``. If it cannot be read, raises UnreadableRow, and log and health say so."""
+    """The row of a page about one ``what``. If it cannot be read, raise UnreadableRow, and log and health say so."""
     try:
         found = read(row)
     except Exception as error:

@@ -109,7 +109,7 @@ async def standing(config: Config, clock: Clock | None = None, *, patient: bool 
 
 
 async def prepare(config: Config) -> None:
-    """Apply the migrations of every service and create every topic of the table. A repeat changes nothing. Raises
+    """Apply the migrations of every service and create every topic of the table. A repeat changes nothing. Raise
     NotRunning."""
     await migrate(config)
     bootstrap = addresses(config)[1]
@@ -224,7 +224,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
-    """Rebuild the named views (default: all) by replay; yields (view, number of replayed messages). Raises
+    """Rebuild the named views (default: all) by replay; yields (view, number of replayed messages). Raise
     :class:`UnknownName` and NotRunning."""
     from infra import streams
 

@@ -106,7 +106,7 @@ class Market:
         ]
 
     async def eventually(self, check: Callable[[], Awaitable[T]], within: float = 15) -> T:
-        """Wait until ``check`` returns something true, and return that. If it never does, raises AssertionError with
+        """Wait until ``check`` returns something true, and return that. If it never does, raise AssertionError with
         its last exception or value."""
         deadline = asyncio.get_running_loop().time() + within
         while True:

@@ -18,6 +18,8 @@ ROW = re.compile(r"^\| ([^|]+) \|", re.MULTILINE)
 NAME = re.compile(r"\b(?=\w*[a-zA-Z])\w*(?:_[a-zA-Z]|[a-z][A-Z])\w*")
 """A name of several words: ``test_whoever_asks``, ``WhoeverAsks``."""
 PREPOSITION = re.compile(r"(?:Of|Those|By)\s")
+RAISES = re.compile(r"\bR(?:aises|e-raises)\b|(?:\b[Ee]lse,?|;)\s+raises\b|\bIf\s[^.,]*,\s+raises\b")
+"""A sentence about an error without a subject and not in the form "Raise X if …"."""
 
 
 def banned() -> re.Pattern[str]:
@@ -91,5 +93,25 @@ def test_no_docstring_begins_with_a_preposition_or_a_pronoun() -> None:
         if name.endswith(".py")
         for line, text in docstrings(content)
         if PREPOSITION.match(text)
+    ]
+    assert not found
+
+
+def test_a_docstring_says_raise_and_not_raises() -> None:
+    for sample in (
+        "Raises Missing.",
+        "A unit; raises Missing.",
+        "Else raises\nMissing.",
+        "If it is gone, raises Missing.",
+    ):
+        assert RAISES.search(sample)
+    for sample in ("Raise Missing if it is gone.", "Raise what :func:`find` raises.", "It raises Missing."):
+        assert not RAISES.search(sample)
+    found = [
+        f"{name}:{line}: {match[0]}"
+        for name, content in texts()
+        if name.endswith(".py")
+        for line, text in docstrings(content)
+        for match in RAISES.finditer(text)
     ]
     assert not found

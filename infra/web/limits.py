@@ -190,7 +190,7 @@ class RequestLimits:
             give_back()
 
     def count_stray(self, scope: Scope) -> None:
-        """Count a request without a route for its path or method, for which no middleware ran. Raises
+        """Count a request without a route for its path or method, for which no middleware ran. Raise
         TooManyRequestsException."""
         if not scope.get(_COUNTED):
             self._require(scope, [(self._everything, _address(scope))])

@@ -109,8 +109,8 @@ class Recommending:
     async def _apart(
         self, waiting: Sequence[WaitingSupplier], uninvited: Collection[str], openings: Sequence[OpenOpportunity]
     ) -> None:
-        """Find the supplier or opening at fault, and make the lists without it. Re-raises an error that occurs with every opening, since no
-        single opening causes it."""
+        """Find the supplier or opening at fault, and make the lists without it. Raise an error again that occurs with
+        every opening, since no single opening causes it."""
         sound, failing = await self._sound([NOBODY], uninvited, openings)
         if len(failing) == len(openings) > 1:
             raise failing[openings[0]]

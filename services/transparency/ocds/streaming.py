@@ -83,7 +83,7 @@ def members(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
     """The members of the document: for an object (name, value), but for the long lists ("releases", element) for each
     element; for a list ("", element). An element is returned as its JSON (:class:`Element`).
 
-    The ``package`` of a wrapper is read as if it were the document, and so are further values after the first. Raises
+    The ``package`` of a wrapper is read as if it were the document, and so are further values after the first. Raise
     :class:`Broken`; what was returned before is valid.
     """
     window = _Window(stream)
