@@ -155,7 +155,7 @@ def read_code(code: str, field: str = "category", **numbers: Value) -> str:
         raise type(malformed)(malformed.message, field=field, given=code, **numbers) from None
     if plain[:2] not in _divisions():
         raise UnknownDivision(
-            f"{code!r} lies in no division of the CPV, such as 30 or 45.", field=field, given=code, **numbers
+            f"{code!r} is in no division of the CPV, such as 30 or 45.", field=field, given=code, **numbers
         )
     return plain
 
@@ -202,7 +202,7 @@ def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
     groups = sorted({f"{scheme} {code[:2]}" for scheme, code in categories})
     if len(groups) > 1:
         raise NotOneFunctionalGroup(
-            f"All lines belong to one functional group; these belong to {', '.join(groups)}.",
+            f"All lines must belong to one functional group; these belong to {', '.join(groups)}.",
             field="lines",
             groups=", ".join(groups),
         )

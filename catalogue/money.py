@@ -164,16 +164,20 @@ def apportion(total: Decimal, weights: Mapping[K, Decimal], step: Decimal) -> di
     """
     for number in (total, step, *weights.values()):
         if not can_be_written_out(number):
-            raise AmountNotFinite(f"{number} cannot be shared, nor shared by.", amount=number)
+            raise AmountNotFinite(f"{number} cannot be divided, and nothing can be divided by it.", amount=number)
     steps = Fraction(total) / Fraction(step)
     if steps.denominator != 1:
         raise AmountNotRounded(f"{total} is not a whole multiple of {step}.", total=total, step=step)
     for key, weight in weights.items():
         if weight < 0:
-            raise NegativeWeight(f"A share cannot weigh less than nothing ({weight}).", key=str(key), weight=weight)
+            raise NegativeWeight(
+                f"The weight of a share must not be below zero ({weight}).", key=str(key), weight=weight
+            )
     whole = sum((Fraction(weight) for weight in weights.values()), Fraction(0))
     if whole == 0:
-        raise NothingToSplitBy(f"{total} cannot be split: no part weighs anything.", total=total, parts=len(weights))
+        raise NothingToSplitBy(
+            f"{total} cannot be split: every part has the weight zero.", total=total, parts=len(weights)
+        )
     magnitude, sign = abs(steps.numerator), -1 if steps < 0 else 1
     exact = {key: Fraction(weight) * magnitude / whole for key, weight in weights.items()}
     shares = {key: int(share) for key, share in exact.items()}

@@ -205,7 +205,7 @@ def read_area(text: str, field: str = "region") -> str:
     country = country_code(given)
     if country is None:
         raise UnknownRegion(
-            f"{text!r} is no country and no region; write a code such as RU (ISO 3166-1) or RU-MOW (ISO 3166-2).",
+            f"{text!r} is neither a country nor a region; write a code such as RU (ISO 3166-1) or RU-MOW (ISO 3166-2).",
             field=field,
             region=text,
             such_as="RU-MOW",

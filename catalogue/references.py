@@ -176,7 +176,7 @@ def paid_for(line: PricedLine, paid: PricedLine, unit_price: Decimal, currency: 
         raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}", why=broken.message) from broken
     if now_base != then_base:
         raise PaidInOtherUnit(
-            f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.",
+            f"The price paid was per {_name(paid.unit)}, the unit of the line is {_name(line.unit)}.",
             paid_unit=paid.unit,
             line_unit=line.unit,
         )
@@ -224,7 +224,7 @@ def in_terms_of(line: PricedLine, published: PublishedReference, currency: str) 
         ) from broken
     if base != published.unit:
         raise ReferenceInOtherUnit(
-            f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}.",
+            f"The reference price is per {_name(published.unit)}, the unit of the line is {_name(line.unit)}.",
             reference_unit=published.unit,
             line_unit=line.unit,
         )

@@ -110,7 +110,7 @@ def require_repeat(same: bool, stands: str) -> None:
         words = stands.strip()
         kept = f"“{words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + '…'}”" if words else "–"
         raise DoneOtherwise(
-            f"This was done before with other content, and that stands: {kept} What you sent now changed nothing.",
+            f"This was done before with other content, and that content is valid: {kept} What you sent now changed nothing.",
             stands=kept,
         )
 

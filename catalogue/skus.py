@@ -253,7 +253,7 @@ def check_new_version(published: Sku, proposed: Sku) -> None:
         )
     if (proposed.base_unit, proposed.pack_size) != (published.base_unit, published.pack_size):
         raise PackChanged(
-            f"Offers price a pack of {published.pack_size} {published.base_unit}; another pack is another SKU.",
+            f"Offers price a pack of {published.pack_size} {published.base_unit}; an offer of another pack needs another SKU.",
             field="pack_size",
             published=published.pack_size,
             unit=published.base_unit,

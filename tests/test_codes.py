@@ -23,7 +23,7 @@ ONE_RULE = {
     "contract-over": "a contract that ended has no further steps",
     "decided-otherwise": "a decision is final",
     "decision-unexplained": "a decision has a reason",
-    "draft-changed": "an act names the version of the draft that stands",
+    "draft-changed": "an act names the present version of the draft",
     "duration-not-offered": "a mini-auction has a length that the policy offers for its kind",
     "engine-failed": "the recommender's child process answers",
     "evidence-missing": "a claim names the place of its evidence",

@@ -113,7 +113,7 @@ def _made(path: Path, edited: Edited, base: Path | None, base_edited: Edited | N
         raise _refused(path, error) from error
     if (length := len(text_of(policy))) > LONGEST_TEXT:
         raise PolicyNotValid(
-            f"{path.name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
+            f"{path.name} has {length} characters as JSON; the policy that is stored with a process may have at most {LONGEST_TEXT}.",
             file=path.name,
         )
     return policy

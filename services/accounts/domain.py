@@ -249,7 +249,7 @@ def require_end_to_come(until: datetime | None, now: datetime) -> None:
     """Raise SuspensionInThePast unless ``until`` is in the future."""
     if until is not None and until <= now:
         raise SuspensionInThePast(
-            f"A suspension ends later than now, {now:%Y-%m-%d %H:%M} UTC, not at {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+            f"A suspension must end later than now, {now:%Y-%m-%d %H:%M} UTC, not at {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
             field="until",
             until=until,
             now=now,

@@ -107,7 +107,7 @@ async def register(tx: Transaction, wanted: Registration, password_hash: str, re
 async def _register(tx: Transaction, wanted: Registration, password_hash: str) -> Member:
     if wanted.kind not in SELF_REGISTERED:
         raise NotSelfRegistered(
-            "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
+            "Register as a supplier or as a buyer; an administrator adds the staff of the market.", field="kind"
         )
     organisation = await _create_organisation(tx, wanted, wanted.organisation, (wanted.kind,))
     person = Person(name=wanted.name, email=wanted.email, roles=MEMBER_ROLES[wanted.kind], language=wanted.language)

@@ -18,7 +18,7 @@ class StillAnonymous(RuleBroken):
 
 
 class Bidder(msgspec.Struct, frozen=True, kw_only=True):
-    """``amount`` is the last bid that stands, or None if the only bid was deleted."""
+    """``amount`` is the last bid that was not deleted, or None if there is none."""
 
     participant: int
     supplier_id: str

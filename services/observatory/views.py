@@ -142,8 +142,8 @@ async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
     if not await store.has_more(tx, item_key, MOST):
         return None
     return TooManyPrices(
-        f"The item has more than {MOST} prices. A value for one place is worked out on request from up to {MOST} prices;"
-        " for this item there is only what is published for its country.",
+        f"The item has more than {MOST} prices. A value for one place is computed on request from up to {MOST} prices;"
+        " for this item only the reference price of its country is published.",
         most=MOST,
     )
 

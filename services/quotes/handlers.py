@@ -154,7 +154,7 @@ async def _submit(
     supplier = await store.organisations.get(await tx.raw(), principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
         raise NotASupplier(
-            f"{principal.organisation_name} is not known as a supplier here (yet).",
+            f"{principal.organisation_name} is not known as a supplier here, or not yet.",
             organisation=principal.organisation_name,
         )
     command = Submit(

@@ -57,7 +57,7 @@ def test_a_reference_is_converted_to_the_pack_unit_and_vat_of_the_line(changes: 
 @pytest.mark.parametrize(
     ("changes", "currency", "said"),
     [
-        ({"unit": "KGM"}, "RUB", "per one, the line counts in kilogram"),
+        ({"unit": "KGM"}, "RUB", "per one, the unit of the line is kilogram"),
         ({"unit": "LS"}, "RUB", "cannot be compared"),
         ({"vat_included": None}, "RUB", "does not say its VAT"),
         ({}, "EUR", "is in RUB, this purchase in EUR"),
@@ -103,7 +103,7 @@ def test_within_a_sku_its_own_packages_compare() -> None:
     by_ream = msgspec.structs.replace(SNAPSHOT, unit="RM", median=Decimal(180))
     line = msgspec.structs.replace(LINE, unit="RM", pack_size=Decimal(5))
     assert in_terms_of(line, by_ream, "RUB").unit_price == 1080
-    with pytest.raises(ReferenceNotComparable, match="per ream, the line counts in box"):
+    with pytest.raises(ReferenceNotComparable, match="per ream, the unit of the line is box"):
         in_terms_of(msgspec.structs.replace(LINE, unit="XBX"), by_ream, "RUB")
 
 

@@ -164,7 +164,7 @@ def _one_verdict(story: Story, auction_id: str, log: list[Line]) -> None:
 
 @dataclass
 class _Own:
-    """A participant as this module follows it: amount, sequence and choices of the bid that stands, and of the bid
+    """A participant as this module follows it: amount, sequence and choices of the present bid, and of the bid
     before it."""
 
     last: tuple[Decimal, int, tuple[int, ...]] | None = None

@@ -57,7 +57,7 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
             f"The mini-auction ended at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.closes_at, now=now
         )
     if known is None or known.last is None:
-        raise NothingToDelete("You have no bid that stands.")
+        raise NothingToDelete("You have no bid that could be deleted.")
     if known.deleted:
         raise DeletedBefore("You can delete one bid in a mini-auction, and you have done so.")
     if now - known.last.arrived_at > timedelta(seconds=seconds):

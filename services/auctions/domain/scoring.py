@@ -25,7 +25,7 @@ class CriteriaNotAsked(ScoringNotSound):
 
 
 class CriteriaMissing(ScoringNotSound):
-    """Bids that are not ranked by price alone need criteria."""
+    """Bids that are not ranked only by price need criteria."""
 
     code = "criteria-missing"
 
@@ -53,7 +53,7 @@ def check(scoring: Scoring) -> None:
     if scoring.by == "price" and scoring.criteria:
         raise CriteriaNotAsked("Scoring by price has no criteria.", field="scoring")
     if scoring.by != "price" and not scoring.criteria:
-        raise CriteriaMissing("Scoring that is not by price alone needs criteria.", field="scoring")
+        raise CriteriaMissing("If bids are not ranked only by price, criteria are needed.", field="scoring")
     for criterion in scoring.criteria:
         if not criterion.title.strip() or not criterion.options:
             raise CriterionNotComplete("Every criterion needs a title and options.", field="scoring")

@@ -153,7 +153,7 @@ def kinds() -> dict[str, str]:
 
 def scorings() -> dict[str, str]:
     return {
-        "price": gettext("the price alone"),
+        "price": gettext("only the price"),
         "quality": gettext("the price divided by a quality coefficient"),
         "life-cycle": gettext("the price and the cost of the life cycle"),
     }

@@ -31,7 +31,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
     for error in broken_quantity(quantity):
         raise error
     if sku_id not in await store.published(tx, [sku_id]):
-        raise SkuNotPublished("Only a published SKU goes into a basket.", field="sku_id", sku_id=sku_id)
+        raise SkuNotPublished("Only a published SKU can be put into a basket.", field="sku_id", sku_id=sku_id)
     kept = {line.sku_id: line for line in await store.basket(tx, principal.member_id)}
     others = [line for line in kept.values() if line.removed_at is None and line.sku_id != sku_id]
     if len(others) >= MOST_LINES:

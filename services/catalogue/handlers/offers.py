@@ -107,7 +107,9 @@ async def drafted(tx: Transaction, terms: OfferTerms, principal: Principal, poli
     UnknownCountry, UnknownRegion."""
     supplier = await active(tx, principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
-        raise NotASupplier("Only a registered supplier offers; right after registration, try again in a moment.")
+        raise NotASupplier(
+            "Only a registered supplier can publish offers. If you have just registered, try again in a moment."
+        )
     seat = supplier.place
     stock = terms.stock or Stock(country=seat.country or "", region=seat.region or "", locality=seat.locality or "")
     located = await asyncio.to_thread(places.read_place, stock.country, stock.region, stock.locality, "stock")
@@ -151,7 +153,7 @@ async def _publish(tx: Transaction, terms: OfferTerms, principal: Principal, pol
     offer = await drafted(tx, terms, principal, policy)
     sku = (await store.published(tx, [terms.sku_id], lock=True)).get(terms.sku_id)
     if sku is None:
-        raise SkuNotPublished("Offers are made on published SKUs only.", field="sku_id", sku_id=terms.sku_id)
+        raise SkuNotPublished("An offer must be on a published SKU.", field="sku_id", sku_id=terms.sku_id)
     for error in broken_offer_rules(offer, policy.catalogue):
         raise error
     if await endings.is_ending(tx, terms.sku_id, principal.organisation_id):
@@ -159,7 +161,7 @@ async def _publish(tx: Transaction, terms: OfferTerms, principal: Principal, pol
     if terms.replaces:
         former = await _own(tx, terms.replaces, principal)
         if former.offer.sku_id != terms.sku_id:
-            raise OfferOfOtherSku("An offer replaces one on the same SKU only.", field="replaces")
+            raise OfferOfOtherSku("An offer can replace only an offer on the same SKU.", field="replaces")
         if former.ended:
             raise OfferEnded(
                 f"Nothing was published: the offer that you edited has ended already ({_word(former.ended)}).",
@@ -244,7 +246,7 @@ async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, o
         )
     if one_more and count >= MOST_STANDING:
         raise TooManyOffers(
-            f"{count} offers of yours stand on this SKU, and at most {MOST_STANDING} are possible: edit or withdraw one of them.",
+            f"You have {count} valid offers on this SKU, and at most {MOST_STANDING} are possible: edit or withdraw one of them.",
             field="sku_id",
             offers=count,
             most=MOST_STANDING,

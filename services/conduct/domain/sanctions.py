@@ -156,7 +156,7 @@ def appeal(sanction: Sanction, actor: Actor, reasons: str, now: datetime) -> tup
     """Return the events of an appeal, none if it repeats the same appeal. Raise a RuleBroken of this module."""
     sanctioned, reasons = sanction.sanctioned, reasons.strip()
     if actor.organisation_id != sanctioned.organisation_id:
-        raise NotTheSanctioned("Only the organisation that was suspended appeals.", field="organisation_id")
+        raise NotTheSanctioned("Only the organisation that was suspended can appeal.", field="organisation_id")
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
             return ()

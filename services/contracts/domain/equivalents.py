@@ -134,7 +134,7 @@ def _fitting(deal: Deal, line: Line, proposal: EquivalentProposal) -> Equivalent
             raise EquivalentIsOriginal("This is the product itself, not an equivalent.", field=_field(line))
         if category is not None and card.category.code != category.code:
             raise EquivalentOtherCategory(
-                f"{card.name} is of the category {card.category.code}, the line of {category.code}.",
+                f"{card.name} is of the category {card.category.code}, but the line is of the category {category.code}.",
                 field=_field(line),
                 name=card.name,
                 category=card.category.code,

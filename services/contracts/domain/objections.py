@@ -147,7 +147,7 @@ def require_allowed(deal: Deal, contract: Contract, now: datetime) -> None:
     end = total_end(deal)
     if deal.policy.due(now, days, deal.calendar) > end:
         raise ObjectionTooLate(
-            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, no longer fit.",
+            f"All steps end by {end}: the buyer's answer and your signature after it, {days} working days, would end later.",
             total_end=end,
             now=now,
             days=days,

@@ -139,7 +139,7 @@ def require_version(contract: Contract, read: int | None) -> None:
             f"You read another version of the draft. Version {version} was refused.", version=version, refused=version
         )
     raise DraftChanged(
-        f"The draft changed since you read it: version {version} stands now. Read it.",
+        f"The draft changed since you read it: version {version} is the present one. Read it.",
         version=version,
     )
 
@@ -165,7 +165,7 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
     if wanted <= contract.due_at or deal.policy.due(wanted, following, deal.calendar) > end:
         raise ExtensionBeyondTotal(
             f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this"
-            " step the others would not fit.",
+            " step the others would end later.",
             due_at=contract.due_at,
             wanted=wanted,
             total_end=end,

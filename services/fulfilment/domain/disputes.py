@@ -39,7 +39,7 @@ WORDS: dict[tuple[str, str], Party] = {
 
 
 class NotDisputable(RuleBroken):
-    """It was withdrawn, invoiced or settled, so there is nothing left to dispute."""
+    """It was withdrawn, invoiced or settled, so nothing about it can be disputed any more."""
 
     code = "not-disputable"
 
@@ -120,7 +120,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(
-            f"The {about} {number} is {state}: there is nothing left to dispute.",
+            f"The {about} {number} is {state}: nothing about it can be disputed any more.",
             about=about,
             number=number,
             state=state,
@@ -135,7 +135,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     earlier = (each for each in execution.disputes if (each.matter, each.word) == (matter, word))
     if any(each.outcome == "stands" for each in earlier):
         raise DisputedBefore(
-            f"An earlier dispute decided that this statement about {about} {number} stands.",
+            f"An earlier dispute decided that this statement about {about} {number} is valid.",
             about=about,
             number=number,
             state=word,

@@ -173,7 +173,10 @@ def reference(
             elsewhere = [candidate for candidate in of_kind if not level.holds(candidate.observation.place)]
             verdicts |= outliers
             verdicts |= _drop_all(
-                others, OtherKind(f"There are enough {kind} prices; the kinds are kept apart.", kind=kind)
+                others,
+                OtherKind(
+                    f"There are enough {kind} prices, and prices of other kinds are not mixed with them.", kind=kind
+                ),
             )
             verdicts |= _drop_all(
                 elsewhere, OtherPlace(f"Outside the {level.name} {level.code}.", area=level.name, level=level.code)

@@ -246,7 +246,7 @@ def _below_minimum(pool: Pool) -> RuleBroken | None:
         return MinimumNotReached(
             f"The members' firm quantities are {firm}; the minimum is {minimum}.", firm=firm, minimum=minimum
         )
-    return None if pool.demand else NoPackFilled("What the members want fills no pack.", firm=firm)
+    return None if pool.demand else NoPackFilled("The members' quantities fill no pack.", firm=firm)
 
 
 def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:

@@ -136,7 +136,7 @@ def request(
                 state=organisation.state,
             )
     if buyer.organisation_id == supplier.organisation_id:
-        raise OwnOffer("Nobody buys from itself.", field="offer_id")
+        raise OwnOffer("An organisation cannot buy from itself.", field="offer_id")
     if not command.quantity.is_finite() or command.quantity <= 0:
         raise QuantityNotPositive(
             f"The quantity of a purchase must be above zero, not {command.quantity}.",
@@ -243,7 +243,7 @@ def decide(purchase: Purchase, command: AnswerPurchase | LapseAnswer, now: datet
     if isinstance(command, LapseAnswer):
         return (_answered(purchase, "lapsed", ""),) if overdue and not purchase.answer else ()
     if command.organisation_id != purchase.requested.supplier_id:
-        raise NotTheSupplier("Only the supplier answers a request.", field="organisation_id")
+        raise NotTheSupplier("Only the supplier can answer a request.", field="organisation_id")
     answer = "accepted" if command.accepts else "refused"
     if purchase.answer == answer:
         require_repeat(purchase.reason is None or command.reason == purchase.reason, purchase.reason or "")

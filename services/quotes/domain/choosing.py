@@ -112,7 +112,7 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
         )
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
-            f"Participant {command.participant} was suspended meanwhile: choose another.",
+            f"Participant {command.participant} has been suspended: choose another.",
             field="participant",
             participant=command.participant,
         )

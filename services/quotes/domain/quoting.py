@@ -137,7 +137,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
         return ()
     if quote.version > MOST_VERSIONS:
         raise TooManyVersions(
-            f"A quote may have at most {MOST_VERSIONS} versions. The last one stands, and you can still withdraw it.",
+            f"A quote may have at most {MOST_VERSIONS} versions. The last one is valid, and you can still withdraw it.",
             most=MOST_VERSIONS,
         )
     return (QuoteSealed(quote=quote, before=before),)

@@ -200,7 +200,7 @@ async def number_of(tx: Transaction, request_id: str, supplier_id: str) -> int |
 
 
 async def comparison(tx: Transaction, request_id: str) -> Comparison:
-    """Return the totals of every quote that stands."""
+    """Return the totals of every valid quote."""
     rows = await (await tx.raw()).fetch(
         "select quote_id, supplier_id, version, amount, vat_rate, delivery_days, arrived_at, withdrawn, number"
         " from quotes.sealed where request_id = $1",

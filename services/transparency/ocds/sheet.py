@@ -87,7 +87,7 @@ class _QuoteAlone(Exception):
     """A quote within a quoted cell neither ends the cell nor is doubled."""
 
     def __init__(self, cells_before: int) -> None:
-        super().__init__("a quote stands alone within quotes; write it twice")
+        super().__init__("one quote within quotes is not valid; write it twice")
         self.place = cells_before
 
 

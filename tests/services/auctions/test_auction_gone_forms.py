@@ -35,4 +35,4 @@ async def test_a_complaint_that_was_decided_meanwhile_is_decided(market: Market)
         for reason in (" ", LONG):
             for decision in ("rejected", "upheld"):
                 fields = {"decision": decision, "reason": reason}
-                await check_told_over(browser, path, {**fields}, "that stands", "already")
+                await check_told_over(browser, path, {**fields}, "that content is valid", "already")

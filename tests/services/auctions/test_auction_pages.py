@@ -393,7 +393,7 @@ async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) ->
     ("wrong", "rule", "said"),
     [
         ({"category": "banana"}, "malformed-category", "not a CPV code of two to eight digits"),
-        ({"category": "99"}, "unknown-division", "lies in no division of the CPV"),
+        ({"category": "99"}, "unknown-division", "is in no division of the CPV"),
         ({"unit": "4L"}, "unknown-unit", "not a known unit, such as piece, kg or l"),
     ],
 )

@@ -72,7 +72,7 @@ async def test_what_is_signed_or_refused_is_the_version_that_was_read(town: Town
             ("steps", {"step": SIGNATURE, "version": "1"}),
             ("refuse", {**refusal, "confirmed": "on"}),
         ):
-            for language, said in (("en", "version 2 stands now"), ("es", "la versión 2"), ("ru", "версия 2")):
+            for language, said in (("en", "version 2 is the present one"), ("es", "la versión 2"), ("ru", "версия 2")):
                 browser.client.cookies.set(COOKIE, language)
                 told = await browser.post(f"{path}/{action}", {**fields})
                 assert told.status_code == 422 and said in told.text and 'name="version" value="2"' in told.text
@@ -96,14 +96,16 @@ async def test_what_is_signed_or_refused_is_the_version_that_was_read(town: Town
 async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: Town) -> None:
     _, contract_id = await a_justified_refusal(town)
     path = f"/contracts/{contract_id}/refusal"
-    await told_over(town, town.suppliers[0], f"/contracts/{contract_id}/refuse", BLANK_REFUSAL, "that stands", "ended")
+    await told_over(
+        town, town.suppliers[0], f"/contracts/{contract_id}/refuse", BLANK_REFUSAL, "that content is valid", "ended"
+    )
     assert (await town.post(town.school, f"/api{path}/dispute", {"reasons": "It still delivers"}))[0] == 201
     for reasons in (" ", LONG):
         await told_over(town, town.school, f"{path}/dispute", {"reasons": reasons}, "was disputed already")
     decision = {"decision": "justified", "explanation": "It was a flood"}
     assert (await town.post(MODERATOR, f"/api{path}/decision", decision))[0] == 201
     for wrong in ({"explanation": "So"}, {"decision": "justified", "explanation": LONG}):
-        await told_over(town, MODERATOR, f"{path}/decision", wrong, "that stands: “It was a flood”")
+        await told_over(town, MODERATOR, f"{path}/decision", wrong, "that content is valid: “It was a flood”")
     other = {"decision": "unjustified", "explanation": " "}
     await told_over(town, MODERATOR, f"{path}/decision", other, "was found justified already")
 
@@ -119,7 +121,7 @@ async def test_an_appeal_that_was_filed_and_decided_meanwhile_is_over(town: Town
     decide = f"/contracts/appeals/{number}/decision"
     assert (await town.post(MODERATOR, f"/api{decide}", {"decision": "upheld", "explanation": "No"}))[0] == 201
     for wrong in ({"explanation": "So"}, {"decision": "upheld", "explanation": LONG}):
-        await told_over(town, MODERATOR, decide, wrong, "that stands: “No”")
+        await told_over(town, MODERATOR, decide, wrong, "that content is valid: “No”")
 
 
 async def test_a_purchase_that_was_answered_meanwhile_is_over(town: Town) -> None:

@@ -574,7 +574,11 @@ class TestChoice:
 
     @pytest.mark.parametrize(
         ("language", "said"),
-        [("en", "that stands: “Found in the attic”"), ("es", "vigente: “Found in"), ("ru", "в силе: “Found in")],
+        [
+            ("en", "that content is valid: “Found in the attic”"),
+            ("es", "vigente: “Found in"),
+            ("ru", "в силе: “Found in"),
+        ],
     )
     async def test_a_second_withdrawal_for_another_reason_shows_the_first_reason_at_the_head(
         self, market: Market, language: str, said: str

@@ -399,7 +399,7 @@ def test_a_ragged_row_is_refused_with_what_to_do(row: str, why: str, publish: Ca
         ("date,item,price,price,qty\n2026-09-01,Paper,1,2,1", r"line 1: columns 3 and 4 are both called price; rename"),
         ('date,item,"price\n(BRL)","price\n(USD)",qty\n2026-09-01,Paper,1,2,1', "columns 3 and 4 are both called price"),
         (f'date,"item,price,qty\n{FIRST}\n{SECOND}', "a quote that opens in the heads, line 1, is never closed"),
-        (f'date,"item 6" or",price,qty\n{FIRST}', "the heads, line 1, column 2: a quote stands alone within quotes; write"),
+        (f'date,"item 6" or",price,qty\n{FIRST}', "the heads, line 1, column 2: one quote within quotes is not valid; write"),
         (f"\n{FIRST}", "lacks date, item, price, qty. Its heads are “2026-09-01”, “Paper”"),
         ("x" * 70_000, "line 1 has more than 65,536 letters"),
         ("\n\n", "Its heads are none"),
@@ -463,7 +463,7 @@ def test_a_cell_that_shows_nothing_is_empty_and_counted(
     assert ledger.kinds["item: no letter that can be seen"] == 1
 
 
-ALONE = "a quote stands alone within quotes; write it twice"
+ALONE = "one quote within quotes is not valid; write it twice"
 
 
 @pytest.mark.parametrize(
