@@ -20,6 +20,8 @@ NAME = re.compile(r"\b(?=\w*[a-zA-Z])\w*(?:_[a-zA-Z]|[a-z][A-Z])\w*")
 PREPOSITION = re.compile(r"(?:Of|Those|By)\s")
 RAISES = re.compile(r"\bR(?:aises|e-raises)\b|(?:\b[Ee]lse,?|;)\s+raises\b|\bIf\s[^.,]*,\s+raises\b")
 """A sentence about an error without a subject and not in the form "Raise X if …"."""
+QUOTED = re.compile(rf"[\"'](?:\s|\\[a-z\n])*{PREPOSITION.pattern}")
+"""A text in quotes that begins with one of them. Files without any are not parsed."""
 
 
 def banned() -> re.Pattern[str]:
@@ -87,10 +89,12 @@ def test_no_docstring_begins_with_a_preposition_or_a_pronoun() -> None:
     assert (
         PREPOSITION.match("Of one's own") and PREPOSITION.match("Those that\nwait") and not PREPOSITION.match("Offer")
     )
+    for sample in ('"""Of one\'s own."""', 'r"""Those that\nwait"""', '"""\n    By law"""', '"""\\\nOf it"""'):
+        assert QUOTED.search(sample)
     found = [
         f"{name}:{line}: {text[:60]}"
         for name, content in texts()
-        if name.endswith(".py")
+        if name.endswith(".py") and QUOTED.search(content)
         for line, text in docstrings(content)
         if PREPOSITION.match(text)
     ]
