@@ -2,8 +2,8 @@
 
 Cities come from GeoNames (15,000 inhabitants and more) and regions from ISO 3166-2, both bundled with their packages:
 nothing is fetched. A country's table is built when it is first asked for. GeoNames has its own numbers for regions
-(mostly FIPS 10-4), so a city's ISO region is known only for the countries in ``_ISO_OF_ADMIN1`` and where its code is
-letters.
+(mostly FIPS 10-4), so a city's ISO region is known only for the countries in ``ISO_OF_ADMIN1``
+(:mod:`catalogue.place_table`) and where its code is letters.
 """
 
 from __future__ import annotations
@@ -11,64 +11,22 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 import msgspec
 
+from catalogue.place_table import COUNTRY_ALIASES, ISO_OF_ADMIN1, REGION_ALIASES
 from catalogue.rules import RuleBroken
 
 _EARTH_RADIUS_KM = 6371.0088
 
-# GeoNames admin1 code → ISO 3166-2 suffix, in pairs.
-_ISO_OF_ADMIN1: dict[str, str] = {
-    "AM": "01 AG 02 AR 03 AV 04 GR 05 KT 06 LO 07 SH 08 SU 09 TV 10 VD 11 ER",
-    "AR": "01 B 02 K 03 H 04 U 05 X 06 W 07 C 08 E 09 P 10 Y 11 L 12 F 13 M 14 N 15 Q 16 R 17 A 18 J 19 D 20 Z 21 S 22 G "
-    "23 V 24 T",
-    "BR": "01 AC 02 AL 03 AP 04 AM 05 BA 06 CE 07 DF 08 ES 11 MS 13 MA 14 MT 15 MG 16 PA 17 PB 18 PR 20 PI 21 RJ 22 RN "
-    "23 RS 24 RO 25 RR 26 SC 27 SP 28 SE 29 GO 30 PE 31 TO",
-    "CA": "01 AB 02 BC 03 MB 04 NB 05 NL 07 NS 08 ON 09 PE 10 QC 11 SK 12 YT 13 NT 14 NU",
-    "CL": "01 VS 02 AI 03 AN 04 AR 05 AT 06 BI 07 CO 08 LI 10 MA 11 ML 12 RM 14 LL 15 TA 16 AP 17 LR 18 NB",
-    "CO": "01 AMA 02 ANT 03 ARA 04 ATL 08 CAQ 09 CAU 10 CES 11 CHO 12 COR 14 GUV 15 GUA 16 HUI 17 LAG 19 MET 20 NAR 21 NSA "
-    "22 PUT 23 QUI 24 RIS 25 SAP 26 SAN 27 SUC 28 TOL 29 VAC 30 VAU 31 VID 32 CAS 33 CUN 34 DC 35 BOL 36 BOY 37 CAL 38 MAG",
-    "MD": "57 CU 58 SN 60 BA",
-    "PH": "01 01 02 02 03 03 05 05 06 06 07 07 08 08 09 09 10 10 11 11 12 12 13 13 14 14 15 15 40 40 41 41 NCR 00",
-    "PY": "01 10 02 13 04 5 05 6 06 11 07 1 08 3 10 4 11 7 12 8 13 12 15 9 16 15 17 2 19 14 22 ASU 23 16 24 19",
-    "RU": "47 MOS 48 MOW 66 SPE 42 LEN",
-}
-
-# Names in use that ISO 3166-2 does not list.
-_REGION_ALIASES: dict[str, str] = {
-    "bogota d c": "CO-DC",
-    "bogota": "CO-DC",
-    "moscow": "RU-MOW",
-    "москва": "RU-MOW",
-    "yerevan": "AM-ER",
-    "երևան": "AM-ER",
-    "chisinau": "MD-CU",
-    "quebec": "CA-QC",
-    "caba": "AR-C",
-    "metropolitana": "CL-RM",
-    "asuncion distrito": "PY-ASU",
-    "metro manila": "PH-00",
-    "ncr": "PH-00",
-}
 _REGION_PREFIX = re.compile(
     r"(region|departamento|departament|estado|provincia|province|state|oblast|raionul)\s+(de la |del |de |do |da |of )?"
 )
-
-_COUNTRY_ALIASES: dict[str, str] = {
-    "brasil": "BR",
-    "espana": "ES",
-    "mexico": "MX",
-    "россия": "RU",
-    "российская федерация": "RU",
-    "украина": "UA",
-    "україна": "UA",
-    "հայաստան": "AM",
-}
 
 
 class UnknownCountry(RuleBroken):
@@ -87,6 +45,17 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     locality: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+
+
+class Where(Protocol):
+    """The fields of a place (:class:`events.values.Place`) that say in which country, region and locality it lies."""
+
+    @property
+    def country(self) -> str | None: ...
+    @property
+    def region(self) -> str | None: ...
+    @property
+    def locality(self) -> str | None: ...
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
@@ -195,22 +164,66 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
     return found
 
 
+def delivery_place(seat: Where, region: str = "", locality: str = "", within: str = "") -> Place:
+    """The place in a text of region and locality, as somebody at the seat writes it.
+
+    A region's code also says the country; a region's name is one of the seat's country. Without a region, a locality
+    that lies in other regions only is not in the seat's: its own is taken, or none if this program does not know it. A
+    locality with an unknown name lies in the seat's region. Raise UnknownRegion.
+    """
+    country = country_code(seat.country or "")
+    if region.strip() and (country is None or region_code(country, region) is None):
+        country = _country_of(region) or country
+    if country is None:
+        nowhere = f"{region!r} is not a region of any country (ISO 3166-2)."
+        raise UnknownRegion(nowhere, field=f"{within}.region" if within else "region", region=region)
+    if not region.strip():
+        homes = _homes(country, locality)
+        stays = not homes or seat.region in homes or _plain(locality) == _plain(seat.locality or "")
+        region = (seat.region or "") if stays else ""
+    return read_place(country, region, locality, within)
+
+
+def _country_of(region: str) -> str | None:
+    """The country in a text that has the form of a region's code; None for other texts, such as "Es-Semara"."""
+    form = re.fullmatch(r"([A-Za-z]{2})-[A-Za-z0-9]{1,3}", region.strip())
+    country = form[1].upper() if form else ""
+    return country if form and country_code(country) == country else None
+
+
+def _homes(country: str, locality: str) -> set[str | None]:
+    """The regions with a locality of this name; among them None for one whose region is not known."""
+    town = _plain(locality)
+    homes = {region for region, _, _ in _country(country).cities.get(town, [])} if town else set()
+    named = region_code(country, locality) if town and not homes else None
+    return {named} if named else homes
+
+
+def written_areas(texts: Iterable[str]) -> tuple[str, ...]:
+    """The codes of the countries and regions in a list, each once. A text that names none stays as it is, for the rule
+    that refuses it."""
+    return tuple(dict.fromkeys(_area(text) or text.strip() for text in texts if text.strip()))
+
+
+def _area(text: str) -> str | None:
+    code = text.strip().upper()
+    return code if is_area(code) else country_code(text)
+
+
 def read_area(text: str, field: str = "region") -> str:
     """The code of the country or region in a filter; "" means everywhere. A country may be given by code or name, a
     region only by its code, because several countries may have regions with the same name. Raise UnknownRegion."""
-    given = text.strip()
-    code = given.upper()
-    if not given or is_area(code):
-        return code
-    country = country_code(given)
-    if country is None:
+    if not text.strip():
+        return ""
+    area = _area(text)
+    if area is None:
         raise UnknownRegion(
             f"{text!r} is neither a country nor a region; write a code such as RU (ISO 3166-1) or RU-MOW (ISO 3166-2).",
             field=field,
             region=text,
             such_as="RU-MOW",
         )
-    return country
+    return area
 
 
 def is_area(code: str) -> bool:
@@ -232,7 +245,7 @@ def distance_km(here: Place, there: Place) -> float | None:
 def _plain(text: str) -> str:
     """Lower case, without accents, and with a space for everything but letters and digits: "ASUNCIÓN." and "Asunción"
     are one name."""
-    folded = text.casefold()
+    folded = text.casefold().replace("ı", "i")
     if not folded.isascii():
         folded = "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
     return " ".join(re.findall(r"\w+", folded))
@@ -244,12 +257,12 @@ def _country_names() -> dict[str, str]:
 
     names = {row.name: row.alpha_2 for row in pycountry.countries}
     names |= {row.common_name: row.alpha_2 for row in pycountry.countries if hasattr(row, "common_name")}
-    return {_plain(name): code for name, code in (names | _COUNTRY_ALIASES).items()}
+    return {_plain(name): code for name, code in (names | COUNTRY_ALIASES).items()}
 
 
 @cache
 def _region_aliases() -> dict[str, str]:
-    return {_plain(name): code for name, code in _REGION_ALIASES.items()}
+    return {_plain(name): code for name, code in REGION_ALIASES.items()}
 
 
 @cache
@@ -279,18 +292,49 @@ def _cities(country: str) -> list[_City]:
 
 @cache
 def _region_names(country: str) -> dict[str, str]:
-    """The code of each region by its plain names. It does not load the table of cities."""
+    """The code of each region by its plain names: as ISO 3166-2 writes it ("Tatarstan, Respublika"), in the usual order
+    of the words, by each part that no other region has, and by the provinces in it. It does not load the table of
+    cities."""
     names: dict[str, str] = {}
+    parts: dict[str, set[str]] = {}
+    within: dict[str, set[str]] = {}
     for code, name in regions(country).items():
-        for spelling in (code, code.split("-")[1], *re.split(r"[\[\],]", name)):
+        before, _, after = name.partition(",")
+        for spelling in (code, code.split("-")[1], name, f"{after} {before}"):
             names.setdefault(_plain(spelling), code)
-    return names
+        for part in re.split(r"[\[\](),]", name):
+            parts.setdefault(_plain(part), set()).add(code)
+    for code, name, region in _within_regions(country):
+        for spelling in (code, name, *re.split(r"[\[\](),]", name)):
+            within.setdefault(_plain(spelling), set()).add(region)
+    return _in_one(within) | _in_one(parts) | names
+
+
+def _in_one(regions: Mapping[str, set[str]]) -> dict[str, str]:
+    """The names that stand for one region only."""
+    return {name: min(codes) for name, codes in regions.items() if name and len(codes) == 1}
+
+
+def _within_regions(country: str) -> list[tuple[str, str, str]]:
+    """The code and name of each province or district of a country, with the top-level region in which it lies."""
+    import pycountry
+
+    rows = pycountry.subdivisions.get(country_code=country) or []  # type: ignore[no-untyped-call]
+    parents = {row.code: row.parent_code for row in rows}
+    found = []
+    for row in rows:
+        region = row.code
+        while parents.get(region) is not None:
+            region = parents[region]
+        if region != row.code:
+            found.append((row.code, row.name, region))
+    return found
 
 
 @cache
 def _country(country: str) -> _Country:
     table, regions_by_name = _Country(), _region_names(country)
-    pairs = _ISO_OF_ADMIN1.get(country, "").split()
+    pairs = ISO_OF_ADMIN1.get(country, "").split()
     iso = {admin1: f"{country}-{suffix}" for admin1, suffix in zip(pairs[::2], pairs[1::2], strict=True)}
     known = set(regions_by_name.values())
     points: dict[str | None, list[tuple[float, float, int]]] = {}

@@ -14,22 +14,12 @@ from typing import Protocol, TypeVar
 
 from catalogue.money import minor_units
 from catalogue.numbers import can_be_written_out
+from catalogue.places import Where
 from catalogue.rules import RuleBroken
 from catalogue.units import BadQuantity, NotComparable, base_unit
 from catalogue.units import unit as unit_of
 
 _LEVELS = ("locality", "region", "country")
-
-
-class Where(Protocol):
-    """The fields of a place (:class:`events.values.Place`) that are used here."""
-
-    @property
-    def country(self) -> str | None: ...
-    @property
-    def region(self) -> str | None: ...
-    @property
-    def locality(self) -> str | None: ...
 
 
 class PricedLine(Protocol):

@@ -12,17 +12,17 @@ def place_named(country: str, region: str = "", locality: str = "", within: str 
 
     A country's table of cities is built at its first use (0.5 s).
     """
-    return msgspec.convert(msgspec.to_builtins(places.read_place(country, region, locality, within)), Place)
+    return _as_told(places.read_place(country, region, locality, within))
 
 
 def delivered_to(region: str, locality: str, seat: Place, within: str = "") -> Place:
     """The place of delivery: a region by its ISO 3166-2 code or name, and a locality. If neither is given, the seat.
-    ``within`` as in :func:`place_named`. Raise UnknownRegion."""
-    if not region and not locality:
+    ``within`` as in :func:`place_named`. Raise UnknownRegion, and what :func:`catalogue.places.delivery_place`
+    explains."""
+    if not region.strip() and not locality.strip():
         return seat
-    prefix, dash, _ = region.partition("-")
-    country = prefix if dash and len(prefix) == 2 else seat.country or ""
-    if places.country_code(country) is None:
-        nowhere = f"{region!r} is not a region of {country or 'any country'} (ISO 3166-2)."
-        raise places.UnknownRegion(nowhere, field=f"{within}.region" if within else "region", region=region)
-    return place_named(country, region or seat.region or "", locality, within)
+    return _as_told(places.delivery_place(seat, region, locality, within))
+
+
+def _as_told(found: places.Place) -> Place:
+    return msgspec.convert(msgspec.to_builtins(found), Place)

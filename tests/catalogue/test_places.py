@@ -1,19 +1,24 @@
 import sys
 from subprocess import run
 
+import pycountry
 import pytest
 
+from catalogue.place_table import ISO_OF_ADMIN1
 from catalogue.places import (
     Place,
     UnknownRegion,
     country_code,
+    delivery_place,
     distance_km,
     is_area,
     locate,
     read_area,
     region_code,
     regions,
+    written_areas,
 )
+from events import values as events
 
 
 @pytest.mark.parametrize(
@@ -99,3 +104,97 @@ def test_an_area_that_is_neither_country_nor_region_is_refused_beside_its_field(
         read_area(given, "place")
     assert (refused.value.field, refused.value.numbers) == ("place", {"region": given, "such_as": "RU-MOW"})
     assert not is_area(given)
+
+
+def test_every_region_is_found_by_its_code_in_any_letters_and_by_its_name() -> None:
+    """A name that two regions of a country share gives the first of them."""
+    unfound = []
+    for country in (each.alpha_2 for each in pycountry.countries):
+        home, abroad = Place(country=country), Place(country="RU" if country != "RU" else "BR")
+        for code, name in regions(country).items():
+            for seat, text in ((home, code), (abroad, code), (abroad, f" {code.lower()} "), (home, name.upper())):
+                found = delivery_place(seat, text).region
+                if found != code and not (text == name.upper() and regions(country).get(found or "") == name):
+                    unfound.append((seat.country, text, found))
+    assert unfound == []
+
+
+@pytest.mark.parametrize(
+    ("country", "name", "code"),
+    [
+        ("TL", "Oé-Cusse Ambeno", "TL-OE"),
+        ("ST", "Mé-Zóchi", "ST-06"),
+        ("MA", "Es-Semara", "MA-11"),
+        ("RU", "Respublika Tatarstan", "RU-TA"),
+        ("RU", "Saint Petersburg", "RU-SPE"),
+        ("ES", "Barcelona", "ES-CT"),
+        ("RU", "GB-LND", "GB-ENG"),
+    ],
+)
+def test_a_name_with_a_dash_or_a_comma_is_not_taken_for_a_code(country: str, name: str, code: str) -> None:
+    assert delivery_place(Place(country=country), name).region == code
+
+
+@pytest.mark.parametrize("text", ["", "...", "Respublika", "RU-", "-", "UK-ENG", "XX-ABC"])
+def test_a_text_that_names_no_region_or_many_names_none(text: str) -> None:
+    assert region_code("RU", text) is None
+    if text:
+        with pytest.raises(UnknownRegion) as refused:
+            delivery_place(Place(country="RU"), text, "", "place")
+        assert refused.value.field == "place.region"
+
+
+MOSCOW = locate("RU", "RU-MOW", "Moscow")
+
+
+@pytest.mark.parametrize(
+    ("locality", "region"),
+    [
+        ("Kazan", "RU-TA"),
+        ("Казань", "RU-TA"),
+        ("moscow", "RU-MOW"),
+        ("Zelenograd", "RU-MOW"),
+        ("Tatarstan", "RU-TA"),
+        ("Nowhere", "RU-MOW"),
+    ],
+)
+def test_the_region_of_a_place_follows_a_locality_that_is_known(locality: str, region: str) -> None:
+    assert MOSCOW is not None
+    place, there = delivery_place(MOSCOW, "", locality), locate("RU", region)
+    assert there is not None
+    assert place.region == region
+    distance = distance_km(place, there)
+    assert distance is not None and distance < 300
+
+
+def test_a_known_locality_whose_region_is_not_known_lies_in_no_region_unless_it_is_the_seats() -> None:
+    berlin = locate("DE", "DE-BE", "Berlin")
+    assert berlin is not None
+    far = delivery_place(berlin, "", "München")
+    assert (far.region, round(far.latitude or 0)) == (None, 48)
+    assert delivery_place(Place(country="DE", region="DE-BY", locality="München"), "", "münchen").region == "DE-BY"
+
+
+def test_a_region_that_is_given_holds_and_the_point_lies_in_it() -> None:
+    """There may be a small town of the same name in the region."""
+    assert MOSCOW is not None
+    place, middle = delivery_place(MOSCOW, "RU-MOW", "Kazan"), locate("RU", "RU-MOW")
+    assert middle is not None
+    assert (place.region, place.locality, distance_km(place, middle)) == ("RU-MOW", "Kazan", 0)
+
+
+def test_a_seat_without_a_country_needs_a_regions_code() -> None:
+    assert delivery_place(events.Place(), "br-sp").region == "BR-SP"
+    with pytest.raises(UnknownRegion):
+        delivery_place(events.Place(), "", "Kazan")
+
+
+@pytest.mark.parametrize("country", sorted(ISO_OF_ADMIN1))
+def test_the_table_of_regions_names_those_of_iso_each_once(country: str) -> None:
+    pairs = ISO_OF_ADMIN1[country].split()
+    assert {f"{country}-{suffix}" for suffix in pairs[1::2]} <= set(regions(country))
+    assert len(set(pairs[1::2])) == len(pairs[1::2])
+
+
+def test_areas_in_a_list_are_read_in_one_way() -> None:
+    assert written_areas(("ru-mow", " RU-MOW ", "Brazil", "banana", "")) == ("RU-MOW", "BR", "banana")

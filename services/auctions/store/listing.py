@@ -89,7 +89,7 @@ def _where(part: str, wanted: AuctionFilter, now: datetime) -> tuple[str, list[o
     if wanted.category:
         add("starts_with(category, {})", wanted.category)
     if wanted.region:
-        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region.upper())
+        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region)
     if wanted.buyer_id:
         add("buyer_id = {}", wanted.buyer_id)
     if wanted.q:

@@ -116,7 +116,7 @@ async def drafted(tx: Transaction, terms: OfferTerms, principal: Principal, poli
     today = local_date(supplier, tx.now)
     fields = {name: getattr(terms, name) for name in terms.__struct_fields__ if name in Offer.__struct_fields__}
     fields |= {
-        "regions": tuple(dict.fromkeys(region.strip().upper() for region in terms.regions if region.strip())),
+        "regions": places.written_areas(terms.regions),
         "currency": (terms.currency or policy.currency).upper(),
         "tiers": tuple(
             sorted(

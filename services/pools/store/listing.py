@@ -72,7 +72,7 @@ def _where(group: str, region: str, category: str) -> list[ColumnElement[bool]]:
     if group in GROUPS:
         where.append(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
     if region:
-        where.append(col(PoolRow.regions).contains([region.upper()]) | (func.cardinality(PoolRow.regions) == 0))
+        where.append(col(PoolRow.regions).contains([region]) | (func.cardinality(PoolRow.regions) == 0))
     if category:
         where.append(col(PoolRow.category).startswith(category, autoescape=True))
     return where

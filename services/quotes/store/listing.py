@@ -99,7 +99,7 @@ def _where(wanted: RequestFilter) -> tuple[str, list[object]]:
     if wanted.category:
         add("starts_with(category, {})", wanted.category)
     if wanted.region:
-        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region.upper())
+        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region)
     if wanted.buyer_id:
         add("buyer_id = {}", wanted.buyer_id)
     if wanted.words.strip():
