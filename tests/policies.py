@@ -19,6 +19,20 @@ def in_force(folder: Path, part: str, numbers: str, *names: str) -> Iterator[Non
         head = f"\n[{part}]\n"
         changed = text.replace(head, f"{head}{numbers}\n", 1) if head in text else f"{text}{head}{numbers}\n"
         (folder / f"{name}.toml").write_text(changed, encoding="utf-8")
+    with _kept_in(folder):
+        yield
+
+
+@contextmanager
+def in_force_instead(folder: Path, name: str, other: str) -> Iterator[None]:
+    """Give the preset ``name`` the rules of the preset ``other`` for the time of the block."""
+    (folder / f"{name}.toml").write_text((SHIPPED / f"{other}.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    with _kept_in(folder):
+        yield
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
     keep_own_in(folder)
     try:
         yield

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
+from catalogue.places import written_areas
 from catalogue.policy import Policy, of_process
 from catalogue.rules import RuleBroken, UnknownSku
 from events.accounts import OrganisationRegistered
@@ -127,7 +128,7 @@ async def _open(tx: Transaction, opening: PoolOpening, principal: Principal, pol
             kind=opening.kind,
             category=first.category if first else Category(code=""),
             currency=currency,
-            regions=opening.regions,
+            regions=written_areas(opening.regions),
             lines=lines,
             minimum_quantity=opening.minimum_quantity,
             enrolment_ends_at=opening.enrolment_ends_at,

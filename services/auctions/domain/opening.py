@@ -13,9 +13,9 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.calendar import RegionCalendar
-from catalogue.categories import require_one_group
-from catalogue.durations import DurationNotOffered, end_of, spelt
+from catalogue.durations import end_of
 from catalogue.money import minor_step, round_money
+from catalogue.openings import require_terms
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import ReferencePrice
 from catalogue.rules import (
@@ -28,8 +28,6 @@ from catalogue.rules import (
     PriceNotPositive,
     QuantityAbsurd,
     RuleBroken,
-    TitleMissing,
-    UnknownKind,
 )
 from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
@@ -37,10 +35,6 @@ from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
 _ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact; every ceiling is far below it
-
-
-class NotTheMarketsCurrency(RuleBroken):
-    code = "not-the-markets-currency"
 
 
 class AuctionWithoutLines(LinesMissing):
@@ -72,12 +66,6 @@ class TooManyOpen(RuleBroken):
 
 class StepNotOffered(RuleBroken):
     code = "step-not-offered"
-
-
-class NoLiveAuction(RuleBroken):
-    """The policy has no live auctions."""
-
-    code = "no-live-auction"
 
 
 class ScoringNotOffered(RuleBroken):
@@ -133,25 +121,17 @@ def open_auction(
     """Return the opening. ``calendar`` is the buyer's. ``references`` are by line id, for lines that have a published
     one.
 
-    Raise the first rule that is broken (a class of this module).
+    Raise the first rule that is broken: a class of this module, :mod:`catalogue.openings` or :mod:`catalogue.durations`.
     """
-    if policy.auction.none_because:
-        raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(
             f"Only an active buyer can open a mini-auction; this one is {command.standing}.", standing=command.standing
         )
-    if not command.title.strip():
-        raise TitleMissing("A mini-auction needs a title.", field="title")
-    if command.currency != policy.currency:
-        raise NotTheMarketsCurrency(
-            f"Mini-auctions here are in {policy.currency}, not in {command.currency}.",
-            field="currency",
-            currency=command.currency,
-            market=policy.currency,
-        )
+    if not command.lines:
+        raise AuctionWithoutLines
+    duration = require_terms(command, policy)
     lines = tuple(_complete(line, command.currency) for line in command.lines)
-    _one_group(command.category, lines)
+    _own_ids(lines)
     initial_price = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
     _under_ceiling(command.kind, initial_price, policy)
     _scored(command.scoring, policy)
@@ -166,7 +146,7 @@ def open_auction(
             opens_at=opens_at,
             now=now,
         )
-    duration, closes_at = _fits(command, opens_at, initial_price, policy, calendar)
+    closes_at = end_of(duration, opens_at, initial_price, policy, calendar)
     return AuctionOpened(
         auction_id=command.auction_id,
         buyer_id=command.buyer_id,
@@ -274,21 +254,12 @@ def _possible(line: str, quantity: Decimal, price: Decimal) -> None:
         )
 
 
-def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
-    if not lines:
-        raise AuctionWithoutLines
+def _own_ids(lines: tuple[Line, ...]) -> None:
     if len({line.line_id for line in lines}) < len(lines):
         raise LineIdRepeated("Every line needs its own id.", field="lines")
-    categories = [category, *(line.category for line in lines if line.category is not None)]
-    require_one_group((each.scheme, each.code) for each in categories)
 
 
 def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
-    kinds = policy.auction.kinds()
-    if kind not in kinds:
-        raise UnknownKind(
-            f"A mini-auction is for {', '.join(kinds)}, not {kind!r}.", field="kind", kind=kind, kinds=", ".join(kinds)
-        )
     ceiling = policy.auction.ceilings.get(kind)
     if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(
@@ -348,25 +319,6 @@ def _under_references(
         if reference.reference_id not in binding:
             binding.append(reference.reference_id)
     return tuple(binding)
-
-
-def _fits(
-    command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
-) -> tuple[Duration, datetime]:
-    """Return the duration and the end of the auction, if this duration is offered for the kind, at this price and at
-    this hour."""
-    offered = policy.auction.offered(command.kind)
-    duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
-    if duration is None:
-        lengths = " or ".join(spelt(each.minutes) for each in offered)
-        raise DurationNotOffered(
-            f"A mini-auction for {command.kind} lasts {lengths}, not {spelt(command.duration_minutes)}.",
-            field="duration_minutes",
-            duration_minutes=command.duration_minutes,
-            kind=command.kind,
-            lengths=lengths,
-        )
-    return duration, end_of(duration, opens_at, initial_price, policy, calendar)
 
 
 def check_open(number: int, rules: AuctionRules) -> None:

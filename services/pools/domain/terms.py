@@ -6,8 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.calendar import RegionCalendar
-from catalogue.categories import require_codes
-from catalogue.money import minor_units
+from catalogue.openings import require_terms
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, PoolRules, text_of
 from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken
@@ -71,14 +70,13 @@ class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> list[PoolOpened]:
     """Return the event that opens the pool. Raise the first rule that is broken. The caller has checked that the lead
-    is an active buyer."""
-    minor_units(command.currency)
+    is an active buyer. The terms are those of the mini-auction for which the pool will ask, and are checked by the same
+    rules (:mod:`catalogue.openings`); its step, its prices and its hours are checked when it opens."""
     if not command.lines:
         raise PoolWithoutLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
         raise LineIdRepeated("Every line needs its own id.", field="lines")
-    categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
-    require_codes(((each.scheme, each.code) for each in categories), "lines")
+    require_terms(command, policy)
     for line in command.lines:
         if line.pack_size <= 0:
             raise PackNotPositive(

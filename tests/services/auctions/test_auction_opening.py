@@ -12,6 +12,7 @@ import pytest
 
 from catalogue import durations
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
+from catalogue.openings import NoLiveAuction, NotTheMarketsCurrency
 from catalogue.policy import load
 from catalogue.references import ReferencePrice
 from catalogue.rules import (
@@ -21,6 +22,8 @@ from catalogue.rules import (
     PriceNotPositive,
     QuantityAbsurd,
     RuleBroken,
+    TitleMissing,
+    UnknownKind,
 )
 from events.values import Category
 from services.auctions.domain import opening
@@ -62,8 +65,8 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
     ("changes", "broken"),
     [
         ({"standing": "suspended"}, opening.BuyerNotActive),
-        ({"title": "  "}, opening.TitleMissing),
-        ({"currency": "EUR"}, opening.NotTheMarketsCurrency),
+        ({"title": "  "}, TitleMissing),
+        ({"currency": "EUR"}, NotTheMarketsCurrency),
         ({"lines": ()}, opening.AuctionWithoutLines),
         ({"lines": (a_line(), a_line())}, LineIdRepeated),
         ({"lines": (a_line(category=None),)}, opening.LineNotComplete),
@@ -78,7 +81,7 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"category": Category(code="30190000", scheme="UNSPSC")}, NotOneFunctionalGroup),
         ({"lines": (a_line(category=Category(code="banana")),)}, MalformedCategory),
         ({"category": Category(code="99")}, UnknownDivision),
-        ({"kind": "wishes"}, opening.UnknownKind),
+        ({"kind": "wishes"}, UnknownKind),
         ({"lines": worth("5000000.01")}, opening.CeilingExceeded),
         ({"lines": worth("3000000.01"), "kind": "works"}, opening.CeilingExceeded),
         ({"lines": worth("3000000.01"), "kind": "services"}, opening.CeilingExceeded),
@@ -94,6 +97,11 @@ def test_an_auction_against_a_rule_is_refused_by_its_name(changes: dict[str, Any
     with pytest.raises(broken) as caught:
         opened(asking(**changes))
     assert caught.value.message.endswith(".")
+
+
+def test_a_policy_without_live_auctions_opens_none() -> None:
+    with pytest.raises(NoLiveAuction):
+        opened(asking(currency="ARS"), policy=load("acordar"))
 
 
 def test_the_refusal_of_a_price_that_rounds_to_zero_names_the_total_of_the_lines() -> None:

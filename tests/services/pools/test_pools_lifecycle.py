@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,11 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
-from catalogue.categories import MalformedCategory, UnknownDivision
+from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
+from catalogue.durations import DurationNotOffered
 from catalogue.money import Money, lower_in_proportion
+from catalogue.openings import NotTheMarketsCurrency
 from catalogue.places import UnknownRegion
 from catalogue.policy import load, of_process, text_of
-from catalogue.rules import DoneOtherwise, LineIdRepeated, QuantityAbsurd, UnknownLine
+from catalogue.rules import (
+    DoneOtherwise,
+    LineIdRepeated,
+    QuantityAbsurd,
+    RuleBroken,
+    TitleMissing,
+    UnknownKind,
+    UnknownLine,
+)
 from catalogue.skus import PackNotPositive
 from events.auctions import AuctionClosed
 from events.codec import Event
@@ -29,6 +39,7 @@ from events.pools import (
     PoolSourcingRequested,
 )
 from events.values import Category, Line, Place, Refusal
+from services.auctions.domain.opening import OpenAuction, open_auction
 from services.pools.domain import (
     CancelPool,
     CloseContracting,
@@ -221,6 +232,16 @@ class TestOpening:
             ({"category": Category(code="banana")}, MalformedCategory),
             ({"regions": ("RU-NOWHERE",)}, UnknownRegion),
             ({"lines": (msgspec.structs.replace(PENS, category=Category(code="99")),)}, UnknownDivision),
+            (
+                {"lines": (PAPER, msgspec.structs.replace(PENS, category=Category(code="09100000")))},
+                NotOneFunctionalGroup,
+            ),
+            ({"currency": "EUR"}, NotTheMarketsCurrency),
+            ({"currency": "banana"}, NotTheMarketsCurrency),
+            ({"kind": "banana"}, UnknownKind),
+            ({"duration_minutes": 7}, DurationNotOffered),
+            ({"duration_minutes": 180, "kind": "works"}, DurationNotOffered),
+            ({"title": " "}, TitleMissing),
             ({"minimum_quantity": Decimal(0)}, MinimumNotPositive),
             ({"below_minimum": "shrug"}, UnknownChoiceBelowMinimum),
             ({"savings_rule": "lottery"}, UnknownSavingsRule),
@@ -232,6 +253,54 @@ class TestOpening:
     ) -> None:
         with pytest.raises(rule):
             opening(terms(**changes))
+
+    @given(
+        kind=st.sampled_from(["goods", "services", "works", "banana"]),
+        currency=st.sampled_from(["RUB", "EUR", "ARS", "rub"]),
+        minutes=st.sampled_from([3, 7, 180, 360, 1440, 10080]),
+        divisions=st.lists(st.sampled_from(["30197642", "30230000", "09100000"]), min_size=1, max_size=3),
+        policy=st.sampled_from(["moscow", "pregao", "acordar", "demo"]),
+    )
+    def test_a_pool_opens_exactly_if_its_auction_can_be_opened(
+        self, kind: str, currency: str, minutes: int, divisions: list[str], policy: str
+    ) -> None:
+        rules = load(policy)
+        calendar = RegionCalendar("Europe/Moscow", "RU")
+        command = terms(
+            kind=kind,
+            currency=currency,
+            duration_minutes=minutes,
+            category=Category(code=divisions[0]),
+            lines=tuple(
+                msgspec.structs.replace(PENS, line_id=str(number), category=Category(code=code))
+                for number, code in enumerate(divisions)
+            ),
+            enrolment_ends_at=NOW + timedelta(days=60),
+        )
+        auction = OpenAuction(
+            auction_id="auction",
+            buyer_id="lead",
+            buyer_name="City Hall",
+            title=command.title,
+            kind=kind,
+            category=command.category,
+            place=MOSCOW,
+            currency=currency,
+            lines=tuple(msgspec.structs.replace(line, quantity=Decimal(40)) for line in command.lines),
+            duration_minutes=minutes,
+            step_percent=(*rules.auction.step_percents, Decimal(1))[0],
+        )
+
+        def refused(act: Callable[[], object]) -> tuple[type[RuleBroken], str, str | None] | None:
+            try:
+                act()
+            except RuleBroken as broken:
+                return type(broken), broken.message, broken.field
+            return None
+
+        of_auction = refused(lambda: open_auction(auction, policy=rules, calendar=calendar, references={}, now=NOW))
+        of_pool = refused(lambda: open_pool(command, policy=rules, calendar=calendar, now=NOW))
+        assert of_pool == of_auction
 
     def test_a_policy_may_demand_working_days_of_enrolment(self) -> None:
         with pytest.raises(EnrolmentTooShort):

@@ -25,7 +25,7 @@ from services.pools.domain import Pool, apply
 from services.pools.pages.pool import SHOWN_OF_LOG
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
-from tests.policies import in_force
+from tests.policies import in_force, in_force_instead
 from tests.unreadable import lists, only_a_newer_release_reads, says_so_in_place
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
@@ -70,7 +70,7 @@ async def a_buyer(market: Market) -> Principal:
     return officer
 
 
-async def a_sku(market: Market, reference: str = "") -> str:
+async def a_sku(market: Market, reference: str = "", category: Category = PAPER) -> str:
     """Publish a SKU: paper in packs of 5 reams, with a reference price for one ream without VAT, for Moscow."""
     sku_id = new_id()
     await market.publish(
@@ -78,7 +78,7 @@ async def a_sku(market: Market, reference: str = "") -> str:
             sku_id=sku_id,
             version=1,
             name=f"Paper A4 {sku_id[-6:]}",
-            category=PAPER,
+            category=category,
             attributes=(),
             base_unit="RM",
             pack_size=Decimal(5),
@@ -400,12 +400,48 @@ async def test_a_line_without_a_price_begins_at_the_reference(market: Market) ->
         ({"lines": [{"sku_id": "none"}]}, "unknown-sku"),
         ({"minimum_quantity": "0"}, "minimum-not-positive"),
         ({"enrolment_ends_at": "2020-01-01T00:00:00Z"}, "enrolment-too-short"),
+        ({"currency": "EUR"}, "not-the-markets-currency"),
+        ({"kind": "banana"}, "unknown-kind"),
+        ({"duration_minutes": 7}, "duration-not-offered"),
     ],
 )
 async def test_terms_that_break_a_rule_are_refused(market: Market, changes: dict[str, Any], rule: str) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)
     answer = await say(market, lead, "", terms(market, sku_id, **changes))
     assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+
+
+async def test_skus_that_fit_into_no_auction_open_no_pool(market: Market) -> None:
+    """The rules of an auction are those of the pool that will ask for it: the API names rule and field, and the form
+    says it above the lines, in the reader's language."""
+    lead = await a_buyer(market)
+    skus = [await a_sku(market), await a_sku(market, category=Category(code="09100000"))]
+    lines = [{"sku_id": each, "unit_price": "100.00", "vat_rate": "20"} for each in skus]
+    answer = await say(market, lead, "", terms(market, "", lines=lines))
+    assert answer.status_code == 422, answer.text
+    assert (answer.json()["rule"], answer.json()["field"]) == ("not-one-functional-group", "lines")
+    form = {"title": "Paper and oil", "below_minimum": "cancel", "minimum_quantity": "20", "duration_minutes": "6"}
+    form |= {"enrolment_ends_at": "2030-01-01T12:00", "request_key": new_id(), "do": "open"}
+    for number, sku_id in enumerate(skus):
+        form |= {f"sku_{number}": sku_id, f"price_{number}": "95", f"vat_{number}": "20"}
+    for language, said in (("en", "one functional group"), ("es", "mismo grupo"), ("ru", "одной функциональной")):
+        async with market.browser(structs.replace(lead, language=language)) as browser:
+            shown = await browser.post("/pools/new", form)
+        assert shown.status_code == 422
+        assert re.search(rf'id="lines-note"[^>]*>[^<]*{said}', shown.text), (language, shown.text)
+    assert (
+        await market.fetch("select 1 from pools.pools where state->'opened'->>'lead_id' = $1", lead.organisation_id)
+        == []
+    )
+
+
+async def test_a_market_without_live_auctions_opens_no_pool(market: Market, tmp_path: Path) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    with in_force_instead(tmp_path, market.resources.config.policy, "acordar"):
+        answer = await say(market, lead, "", terms(market, sku_id, currency="ARS"))
+        assert (answer.status_code, answer.json()["rule"]) == (422, "no-live-auction")
+        async with market.browser(lead) as browser:
+            assert "no live auction" in (await browser.get("/pools/new")).text
 
 
 async def test_only_active_buyers_take_part(market: Market) -> None:
