@@ -13,7 +13,7 @@ from catalogue.offers import Need
 from catalogue.skus import SkuState
 from infra.database import Transaction
 from infra.tokens import Principal
-from services.catalogue import store, views
+from services.catalogue import pricing, store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
 from services.catalogue.pricing import LocalMarket
 from services.catalogue.store import StoredBasketLine, Version, prices
@@ -59,7 +59,8 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
     """Return the member's basket with prices for ``region``; "" means, for each line, the region that most of its first
     offers serve. Lines of SKUs that this release cannot read are left out; the total is then not complete."""
-    today = await store.today(tx, member)
+    reader = await pricing.reader(tx, member)
+    today = reader.on
     lines_kept = await store.basket(tx, member.member_id)
     ids = [each.sku_id for each in lines_kept]
     published = await store.shown(tx, ids)
@@ -69,7 +70,9 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
     cards = {
         card.sku_id: card
         for card in await views.cards(
-            tx, [versions[each].sku for each in ids], LocalMarket(region=region, currency=currency, on=today)
+            tx,
+            [versions[each].sku for each in ids],
+            LocalMarket(region=region, currency=currency, on=today, seat=reader.seat),
         )
     }
     inside = [each for each in kept if each.removed_at is None]

@@ -16,7 +16,7 @@ from infra.health import HEALTH, PartState
 from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
-from services.catalogue.pricing import LocalMarket, best_price, in_minor_units
+from services.catalogue.pricing import LocalMarket, best_price, date_of_all, in_minor_units
 from services.catalogue.store import prices, proposals
 from services.catalogue.store.prices import PriceRequest
 
@@ -135,9 +135,13 @@ class Finder:
         return refused
 
     async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[IndexedCard]:
-        """The data for the index of each SKU: its card, and what its offers add today."""
+        """The data for the index of each SKU: its card, and what its offers add.
+
+        Readers in all time zones search in one index, so an offer counts until its last day is over for all of them.
+        Then it is archived, and the SKU is indexed again.
+        """
         ids = [sku.sku_id for sku in skus]
-        on = tx.now.date()
+        on = date_of_all(tx.now)
         reaches = await prices.reaches(tx, ids)
         anywhere = LocalMarket(region="", currency=self.currency, on=on)
         cheapest = await prices.first(tx, dict.fromkeys(ids, PriceRequest()), self.currency, on)

@@ -2,7 +2,6 @@
 date. A second timer ends the remaining offers of a supplier or SKU that has many."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from infra.database import Transaction
 from infra.due import Due
@@ -10,17 +9,15 @@ from infra.reading import UnreadableKey
 from infra.service import Timer
 from services.catalogue import store
 from services.catalogue.handlers.offers import end_offers, end_portion
+from services.catalogue.pricing import date_of_all
 from services.catalogue.store import endings
 from services.catalogue.store.endings import EndingOffers
 
 AT_ONCE = 200
 
-_LATEST_ZONE = timedelta(hours=12)
-"""The largest time difference of a zone behind UTC."""
-
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StandingOffer | UnreadableKey[str]]:
-    return await store.expired(tx, (tx.now - _LATEST_ZONE).date(), AT_ONCE, but)
+    return await store.expired(tx, date_of_all(tx.now), AT_ONCE, but)
 
 
 async def expire_offers(tx: Transaction, over: Sequence[store.StandingOffer]) -> None:

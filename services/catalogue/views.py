@@ -18,7 +18,7 @@ from events.values import Category, Place
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.tokens import Principal
-from services.catalogue import store
+from services.catalogue import pricing, store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import category_of
 from services.catalogue.pricing import LocalMarket, best_price, broken_quantity, in_minor_units
@@ -163,7 +163,8 @@ async def search(tx: Transaction, finder: Finder, asked: Search, reader: Princip
     found = await finder.search(_wanted(asked, finder.currency))
     versions = await store.shown(tx, found.sku_ids)
     skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]
-    market = LocalMarket(region=asked.region, currency=finder.currency, on=await store.today(tx, reader))
+    to = await pricing.reader(tx, reader)
+    market = LocalMarket(region=asked.region, currency=finder.currency, on=to.on, seat=to.seat)
     return SearchPage(
         total=found.total,
         page=asked.page,
@@ -228,12 +229,12 @@ async def sku_page(
     if version is None or version.state not in ("published", "archived"):
         raise Missing("SKU", sku_id)
     summary = (await prices.summaries(tx, [sku_id]))[sku_id]
+    to = await pricing.reader(tx, reader)
     need = Need(
-        quantity=wanted.quantity or summary.least or Decimal(1),
-        region=wanted.region or summary.region,
-        on=await store.today(tx, reader),
+        quantity=wanted.quantity or summary.least or Decimal(1), region=wanted.region or summary.region, on=to.on
     )
-    [card] = await cards(tx, [version.sku], LocalMarket(region=need.region, currency=currency, on=need.on))
+    market = LocalMarket(region=need.region, currency=currency, on=to.on, seat=to.seat)
+    [card] = await cards(tx, [version.sku], market)
     asked = {sku_id: prices.PriceRequest(region=need.region, quantity=need.quantity)}
     after = (wanted.page - 1) * OFFERS_A_PAGE
     standing = await prices.first(tx, asked, currency, need.on, most=OFFERS_A_PAGE, after=after)
@@ -274,19 +275,16 @@ def _card(
             "currency": market.currency,
             "offers": summary.offers,
             "best_price": best.amount if best else None,
-            "reference": _reference(sku, references, market.region or summary.region, market.currency),
+            "reference": _reference(sku, references, market.place(summary.region), market.currency),
         }
     )
 
 
 def _reference(
-    sku: Sku, references: Iterable[ReferencePricePublished], region: str, currency: str
+    sku: Sku, references: Iterable[ReferencePricePublished], place: Place, currency: str
 ) -> ShownReference | None:
-    country, _, part = region.partition("-")
     try:
-        found = reference_for(
-            _BaseUnit(sku.base_unit), references, Place(country=country, region=part and region), currency
-        )
+        found = reference_for(_BaseUnit(sku.base_unit), references, place, currency)
     except ReferenceNotComparable:
         return None
     if found is None:

@@ -17,6 +17,7 @@ from events.bounds import Id, Packs
 from events.limits import LINE
 from infra.service import Resources
 from infra.web import BLANK, Filled, FromResources, MemberVisit, allow, form_fields, form_page, read_form, redirect
+from infra.web.filters import read_filters
 from infra.web.languages import gettext, refusal_text, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
@@ -71,7 +72,8 @@ class BasketPages(Controller):
             except RuleBroken as broken:
                 errors = {"quantity" if broken.field == "quantity" else "": refusal_text(broken)}
         if "quantity" in fields and "sku" not in errors:
-            wanted = WantedPrices(region=region_of(request, fields.get("region"))[:6])
+            read, _ = read_filters(region=fields.get("region", ""))
+            wanted = WantedPrices(region=region_of(request, read["region"] if "region" in fields else None))
             return await show_sku(resources, finder, request, fields["sku"], wanted, Filled(fields, errors))
         return await _page(resources, finder, request, Filled(errors={"": " ".join(errors.values())}))
 

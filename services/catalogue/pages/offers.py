@@ -38,7 +38,7 @@ from infra.web import (
     shown_again,
 )
 from infra.web.languages import gettext, refusal_text, unit_name
-from services.catalogue import store
+from services.catalogue import pricing, store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers
 from services.catalogue.handlers.offers import NewTier, OfferTerms, Stock
@@ -180,7 +180,7 @@ class OfferPages(Controller):
     async def _list(self, resources: Resources, request: MemberVisit, refused: OfferEnded | None = None) -> Template:
         async with resources.database.transaction("catalogue") as tx:
             own = await store.offers_of(tx, request.user.organisation_id)
-            today = await store.today(tx, request.user)
+            today = (await pricing.reader(tx, request.user)).on
         return page(
             request,
             "catalogue/offers.html",
@@ -202,7 +202,7 @@ class OfferPages(Controller):
         sku_id = filled.values.get("sku_id", "")
         async with resources.database.transaction("catalogue") as tx:
             known = (await store.published(tx, [sku_id])).get(sku_id)
-            today = await store.today(tx, request.user)
+            today = (await pricing.reader(tx, request.user)).on
         if known is None:
             raise Missing("published SKU", sku_id)
         months = load_policy(resources.config.policy).catalogue.offer_months

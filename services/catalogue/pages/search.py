@@ -187,8 +187,9 @@ def offers_link(shown: views.SkuPage, step: int) -> str:
 
 
 def region_of(request: Visit, asked: str | None) -> str:
-    """The region for which prices are asked; "" means any. If the query names none, it is the reader's own."""
-    return (home_region(request.scope.get("user")) if asked is None else asked).upper()
+    """The region for which prices are asked, as :func:`read_filters` read it; "" means any. If the query names none, it
+    is the reader's own."""
+    return home_region(request.scope.get("user")) if asked is None else asked
 
 
 def levels() -> dict[str, str]:

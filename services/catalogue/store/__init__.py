@@ -16,8 +16,7 @@ from catalogue.skus import Sku, SkuState
 from infra.database import Transaction, among, not_among, schema_of
 from infra.reading import UnreadableKey, listed, read_one, readable
 from infra.running import Outdated
-from infra.tokens import Principal
-from services.market.replicas import OrganisationReplicas, ReferencePrices, local_date
+from services.market.replicas import OrganisationReplicas, ReferencePrices
 
 
 class Row(SQLModel, registry=schema_of("catalogue")):
@@ -241,12 +240,6 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     cards = listed("SKU", newest, lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku))
     skus = {card.sku_id: card for card in cards}
     return listed("offer", rows, lambda row: row.offer_id, lambda row: (_standing(row), skus[row.sku_id]))
-
-
-async def today(tx: Transaction, reader: Principal | None) -> date:
-    """The local date of the reader's organisation."""
-    found = await organisations.get(await tx.raw(), reader.organisation_id) if reader else None
-    return local_date(found, tx.now)
 
 
 async def expired(

@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from catalogue.search import SkuSearch
-from events.accounts import OrganisationStateChanged
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.catalogue import OfferArchived, OfferPublished, SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
+from events.values import Line, Place
 from infra.ids import new_id
+from services.catalogue import store
 from services.catalogue.finder import Finder
+from services.market.lines import beside_references
 from tests.market import Market
 from tests.services.catalogue.market_builders import D, Stall, a_card, some_terms
 from tests.unreadable import lists, only_a_newer_release_reads, says_so
@@ -304,6 +307,50 @@ class TestReferencePrices:
         gone_now = ReferencePriceWithdrawn(item_key=sku_id, reference_id=nearest.reference_id, reason="too few")
         await stall.market.publish(gone_now)
         await stall.market.eventually(lambda: referred(stall, sku_id, "9.00"))
+
+    async def test_card_offer_auction_pool_and_quote_take_the_reference_of_the_buyers_town(self, stall: Stall) -> None:
+        market, buyer = stall.market, stall.buyer
+        seat = Place(country="RU", region="RU-MOW", locality="Moscow")
+        await market.publish(
+            OrganisationRegistered(
+                organisation_id=buyer.organisation_id,
+                roles=("buyer",),
+                name=buyer.organisation_name,
+                place=seat,
+                time_zone="Europe/Moscow",
+            )
+        )
+        sku_id = await stall.published("Viola da gamba, seven strings", pack_size="1")
+        await stall.offer(await stall.supplier(), sku_id, price="12.00", vat_included=False)
+        await market.publish(
+            a_reference(stall, sku_id, "country", "RU", "30.00"),
+            a_reference(stall, sku_id, "region", "RU-MOW", "20.00"),
+            a_reference(stall, sku_id, "locality", "RU-MOW/Moscow", "10.00"),
+        )
+        query = "select 1 from catalogue.reference_prices where sku_id = $1 having count(*) = 3"
+        await market.eventually(partial(market.fetch, query, sku_id))
+        query = "select 1 from catalogue.organisations where organisation_id = $1"
+        await market.eventually(partial(market.fetch, query, buyer.organisation_id))
+
+        asked = {"region": "RU-MOW", "quantity": "1"}
+        page = await stall.get(f"/skus/{sku_id}", buyer, **asked)
+        taken = {"page": page["sku"]["reference"]["per_unit"]}
+        assert page["offers"][0]["against_reference"] == "20.0"
+        listed = await market.eventually(lambda: found(stall, "gamba", sku_id, region="RU-MOW"))
+        assert [each["reference"]["level"] for each in listed["results"] if each["sku_id"] == sku_id] == ["region"]
+        mine = await stall.get("/skus", buyer, q="gamba", region="RU-MOW")
+        taken["card"] = next(each for each in mine["results"] if each["sku_id"] == sku_id)["reference"]["per_unit"]
+
+        line = Line(line_id="1", description="", sku_id=sku_id, quantity=D(1), unit="C62", vat_included=False)
+        async with market.resources.database.transaction("catalogue") as tx:
+            [beside] = await beside_references(await tx.raw(), store.references, [line], seat, "RUB")
+            taken["auction, pool and quote"] = beside.reference and beside.reference.unit_price
+        assert {name: Decimal(price) for name, price in taken.items()} == dict.fromkeys(taken, D(10))
+
+        stranger = await stall.get(f"/skus/{sku_id}", **asked)
+        assert stranger["sku"]["reference"]["level"] == "region", "a visitor has no town"
+        elsewhere = await stall.get(f"/skus/{sku_id}", buyer, region="RU-SPE", quantity="1")
+        assert elsewhere["sku"]["reference"]["level"] == "country"
 
 
 def a_reference(
