@@ -1,7 +1,7 @@
 """Bounds of values: the types of texts, numbers and instants in requests and in events.
 
-msgspec itself checks lengths. All other bounds are checked by a *walk* over the value, which is compiled once per type
-(:mod:`events.walks`): a number is finite and its digits are bounded, an instant has a zone and lies within ten years, a text has visible
+msgspec itself checks lengths. All other bounds are checked by a function that is compiled once per type
+(:mod:`events.checks`): a number is finite and its digits are bounded, an instant has a zone and lies within ten years, a text has visible
 characters and no control characters. :func:`check` checks all bounds of a request; :func:`check_event` checks fewer bounds of an event,
 because texts of other markets are imported as they are.
 
@@ -18,9 +18,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, inspect
 
+from events.checks import CheckedLimits, check_of
 from events.limits import LINE, YEARS_AWAY, Check, OutOfBounds, Range
 from events.notation import notation_of
-from events.walks import CheckedLimits, walk_of
 
 T = TypeVar("T")
 _TEXT = "text"
@@ -33,7 +33,7 @@ def _number(least: Decimal | int, most: Decimal | int, places: int) -> Any:
 
 
 def _list(most: int) -> Any:
-    """Checked by the walk: if msgspec checked the length, Litestar's OpenAPI would describe the list as a list of anything."""
+    """Checked by the compiled function: if msgspec checked the length, Litestar's OpenAPI would describe the list as a list of anything."""
     return Meta(extra={"most": most}, extra_json_schema={"maxItems": most})
 
 
@@ -144,17 +144,17 @@ def _said_and_where(words: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=1_000)
 def _at_the_door(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=True))
+    return check_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=True))
 
 
 @lru_cache(maxsize=1_000)
 def _on_the_wire(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=False))
+    return check_of(inspect.type_info(kind), {}, CheckedLimits(lengths=True, rest=False))
 
 
 @lru_cache(maxsize=1_000)
 def _with_numbers(kind: Any) -> Check | None:
-    return walk_of(inspect.type_info(kind), {}, CheckedLimits(lengths=False, rest=False))
+    return check_of(inspect.type_info(kind), {}, CheckedLimits(lengths=False, rest=False))
 
 
 def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
@@ -172,20 +172,20 @@ def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
 def check(value: Any, kind: Any, now: datetime | None = None) -> None:
     """Raise OutOfBounds if a part of ``value``, an instance of ``kind``, is outside its bounds. Instants are compared with ``now`` if it
     is given."""
-    walk = _at_the_door(kind)
-    if walk is not None and value is not None:
-        walk(value, now)
+    compiled = _at_the_door(kind)
+    if compiled is not None and value is not None:
+        compiled(value, now)
 
 
 def check_event(value: Any, kind: Any) -> None:
     """Raise OutOfBounds for values that no new event may have: a number that is not finite or has too many digits, a text or list that is
     too long."""
-    if (walk := _on_the_wire(kind)) is not None:
-        walk(value, None)
+    if (compiled := _on_the_wire(kind)) is not None:
+        compiled(value, None)
 
 
 def check_numbers(value: Any, kind: Any) -> None:
     """Raise OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not
     checked: the former release accepted longer texts, and its events, and later events with these texts, stay readable."""
-    if (walk := _with_numbers(kind)) is not None:
-        walk(value, None)
+    if (compiled := _with_numbers(kind)) is not None:
+        compiled(value, None)

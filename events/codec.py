@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The same fact in the next version. The newest version returns itself."""
         return self
 
-    def parts(self) -> "tuple[Event, ...]":
+    def pieces(self) -> "tuple[Event, ...]":
         """The event split into independent events of the same type; empty if it cannot be split."""
         return ()
 
@@ -48,25 +48,25 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def divisible(self) -> bool:
-        """Whether events of this type may have parts."""
-        return type(self.event).parts is not Event.parts
+        """Whether events of this type may have pieces."""
+        return type(self.event).pieces is not Event.pieces
 
-    def parts(self) -> "list[Message]":
-        """The parts of the event as messages; the id of each is that of the whole event and the number of the part. Empty if it has no
-        parts."""
-        parts = self.event.parts()
-        if len(parts) < 2:
+    def pieces(self) -> "list[Message]":
+        """The pieces of the event as messages; the id of each is that of the whole event and the number of the piece. Empty if it has no
+        pieces."""
+        pieces = self.event.pieces()
+        if len(pieces) < 2:
             return []
         return [
             Message(
-                msgspec.structs.replace(self.envelope, id=f"{self.envelope.id}{PART}{number}", type=part.TYPE), part
+                msgspec.structs.replace(self.envelope, id=f"{self.envelope.id}{PIECE}{number}", type=piece.TYPE), piece
             )
-            for number, part in enumerate(parts)
+            for number, piece in enumerate(pieces)
         ]
 
 
-PART = "#"
-"""Separates the number of a part from the id of the whole event; no other id contains it."""
+PIECE = "#"
+"""Separates the number of a piece from the id of the whole event; no other id contains it."""
 E = TypeVar("E", bound=type[Event])
 _registry: dict[str, type[Event]] = {}
 

@@ -1,8 +1,8 @@
 """A fast check whether all texts, lists and numbers of an event are within their bounds.
 
 For each struct one function is compiled from text, as dataclasses are: it checks all fields in one expression, without
-a call for each. For ``Place`` it is ``lambda value: ((it := value.country) is None or len(it) <= 400) and …``. The walk
-(:mod:`events.walks`) then finds out what is out of bounds.
+a call for each. For ``Place`` it is ``lambda value: ((it := value.country) is None or len(it) <= 400) and …``. The check
+(:mod:`events.checks`) then finds out what is out of bounds.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What other markets published. Producer: transparency.
 
 An import brings tens of thousands of records. Therefore they have their own topic, whose readers let the events of this
-market go first, and one event (a pack) holds many processes or organisations. A pack holds those of one *bucket*, which
+market go first, and one event (a bundle) holds many processes or organisations. A bundle holds those of one *bucket*, which
 depends only on their ids: all events about one process go into the same partition, in order.
 """
 
@@ -18,9 +18,10 @@ from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
 
 T = TypeVar("T")
-MOST_IN_A_PACK = 200
-Pack = Annotated[
-    tuple[T, ...], Meta(extra={"most": MOST_IN_A_PACK}, extra_json_schema={"maxItems": MOST_IN_A_PACK, "minItems": 1})
+MOST_IN_A_BUNDLE = 200
+Bundle = Annotated[
+    tuple[T, ...],
+    Meta(extra={"most": MOST_IN_A_BUNDLE}, extra_json_schema={"maxItems": MOST_IN_A_BUNDLE, "minItems": 1}),
 ]
 
 
@@ -42,9 +43,9 @@ class OrganisationImported(Event, frozen=True, kw_only=True):
     later event holds."""
 
     bucket: Key
-    organisations: Pack[OrganisationRegistered]
+    organisations: Bundle[OrganisationRegistered]
 
-    def parts(self) -> "tuple[OrganisationImported, ...]":
+    def pieces(self) -> "tuple[OrganisationImported, ...]":
         return tuple(OrganisationImported(bucket=self.bucket, organisations=(one,)) for one in self.organisations)
 
 
@@ -92,9 +93,9 @@ class ProcessImported(Event, frozen=True, kw_only=True):
     """Processes of other markets, or what is new about them."""
 
     bucket: Key
-    processes: Pack[ImportedProcess]
+    processes: Bundle[ImportedProcess]
 
-    def parts(self) -> "tuple[ProcessImported, ...]":
+    def pieces(self) -> "tuple[ProcessImported, ...]":
         return tuple(ProcessImported(bucket=self.bucket, processes=(one,)) for one in self.processes)
 
 

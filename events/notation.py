@@ -32,57 +32,57 @@ def check_time(written: object, _: datetime | None = None) -> None:
 @cache
 def notation_of(kind: Any) -> Check | None:
     """A check of all numbers and times in JSON data that already has the shape of ``kind``; None if ``kind`` has none."""
-    return _walk(inspect.type_info(kind))
+    return _check_of(inspect.type_info(kind))
 
 
-def _walk(kind: inspect.Type) -> Check | None:
+def _check_of(kind: inspect.Type) -> Check | None:
     match kind:
         case inspect.Metadata():
-            return _walk(kind.type)
+            return _check_of(kind.type)
         case inspect.DecimalType():
             return check_notation
         case inspect.DateTimeType() | inspect.DateType():
             return check_time
         case inspect.UnionType():
-            return next((walk for each in kind.types if (walk := _walk(each))), None)
+            return next((check for each in kind.types if (check := _check_of(each))), None)
         case inspect.VarTupleType() | inspect.ListType():
-            return _of_list(_walk(kind.item_type))
+            return _of_list(_check_of(kind.item_type))
         case inspect.DictType():
-            return _of_object(None, _walk(kind.value_type))
+            return _of_object(None, _check_of(kind.value_type))
         case inspect.StructType():
-            walks = {field.encode_name: walk for field in kind.fields if (walk := _walk(field.type))}
-            return _of_object(walks, None) if walks else None
+            checks = {field.encode_name: check for field in kind.fields if (check := _check_of(field.type))}
+            return _of_object(checks, None) if checks else None
     return None
 
 
-def _of_list(walk: Check | None) -> Check | None:
-    if walk is None:
+def _of_list(check: Check | None) -> Check | None:
+    if check is None:
         return None
 
     def each(written: Any, now: datetime | None) -> None:
         for place, item in enumerate(written):
-            _within(place, item, walk, now)
+            _within(place, item, check, now)
 
     return each
 
 
-def _of_object(walks: dict[str, Check] | None, rest: Check | None) -> Check | None:
-    """``walks`` are the checks by name; ``rest`` checks the value of every other name."""
-    if walks is None and rest is None:
+def _of_object(checks: dict[str, Check] | None, rest: Check | None) -> Check | None:
+    """``checks`` are the checks by name; ``rest`` checks the value of every other name."""
+    if checks is None and rest is None:
         return None
 
     def each(written: Any, now: datetime | None) -> None:
         for name, item in written.items():
-            if walk := (walks or {}).get(name, rest):
-                _within(name, item, walk, now)
+            if check := (checks or {}).get(name, rest):
+                _within(name, item, check, now)
 
     return each
 
 
-def _within(name: object, written: Any, walk: Check, now: datetime | None) -> None:
+def _within(name: object, written: Any, check: Check, now: datetime | None) -> None:
     if written is None:
         return
     try:
-        walk(written, now)
+        check(written, now)
     except OutOfBounds as error:
         raise error.inside(name)  # noqa: B904  # the same error

@@ -1,7 +1,7 @@
-"""The partition of a key, and the buckets by which imports are packed.
+"""The partition of a key, and the buckets by which imports are bundled.
 
 A bucket corresponds to a partition: its key is a text that gives the same partition as the keys of everything in the
-bucket. So a pack comes into the partition into which former releases wrote single events about the same things, and
+bucket. So a bundle comes into the partition into which former releases wrote single events about the same things, and
 after these.
 """
 
@@ -30,7 +30,7 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def bucket_of(key: str, topic_name: str) -> str:
-    """The key of the pack that holds things with this key, in that topic."""
+    """The key of the bundle that holds things with this key, in that topic."""
     partitions = topic(topic_name).partitions
     return _key_in(partition_of(key, partitions), partitions)
 

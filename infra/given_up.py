@@ -1,7 +1,7 @@
 """Kafka records that a person gave up: events in a version that no release will ever read, for example written by a faulty program.
 
 Each such record blocks its partition in every consumer and view that reacts to its type, because the next release is expected to read
-it. A person who knows that no release will read it gives it up with `lonja dead-letters set-aside`. Every blocked consumer and view sees
+it. A person who knows that no release will read it gives it up with `lonja dead-letters give-up`. Every blocked consumer and view sees
 that within seconds, makes the record a dead letter and continues.
 """
 
@@ -39,7 +39,7 @@ def of(record: "ConsumerRecord") -> UnreadableRecord:
 
 def remedy(record: UnreadableRecord) -> str:
     """The command for a record that no release will ever read."""
-    return f"if no release ever will, `lonja dead-letters set-aside {record.topic} {record.partition} {record.offset} --reason TEXT`"
+    return f"if no release ever will, `lonja dead-letters give-up {record.topic} {record.partition} {record.offset} --reason TEXT`"
 
 
 async def give_up(connection: asyncpg.Connection, record: UnreadableRecord, reason: str) -> None:

@@ -4,7 +4,7 @@ Events without a reaction here are skipped by their type header; their body is n
 event of it fails, the transaction is rolled back and each event is handled in a transaction of its own, so one bad event affects no
 other. Malformed bytes go to the dead letter topic at once. A failing event is tried again a few times, while only its partition waits.
 An event in an unreadable version blocks its partition until a newer release reads it or a person gives it up (:mod:`infra.given_up`). If
-an event can be divided (:meth:`events.codec.Message.parts`), each failing part becomes a dead letter of its own. If a server is
+an event can be divided (:meth:`events.codec.Message.pieces`), each failing piece becomes a dead letter of its own. If a server is
 unavailable (:mod:`infra.away`), the event waits for it. If a row is locked by someone else, only the partition of the event that needs
 the row waits. Many failures in a row in one partition stop the consumer: they suggest a fault of the infrastructure, not of one event.
 Malformed bytes are not counted.
@@ -19,7 +19,7 @@ from itertools import chain
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from events.codec import PART, Message, UnknownVersion, decode, kind_of, type_in
+from events.codec import PIECE, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import given_up, metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
@@ -42,7 +42,7 @@ SLICE, SLICE_BYTES = 50, 64_000
 PORTION, PORTION_BYTES = 500, 1_000_000
 """One transaction handles at most this many records, or this many bytes (including the record that crosses the limit)."""
 BURIED = "!"
-"""Suffix of a claim: this part became a dead letter."""
+"""Suffix of a claim: this piece became a dead letter."""
 AWAY_TRIES = 5
 """After this many tries of an event that needs an unavailable server, only its partition waits, if the database itself works."""
 LONGEST_TRANSACTION = 120.0
@@ -62,7 +62,7 @@ class _Waits(Exception):
 
 
 class _Divided(Exception):
-    """The event was divided before, and some of its parts may be handled already."""
+    """The event was divided before, and some of its pieces may be handled already."""
 
 
 Read = list[tuple[ConsumerRecord, Message | MalformedEvent]]
@@ -226,25 +226,25 @@ class Inbox:
                 raise ConsumerStopped(f"{self.name}: {stop.why}", list(undone.values()))
 
     async def _settle(self, record: ConsumerRecord, message: Message) -> HeldPartition | None:
-        """Handle the event, or those of its parts that can be handled; the rest become dead letters. If too many events failed in a row,
+        """Handle the event, or those of its pieces that can be handled; the rest become dead letters. If too many events failed in a row,
         returns the offset and reason at which the consumer must stop. Raise _Waits."""
         error = await self._alone(message)
         if error is None:
             self._failed_in_a_row.pop((record.topic, record.partition), None)
             return None
-        parts = message.parts()
-        if not parts:
+        pieces = message.pieces()
+        if not pieces:
             await self._bury(record, error)
             return self._stop(record, error, record.offset + 1)
-        settled = await self._divide(message, parts)
-        for part in parts:
-            if self._claim_of(part) in settled or self._claim_of(part) + BURIED in settled:
+        settled = await self._divide(message, pieces)
+        for piece in pieces:
+            if self._claim_of(piece) in settled or self._claim_of(piece) + BURIED in settled:
                 continue
-            error = await self._alone(part)
+            error = await self._alone(piece)
             if error is None:
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
                 continue
-            await self._bury_part(record, error, part)
+            await self._bury_piece(record, error, piece)
             if stop := self._stop(record, error, record.offset):
                 return stop
         return None
@@ -262,23 +262,23 @@ class Inbox:
         )
         return HeldPartition(_partition(record), offset, why)
 
-    async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
-        """From now on each part has a claim of its own, and the whole event is not handled any more. Return the claims of the parts that
+    async def _divide(self, message: Message, pieces: Sequence[Message]) -> set[str]:
+        """From now on each piece has a claim of its own, and the whole event is not handled any more. Return the claims of the pieces that
         are handled or dead letters already."""
 
         async def divide() -> set[str]:
             async with self._transaction() as tx:
-                await tx.claim([self._claim_of(message) + PART])
-                return await tx.claimed([self._claim_of(part) + end for part in parts for end in ("", BURIED)])
+                await tx.claim([self._claim_of(message) + PIECE])
+                return await tx.claimed([self._claim_of(piece) + end for piece in pieces for end in ("", BURIED)])
 
         return await there(f"PostgreSQL, for {self.name}", divide)
 
-    async def _bury_part(self, record: ConsumerRecord, error: Exception, part: Message) -> None:
-        await self._bury(record, error, part)
+    async def _bury_piece(self, record: ConsumerRecord, error: Exception, piece: Message) -> None:
+        await self._bury(record, error, piece)
 
         async def note() -> None:
             async with self._transaction() as tx:
-                await tx.claim([self._claim_of(part) + BURIED])
+                await tx.claim([self._claim_of(piece) + BURIED])
 
         await there(f"PostgreSQL, for {self.name}", note)
 
@@ -305,15 +305,15 @@ class Inbox:
     async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """Claim the messages. Return those that were not claimed before, each once. Raise _Divided.
 
-        A part counts as handled if the whole event was handled: a former release sent a replayed part to all services, also to those that
+        A piece counts as handled if the whole event was handled: a former release sent a replayed piece to all services, also to those that
         had handled the whole event.
         """
         claims = [self._claim_of(message) for message in messages]
         fresh = await tx.claim(claims)
         pairs = list(zip(claims, messages, strict=True))
         if divisible := fresh & {claim for claim, message in pairs if message.divisible}:
-            whole_of = {claim: claim.partition(PART)[0] for claim in divisible if PART in claim}
-            divided = {claim + PART for claim in divisible if PART not in claim}
+            whole_of = {claim: claim.partition(PIECE)[0] for claim in divisible if PIECE in claim}
+            divided = {claim + PIECE for claim in divisible if PIECE not in claim}
             known = await tx.claimed([*whole_of.values(), *divided])
             if divided & known:
                 raise _Divided
@@ -366,11 +366,11 @@ class Inbox:
             return False
         return True
 
-    async def _bury(self, record: ConsumerRecord, error: Exception, part: Message | None = None) -> None:
-        """Make the record, or that part, a dead letter. Wait until Kafka has it: no failed event is skipped without one."""
+    async def _bury(self, record: ConsumerRecord, error: Exception, piece: Message | None = None) -> None:
+        """Make the record, or that piece, a dead letter. Wait until Kafka has it: no failed event is skipped without one."""
         while True:
             try:
-                await bury(self._dead_letters, self.service, record, error, part, view=self._view)
+                await bury(self._dead_letters, self.service, record, error, piece, view=self._view)
                 self.buried += 1
                 return
             except Exception as away:

@@ -46,7 +46,7 @@ GROUPS = "lonja.views"
 """The names of groups of views begin with this; it is also the name of the group that all views of former releases
 shared."""
 BULK_AHEAD, FETCH_BYTES = 256, 256 * 1024
-"""The most packs that wait in memory for their view (fewer than Faust keeps of small messages), and the bytes that are
+"""The most bundles that wait in memory for their view (fewer than Faust keeps of small messages), and the bytes that are
 fetched from one partition at once. The two fit together: a full queue would also delay live messages, so nothing more
 is fetched while it is nearly full."""
 WITHIN_SECONDS = 0.2

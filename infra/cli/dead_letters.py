@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Messages that a consumer could not handle: list, show, replay, dismiss, set-aside.",
+    help="Messages that a consumer could not handle: list, show, replay, dismiss, give-up.",
 )
 Position = Annotated[int, typer.Argument(help="The number that `lonja dead-letters list` shows.")]
 
@@ -126,8 +126,9 @@ class StillReadable(Exception):
     code = "still-readable"
 
 
-@app.command("set-aside")
-def set_aside(
+@app.command("give-up")
+@app.command("set-aside", hidden=True)  # its name in former releases
+def give_up(
     topic: Annotated[str, typer.Argument(help="As `lonja doctor` names it.")],
     partition: Annotated[int, typer.Argument(min=0)],
     offset: Annotated[int, typer.Argument(min=0)],
@@ -144,17 +145,17 @@ def set_aside(
     """
     if not reason.strip():
         raise typer.BadParameter("--reason is empty: say why no release will ever read the event")
-    event_id = asyncio.run(_set_aside(topic, partition, offset, reason.strip()))
+    event_id = asyncio.run(_give_up(topic, partition, offset, reason.strip()))
     if as_json:
         print_json({"topic": topic, "partition": partition, "offset": offset, "event_id": event_id})
     else:
         say(
-            f"set aside event {event_id}: the consumers that it blocks make a dead letter of it within seconds;"
+            f"gave up event {event_id}: the consumers that it blocks make a dead letter of it within seconds;"
             " see `lonja dead-letters list`"
         )
 
 
-async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> str:
+async def _give_up(topic: str, partition: int, offset: int, reason: str) -> str:
     """Give up the record and return the event's id. Raise NoSuchRecord, StillReadable."""
     from events.codec import UnknownVersion, decode
     from events.envelope import MalformedEvent

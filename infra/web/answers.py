@@ -256,7 +256,7 @@ def page_of_form(request: Request[Any, Any, Any]) -> str:
     return (page.path or "/") + (f"?{query}" if query else "")
 
 
-class HeldAnswer:
+class AnswerToForm:
     """The answer to a form: if it is a page, it is stored and a redirect to its address is sent; any other answer is
     passed on.
 

@@ -37,7 +37,7 @@ from infra.secrets import secret
 from infra.service import Resources, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
-from infra.web.answers import Answers, HeldAnswer, asked_for, is_form_of_a_page
+from infra.web.answers import Answers, AnswerToForm, asked_for, is_form_of_a_page
 from infra.web.compression import Compressed, takes_gzip
 from infra.web.csrf import SAFE, Forms
 from infra.web.exact import ExactRequest, arriving
@@ -109,7 +109,7 @@ class WebApp(Litestar):
             watched,
         ):
             held = (
-                HeldAnswer(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
+                AnswerToForm(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
             )
             await super().__call__(scope, receive, Compressed(held).send if takes_gzip(scope) else held)
 

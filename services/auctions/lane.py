@@ -47,7 +47,7 @@ PATIENCE = 10.0
 REST = 0.008
 """The seconds between two batches, so that many arriving bids make few commits. The first bid after a quiet time never
 waits."""
-HELD_PATIENCE = 5.0
+LOCKED_PATIENCE = 5.0
 """How many seconds a bid waits for a locked auction before it is answered with "send again"."""
 RETRY = 0.05
 """The seconds between two attempts to lock such an auction."""
@@ -93,14 +93,14 @@ class Lane:
         self._signer = signer
         self._waiting: list[PlacedBid] = []
         self._arrived = asyncio.Event()
-        self._held: list[PlacedBid] = []
+        self._on_locked: list[PlacedBid] = []
         """Bids on locked auctions."""
         self._in_hand: list[PlacedBid] = []
         """Bids that are being decided now."""
         self._rested_at = 0.0
         """The loop's time from which the next batch may be decided."""
         self._looked = 0.0
-        """The loop's time at which the held bids were last tried."""
+        """The loop's time at which the bids on locked auctions were last tried."""
         self._connection: asyncpg.Connection | None = None
         self._remembered: dict[str, StoredAuction] = {}
         self._standings: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Lane:
             ):
                 yield
         finally:
-            self._fail([*self._in_hand, *self._waiting, *self._held], "the process is stopping")
+            self._fail([*self._in_hand, *self._waiting, *self._on_locked], "the process is stopping")
             self._hang_up()
             self.pulse.hang_up()
 
@@ -153,16 +153,16 @@ class Lane:
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         if not self._waiting:
             self._arrived.clear()
-        if self._held:
-            held = {each.asked.auction_id for each in self._held}
-            self._held += [each for each in batch if each.asked.auction_id in held]
-            batch = [each for each in batch if each.asked.auction_id not in held]
+        if self._on_locked:
+            locked = {each.asked.auction_id for each in self._on_locked}
+            self._on_locked += [each for each in batch if each.asked.auction_id in locked]
+            batch = [each for each in batch if each.asked.auction_id not in locked]
         if batch:
             self._in_hand = batch
             await self._decide(batch, wait=True)
-        if self._held and clock() - self._looked >= RETRY:
+        if self._on_locked and clock() - self._looked >= RETRY:
             self._looked = clock()
-            self._in_hand, self._held = self._held[:BATCH], self._held[BATCH:]
+            self._in_hand, self._on_locked = self._on_locked[:BATCH], self._on_locked[BATCH:]
             await self._decide(self._in_hand, wait=False)
         self._in_hand = []
         self._rested_at = clock() + REST
@@ -170,11 +170,11 @@ class Lane:
     async def _work(self) -> None:
         """Return when there is a bid to decide, or when it is time to try the locked auctions again."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(RETRY if self._held else None):
+            async with asyncio.timeout(RETRY if self._on_locked else None):
                 await self._arrived.wait()
 
     async def _decide(self, batch: list[PlacedBid], *, wait: bool) -> None:
-        """Answer the batch. Bids on locked auctions go to ``_held``, or are answered with "send again" after HELD_PATIENCE."""
+        """Answer the batch. Bids on locked auctions go to ``_on_locked``, or are answered with "send again" after LOCKED_PATIENCE."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -191,7 +191,7 @@ class Lane:
         metrics.LANE_SECONDS.observe(clock() - began)
         signed = receipts.issue(self._signer, list(judged.answers.values()))
         receipt_of = dict(zip(judged.answers, signed, strict=True))
-        patience = clock() - HELD_PATIENCE
+        patience = clock() - LOCKED_PATIENCE
         for each in batch:
             asked, answer, since = each
             if answer.done():  # the client left; the verdict stands
@@ -206,7 +206,7 @@ class Lane:
             elif asked.auction_id not in judged.locked | judged.late:
                 answer.set_exception(Missing("auction", asked.auction_id))
             elif since > patience:
-                self._held.append(each)
+                self._on_locked.append(each)
             else:
                 self._fail([each], "the row of the auction is locked")
 
@@ -268,7 +268,7 @@ class Lane:
     ) -> None:
         """Record which auctions lose time now and since when, for the closing timer and the other lanes; they do not touch these auctions
         for the given time."""
-        for auction_ids, patience in ((locked, timedelta(seconds=HELD_PATIENCE)), (failed, FAILING)):
+        for auction_ids, patience in ((locked, timedelta(seconds=LOCKED_PATIENCE)), (failed, FAILING)):
             bids_there = sorted((a for a in batch if a.auction_id in auction_ids), key=lambda asked: asked.arrived_at)
             if bids_there:
                 first = {asked.auction_id: asked.arrived_at for asked in reversed(bids_there)}

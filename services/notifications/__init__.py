@@ -11,7 +11,7 @@ organisations, recommendations, contracts.
 digest per member and period, and one letter per member and duty. Waiting letters of one kind to the same reader are
 combined into one list, which is a letter of its own and whose content is fixed when a sender first takes it. A letter
 is made only from what was claimed, so that every attempt has the same bytes and the same Message-ID; duties that were
-done meanwhile are left out of a list. :mod:`services.notifications.store.queue` describes the order. After a crash
+done meanwhile are left out of a combined letter. :mod:`services.notifications.store.queue` describes the order. After a crash
 before the server accepted a letter, it is sent by the next attempt. A crash between the server's acceptance and our
 commit looks the same: the letter is sent again, identical, and mail programs that know its Message-ID show it once.
 SMTP offers no more.

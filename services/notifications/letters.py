@@ -24,7 +24,7 @@ from services.notifications.links import Links
 HERE = Path(__file__).parent
 KINDS = ("auction", "quote", "pool", "purchase")
 SHOWN = 20
-"""The most entries that a list shows; for the others it says how many there are and links to them."""
+"""The most entries that a combined letter shows; for the others it says how many there are and links to them."""
 # Headers stay on one line, because mail programs do not recognise a link that is folded or encoded. RFC 5322 allows 998
 # characters.
 _POLICY = SMTP.clone(max_line_length=990)
@@ -99,7 +99,7 @@ class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
         return self.duty.stands(now)
 
 
-class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
+class CombinedLetter(_Claimed, frozen=True, kw_only=True, tag="list"):
     """A letter about several duties of one kind, instead of one letter for each. It is claimed with the number of
     ``duties``, which come from the letters that it replaces, earliest deadline first."""
 
@@ -111,8 +111,8 @@ class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
     duties: tuple[LetterDuty, ...] = ()
 
     @classmethod
-    def of(cls, letter: DutyLetter, letter_id: str, count: int, claimed_at: datetime) -> "DutyList":
-        """A list that replaces that letter and others to the same reader."""
+    def of(cls, letter: DutyLetter, letter_id: str, count: int, claimed_at: datetime) -> "CombinedLetter":
+        """A combined letter that replaces that letter and others to the same reader."""
         same = {name: getattr(letter, name) for name in _Claimed.__struct_fields__}
         return cls(**same | {"letter_id": letter_id, "claimed_at": claimed_at}, what=letter.duty.what, count=count)
 
@@ -124,7 +124,7 @@ class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
         return bool(self.duties)
 
 
-Letter = Digest | DutyLetter | DutyList
+Letter = Digest | DutyLetter | CombinedLetter
 
 
 def sender(smtp_url: str, public_url: str) -> str:
@@ -191,7 +191,7 @@ def _told(letter: Letter, words: dict[str, Any], public_url: str) -> dict[str, o
             return _opportunities(letter, words, public_url)
         case DutyLetter():
             return {"duty": words["duty"][letter.duty.what], **_duty(letter.duty, letter.zone, public_url)}
-        case DutyList():
+        case CombinedLetter():
             return {
                 "duty": words["duty"][letter.what],
                 "entries": [_duty(each, letter.zone, public_url) for each in letter.duties[:SHOWN]],

@@ -19,7 +19,7 @@ from infra.service import Resources, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, TURNS, LetterDuty, slot
 from services.notifications.handlers import compose
-from services.notifications.letters import Digest, DutyLetter, DutyList, Letter, sender
+from services.notifications.letters import CombinedLetter, Digest, DutyLetter, Letter, sender
 from services.notifications.links import Links
 from services.notifications.store import LetterMember, queue
 from services.notifications.store.queue import Attempt
@@ -132,7 +132,7 @@ class Postman:
 
 
 def _sent(letter: Letter, at: datetime) -> list[DigestSent | DutyMailed]:
-    """The events about a sent letter; for a list, one for each duty."""
+    """The events about a sent letter; for a combined letter, one for each duty."""
     match letter:
         case Digest():
             return [
@@ -147,11 +147,11 @@ def _sent(letter: Letter, at: datetime) -> list[DigestSent | DutyMailed]:
             ]
         case DutyLetter():
             return [_mailed(letter, letter.duty, at)]
-        case DutyList():
+        case CombinedLetter():
             return [_mailed(letter, duty, at) for duty in letter.duties]
 
 
-def _mailed(letter: DutyLetter | DutyList, duty: LetterDuty, at: datetime) -> DutyMailed:
+def _mailed(letter: DutyLetter | CombinedLetter, duty: LetterDuty, at: datetime) -> DutyMailed:
     return DutyMailed(
         member_id=letter.member_id,
         organisation_id=letter.organisation_id,

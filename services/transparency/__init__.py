@@ -1,7 +1,7 @@
 """OCDS in and out: reads what other markets published, and publishes what happened in this one.
 
 ``ocds`` implements the standard and does not depend on this service. ``reading`` reads long files in several processes,
-``intake`` imports what was read, ``telling`` publishes it to the market in the packs of ``packing``, and ``refusals``
+``intake`` imports what was read, ``telling`` publishes it to the market in the bundles of ``bundling``, and ``refusals``
 writes what was not understood to a file.
 
 In:  lonja.accounts (names and addresses of parties), lonja.auctions, lonja.contracts Out: lonja.transparency

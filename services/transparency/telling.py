@@ -1,4 +1,4 @@
-"""Publishes imported data to the market: each process and organisation once, and later only what is new, in packs by
+"""Publishes imported data to the market: each process and organisation once, and later only what is new, in bundles by
 bucket.
 
 For each tender, bid, award and contract a digest of the published state is stored, so that nothing is published twice.
@@ -18,11 +18,11 @@ from infra.database import Transaction
 from infra.ids import derive_id
 from infra.outgoing import Outgoing, outgoing, write_outbox
 from services.transparency import store
+from services.transparency.bundling import bundles_of_organisations, bundles_of_processes
 from services.transparency.ocds.candidates import LARGEST, Candidate, Original, ProcessFact, facts_of, region_code
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.releases import read_process
 from services.transparency.ocds.tolerance import NotUnderstood
-from services.transparency.packing import packs_of_organisations, packs_of_processes
 from services.transparency.store import NAME
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
     for named, said in await _of_releases(tx, fresh):
         organisations += named
         facts += said
-    packs = [*packs_of_organisations(await _keep_organisations(tx, organisations)), *packs_of_processes(facts)]
-    if packs:
-        await write_outbox(await tx.raw(), NAME, [_row(tx, kind, bucket, data) for kind, bucket, data in packs])
+    bundles = [*bundles_of_organisations(await _keep_organisations(tx, organisations)), *bundles_of_processes(facts)]
+    if bundles:
+        await write_outbox(await tx.raw(), NAME, [_row(tx, kind, bucket, data) for kind, bucket, data in bundles])
 
 
 def _row(tx: Transaction, kind: type[Event], bucket: str, data: bytes) -> Outgoing:

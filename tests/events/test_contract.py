@@ -94,7 +94,7 @@ def test_a_message_of_an_older_version_comes_as_the_newest() -> None:
 def test_a_former_event_about_one_process_becomes_a_pack_of_one() -> None:
     value, headers, data = golden(documents.FOLDER / "examples" / "lonja.imports.ProcessImported.v1.json")
     message = decode(value, headers)
-    assert isinstance(message.event, ProcessImported) and message.parts() == []
+    assert isinstance(message.event, ProcessImported) and message.pieces() == []
     (process,) = message.event.processes
     assert msgspec.json.decode(msgspec.json.encode(process)) == data
 
@@ -103,12 +103,12 @@ def test_a_pack_has_a_part_for_each_process_with_an_id_of_its_own() -> None:
     _, headers, data = golden(documents.FOLDER / "examples" / "lonja.imports.ProcessImported.v2.json")
     told = json.dumps(data | {"processes": [data["processes"][0] | {"process_id": each} for each in "abc"]}).encode()
     message = decode(told, headers)
-    parts = [decode(value, part) for _, value, part in (encode(each.envelope, each.event) for each in message.parts())]
+    parts = [decode(value, part) for _, value, part in (encode(each.envelope, each.event) for each in message.pieces())]
     assert [part.envelope.id for part in parts] == [f"{message.envelope.id}#{number}" for number in range(3)]
     assert {part.envelope.subject for part in parts} == {message.envelope.subject}
     found = [part.event for part in parts if isinstance(part.event, ProcessImported)]
     assert [[each.process_id for each in event.processes] for event in found] == [["a"], ["b"], ["c"]]
-    assert all(part.parts() == [] for part in parts)
+    assert all(part.pieces() == [] for part in parts)
 
 
 def of_type(name: str) -> list[tuple[str, bytes]]:

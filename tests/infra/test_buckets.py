@@ -1,4 +1,4 @@
-"""Packs of an import are in the partitions in which their content would be as single events."""
+"""Bundles of an import are in the partitions in which their content would be as single events."""
 
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given

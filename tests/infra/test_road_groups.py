@@ -105,7 +105,7 @@ async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_
         await until_heard(road, ["one"])
         await until_committed(road, 1, 0)
         said = road.health("consumer")
-        assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said.remedy
+        assert f"`lonja dead-letters give-up {road.topic} 0 1 --reason" in said.remedy
         for place, expected in (
             (("0", "0"), "this release reads message 0 in partition 0"),
             (("0", "9"), "there is no message 9 in partition 0"),
@@ -116,14 +116,14 @@ async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_
         await until_heard(road, ["one", "three"])
         await until_buried(road, 1)
         await until_committed(road, 3, 0)
-        assert "set-aside" in road.health("consumer").remedy, "the next one waits for a person of its own"
+        assert "give-up" in road.health("consumer").remedy, "the next one waits for a person of its own"
     [error] = await road.dead()
     assert "this is version 99" in error and "a faulty program wrote it" in error
 
 
 async def set_aside(road: Road, *place: str) -> str:
     """The refusal of the command."""
-    command = ["dead-letters", "set-aside", road.topic, *place, "--reason", "a faulty program wrote it"]
+    command = ["dead-letters", "give-up", road.topic, *place, "--reason", "a faulty program wrote it"]
     result = await asyncio.to_thread(CliRunner().invoke, app, command)
     return str(result.exception or "")
 

@@ -56,7 +56,7 @@ OTHERS = {
     "dead-letters show": "Kafka",
     "dead-letters replay": "Kafka at first",
     "dead-letters dismiss": "Kafka",
-    "dead-letters set-aside": "Kafka at first",
+    "dead-letters give-up": "Kafka at first",
     "import fields": "no market",
     "verify auction": "no market",
     "verify receipt": "no market",

@@ -154,7 +154,7 @@ async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_perso
     async with viewing(resources, road):
         await until_heard(road, ["one"])
         await until_said(PartState.degraded)
-        assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said().remedy
+        assert f"`lonja dead-letters give-up {road.topic} 0 1 --reason" in said().remedy
         record = await deadletters.record_at(road.bootstrap, deadletters.MessagePlace(road.topic, 0, 1))
         async with resources.database.pool.acquire() as connection:
             await given_up.give_up(connection, given_up.of(record), "a faulty program wrote it")

@@ -8,9 +8,9 @@ first of these. Both turns are found at the end of an index, and so is the next 
 A letter has no turn while it is postponed, gathered with others, or given to a sender. It gets a turn when its ``retry_at`` has come, a few
 letters at a time. The same holds for letters of a former release, which knows no turns.
 
-**Lists.** A list (``DutyList``) is one combined letter that replaces several letters. The next letter takes along all letters of its kind
-that wait for the same reader and were never tried: the list is a letter of its own, and they end as it ends. No letter is added to a
-list later, so every attempt has the same content, except for duties that were done meanwhile.
+**Combined letters.** A combined letter (``CombinedLetter``) replaces several letters. The next letter takes along all letters of its
+kind that wait for the same reader and were never tried: the combined letter is a letter of its own, and they end as it ends. No letter is
+added to it later, so every attempt has the same content, except for duties that were done meanwhile.
 
 **Handed over.** A sender can die, or its database freeze, after the mail server took the letter and before that is stored. So a letter is
 marked (``handed``) before it is given to a sender; the mark is removed only if the mail server says that it refused the letter. A marked
@@ -31,7 +31,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.reading import UnreadableKey, readable
 from services.notifications.domain import GATHERING, GIVE_UP_AFTER, retry_after
-from services.notifications.letters import DutyLetter, DutyList, Letter
+from services.notifications.letters import CombinedLetter, DutyLetter, Letter
 from services.notifications.store import PUT_OFF, QUEUED, UNTOLD, WAITING, member
 
 LINED_UP = 20
@@ -39,8 +39,9 @@ LINED_UP = 20
 LONGEST_LIST = 200
 """The most letters in one list."""
 HELD = GIVE_UP_AFTER + timedelta(days=1)
-"""After this time every list has ended. A letter in a list that still waits is then sent separately; this happens if a former release,
-which knows no lists, gave up the list."""
+"""After this time every combined letter has ended. A letter in one that still waits is then sent
+separately; this happens if a former release,
+which knows no combined letters, gave it up."""
 NEXT = (
     "select letter_id, member_id, topic, kind, cause, urgency, body::text as body, claimed_at, moot, attempts, handed"
     " from notifications.letters"
@@ -65,7 +66,7 @@ def turn_of(urgency: str, cause: str) -> str:
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A letter that is given to one sender; one that cannot be read (:class:`UnreadableKey`) cannot be sent. ``wanted`` is
     false if its reader unsubscribed after it was queued, or if its duty is done or its time is over. ``told`` are the
-    letters that it replaces, if it is a list. ``handed``: an earlier attempt may have handed it to the mail server."""
+    letters that it replaces, if it is a combined letter. ``handed``: an earlier attempt may have handed it to the mail server."""
 
     letter_id: str
     claimed_at: datetime
@@ -108,11 +109,13 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
             return await _attempt_of_all(tx, row, letter, others, until, reads=reads)
     handed: bool = row["handed"]
     told: tuple[str, ...] = ()
-    if isinstance(letter, DutyList):
+    if isinstance(letter, CombinedLetter):
         letter, told = await _fill(db, letter, tx.now, as_before=handed)
     stands = isinstance(letter, UnreadableKey) or letter.stands(tx.now)
-    # A list that was handed over keeps its letters until it ends; a list of a former release may have lost them.
-    wanted = reads and ((handed and bool(told or not isinstance(letter, DutyList))) or (not row["moot"] and stands))
+    # A combined letter that was handed over keeps its letters until it ends; one of a former release may have lost them.
+    wanted = reads and (
+        (handed and bool(told or not isinstance(letter, CombinedLetter))) or (not row["moot"] and stands)
+    )
     await db.execute(
         "update notifications.letters set state = 'sending', turn = null, retry_at = $2, attempts = attempts + 1, handed = $3"
         " where letter_id = $1",
@@ -140,9 +143,9 @@ async def _attempt_of_all(
     *,
     reads: bool,
 ) -> Attempt:
-    """Create a list that replaces that letter and the others, and give it to its first sender."""
+    """Create a combined letter that replaces that letter and the others, and give it to its first sender."""
     db = await tx.raw()
-    claimed = DutyList.of(letter, new_id(), len(others) + 1, tx.now.replace(microsecond=0))
+    claimed = CombinedLetter.of(letter, new_id(), len(others) + 1, tx.now.replace(microsecond=0))
     await db.execute(
         "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at, attempts,"
         " trouble, kind, cause, urgency) values ($1, $2, '', false, $3, 'list/' || $1, 'sending', $4::text::jsonb, $5, $6, 1, '', '',"
@@ -176,8 +179,8 @@ async def _attempt_of_all(
 
 
 async def _fill(
-    db: asyncpg.Connection, claimed: DutyList, now: datetime, *, as_before: bool = False
-) -> tuple[DutyList, tuple[str, ...]]:
+    db: asyncpg.Connection, claimed: CombinedLetter, now: datetime, *, as_before: bool = False
+) -> tuple[CombinedLetter, tuple[str, ...]]:
     """The list filled with the duties that are still open, one per page, and the ids of the letters that it covers. Letters whose duty is
     done are dropped. A letter that cannot be read is sent separately. ``as_before``: with the same duties as in the last attempt."""
     rows = await db.fetch(
@@ -206,7 +209,7 @@ async def _fill(
 async def _end_within(
     db: asyncpg.Connection, letter_ids: Sequence[str], state: str, trouble: str, sent_at: datetime | None
 ) -> None:
-    """End letters of a list. They are locked in the order of their ids, as in :func:`cancel_about`."""
+    """End letters of a combined letter. They are locked in the order of their ids, as in :func:`cancel_about`."""
     if letter_ids:
         await db.execute(
             "with ended as (select letter_id from notifications.letters where letter_id = any($1::text[]) and state = 'sending'"
@@ -239,7 +242,7 @@ async def cancel_about(tx: Transaction, abouts: Collection[str]) -> None:
 
 
 async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str = "") -> bool:
-    """End a letter, and those in it if it is a list; False if it had ended before. Items of a letter that was never sent may go into a
+    """End a letter, and those in it if it is combined; False if it had ended before. Items of a letter that was never sent may go into a
     later letter."""
     db = await tx.raw()
     sent_at = tx.now if state == "sent" else None
@@ -253,15 +256,15 @@ async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str 
     )
     if ended is None:
         return False
-    if isinstance(attempt.letter, DutyList):
+    if isinstance(attempt.letter, CombinedLetter):
         within = await db.fetch(
             "select letter_id from notifications.letters where within = $1 and state = 'sending'", attempt.letter_id
         )
         told = set(attempt.told)
         await _end_within(db, sorted(told), state, trouble, sent_at)
         await _end_within(db, sorted({_id(each) for each in within} - told), "dropped", trouble, None)
-    if isinstance(attempt.letter, DutyList | DutyLetter) and state == "sent":
-        what = attempt.letter.what if isinstance(attempt.letter, DutyList) else attempt.letter.kind
+    if isinstance(attempt.letter, CombinedLetter | DutyLetter) and state == "sent":
+        what = attempt.letter.what if isinstance(attempt.letter, CombinedLetter) else attempt.letter.kind
         await _count(db, ended["member_id"], what, tx.now)
     if state != "sent":
         await db.execute("delete from notifications.mailed where letter_id = $1", attempt.letter_id)

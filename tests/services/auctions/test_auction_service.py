@@ -21,7 +21,7 @@ from infra.health import PartState
 from infra.ids import new_id
 from services.auctions.domain import chain
 from services.auctions.judging import WaitingBid
-from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
+from services.auctions.lane import LOCKED_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import lose_time
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
@@ -177,7 +177,7 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
     async def waits_for_the_row(since: datetime) -> bool:
         """Wait for a bid that arrived after ``since``."""
         query = "select 1 from auctions.blocked where auction_id = $1 and until > $2"
-        return bool(await market.fetch(query, scene.auction_id, since + timedelta(seconds=HELD_PATIENCE)))
+        return bool(await market.fetch(query, scene.auction_id, since + timedelta(seconds=LOCKED_PATIENCE)))
 
     in_time = asyncio.create_task(scene.bid("a", "990"))
     await market.eventually(lambda: waits_for_the_row(ends - timedelta(seconds=21)))

@@ -27,7 +27,7 @@ from services.notifications.domain import (
     retry_after,
     slot,
 )
-from services.notifications.letters import Digest, DutyLetter, DutyList, message_id, mime, sender, words_of
+from services.notifications.letters import CombinedLetter, Digest, DutyLetter, message_id, mime, sender, words_of
 from services.notifications.links import BadLink, Links
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
@@ -221,7 +221,7 @@ def test_a_list_shows_the_first_and_says_how_many_more_there_are(what: str, lang
     duties = tuple(
         structs.replace(one.duty, title=f"Paper <{number}>", path=f"/contracts/c{number}") for number in range(25)
     )
-    told = structs.replace(DutyList.of(one, "l1", 25, NOW), duties=duties)
+    told = structs.replace(CombinedLetter.of(one, "l1", 25, NOW), duties=duties)
     raw = mime(told, LINKS, "lonja@market.example", "https://market.example")
     assert raw == mime(told, LINKS, "lonja@market.example", "https://market.example")
     mail = message_from_bytes(raw, _class=EmailMessage, policy=modern)

@@ -5,7 +5,7 @@ from multiprocessing import active_children
 
 import pytest
 
-from services.notifications.letters import DutyList, mime
+from services.notifications.letters import CombinedLetter, mime
 from services.notifications.writing import FEW, Writer
 from tests.services.notifications.test_notifications_domain import LINKS, NOW, a_digest, a_duty_letter
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.servers
 async def test_many_in_a_row_are_written_beside_and_a_pause_ends_it() -> None:
     writer, before = Writer(LINKS, *WHERE), set(active_children())
     one = a_duty_letter("deliver", "es")
-    letters = [a_digest(), one, DutyList.of(one, "l1", 1, NOW)]
+    letters = [a_digest(), one, CombinedLetter.of(one, "l1", 1, NOW)]
     here = [mime(each, LINKS, *WHERE) for each in letters]
     for _ in range(FEW):
         assert await writer.write(one) == here[1]

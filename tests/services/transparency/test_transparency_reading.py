@@ -17,12 +17,12 @@ from events.imports import ImportedProcess, ProcessImported
 from events.transparency import TenderImported
 from events.values import Source
 from services.transparency import reading
+from services.transparency.bundling import processes_imported
 from services.transparency.ocds.candidates import facts_of
 from services.transparency.ocds.documents import FilePiece
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.releases import read_release
 from services.transparency.ocds.tolerance import NotUnderstood
-from services.transparency.packing import processes_imported
 from services.transparency.reading import Readers, read_ocds
 from tests.services.transparency.publication_builders import a_release
 

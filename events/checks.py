@@ -1,4 +1,4 @@
-"""Builds for a type the check ("walk") of all bounded parts of a value, which names the broken bound and its place.
+"""Builds for a type the check of all bounded parts of a value, which names the broken bound and its place.
 
 Every event is checked, and hardly any breaks a bound: so :mod:`events.fine` first finds out quickly whether all is within bounds.
 """
@@ -29,18 +29,18 @@ from events.limits import (
 
 
 class CheckedLimits(NamedTuple):
-    """What a walk checks besides numbers: with ``lengths`` the lengths of texts and lists."""
+    """What a check looks at besides numbers: with ``lengths`` the lengths of texts and lists."""
 
     lengths: bool
     rest: bool
     """Whether it also checks the characters of texts, whole numbers, floats and instants."""
 
 
-def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: CheckedLimits) -> Check | None:
+def check_of(kind: inspect.Type, extra: dict[str, Any], looks: CheckedLimits) -> Check | None:
     most = extra.get("most") if looks.lengths else None
     match kind:
         case inspect.Metadata():
-            return walk_of(kind.type, kind.extra or {}, looks)
+            return check_of(kind.type, kind.extra or {}, looks)
         case inspect.DecimalType():
             return _of_number(extra.get("range", ANY))
         case inspect.StrType():
@@ -53,12 +53,12 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: CheckedLimits) -> 
         case inspect.DateTimeType() | inspect.DateType() if looks.rest:
             return check_instant
         case inspect.UnionType():
-            return _of_union([walk_of(each, extra, looks) for each in kind.types])
+            return _of_union([check_of(each, extra, looks) for each in kind.types])
         case inspect.VarTupleType() | inspect.ListType() | inspect.SetType() | inspect.FrozenSetType():
-            items = _of_items(walk_of(kind.item_type, {}, looks))
+            items = _of_items(check_of(kind.item_type, {}, looks))
             return _both(partial(check_length, "too-many", most) if most else None, items)
         case inspect.DictType():
-            return _of_pairs(walk_of(kind.key_type, {}, looks), walk_of(kind.value_type, {}, looks))
+            return _of_pairs(check_of(kind.key_type, {}, looks), check_of(kind.value_type, {}, looks))
         case inspect.StructType():
             return _of_struct(kind.cls, looks)
     return None
@@ -66,17 +66,17 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: CheckedLimits) -> 
 
 @cache
 def _of_struct(cls: type[Struct], looks: CheckedLimits) -> Check | None:
-    """The walk of a struct. It is made once for each class, whichever types contain it."""
+    """The check of a struct. It is made once for each class, whichever types contain it."""
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
-    walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]
-    walk = _of_fields([(name, walk) for name, walk in walks if walk is not None])
-    return walk if walk is None or looks.rest else _unless_fine(walk, fine_of(cls, lengths=looks.lengths))
+    checks = [(each.name, check_of(each.type, {}, looks)) for each in fields]
+    check = _of_fields([(name, check) for name, check in checks if check is not None])
+    return check if check is None or looks.rest else _unless_fine(check, fine_of(cls, lengths=looks.lengths))
 
 
-def _unless_fine(walk: Check, fine: Fine) -> Check:
+def _unless_fine(check: Check, fine: Fine) -> Check:
     def each(value: Any, now: datetime | None) -> None:
         if not fine(value):
-            walk(value, now)
+            check(value, now)
 
     return each
 
@@ -92,9 +92,9 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
     return both
 
 
-def _of_union(walks: list[Check | None]) -> Check | None:
-    """A walk never gets None: the walk of the containing value skips it."""
-    found = [walk for walk in walks if walk is not None]
+def _of_union(checks: list[Check | None]) -> Check | None:
+    """A check never gets None: the check of the containing value skips it."""
+    found = [check for check in checks if check is not None]
     if len(found) > 1:
         raise TypeError("a union of several bounded types is not supported: nothing tells which type a value has")
     return found[0] if found else None
@@ -114,8 +114,8 @@ def _of_number(within: Range) -> Check:
     return each
 
 
-def _of_items(walk: Check | None) -> Check | None:
-    if walk is None:
+def _of_items(check: Check | None) -> Check | None:
+    if check is None:
         return None
 
     def each(value: Any, now: datetime | None) -> None:
@@ -123,15 +123,15 @@ def _of_items(walk: Check | None) -> Check | None:
         try:
             for place, item in enumerate(value):  # noqa: B007  # an error names it
                 if item is not None:
-                    walk(item, now)
+                    check(item, now)
         except OutOfBounds as error:
             raise error.inside(place)  # noqa: B904  # the same error
 
     return each
 
 
-def _of_pairs(named: Check | None, walk: Check | None) -> Check | None:
-    if named is None and walk is None:
+def _of_pairs(named: Check | None, check: Check | None) -> Check | None:
+    if named is None and check is None:
         return None
 
     def each(value: Any, now: datetime | None) -> None:
@@ -139,24 +139,24 @@ def _of_pairs(named: Check | None, walk: Check | None) -> Check | None:
             if named is not None:
                 named(name, now)
             try:
-                if walk is not None and item is not None:
-                    walk(item, now)
+                if check is not None and item is not None:
+                    check(item, now)
             except OutOfBounds as error:
                 raise error.inside(name)  # noqa: B904  # the same error
 
     return each
 
 
-def _of_fields(walks: list[tuple[str, Check]]) -> Check | None:
-    if not walks:
+def _of_fields(checks: list[tuple[str, Check]]) -> Check | None:
+    if not checks:
         return None
 
     def each(value: Any, now: datetime | None) -> None:
         name = ""
         try:
-            for name, walk in walks:
+            for name, check in checks:
                 if (part := getattr(value, name)) is not None:
-                    walk(part, now)
+                    check(part, now)
         except OutOfBounds as error:
             raise error.inside(name)  # noqa: B904  # the same error
 

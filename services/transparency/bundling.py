@@ -1,4 +1,4 @@
-"""Makes packs: events with many processes or organisations of one bucket (:mod:`events.imports`)."""
+"""Makes bundles: events with many processes or organisations of one bucket (:mod:`events.imports`)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -9,14 +9,14 @@ from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
 from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.imports import MOST_IN_A_PACK, OrganisationImported, ProcessImported
+from events.imports import MOST_IN_A_BUNDLE, OrganisationImported, ProcessImported
 from events.transparency import TenderImported
 from infra.buckets import bucket_of
 from services.transparency.ocds.candidates import LARGEST, ProcessFact
 
 T = TypeVar("T")
-PACK = 300_000
-"""The most bytes of a pack that holds more than one item."""
+BUNDLE = 300_000
+"""The most bytes of a bundle that holds more than one item."""
 Telling = tuple[type[Event], str, bytes]
 """The class of an event, its bucket, and the event as JSON."""
 
@@ -46,18 +46,18 @@ class _Organisations(msgspec.Struct, frozen=True):
     organisations: list[msgspec.Raw]
 
 
-def packs_of_processes(facts: Iterable[ProcessFact]) -> Iterator[Telling]:
+def bundles_of_processes(facts: Iterable[ProcessFact]) -> Iterator[Telling]:
     told = (
         (bucket_of(process_id, ProcessImported.TOPIC), sum(len(fact.data) for fact in portion), (process_id, portion))
         for process_id, portion in _portions(facts)
     )
-    for bucket, pack in _packed(told):
-        yield ProcessImported, bucket, processes_imported(bucket, pack)
+    for bucket, bundle in _bundled(told):
+        yield ProcessImported, bucket, processes_imported(bucket, bundle)
 
 
-def processes_imported(bucket: str, pack: Iterable[tuple[str, Sequence[ProcessFact]]]) -> bytes:
+def processes_imported(bucket: str, bundle: Iterable[tuple[str, Sequence[ProcessFact]]]) -> bytes:
     """The event as JSON, from the facts of each process (its id comes first)."""
-    return msgspec.json.encode(_Processes(bucket, [_process(process_id, facts) for process_id, facts in pack]))
+    return msgspec.json.encode(_Processes(bucket, [_process(process_id, facts) for process_id, facts in bundle]))
 
 
 def _process(process_id: str, facts: Iterable[ProcessFact]) -> _Process:
@@ -69,25 +69,25 @@ def _process(process_id: str, facts: Iterable[ProcessFact]) -> _Process:
     return _Process(process_id, tender, *others)
 
 
-def packs_of_organisations(organisations: Iterable[OrganisationRegistered]) -> Iterator[Telling]:
+def bundles_of_organisations(organisations: Iterable[OrganisationRegistered]) -> Iterator[Telling]:
     written = ((one.organisation_id, msgspec.json.encode(one)) for one in organisations)
     told = ((bucket_of(each, OrganisationImported.TOPIC), len(data), msgspec.Raw(data)) for each, data in written)
-    for bucket, pack in _packed(told):
-        yield OrganisationImported, bucket, msgspec.json.encode(_Organisations(bucket, pack))
+    for bucket, bundle in _bundled(told):
+        yield OrganisationImported, bucket, msgspec.json.encode(_Organisations(bucket, bundle))
 
 
-def _packed(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]:
-    """Group the items of each bucket into packs; yield (bucket, pack), and the items of a bucket in their order."""
+def _bundled(told: Iterable[tuple[str, int, T]]) -> Iterator[tuple[str, list[T]]]:
+    """Group the items of each bucket into bundles; yield (bucket, bundle), and the items of a bucket in their order."""
     open_: dict[str, tuple[int, list[T]]] = {}
     for bucket, size, thing in told:
-        before, pack = open_.get(bucket, (0, []))
-        if pack and (before + size > PACK or len(pack) == MOST_IN_A_PACK):
-            yield bucket, pack
-            before, pack = 0, []
-        pack.append(thing)
-        open_[bucket] = before + size, pack
-    for bucket, (_, pack) in open_.items():
-        yield bucket, pack
+        before, bundle = open_.get(bucket, (0, []))
+        if bundle and (before + size > BUNDLE or len(bundle) == MOST_IN_A_BUNDLE):
+            yield bucket, bundle
+            before, bundle = 0, []
+        bundle.append(thing)
+        open_[bucket] = before + size, bundle
+    for bucket, (_, bundle) in open_.items():
+        yield bucket, bundle
 
 
 def _portions(facts: Iterable[ProcessFact]) -> Iterator[tuple[str, list[ProcessFact]]]:

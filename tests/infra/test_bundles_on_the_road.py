@@ -1,4 +1,4 @@
-"""A pack of which some parts fail: each part takes effect once, or becomes a separate dead letter."""
+"""A bundle of which some parts fail: each part takes effect once, or becomes a separate dead letter."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers
 
 
 def hearing(road: Road, view: str = "") -> Inbox:
-    """The inbox of the service, or of a view, with reactions to packs. In a view nothing fails."""
+    """The inbox of the service, or of a view, with reactions to bundles. In a view nothing fails."""
 
     async def note(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
         for organisation in organisations_of(events):
@@ -53,8 +53,8 @@ async def listening(road: Road) -> AsyncIterator["asyncio.Task[None]"]:
             await work
 
 
-def packed(*names: str, number: str = "", padding: int = 0) -> tuple[bytes, bytes, Headers]:
-    """One pack with that id."""
+def bundled(*names: str, number: str = "", padding: int = 0) -> tuple[bytes, bytes, Headers]:
+    """One bundle with that id."""
     number = number or new_id()
     told = tuple(
         OrganisationRegistered(organisation_id=name, roles=("buyer",), name=name, identifier="x" * padding)
@@ -74,7 +74,7 @@ def packed(*names: str, number: str = "", padding: int = 0) -> tuple[bytes, byte
 
 
 async def tell(road: Road, *names: str, number: str = "", padding: int = 0, partition: int = 0) -> None:
-    key, value, headers = packed(*names, number=number, padding=padding)
+    key, value, headers = bundled(*names, number=number, padding=padding)
     await road.kafka.working.send_and_wait(road.topic, key=key, value=value, headers=headers, partition=partition)
 
 
@@ -96,13 +96,13 @@ def told_by(letter: DeadLetter) -> list[str]:
 
 async def test_only_the_events_of_a_pack_that_fail_become_a_dead_letter_that_can_be_replayed(road: Road) -> None:
     road.fails = always
-    await tell(road, "one", "bad two", "three", number="pack")
+    await tell(road, "one", "bad two", "three", number="bundle")
     await tell(road, "after")
     async with listening(road):
         await until_heard(road, ["one", "three", "after"])
         await until_committed(road, 2, 0)
         (letter,) = await letters(road)
-        assert (told_by(letter), letter.event_id, letter.key) == (["bad two"], "pack#1", b"bucket")
+        assert (told_by(letter), letter.event_id, letter.key) == (["bad two"], "bundle#1", b"bucket")
         assert "cannot bear bad two" in letter.error
         road.fails = lambda name: None
         for _ in range(2):
@@ -117,31 +117,31 @@ def a_record(road: Road, key: bytes | None, value: bytes | None, headers: Sequen
 
 async def test_who_handled_the_whole_ignores_a_part_that_is_replayed(road: Road) -> None:
     road.fails = always
-    pack = a_record(road, *packed("one", "bad two", number="pack"))
+    bundle = a_record(road, *bundled("one", "bad two", number="bundle"))
     service, view = hearing(road), hearing(road, "view")
-    await handle(service, pack)
-    await handle(view, pack)
+    await handle(service, bundle)
+    await handle(view, bundle)
     (letter,) = await letters(road)
     part = a_record(road, letter.key, letter.value, letter.headers)
     heard = ["one", "view one", "view bad two"]
-    await handle(view, pack, part)
+    await handle(view, bundle, part)
     assert await road.names() == heard
     road.fails = lambda name: None
-    await handle(service, pack, part, part)
+    await handle(service, bundle, part, part)
     assert await road.names() == [*heard, "bad two"]
     fresh = hearing(road, "fresh view")
-    await handle(fresh, pack, part)
+    await handle(fresh, bundle, part)
     assert await road.names() == [*heard, "bad two", "fresh view one", "fresh view bad two"]
 
 
 async def test_a_pack_that_comes_again_after_it_was_divided_changes_nothing(road: Road) -> None:
     road.fails = always
-    await tell(road, "one", "bad two", "three", number="pack")
+    await tell(road, "one", "bad two", "three", number="bundle")
     async with listening(road):
         await until_heard(road, ["one", "three"])
         await until_buried(road, 1)
         road.fails = lambda name: None
-        await tell(road, "one", "bad two", "three", number="pack")
+        await tell(road, "one", "bad two", "three", number="bundle")
         await tell(road, "last")
         await until_heard(road, ["one", "three", "last"])
     assert len(await letters(road)) == 1
