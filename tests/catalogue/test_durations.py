@@ -36,7 +36,7 @@ def test_the_next_start_keeps_the_windows_of_the_buyers_day(duration: object, af
     minutes=st.integers(0, 60 * 24 * 366),
     duration=st.sampled_from((SHORT, MIDDLE, LONG)),
 )
-def test_a_auction_that_begins_at_the_next_start_breaks_no_window_and_is_not_late(
+def test_an_auction_that_begins_at_the_next_start_breaks_no_window_and_is_not_late(
     minutes: int, duration: object
 ) -> None:
     after = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes, seconds=minutes % 60)

@@ -278,7 +278,7 @@ def screen(each: Found, size: str) -> str:
     return f"{name}-{each.reader or 'visitor'}-{number}-{size}.png"
 
 
-async def test_a_auction_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
+async def test_an_auction_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
     """From two lines in the basket to the final check, with a mistake on the way: states to which no link leads."""
     agency = await meet("agency")
     first, second = [sku_id for name, sku_id in sku_ids.items() if name.startswith("Office paper")][:2]

@@ -26,7 +26,7 @@ async def test_a_registration_comes_along_into_another_language(meet: Meet) -> N
     await expect(visitor.page.locator("[name=password]")).to_have_value("")
 
 
-async def test_a_auction_with_added_lines_comes_along_into_another_language(meet: Meet) -> None:
+async def test_an_auction_with_added_lines_comes_along_into_another_language(meet: Meet) -> None:
     agency = await meet("agency")
     await agency.open("/auctions/new")
     await agency.fill(title="Paper for two schools")

@@ -90,7 +90,7 @@ async def seconds_left(page: Page) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-async def test_a_auction_is_followed_in_three_languages(demo: Market, meet: Meet) -> None:
+async def test_an_auction_is_followed_in_three_languages(demo: Market, meet: Meet) -> None:
     path = await a_session(demo)
     first, second, visitor = await meet("supplier3"), await meet("supplier7"), await meet()
     await at(path, first, second, visitor)

@@ -300,7 +300,7 @@ async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: 
         assert "can no longer be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
 
 
-async def test_a_auction_is_composed_and_refused_in_the_buyers_language(
+async def test_an_auction_is_composed_and_refused_in_the_buyers_language(
     market: Market, playing_by: Callable[[str], None]
 ) -> None:
     playing_by("moscow")
@@ -317,11 +317,11 @@ async def test_a_auction_is_composed_and_refused_in_the_buyers_language(
         assert re.search(r'id="duration_minutes-note">es obligatorio<', undecided)
         assert not re.search(r'name="duration_minutes" value="\d+" checked', undecided)
         late = words((await browser.post("/auctions/new", {**form, "title": "Papel", "action": "review"})).text)
-        assert "La sesión debe caber en las horas 09:00-15:00" in late and "Abrirla el" in late
+        assert "La minisubasta debe caber en las horas 09:00-15:00" in late and "Abrirla el" in late
         shown = await browser.post(
             "/auctions/new", {**form, "title": "Papel", "duration_minutes": "1440", "action": "review"}
         )
-        assert "<h1>Revisar la sesión</h1>" in shown.text and "1 línea" in shown.text, words(shown.text)
+        assert "<h1>Revisar la minisubasta</h1>" in shown.text and "1 línea" in shown.text, words(shown.text)
         assert "del precio inicial" in words(shown.text) and '<main id="main">' in shown.text
 
 

@@ -7,7 +7,7 @@ from tests.services.auctions.market_builders import a_scene
 from tests.services.auctions.test_auction_complaints import WORDS, a_moderator
 
 
-async def test_a_auction_that_ended_meanwhile_is_over(market: Market) -> None:
+async def test_an_auction_that_ended_meanwhile_is_over(market: Market) -> None:
     scene = await a_scene(market)
     await scene.bid("a", "990")
     await scene.close()

@@ -72,7 +72,7 @@ async def test_a_locked_auction_holds_up_no_other_and_gets_its_time_back(market:
     assert not await market.fetch("select from auctions.blocked where auction_id = $1", locked.auction_id)
 
 
-async def test_a_auction_whose_end_falls_into_the_lock_goes_on_after_it(market: Market) -> None:
+async def test_an_auction_whose_end_falls_into_the_lock_goes_on_after_it(market: Market) -> None:
     scene = await a_scene(market)
     async with the_row(market, scene):
         refused = asyncio.create_task(scene.bid("a", "990"))

@@ -75,7 +75,7 @@ async def test_a_bid_on_an_auction_that_waits_is_decided_with_its_time_given_bac
     assert len(await first.events(AuctionExtended)) == len(await second.events(AuctionExtended)) == 1
 
 
-async def test_a_auction_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(market: Market, portion: Portion) -> None:
+async def test_an_auction_that_waits_is_not_closed_and_a_bid_on_it_is_in_time(market: Market, portion: Portion) -> None:
     scene = await a_scene(market, duration_minutes=3)
     ends = datetime.fromisoformat((await scene.view())["closes_at"])
     await an_outage(market, market.clock(), ends - timedelta(minutes=1))

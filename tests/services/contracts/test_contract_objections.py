@@ -481,7 +481,7 @@ class TestEquivalents:
         with pytest.raises(EquivalentIsOriginal):
             story.tell(self.offer(story, EquivalentProposal(line_id="1", quantity=D(1), card=CARD)))
 
-    def test_a_auction_without_them_takes_none(self) -> None:
+    def test_an_auction_without_them_takes_none(self) -> None:
         story = an_award()
         with pytest.raises(AuctionWithoutEquivalents):
             story.tell(self.offer(story, EquivalentProposal(line_id="1", quantity=D(1), description="x")))

@@ -103,7 +103,7 @@ def a_contract(market: Market, currency: str, amount: str | None) -> ContractCon
     )
 
 
-async def test_a_auction_that_goes_on_for_longer_is_still_shown_and_only_a_lower_bid_is_its_price(
+async def test_an_auction_that_goes_on_for_longer_is_still_shown_and_only_a_lower_bid_is_its_price(
     market: Market,
 ) -> None:
     shown, auction = Shown(market), an_auction(market, f"Paper {new_id()}", minutes=1)

@@ -85,7 +85,7 @@ def test_only_the_winner_is_named_among_the_bidders() -> None:
     assert [bid["rank"] for bid in release["bids"]["details"]] == [1, 2]
 
 
-def test_a_auction_nobody_won_names_nobody() -> None:
+def test_an_auction_nobody_won_names_nobody() -> None:
     story = Story()
     bids = [msgspec.structs.replace(bid, rank=None) for bid in story.disclosed()]
     text = json.dumps(plain(outgoing.tender_closed(story.closed(won=False), bids, OPENS, {})))
@@ -97,7 +97,7 @@ def test_a_auction_nobody_won_names_nobody() -> None:
     ("outcome", "status"),
     [("unsuccessful", "unsuccessful"), ("withdrawn", "cancelled"), ("cancelled", "cancelled")],
 )
-def test_a_auction_without_a_winner_was_unsuccessful_or_is_cancelled(outcome: str, status: str) -> None:
+def test_an_auction_without_a_winner_was_unsuccessful_or_is_cancelled(outcome: str, status: str) -> None:
     closed = Story().closed(won=False, outcome=outcome)
     tender = plain(outgoing.tender_closed(closed, (), OPENS, {}))["tender"]
     assert (tender["status"], tender["lots"][0]["status"]) == (status, status)
