@@ -120,7 +120,9 @@ def _nearest_first(published: Iterable[P], place: Where) -> list[P]:
     codes = {"locality": town, "region": place.region or "", "country": place.country or ""}
 
     def holds(snapshot: P) -> bool:
-        return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes.get(snapshot.level, "").casefold()
+        if snapshot.level not in codes:
+            return False  # a newer release may publish other levels
+        return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes[snapshot.level].casefold()
 
     def nearness(snapshot: P) -> tuple[int, float]:
         return _LEVELS.index(snapshot.level), -snapshot.valued_at.timestamp()

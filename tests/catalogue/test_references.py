@@ -88,6 +88,13 @@ def test_the_narrowest_level_that_holds_the_place_speaks(place: Place, found: st
     assert chosen(published, place) == found
 
 
+@pytest.mark.parametrize("code", ["RU-MOW", "*"])
+def test_a_level_of_a_newer_release_is_left_out(code: str) -> None:
+    district = msgspec.structs.replace(SNAPSHOT, level="district", place_code=code, reference_id="district")
+    assert chosen([district, SNAPSHOT], Place(country="RU", region="RU-MOW")) == SNAPSHOT.reference_id
+    assert chosen([district], Place(country="RU", region="RU-MOW")) is None
+
+
 def test_what_cannot_be_compared_leaves_the_word_to_a_wider_level_that_can() -> None:
     moscow = Place(country="RU", region="RU-MOW")
     in_euros = msgspec.structs.replace(SNAPSHOT, currency="EUR", reference_id="region")
