@@ -46,7 +46,11 @@ PAGES = {
 }
 """Lists that belong to one thing, which are tested with its service."""
 SAID = {
-    "region": {"en": "is no country and no region", "es": "no es un país ni una región", "ru": "не страна и не регион"},
+    "region": {
+        "en": "is neither a country nor a region",
+        "es": "no es un país ni una región",
+        "ru": "не страна и не регион",
+    },
     "category": {"en": "is not a CPV code", "es": "no es un código CPV", "ru": "не код CPV"},
 }
 SAID["place"] = SAID["region"]

@@ -70,7 +70,7 @@ async def test_a_page_of_nothing_says_what_to_do(stall: Stall) -> None:
         ("price_from=500&price_to=100", "is above the highest price of the search"),
         ("price_to=-5", "must be at least 0"),
         ("price_from=1e5", "must be a number, such as 12.50"),
-        ("region=RU-ZZZ", "is no country and no region"),
+        ("region=RU-ZZZ", "is neither a country nor a region"),
         ("category=99", "is in no division of the CPV"),
     ],
 )
@@ -85,7 +85,7 @@ async def test_a_search_says_what_it_could_not_take(stall: Stall, query: str, sa
         ("page=abc", "In the address of this page, “page” must be a whole number."),
         ("quantity=1e5", "must be a number"),
         ("region=banana", "banana</option>"),
-        ("region=RU-ZZZ", "is no country and no region"),
+        ("region=RU-ZZZ", "is neither a country nor a region"),
     ],
 )
 async def test_a_sku_says_what_it_could_not_take(stall: Stall, query: str, said: str) -> None:

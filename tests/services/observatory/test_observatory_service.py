@@ -380,7 +380,7 @@ class TestLooking:
                     )
                 )
             )
-        assert nowhere.status_code == 422 and "is no country and no region" in nowhere.text
+        assert nowhere.status_code == 422 and "is neither a country nor a region" in nowhere.text
         assert "prices.csv:7" in page and "usual range of 5 prices" in page and "<svg" in page and "price-map" in page
         (point,) = pictures["points"]
         assert point["name"] == "Curitiba, Paraná" and point["count"] == 4 and point["latitude"] < -25
