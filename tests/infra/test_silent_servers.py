@@ -57,6 +57,7 @@ OTHERS = {
     "dead-letters replay": "Kafka at first",
     "dead-letters dismiss": "Kafka",
     "dead-letters give-up": "Kafka at first",
+    "dead-letters set-aside": "Kafka at first",
     "import fields": "no market",
     "verify auction": "no market",
     "verify receipt": "no market",
