@@ -72,7 +72,7 @@ class NotificationPages(Controller):
         async with resources.database.transaction("notifications") as tx:
             going = await handlers.digest_now(tx, request.user.member_id, str(key))
         said = (
-            gettext("Your digest is on its way.")
+            gettext("You asked for your digest.")
             if going
             else gettext("Everything on your list was sent to you before.")
         )
@@ -82,7 +82,7 @@ class NotificationPages(Controller):
     async def resume(self, resources: FromResources, request: MemberVisit) -> Redirect:
         async with resources.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)
-        return redirect("/notifications", gettext("We write to this address again."))
+        return redirect("/notifications", gettext("Mail to this address was resumed."))
 
 
 def _wanted(member: LetterMember, form: SettingsForm, fields: Mapping[str, str]) -> Preferences:

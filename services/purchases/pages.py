@@ -106,11 +106,7 @@ class PurchasePages(Controller):
             return await self._purchase(
                 resources, request, purchase_id, Filled(values, errors_of_refusal(broken, {"reason"}))
             )
-        said = (
-            gettext("Accepted: the buyer now sends the draft of the contract.")
-            if accepts
-            else gettext("The request is refused.")
-        )
+        said = gettext("You accepted the request.") if accepts else gettext("You refused the request.")
         return redirect(f"/contracts/purchases/{purchase_id}", said)
 
     async def _form(

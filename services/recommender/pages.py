@@ -62,14 +62,14 @@ class RecommendationPages(Controller):
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
         return redirect(
             "/recommendations",
-            gettext("“%(title)s” is hidden. You can show it again: it is below the list.", title=opening.title),
+            gettext("“%(title)s” was hidden.", title=opening.title),
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
     async def restore(self, resources: FromResources, request: MemberVisit, opportunity_id: PathId) -> Redirect:
         async with resources.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
-        return redirect("/recommendations", gettext("It is in your list again."))
+        return redirect("/recommendations", gettext("It was put back into your list."))
 
     @get("/suppliers", opt=allow(BUYER_OFFICER))
     async def suppliers(self, resources: FromResources, request: MemberVisit, auction: Short) -> Template:

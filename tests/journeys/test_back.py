@@ -64,6 +64,6 @@ async def test_back_to_a_secret_that_is_shown_once(meet: Meet) -> None:
     await away_and_back(agency)
     await expect(agency.page.locator("main code").first).to_have_text(secret)
     await agency.press("Log out")
-    await expect(agency.sees("You are logged out.")).to_be_visible()
+    await expect(agency.sees("You logged out.")).to_be_visible()
     await agency.page.go_back()
     await expect(agency.page.get_by_text(secret)).to_have_count(0)

@@ -348,7 +348,7 @@ async def test_pregao_on_the_page(demo: Market, meet: Meet) -> None:
     await leads_with(second, "999")
     await second.shot("auction-pregao-behind")
     await second.page.locator("#delete-last").click()
-    await expect(second.page.get_by_text("Your last bid is deleted.")).to_be_visible()
+    await expect(second.page.get_by_text("Your last bid was deleted.")).to_be_visible()
     await expect(first.page.locator("#log-table")).to_contain_text("deleted by its bidder")
     demo.clock.advance(timedelta(seconds=16))
     await leads_with(second, "990")

@@ -63,7 +63,7 @@ class AccountPages(Controller):
             return await self._page(resources, request, errors=errors_of_refusal(error, fields))
         except TooManyTries:
             return await self._page(resources, request, errors={"": slow_down()})
-        return redirect("/account", gettext("Your password is changed."))
+        return redirect("/account", gettext("Your password was changed."))
 
     @post("/keys")
     async def make_key(self, resources: FromResources, request: MemberVisit) -> Response[Any]:
@@ -86,7 +86,7 @@ class AccountPages(Controller):
     async def revoke_key(self, resources: FromResources, request: MemberVisit, key_id: PathId) -> Redirect:
         async with resources.database.transaction("accounts") as tx:
             await keys.revoke_key(tx, request.user, key_id)
-        return redirect("/account", gettext("The API secret is revoked; its last token ends within the hour."))
+        return redirect("/account", gettext("The API secret was revoked."))
 
     @post("/members", opt=allow(*MANAGERS))
     async def invite(self, resources: FromResources, request: MemberVisit) -> Response[Any]:
@@ -103,7 +103,7 @@ class AccountPages(Controller):
         except Missing:
             over = gettext("This invitation is no longer valid: it was used or withdrawn, or its time is over.")
             return await self._page(resources, request, errors={"": over})
-        return redirect("/account", gettext("The invitation is withdrawn."))
+        return redirect("/account", gettext("The invitation was withdrawn."))
 
     async def _page(self, resources: Resources, request: MemberVisit, **more: Any) -> Template:
         async with resources.database.transaction("accounts") as tx:

@@ -137,7 +137,7 @@ class EntryPages(Controller):
 
     @post("/logout")
     async def log_out(self) -> Redirect:
-        answer = redirect("/", gettext("You are logged out."))
+        answer = redirect("/", gettext("You logged out."))
         answer.set_cookie(Cookie(key=COOKIE, value="", max_age=0, path="/", httponly=True, samesite="lax"))
         return answer
 

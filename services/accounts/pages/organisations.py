@@ -66,7 +66,10 @@ class OrganisationPages(Controller):
                     changed = await handlers.set_state(tx, organisation_id, wanted)
                 return redirect(
                     f"/organisations/{organisation_id}",
-                    gettext("The organisation is now: %(state)s.", state=pgettext("organisation", changed.state)),
+                    gettext(
+                        "The state of the organisation was set: %(state)s.",
+                        state=pgettext("organisation", changed.state),
+                    ),
                 )
             except RuleBroken as error:
                 errors = errors_of_refusal(error, fields)

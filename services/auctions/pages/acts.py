@@ -77,7 +77,7 @@ class ActPages(Controller):
                 errors = await _refused(resources, auction_id, broken, fields)
         if errors:
             return await shown(request, resources, boards, auction_id, filled=Filled(fields, errors))
-        said = _("The market bids for you down to your floor.") if form.on else _("Autobid is off.")
+        said = _("Your floor was saved.") if form.on else _("Autobid was turned off.")
         return _back(auction_id, said)
 
     @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
@@ -92,7 +92,7 @@ class ActPages(Controller):
                 errors = await _refused(resources, auction_id, broken, ())
         if errors:
             return await shown(request, resources, boards, auction_id, filled=Filled(errors=errors))
-        return _back(auction_id, _("Your last bid is deleted."))
+        return _back(auction_id, _("Your last bid was deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdrawal_page(self, request: MemberVisit, resources: FromResources, auction_id: PathId) -> Template:
@@ -104,7 +104,7 @@ class ActPages(Controller):
         async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
-                return _back(auction_id, _("The mini-auction is withdrawn."))
+                return _back(auction_id, _("The mini-auction was withdrawn."))
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)
         return await _withdrawal(request, resources, auction_id, Filled(fields, errors))
@@ -124,9 +124,7 @@ class ActPages(Controller):
                     evidence=clean(text_in(fields, "evidence")),
                 )
                 await handlers.complain(tx, wanted, request.user, fields.get("request_key", "")[:200])
-                return _back(
-                    auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
-                )
+                return _back(auction_id, _("Your complaint was filed."))
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)
                 fields = shown_again(fields, broken)

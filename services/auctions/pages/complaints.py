@@ -50,7 +50,7 @@ class ComplaintPages(Controller):
         async with resources.database.transaction("auctions") as tx:
             try:
                 await handlers.decide_complaint(tx, complaint_id, decision, clean(text_in(fields, "reason")))
-                upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
+                upheld, rejected = _("The complaint was upheld."), _("The complaint was rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
                 errors = errors_of_refusal(broken, fields)

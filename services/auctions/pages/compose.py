@@ -137,9 +137,9 @@ class AuctionComposePages(Controller):
                     auction_id = await handlers.open_for_buyer(
                         tx, wanted, request.user, policy, fields.get("request_key") or new_id()
                     )
-                said = gettext("The mini-auction is open. Suppliers may bid now.")
+                said = gettext("The mini-auction was opened.")
                 if wanted.opens_at is not None and wanted.opens_at > resources.clock():
-                    said = gettext("The mini-auction is published. Suppliers may bid from its opening on.")
+                    said = gettext("The mini-auction was published.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
                 errors = {_field_of(broken, fields): refusal_text(broken, policy.currency, buyer.time_zone)}

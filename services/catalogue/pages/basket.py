@@ -104,9 +104,7 @@ class BasketPages(Controller):
             return await _page(resources, finder, request, Filled(fields, errors))
         return redirect(
             PATH,
-            gettext("It is out of the basket; you can put it back below.")
-            if removed
-            else gettext("The quantities are changed."),
+            gettext("It was taken out of the basket.") if removed else gettext("The quantities were changed."),
         )
 
 

@@ -164,7 +164,7 @@ class OfferPages(Controller):
                 errors = errors_of_refusal(error, places)
                 values = shown_again(values, error)
             if not errors:
-                notice = gettext("Your offer is published; buyers find it within a second.")
+                notice = gettext("Your offer was published.")
                 return redirect("/catalogue/offers", notice)
         return await self._form(resources, finder, request, Filled(values, errors), regions)
 

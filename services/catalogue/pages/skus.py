@@ -203,7 +203,7 @@ class SkuPages(Controller):
                 done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
         except RuleBroken as error:
             return await self._queue(resources, request, _page_in(fields), {sku_id: ruled(error)})
-        return redirect(_queue_at(fields), gettext("“%(name)s” is published.", name=done.sku.name))
+        return redirect(_queue_at(fields), gettext("“%(name)s” was published.", name=done.sku.name))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
     async def send_back(self, resources: FromResources, request: MemberVisit, sku_id: PathId) -> Response[Any]:
@@ -224,7 +224,7 @@ class SkuPages(Controller):
             return await self._queue(resources, request, _page_in(fields), said, typed, instead)
         return redirect(
             _queue_at(fields),
-            gettext("“%(name)s” is returned to %(proposer)s.", name=done.sku.name, proposer=done.proposer_name),
+            gettext("“%(name)s” was returned to %(proposer)s.", name=done.sku.name, proposer=done.proposer_name),
         )
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
@@ -244,7 +244,7 @@ class SkuPages(Controller):
             )
             return await show_sku(resources, finder, request, sku_id, wanted, Filled(typed, wrong, instead))
         return redirect(
-            f"/catalogue/skus/{sku_id}", gettext("“%(name)s” and its offers are archived.", name=done.sku.name)
+            f"/catalogue/skus/{sku_id}", gettext("“%(name)s” and its offers were archived.", name=done.sku.name)
         )
 
     async def _queue(

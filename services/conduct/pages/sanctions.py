@@ -60,7 +60,7 @@ class SanctionPages(Controller):
         async def act(values: Mapping[str, str]) -> str:
             async with resources.database.transaction("conduct") as tx:
                 await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
-            return gettext("Your appeal is filed. A moderator decides about it.")
+            return gettext("Your appeal was filed.")
 
         return await OWN.act(
             resources,
@@ -87,7 +87,7 @@ class SanctionPages(Controller):
             async with resources.database.transaction("conduct") as tx:
                 await handlers.decide(tx, clean(sanction_id), decision, values.get("explanation", ""))
             return (
-                gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension is upheld.")
+                gettext("The suspension was lifted.") if decision == "lifted" else gettext("The suspension was upheld.")
             )
 
         return await APPEALED.act(

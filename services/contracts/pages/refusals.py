@@ -67,7 +67,7 @@ class RefusalPages(Controller):
             return await contract_page(
                 resources, request, contract_id, Filled(values, errors_of_refusal(broken, values))
             )
-        return redirect(f"/contracts/{contract_id}", gettext("You dispute the refusal. A moderator decides about it."))
+        return redirect(f"/contracts/{contract_id}", gettext("You disputed the refusal."))
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def queue(self, resources: FromResources, request: MemberVisit, number: PageNumber = 1) -> Template:

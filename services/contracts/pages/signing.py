@@ -153,7 +153,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user, with_it),
-            gettext("Your signature is recorded. Both sides can see it."),
+            gettext("Your signature was recorded."),
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -165,7 +165,7 @@ class SigningPages(Controller):
             contract_id,
             {},
             lambda tx: handlers.extend(tx, clean(contract_id), step, request.user),
-            gettext("You have more time. Both sides can see this."),
+            gettext("Your time was extended."),
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
@@ -191,7 +191,7 @@ class SigningPages(Controller):
         except RuleBroken as broken:
             filled = Filled(written, errors_of_refusal(broken, written))
             return await self._objection(resources, request, contract_id, filled, rows)
-        return redirect(f"/contracts/{contract_id}", gettext("Your objection is filed. The buyer answers it."))
+        return redirect(f"/contracts/{contract_id}", gettext("Your objection was filed."))
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER))
     async def answer_objection(
@@ -223,7 +223,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.answer_objection(tx, clean(contract_id), number, answers, request.user),
-            gettext("Your answer is sent. The supplier now signs or refuses."),
+            gettext("Your answer was sent."),
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))

@@ -172,18 +172,18 @@ def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Comm
 
 
 ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
-    "order": (_order, "Your order is sent to the supplier."),
-    "delivery": (_delivery, "The delivery is reported. The buyer accepts or refuses it."),
-    "assessment": (_assessment, "Your answer is sent to the supplier."),
-    "invoice": (_invoice, "The invoice is sent."),
-    "payment": (_payment, "Your payment is recorded. The supplier confirms that it received the money."),
-    "receipt": (_receipt, "Confirmed: the invoice is settled."),
-    "withdrawal": (_withdrawal, "It is withdrawn."),
-    "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
-    "dispute-answer": (_dispute_answer, "Your statement is sent to the other side."),
-    "ending": (_ending, "Your proposal is sent to the other side."),
-    "ending-answer": (_ending_answer, "Your answer is recorded."),
-    "ending-withdrawal": (_ending_withdrawal, "It is withdrawn."),
+    "order": (_order, "Your order was sent to the supplier."),
+    "delivery": (_delivery, "The delivery was reported."),
+    "assessment": (_assessment, "Your answer was sent to the supplier."),
+    "invoice": (_invoice, "The invoice was sent."),
+    "payment": (_payment, "Your payment was recorded."),
+    "receipt": (_receipt, "You confirmed the payment."),
+    "withdrawal": (_withdrawal, "It was withdrawn."),
+    "dispute": (_dispute, "The dispute was opened."),
+    "dispute-answer": (_dispute_answer, "Your statement was sent to the other side."),
+    "ending": (_ending, "Your proposal was sent to the other side."),
+    "ending-answer": (_ending_answer, "Your answer was recorded."),
+    "ending-withdrawal": (_ending_withdrawal, "It was withdrawn."),
 }
 """The function that reads a form, and the message after the act, by the last part of the address."""
 

@@ -198,7 +198,7 @@ class ExecutionPages(Controller):
         else:
             return redirect(
                 f"/contracts/{contract_id}/disputes/{number}",
-                gettext("Your decision is recorded. Both sides can see it."),
+                gettext("Your decision was recorded."),
             )
         if "" not in errors:
             tried = DecideDispute(dispute=number, outcome=get_args(Outcome)[0], explanation=WORDS)

@@ -98,7 +98,7 @@ class PoolPages(Controller):
             if enrolment is not None:
                 try:
                     await handlers.enrol(tx, pool_id, enrolment, request.user)
-                    said = gettext("You are enrolled. You can change this until the demand is frozen.")
+                    said = gettext("Your enrolment was recorded.")
                     return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
                     return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool)))
@@ -120,7 +120,7 @@ class PoolPages(Controller):
         said = (
             gettext("You withdrew after the freeze. This is a default, and it is published with your reason.")
             if default
-            else gettext("You withdrew. Until the freeze you can enrol again below.")
+            else gettext("You withdrew from the pool.")
         )
         return redirect(f"/pools/{pool_id}", said)
 
@@ -131,7 +131,7 @@ class PoolPages(Controller):
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, pool_id, Filled(errors={"": refusal_text(broken)}))
-        return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
+        return redirect(f"/pools/{pool_id}", gettext("The demand was frozen."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
     async def source(self, resources: FromResources, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -153,7 +153,7 @@ class PoolPages(Controller):
                 )
                 try:
                     await handlers.request_sourcing(tx, pool_id, sourcing, request.user)
-                    return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
+                    return redirect(f"/pools/{pool_id}", gettext("You asked for the mini-auction."))
                 except RuleBroken as broken:
                     return await _page(tx, request, pool_id, Filled(values, _beside(broken, pool, prefix="price")))
         tried = Sourcing(step_percent=Decimal(1))
@@ -180,7 +180,7 @@ class PoolPages(Controller):
                 await handlers.cancel(tx, pool_id, request.user, values["reason"].strip())
             except RuleBroken as broken:
                 return await _page(tx, request, pool_id, Filled(values, _at_reason(broken)), form="cancel")
-        return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
+        return redirect(f"/pools/{pool_id}", gettext("The pool was cancelled."))
 
 
 async def _page(

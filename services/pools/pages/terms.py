@@ -139,9 +139,7 @@ class TermsPages(Controller):
             if opening is not None and not errors:
                 try:
                     pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
-                    return redirect(
-                        f"/pools/{pool_id}", gettext("The pool is open for enrolment. Enrol your own demand first.")
-                    )
+                    return redirect(f"/pools/{pool_id}", gettext("The pool was opened."))
                 except RuleBroken as broken:
                     errors = _beside(broken, lines, lead.time_zone)
                     values = shown_again(values, broken)

@@ -122,9 +122,7 @@ class QuoteComposePages(Controller):
                     try:
                         key = fields.get("request_key") or new_id()
                         request_id = await handlers.open_for_buyer(tx, wanted, request.user, policy, key)
-                        return redirect(
-                            f"/quotes/{request_id}", gettext("The request is open. Suppliers may quote now.")
-                        )
+                        return redirect(f"/quotes/{request_id}", gettext("The request was opened."))
                     except RuleBroken as broken:
                         errors = {
                             field_of(broken, _numbers(fields), "quantity"): refusal_text(

@@ -170,7 +170,7 @@ class RequestPages(Controller):
                 try:
                     key = values.get("request_key", "")[:200] or new_id()
                     await handlers.submit(tx, request_id, quote, request.user, arrived_at, key)
-                    said = gettext("Your quote is sealed. You can change it until the deadline.")
+                    said = gettext("Your quote was sealed.")
                     return redirect(f"/quotes/{request_id}#mine", said)
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
@@ -195,9 +195,7 @@ class RequestPages(Controller):
                 await handlers.withdraw(tx, request_id, request.user, arrived_at)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(errors={"": refusal_text(broken)}))
-        return redirect(
-            f"/quotes/{request_id}", gettext("Your quote is withdrawn. Until the deadline you can quote again.")
-        )
+        return redirect(f"/quotes/{request_id}", gettext("Your quote was withdrawn."))
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
     async def choose(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
@@ -217,9 +215,7 @@ class RequestPages(Controller):
             if form is not None:
                 try:
                     await handlers.choose(tx, request_id, form.participant, form.justification, request.user)
-                    return redirect(
-                        f"/quotes/{request_id}", gettext("You have chosen. The contract with the winner follows.")
-                    )
+                    return redirect(f"/quotes/{request_id}", gettext("You chose the winner."))
                 except RuleBroken as broken:
                     errors = errors_of_refusal(broken, values)
             elif "participant" in errors:
@@ -242,7 +238,7 @@ class RequestPages(Controller):
                 return await _page(
                     tx, request, request_id, Filled(values, errors_of_refusal(broken, values)), part=_part(values)
                 )
-        return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
+        return redirect(f"/quotes/{request_id}", gettext("All quotes were rejected."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
     async def withdraw_request(self, request: MemberVisit, resources: FromResources, request_id: PathId) -> Answer:
@@ -258,7 +254,7 @@ class RequestPages(Controller):
                 await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, Filled(values, errors_of_refusal(broken, values)))
-        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. The quotes stay sealed."))
+        return redirect(f"/quotes/{request_id}", gettext("The request was withdrawn."))
 
 
 async def _to_choose(tx: Transaction, buyer_id: str) -> list[ListedRequest]:

@@ -22,7 +22,7 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
         assert "Place a first bid by hand" in early.text and 'class="notice"' not in early.text
         await scene.bid("a", "990")
         done = await a.post(f"{path}/autobid", {"floor": "912,50", "on": "yes"})
-        assert "down to your floor" in done.text and 'value="912.50"' in done.text
+        assert "Your floor was saved." in done.text and 'value="912.50"' in done.text
         seen = (await b.get(path)).text
         assert "912.5" not in seen and "912,5" not in seen  # three digits alone also occur in tokens
         for typed, said in (
@@ -35,7 +35,7 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
             assert f'<p class="error" id="floor-note">{said}' in wrong.text and f'value="{typed}"' in wrong.text
             assert '<details id="autobid" open>' in wrong.text
         off = await a.post(f"{path}/autobid", {"floor": "912.50", "on": ""})
-        assert "Autobid is off" in off.text
+        assert "Autobid was turned off" in off.text
     async with market.browser(scene.buyer) as buyer:
         assert "Autobid" not in (await buyer.get(path)).text
 
@@ -99,7 +99,7 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         refused = await buyer.post(f"{path}/withdrawal", {"reason": "  "})
         assert refused.status_code == 422 and "Say why you withdraw the mini-auction" in refused.text
         done = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
-        assert "The mini-auction is withdrawn." in done.text and "The budget was cut." in done.text
+        assert "The mini-auction was withdrawn." in done.text and "The budget was cut." in done.text
         again = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
         assert again.status_code == 200
         assert "The buyer withdrew the mini-auction" in (await buyer.get(f"{path}/withdrawal")).text
@@ -118,7 +118,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_nami
         assert short.status_code == 422 and GROUNDS in short.text and "where this can be seen" in short.text
         for _ in range(2):
             filed = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": EVIDENCE, "request_key": "one"})
-            assert "Your complaint is filed" in filed.text
+            assert "Your complaint was filed" in filed.text
         edited = await b.post(f"{path}/complaint", {"grounds": "Other", "evidence": EVIDENCE, "request_key": "one"})
         assert edited.status_code == 422 and "with other content" in edited.text
         (told,) = await scene.events(ComplaintFiled)
@@ -130,7 +130,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_nami
         assert hasty.status_code == 422 and "Say why" in hasty.text
         for _ in range(2):
             done = await judge.post(target, {"decision": "upheld", "reason": "A brand without 'or equivalent'."})
-            assert "The complaint is upheld." in done.text
+            assert "The complaint was upheld." in done.text
         other = await judge.post(target, {"decision": "upheld", "reason": "The mini-auction names a single maker."})
         assert other.status_code == 422 and "that content is valid: “A brand without" in other.text
     (decided,) = await scene.events(ComplaintDecided)

@@ -55,7 +55,7 @@ async def test_pregao_offers_the_lead_and_ones_own_next_and_a_bid_can_be_deleted
         assert "You do not lead" in behind.text and "Your place: 2 of 2" in behind.text
         assert re.findall(r'name="amount" value="([\d.]+)"', behind.text)[:3] == ["890.00", "990.00", "980.00"]
         assert "Delete my last bid" in behind.text
-        assert "Your last bid is deleted." in (await b.post(f"{path}/deletion")).text
+        assert "Your last bid was deleted." in (await b.post(f"{path}/deletion")).text
         after = (await a.get(path)).text
         assert "deleted by its bidder" in after
         again = await place(b, scene, "990")

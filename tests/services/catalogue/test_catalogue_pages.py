@@ -132,7 +132,7 @@ async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(st
         returned = await moderator.post(
             f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": "say its length"}
         )
-        assert "is returned" in returned.text
+        assert "was returned" in returned.text
         other = await moderator.post(
             f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": "say its width"}
         )
@@ -284,7 +284,7 @@ async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> N
         wrong = await browser.post("/catalogue/offers/new", fields | terms | {"stock_country": "Atlantis"})
         assert re.search('class="error" id="stock_country-note">[^<]*is not a country', wrong.text)
         for _ in range(2):
-            assert "Your offer is published" in (await browser.post("/catalogue/offers/new", fields | terms)).text
+            assert "Your offer was published" in (await browser.post("/catalogue/offers/new", fields | terms)).text
         [event] = await stall.happened(OfferPublished, sku_id)
         copy = await form_at(browser, f"/catalogue/offers/new?copy={event.offer_id}")
         assert copy["replaces"] == event.offer_id

@@ -203,7 +203,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert (await browser.get("/contracts/appeals")).status_code == 403
         empty = await browser.post(appeal, {"reasons": ""})
         assert (empty.status_code, "Say why you appeal." in empty.text) == (422, True)
-        assert "Your appeal is filed" in (await browser.post(appeal, {"reasons": "Our mill burnt down"})).text
+        assert "Your appeal was filed" in (await browser.post(appeal, {"reasons": "Our mill burnt down"})).text
         assert "was filed already" in (await browser.post(appeal, {"reasons": "And it rained"})).text
     async with town.market.browser(MODERATOR) as browser:
         assert "Our mill burnt down" in (await browser.get("/contracts/appeals")).text
@@ -213,7 +213,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         unsaid = await browser.post(decision, {"decision": "upheld", "explanation": ""})
         assert (unsaid.status_code, "Say why you decide so." in unsaid.text) == (422, True)
         done = await browser.post(decision, {"decision": "upheld", "explanation": "No fire was seen"})
-        assert "The suspension is upheld" in done.text and one["sanction_id"] not in done.text
+        assert "The suspension was upheld" in done.text and one["sanction_id"] not in done.text
         again = await browser.post(decision, {"decision": "lifted", "explanation": "It was seen"})
         assert (again.status_code, "The appeal was decided already: the suspension was upheld." in again.text) == (
             422,

@@ -160,7 +160,7 @@ async def test_what_was_carried_out_meanwhile_is_over(town: Town) -> None:
     opened = {"request_key": new_id(), "form": "dispute-invoice-1", **dispute}
     async with town.market.browser(work.buyer) as browser:
         path = f"/contracts/{work.contract_id}/execution"
-        assert "The dispute is open" in (await browser.post(f"{path}/dispute", opened)).text
+        assert "The dispute was opened" in (await browser.post(f"{path}/dispute", opened)).text
     for wrong in (dispute | {"asks": ""}, dispute | {"reasons": LONG}):
         await told_of_work(work, work.buyer, "dispute-invoice-1", "dispute", wrong, "disputed already", "dispute")
     decide = f"/contracts/{work.contract_id}/disputes/1/decision"

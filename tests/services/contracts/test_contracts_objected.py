@@ -343,7 +343,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(
         town, supplier, f"{path}/objection", code_1="wording", wanted_1="In two copies", reason_1="y"
     )
-    assert status == 200 and "Your objection is filed" in text
+    assert status == 200 and "Your objection was filed" in text
     status, text = await sent(town, town.school, f"{path}/objection/answer", number="1", reason_1="x" * 2001)
     assert status == 422 and "more than 2\u202f000 characters" in text
     status, text = await sent(town, town.school, f"{path}/objection/answer", number="one")
@@ -370,7 +370,10 @@ async def test_a_moderator_decides_on_its_page(town: Town) -> None:
     path = f"/contracts/{contract_id}/refusal"
     status, text = await sent(town, town.school, f"{path}/dispute", reasons=" ")
     assert status == 422 and "Say why the ground does not hold" in text
-    assert "A moderator decides" in (await sent(town, town.school, f"{path}/dispute", reasons="It still delivers"))[1]
+    assert (
+        "You disputed the refusal."
+        in (await sent(town, town.school, f"{path}/dispute", reasons="It still delivers"))[1]
+    )
     status, text = await sent(town, town.school, f"{path}/dispute", reasons="It delivers, I say")
     assert status == 422 and "This refusal was disputed already" in text
     assert "It still delivers" in await seen(town, MODERATOR, "/contracts/refusals")

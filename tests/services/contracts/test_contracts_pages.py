@@ -43,7 +43,7 @@ async def test_signing_goes_from_turn_to_turn_until_everybody_reads_it(town: Tow
         _, text = await seen(town, member, path)
         assert "It is your turn" in text and f"<button>{words}</button>" in text
         status, text = await sent(town, member, f"{path}/steps", step=step)
-        assert (status, "It is your turn" in text) == (200, False) and "Both sides can see it" in text
+        assert (status, "It is your turn" in text) == (200, False) and "Your signature was recorded" in text
     status, text = await seen(town, None, path)
     assert status == 200 and "concluded" in text and "Supplier 1" in text and "member" not in text
     assert "480.00" in text and "800.00" in text
@@ -58,10 +58,10 @@ async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_with_the_pr
     draft = {"step": "buyer-draft", "delivery-place": "Moscow, gate 7"}
     for _ in range(2):
         status, text = await sent(town, town.school, steps, **draft)
-        assert status == 200 and "Both sides can see it" in text
+        assert status == 200 and "Your signature was recorded" in text
     status, text = await sent(town, town.school, steps, **draft | {"delivery-place": "Perm"})
     assert status == 422 and "Moscow, gate 7" in text and "What you sent now changed nothing." in text
-    assert "Both sides can see it" not in text
+    assert "Your signature was recorded" not in text
     async with town.market.client(town.school) as client:
         body = {"step": "buyer-draft", "terms": [{"code": "delivery-place", "text": "Perm"}]}
         refused = await client.post(f"/api{steps}", json=body)

@@ -287,7 +287,7 @@ async def test_an_address_refused_for_good_gets_no_more_mail_until_its_reader_sa
         market.clock.advance(timedelta(days=2))
         await asyncio.sleep(2.2)
         assert await states(market, agent) == ["refused"]
-        assert "We write to this address again" in (await browser.post("/notifications/resume")).text
+        assert "Mail to this address was resumed" in (await browser.post("/notifications/resume")).text
     market.clock.advance(timedelta(days=1))
     # a letter that was never delivered is tried again, and refused again
     await ended(market, agent, "refused", "refused")

@@ -62,4 +62,4 @@ async def test_a_free_withdrawal_that_is_sent_again_after_the_freeze_is_answered
     assert (await say(market, lead, f"/{pool_id}/freeze")).status_code == 200
     async with market.browser(other) as browser:
         again = await browser.post(f"/pools/{pool_id}/withdraw")
-    assert "This is a default" not in again.text and "You withdrew. Until the freeze" in again.text
+    assert "This is a default" not in again.text and "You withdrew from the pool." in again.text

@@ -771,7 +771,7 @@ class TestPages:
             assert added.text.count("<fieldset>") == 2
             late = (market.clock() + timedelta(hours=3, minutes=20)).strftime("%Y-%m-%dT%H:%M")  # on Moscow's clock
             opened = await browser.post("/quotes/new", typed | {"action": "open", "closes_at": late})
-        assert opened.status_code == 200 and "The request is open" in opened.text and "Chalk" in opened.text
+        assert opened.status_code == 200 and "The request was opened" in opened.text and "Chalk" in opened.text
 
     async def test_a_supplier_quotes_changes_and_withdraws_by_forms(self, market: Market) -> None:
         buyer, supplier = await a_buyer(market), await a_supplier(market)
