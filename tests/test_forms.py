@@ -161,3 +161,15 @@ def test_what_is_wrong_with_a_form_is_found_by_the_script_that_shows_it() -> Non
     }
     assert {name for name, found in hidden.items() if found} == STANDING
     assert AN_ERROR.findall("<p class=\"{{ 'error' if x }}\">") and AN_ERROR.findall('<p class="error">')
+
+
+def test_an_error_beside_a_field_of_a_filter_has_a_row_of_its_own() -> None:
+    """Between the fields it would move the others."""
+    wrong = []
+    for path in sorted(SERVICES.rglob("*.html")):
+        for toolbar in re.findall(
+            r'<(form|div)\b[^>]*class="toolbar\b[^>]*>(.*?)</\1>\s*(?=\n)', path.read_text(), re.DOTALL
+        ):
+            calls = re.findall(r"\{\{ (?:field|select|note)\(.*?\) \}\}", toolbar[1], re.DOTALL)
+            wrong += [f"{path.name}: {each}" for each in calls if "errors" in each and "noted=false" not in each]
+    assert not wrong, wrong

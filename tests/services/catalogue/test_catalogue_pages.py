@@ -143,7 +143,7 @@ async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(st
         await buyer.post("/catalogue/new", mended | STEPS | traits | {"name": "Accordion strap, 90 cm"})
     async with stall.market.browser(stall.moderator) as moderator:
         published = await moderator.post(f"/catalogue/skus/{row['sku_id']}/publish", {"version": 1})
-        assert "is published" in published.text
+        assert "was published" in published.text
 
 
 @pytest.mark.parametrize("wrong", [{"price_from": "abc"}, {"sort": "banana"}, {"page": "-1"}])

@@ -181,7 +181,7 @@ async def test_an_ending_that_was_answered_meanwhile_is_over(town: Town) -> None
         text = (await browser.get(path)).text
         wish = text.partition('name="wish" value="')[2].partition('"')[0]
         done = await browser.post(f"{path}/ending", {**propose, "wish": wish, "request_key": new_id(), "form": "end"})
-        assert "Your proposal is sent" in done.text
+        assert "Your proposal was sent" in done.text
     for wrong in (propose | {"wish": ""}, {"wish": wish, "reasons": LONG}):
         await told_of_work(work, work.buyer, "end", "ending", wrong, "proposed a", OVER)
     async with town.market.browser(work.supplier) as browser:

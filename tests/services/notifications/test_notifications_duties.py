@@ -242,7 +242,10 @@ async def test_an_officer_chooses_its_letters_and_may_stop_them_with_one_click(m
     path = urlsplit(read(server.to(officer.email)[0])["List-Unsubscribe"].strip("<>")).path
     async with market.client() as client:
         looked = await client.get(path, headers={"accept": "text/html"})
-        assert "letters about what waits for you" in looked.text and "Deadlines also apply without these letters" in looked.text
+        assert (
+            "letters about what waits for you" in looked.text
+            and "Deadlines also apply without these letters" in looked.text
+        )
         assert "You are unsubscribed" in (await client.post(path, data={"List-Unsubscribe": "One-Click"})).text
     async with market.client(officer.principal) as client:
         settings = (await client.get("/api/notifications")).json()

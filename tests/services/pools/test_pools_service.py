@@ -594,7 +594,7 @@ class TestPages:
             sourcing = await browser.post(
                 f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}
             )
-            assert "is being opened" in sourcing.text
+            assert "You asked for the mini-auction." in sourcing.text
             late = await browser.post(f"{path}/cancel", {"reason": "too late"})
             assert late.status_code == 422
 

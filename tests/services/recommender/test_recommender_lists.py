@@ -335,12 +335,12 @@ async def test_a_dismissed_item_is_not_listed_until_it_is_restored(market: Marke
         assert auction.title in page
         assert f"You declared category TEST {trade.code}" in page
         hidden = await browser.post(f"/recommendations/{auction.auction_id}/dismiss")
-        assert "is hidden" in hidden.text
+        assert "was hidden" in hidden.text
         assert "Show again" in hidden.text
         await until_gone(market, supplier.organisation_id, auction.auction_id)
         assert "Show again" in (await browser.get("/recommendations")).text
         restored = await browser.post(f"/recommendations/{auction.auction_id}/restore")
-        assert "in your list again" in restored.text
+        assert "back into your list" in restored.text
         await until_listed(market, supplier.organisation_id, auction.auction_id)
         assert (await browser.post(f"/recommendations/{new_id()}/dismiss")).status_code == 404
     async with market.client(agent_of(supplier.organisation_id)) as client:
