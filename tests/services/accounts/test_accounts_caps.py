@@ -120,7 +120,7 @@ async def test_members_and_invited_have_a_limit_and_the_invited_always_have_thei
 @pytest.mark.parametrize(
     ("language", "key_said", "invited_said", "gone", "already"),
     [
-        ("en", "revoke one", "withdraw one", "was withdrawn", "was used or withdrawn already"),
+        ("en", "revoke one", "withdraw one", "was withdrawn", "it was used or withdrawn"),
         ("es", "revoque uno", "retire una", "Se retiró la invitación", "ya se usó o se retiró"),
         ("ru", "отзовите тот", "отзовите одно", "отозвано", "уже использовали или отозвали"),
     ],

@@ -128,7 +128,7 @@ async def test_a_purchase_that_was_answered_meanwhile_is_over(town: Town) -> Non
     purchase_id = await asked(town)
     answer = f"/contracts/purchases/{purchase_id}/answer"
     async with town.market.browser(town.suppliers[0]) as browser:
-        assert "Accepted" in (await browser.post(answer, {"accept": "yes"})).text
+        assert "You accepted the request." in (await browser.post(answer, {"accept": "yes"})).text
         for fields in ({"accept": "no", "reason": " "}, {"accept": "no", "reason": LONG}, {"reason": "So"}):
             await check_told_over(browser, answer, {**fields}, "accepted already")
 
