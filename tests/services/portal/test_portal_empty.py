@@ -33,4 +33,4 @@ def test_empty_market_says_what_to_do(tmp_path: Path) -> None:
 def test_it_is_said_in_the_readers_language(tmp_path: Path) -> None:
     with speaking("ru"):
         text = home(tmp_path)
-    assert "Открытых сессий нет." in text and "Контрактов пока нет." in text and '<main id="main">' in text
+    assert "Открытых котировочных сессий нет." in text and "Контрактов пока нет." in text and '<main id="main">' in text
