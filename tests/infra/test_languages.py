@@ -455,7 +455,7 @@ def test_a_refusal_is_translated_with_its_numbers_and_an_unknown_rule_stays_engl
 def test_a_list_is_translated_word_by_word_a_unit_by_its_name_and_a_persons_text_not_at_all() -> None:
     with speaking("es"):
         told = refusal_in_texts("term-not-changeable", "", {"term": "price", "changeable": "delivered by, payment"})
-        assert told == "Un protocolo cambia solo: plazo de entrega, pago; no «precio»."
+        assert told == "Una objeción cambia solo: plazo de entrega, pago; no «precio»."
         assert refusal_in_texts("unknown-period", "", {"periods": "daily or weekly", "period": "monthly"}).startswith(
             "Un resumen llega cada día o cada semana, no «monthly»."
         )
