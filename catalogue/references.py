@@ -16,7 +16,7 @@ from catalogue.money import minor_units
 from catalogue.numbers import can_be_written_out
 from catalogue.places import Where
 from catalogue.rules import RuleBroken
-from catalogue.units import BadQuantity, NotComparable, base_unit
+from catalogue.units import NotComparable, PackNotPositive, base_unit
 from catalogue.units import unit as unit_of
 
 _LEVELS = ("locality", "region", "country")
@@ -186,7 +186,7 @@ def _worth(line: PricedLine) -> tuple[Fraction, str]:
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
         raise VatRateTooLong(f"{line.vat_rate} is not a VAT rate.", vat_rate=line.vat_rate)
     if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
-        raise BadQuantity(f"{line.pack_size} is not the size of a pack.", size=line.pack_size)
+        raise PackNotPositive(f"{line.pack_size} is not the size of a pack.", pack_size=line.pack_size)
     found = unit_of(line.unit)
     if found.dimension == "lump sum":
         raise NotComparable("a lump sum has no quantity to compare.", unit=line.unit)

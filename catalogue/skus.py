@@ -19,7 +19,7 @@ import msgspec
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import NameMissing, RuleBroken
-from catalogue.units import UnknownUnit, unit
+from catalogue.units import PackNotPositive, UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
 MOST_LETTERS = 20_000
@@ -43,10 +43,6 @@ class AttributeRepeated(RuleBroken):
 
 class AttributeEmpty(RuleBroken):
     code = "attribute-empty"
-
-
-class PackNotPositive(RuleBroken):
-    code = "pack-not-positive"
 
 
 class GtinWrong(RuleBroken):

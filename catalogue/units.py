@@ -52,10 +52,10 @@ class PriceTooLong(RuleBroken):
     code = "price-too-long"
 
 
-class BadQuantity(RuleBroken):
+class PackNotPositive(RuleBroken):
     """The size of a pack is not above zero."""
 
-    code = "bad-quantity"
+    code = "pack-not-positive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def written_unit(code: str) -> str:
 
 def parse_quantity(text: str) -> Decimal:
     """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raise UnparseableNumber, or
-    BadQuantity for one that is not above zero.
+    PackNotPositive for one that is not above zero.
 
     One separator before exactly three digits ("1.000") may mean a thousand or one: it is refused, unless the number
     begins with a zero ("0,125").
@@ -153,13 +153,13 @@ def parse_quantity(text: str) -> Decimal:
     except InvalidOperation:
         raise UnparseableNumber(f"{text!r} is not a number.", text=text) from None
     if not number.is_finite() or number <= 0:
-        raise BadQuantity(f"{text!r} is not a size above zero.", size=text)
+        raise PackNotPositive(f"{text!r} is not a size above zero.", pack_size=text)
     return number
 
 
 def parse_pack(text: str) -> Pack:
     """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raise UnparseableUnit, UnparseableNumber,
-    BadQuantity.
+    PackNotPositive.
 
     A package word alone ("FRASCO") is a pack of one such package: it has a price, which cannot be compared with other
     packages.
@@ -186,13 +186,13 @@ def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     """The price of one base unit when ``price`` buys one ``pack``: (price, base unit), to 16 significant digits.
 
     1.4659 for ``Pack(10, "MLT")`` is 146.59 a litre. Raise NotComparable for lump sums and packages of unknown
-    content, BadQuantity for a pack that is not positive, PriceTooLong.
+    content, PackNotPositive for a pack that is not positive, PriceTooLong.
     """
     found = unit(pack.unit)
     if found.dimension in _NOT_COMPARABLE:
         raise NotComparable(f"A price per {unit_word(found.code)} says nothing about its content.", unit=found.code)
     if not can_be_written_out(pack.size) or pack.size <= 0:
-        raise BadQuantity(f"The size of a pack must be above zero, not {pack.size}.", size=pack.size)
+        raise PackNotPositive(f"The size of a pack must be above zero, not {pack.size}.", pack_size=pack.size)
     if not can_be_written_out(price):
         raise PriceTooLong(f"{price} is not a price that can be compared.", price=price)
     exact = Fraction(price) / (Fraction(pack.size) * found.factor)

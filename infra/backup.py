@@ -41,6 +41,7 @@ from infra.broker import access
 from infra.config import Config
 from infra.deadletters import MessagePlace, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
+from infra.embedded.postgres import PostgresBroken
 from infra.producer import Producer
 from infra.running import in_words
 from infra.topics import create_topics
@@ -64,6 +65,18 @@ class NoBackup(Exception):
     """The directory holds no complete backup of this kind."""
 
     code = "no-backup"
+
+
+class BackupDamaged(Exception):
+    """Files of the backup are not as they were written."""
+
+    code = "backup-damaged"
+
+
+class OtherPartitions(Exception):
+    """The topics of the backup have other numbers of partitions than those of this release."""
+
+    code = "other-partitions"
 
 
 class NotEmbedded(Exception):
@@ -100,7 +113,8 @@ class StoredMessage(msgspec.Struct, frozen=True, array_like=True):
 
 
 def save(config: Config, directory: Path, say: Say) -> None:
-    """Copy the running market of this home. Only the owner can read the copy. Raise NotEmpty, NotEmbedded, NotRunning."""
+    """Copy the running market of this home. Only the owner can read the copy. Raise NotEmpty, NotEmbedded, NotRunning,
+    PostgresBroken."""
     _check_embedded(config)
     if directory.exists() and any(directory.iterdir()):
         raise NotEmpty(f"{directory} is not empty: name a directory that is empty or absent")
@@ -118,7 +132,8 @@ def save(config: Config, directory: Path, say: Say) -> None:
 
 
 def restore(config: Config, directory: Path, say: Say) -> None:
-    """Make the home from a backup, ready for ``lonja up``. Raise NotEmpty, NoBackup, NotEmbedded."""
+    """Make the home from a backup, ready for ``lonja up``. Raise NotEmpty, NoBackup,
+    BackupDamaged, OtherPartitions, NotEmbedded."""
     _check_embedded(config)
     try:
         manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
@@ -288,7 +303,9 @@ async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, s
     async with _administering(bootstrap) as admin:
         there = {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics()}
         if any(there.get(topic, count) != count for topic, count in manifest.topics.items()):
-            raise NoBackup(f"release {manifest.release} has other partitions: restore with that release, then upgrade")
+            raise OtherPartitions(
+                f"release {manifest.release} has other partitions: restore with that release, then upgrade"
+            )
         await admin.create_topics([NewTopic(t, count, 1) for t, count in manifest.topics.items() if t not in there])
     behind: dict[str, Counter[TopicPartition]] = {group: Counter() for group in manifest.groups}
     kafka = Producer(bootstrap)
@@ -362,7 +379,7 @@ def _check_database(directory: Path) -> None:
     except OSError as error:
         raise NoBackup(f"{data} is not whole: {in_words(error)}") from error
     if damaged:
-        raise NoBackup(f"{data} is damaged: {', '.join(damaged[:5])}")
+        raise BackupDamaged(f"{data} is damaged: {', '.join(damaged[:5])}")
 
 
 def _run(program: Path, *arguments: str, password: str) -> None:
@@ -370,7 +387,7 @@ def _run(program: Path, *arguments: str, password: str) -> None:
     environment = {**os.environ, "PGPASSWORD": password}
     done = subprocess.run((str(program), *arguments), capture_output=True, text=True, env=environment)
     if done.returncode != 0:
-        raise NoBackup(f"{program.name} failed with {done.returncode}:\n{done.stderr}")
+        raise PostgresBroken(f"{program.name} failed with {done.returncode}:\n{done.stderr}")
 
 
 def _file(directory: Path, topic: str) -> Path:

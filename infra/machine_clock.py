@@ -1,7 +1,7 @@
 """The machine's clock, and what happens to a process whose clock is wrong.
 
 Every process decides by its own clock, and its decisions bind all others: a clock that is wrong by hours would end
-running sessions. Therefore the machine's clock is compared with the database's, at the start and every few seconds.
+what still runs. Therefore the machine's clock is compared with the database's, at the start and every few seconds.
 While the two differ, reading the clock raises WrongClock, and work waits: requests are answered 503, timers and
 consumers pause.
 """
@@ -26,8 +26,8 @@ EVERY = 2.0
 """Seconds between two comparisons."""
 JUMP_SECONDS = 5.0
 """For this many seconds a clock that jumped returns no time, even if the database's clock jumped with it. So every part
-that reads the clock regularly notices the jump, and sessions get back the time in which nobody could bid. More than
-:data:`services.auctions.outages.STALLED` of the bidding lane."""
+that reads the clock regularly notices the jump, and can extend what ran meanwhile by the time that was lost. More than
+the longest silence that a service does not count as an outage (tests/infra/test_machine_clock.py)."""
 TRY_SECONDS = 10.0
 """The longest time for one comparison: a late answer proves nothing about the clock."""
 AGAIN = 0.5

@@ -27,6 +27,12 @@ class Frozen(NotRunning):
         Exception.__init__(self, f"{self.what}; {self.remedy}")
 
 
+class TablesMissing(Exception):
+    """The database has none of the tables that the command needs."""
+
+    code = "tables-missing"
+
+
 class TablesBehind(Exception):
     """The tables are those of a former release and lack columns of this one."""
 

@@ -17,7 +17,7 @@ ONE_RULE = {
     "auction-cancelled": "nobody acts on a mini-auction that a moderator cancelled",
     "auction-over": "nobody bids or deletes a bid from the end of a mini-auction on",
     "auction-withdrawn": "nobody acts on a mini-auction that its buyer withdrew",
-    "bad-quantity": "the size of a pack is above zero",
+    "bad-setting": "a setting has a possible value",
     "buyer-not-active": "only an active buyer opens a process",
     "comes-to-nothing": "an amount is above zero after it is rounded",
     "contract-over": "a contract that ended has no further steps",
@@ -31,15 +31,20 @@ ONE_RULE = {
     "line-not-complete": "a line states every value that such a process needs",
     "mapping-unusable": "the file of a mapping can be read",
     "name-missing": "what needs a name has one",
+    "java-missing": "there is a Java where it is looked for",
+    "no-backup": "the directory holds all files of a backup",
     "no-quantity": "at least one line has a quantity above zero",
     "not-a-supplier": "only a supplier that is known to this service sells",
     "not-comparable": "a price is compared only if its unit says how much it contains",
+    "not-empty": "a directory that is filled is empty before",
+    "not-running": "a server that is needed answers",
     "not-the-buyer": "only the buyer may do this",
     "nothing-of-that-number": "the matter that is named exists",
     "offer-ended": "an offer that ended stays as it is",
     "organisation-not-active": "only an active organisation trades",
-    "pack-not-positive": "the pack size of a product is above zero",
+    "pack-not-positive": "the size of a pack is above zero",
     "policy-not-valid": "a policy holds only possible values",
+    "postgres-broken": "a program of PostgreSQL ends without an error",
     "price-not-positive": "a price is above zero",
     "price-out-of-range": "a price lies in the range that can be published",
     "quantity-absurd": "a quantity is below a limit that keeps the arithmetic exact",
@@ -61,10 +66,13 @@ ONE_RULE = {
     "unparseable-number": "the text of a number has exactly one reading",
     "unparseable-unit": "the text of a unit is read without a guess",
     "unsound": "a log follows from its rules",
+    "wrong-clock": "the clock of this machine is known to be right",
     "wrong-state": "a card is in the state that its next step needs",
 }
 """Codes with several sentences, and the one rule that all of these sentences state: a program that gets the code knows
 what to do. A sentence about another rule needs its own code."""
+SPEAKING = ("catalogue/", "events/", "infra/", "services/")
+"""The rooms that refuse with sentences."""
 JOINED = re.compile(r"\band\b|[,;:]")
 """What joins two rules in one sentence."""
 
@@ -96,7 +104,7 @@ def sentences() -> dict[str, set[str]]:
     """The English sentences for each code."""
     found = defaultdict(set)
     for path in files():
-        if path.startswith(("catalogue/", "services/")):
+        if path.startswith(SPEAKING):
             tree = parsed((PROJECT / path).read_text(encoding="utf-8"))
             names = named_in(path, tree)
             for node in nodes(tree, ast.Call):

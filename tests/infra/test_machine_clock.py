@@ -159,7 +159,7 @@ def test_a_jump_is_noticed_at_once_and_forgiven_when_the_database_agrees() -> No
 
 
 def test_a_jump_of_the_whole_machine_is_noticed_by_all_who_ask_within_seconds() -> None:
-    """Also if nobody read the clock between the jump and the next comparison."""
+    """They notice it also if nobody read the clock between the jump and the next comparison."""
     machine = Machine()
     machine.compare()
     machine.wrong = 3600

@@ -10,7 +10,7 @@ from catalogue.openings import require_terms
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, PoolRules, text_of
 from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken
-from catalogue.skus import PackNotPositive
+from catalogue.units import PackNotPositive
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum

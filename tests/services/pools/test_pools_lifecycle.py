@@ -24,7 +24,7 @@ from catalogue.rules import (
     UnknownKind,
     UnknownLine,
 )
-from catalogue.skus import PackNotPositive
+from catalogue.units import PackNotPositive
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
