@@ -159,6 +159,7 @@ RENAMED = {
     "bad-quantity: size": "pack-not-positive",
     "line-not-complete: ": "line-id-repeated",
     "nobody-left: firm": "no-pack-filled",
+    "not-lower: amount, price": "above-initial-price",
 }
 """Codes in events of former releases, with their new codes. Where a code stood for two rules, the key has the names of
 the numbers of one of them (:func:`with_numbers`)."""

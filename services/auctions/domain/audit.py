@@ -22,14 +22,14 @@ from events.codec import Event
 from events.values import Refusal
 from services.auctions.domain import rounds
 from services.auctions.domain.auction import STOPPED, AuctionState, Bid, Verdict, apply, begin
-from services.auctions.domain.bids import place_bid
+from services.auctions.domain.bids import WRITTEN_AS, place_bid
 from services.auctions.domain.closing import closed
 from services.auctions.domain.due import restart
 from services.auctions.domain.remedies import delete_last, resume
 
 STRANGER = "somebody without a number"
-_FORMERLY = {"above-initial-price": "not-lower"}
-"""Rules that had a code together with another rule in logs of former releases, and that code."""
+_LATER = {written: code for code, written in WRITTEN_AS.items()}
+"""The codes by which a later release may write a refusal that this one writes by its former code."""
 
 
 class Unsound(Exception):
@@ -119,10 +119,10 @@ def _verdict(audit: Audit, fact: BidAccepted | BidRefused, line: int) -> Audit:
 
 
 def _alike(said: Refusal, expected: Refusal) -> bool:
-    """Return whether both refusals have the same rule, perhaps by its former code, and no contradicting numbers. A
+    """Return whether both refusals have the same rule, perhaps by its later code, and no contradicting numbers. A
     later release may word a refusal differently and name other numbers."""
     numbers = {number.name: number.value for number in expected.numbers}
-    return said.rule in (expected.rule, _FORMERLY.get(expected.rule)) and all(
+    return said.rule in (expected.rule, _LATER.get(expected.rule)) and all(
         numbers.get(each.name, each.value) == each.value for each in said.numbers
     )
 

@@ -77,6 +77,11 @@ class AboveInitialPrice(RuleBroken):
     code = "above-initial-price"
 
 
+WRITTEN_AS = {AboveInitialPrice.code: NotLower.code}
+"""The codes of refusals that logs still have by their former code, because a former release, and whoever verifies with it, does not
+know the new one. The next release can write the new code."""
+
+
 class CutBelowStep(RuleBroken):
     code = "cut-below-step"
 
@@ -125,7 +130,7 @@ def place_bid(state: AuctionState, bid: Bid) -> Verdict:
             participant=number,
             amount=bid.amount,
             arrived_at=bid.arrived_at,
-            refusal=Refusal.of(broken),
+            refusal=_written(Refusal.of(broken)),
             choices=bid.choices,
             standing=BUYER if bid.supplier_id == state.opened.buyer_id else bid.standing,
         )
@@ -143,6 +148,10 @@ def place_bid(state: AuctionState, bid: Bid) -> Verdict:
         score=str(score(state.opened.scoring, amount, bid.choices)) if bid.choices else "",
     )
     return Verdict(bid, accepted)
+
+
+def _written(refusal: Refusal) -> Refusal:
+    return msgspec.structs.replace(refusal, rule=WRITTEN_AS.get(refusal.rule, refusal.rule))
 
 
 def next_bid(state: AuctionState) -> Decimal | None:

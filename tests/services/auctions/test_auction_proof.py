@@ -193,13 +193,14 @@ def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another
         verify(log.proof())
 
 
-def test_a_first_bid_above_the_initial_price_is_sound_by_the_code_of_earlier_markets_too() -> None:
+def test_a_first_bid_above_the_initial_price_has_its_former_code_and_is_sound_by_the_later_one_too() -> None:
+    """The former release, and whoever verifies with it, knows only the former code."""
     log = Log(an_auction(policy=load("pregao"))).bid("a", "1000.01").bid("b", "900").close()
-    assert b'"rule":"above-initial-price"' in log.lines[1]
+    assert b'"rule":"not-lower"' in log.lines[1]
     verify(log.proof())
-    log.lines[1] = log.lines[1].replace(b'"rule":"above-initial-price"', b'"rule":"not-lower"')
+    log.lines[1] = log.lines[1].replace(b'"rule":"not-lower"', b'"rule":"above-initial-price"')
     verify(log.proof())
-    log.lines[1] = log.lines[1].replace(b'"rule":"not-lower"', b'"rule":"cut-below-step"')
+    log.lines[1] = log.lines[1].replace(b'"rule":"above-initial-price"', b'"rule":"cut-below-step"')
     with pytest.raises(Unsound, match="line 2: by the rules it must be"):
         verify(log.proof())
 
