@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
+from catalogue.policy import PolicyNotValid
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import unfit
 from events.limits import OutOfBounds
@@ -110,7 +111,10 @@ def _to_the_reader(
 
 @_to_the_reader
 def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
-    """The answer to a broken rule: 422 with code, sentence, field and the numbers that were compared."""
+    """The answer to a broken rule: 422 with code, sentence, field and the numbers that were compared. If the rules
+    themselves cannot be read, this is no fault of the caller: 503."""
+    if isinstance(error, PolicyNotValid):
+        return _on_invalid_policy(request, error)
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
     fresh = isinstance(error, KeyReused)
@@ -304,6 +308,17 @@ def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseExce
     )
     answer.headers["retry-after"] = str(seconds)
     return answer
+
+
+def _on_invalid_policy(request: Request[Any, Any, Any], error: PolicyNotValid) -> Response[Any]:
+    """The answer while the file of the policy, or the policy that is stored with a process, cannot be read."""
+    log.error("the policy is not valid: %s", error)
+    detail = gettext("The rules of this market cannot be read at the moment. Nothing was changed.")
+    words = (
+        gettext("Cannot be read at the moment"),
+        gettext("The operators of the market can see this fault. Try again later."),
+    )
+    return _answer(request, 503, "Service Unavailable", detail, {"rule": error.code}, said=detail, words=words)
 
 
 def _on_unreadable(request: Request[Any, Any, Any], error: UnreadableRow) -> Response[Any]:

@@ -78,8 +78,8 @@ class AboveInitialPrice(RuleBroken):
 
 
 WRITTEN_AS = {AboveInitialPrice.code: NotLower.code}
-"""The codes of refusals that logs still have by their former code, because a former release, and whoever verifies with it, does not
-know the new one. The next release can write the new code."""
+"""The codes of refusals that logs still have by their former code, because the former release, with which people verify logs too,
+does not know the new one. The next release can write the new code."""
 
 
 class CutBelowStep(RuleBroken):

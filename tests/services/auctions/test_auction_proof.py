@@ -194,7 +194,7 @@ def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another
 
 
 def test_a_first_bid_above_the_initial_price_has_its_former_code_and_is_sound_by_the_later_one_too() -> None:
-    """The former release, and whoever verifies with it, knows only the former code."""
+    """The former release, with which people verify logs too, knows only the former code."""
     log = Log(an_auction(policy=load("pregao"))).bid("a", "1000.01").bid("b", "900").close()
     assert b'"rule":"not-lower"' in log.lines[1]
     verify(log.proof())

@@ -1,5 +1,5 @@
-"""The VAT rate of a quote that names none: that of the policy under which its request was opened, whatever the file
-says later."""
+"""The file of a policy is edited while the market runs: a request keeps the VAT rate under which it was opened, and nobody who sends
+something is blamed for a file that is not valid."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,7 +11,7 @@ import catalogue
 from catalogue.policy import keep_own_in
 from infra.ids import new_id
 from tests.market import Market
-from tests.services.quotes.test_quotes_service import a_buyer, a_supplier, asked, quoting, seen
+from tests.services.quotes.test_quotes_service import a_buyer, a_supplier, asked, asking, quoting, seen
 
 pytestmark = pytest.mark.servers
 
@@ -44,3 +44,14 @@ async def test_a_request_keeps_the_usual_vat_that_it_was_opened_under(market: Ma
     found = await seen(market, request_id, supplier)
     assert Decimal(found["mine"]["vat_rate"]) == Decimal("12.5")
     assert Decimal(found["vat_percent"]) == Decimal("12.5")
+
+
+async def test_a_policy_that_is_not_valid_any_more_is_no_fault_of_the_buyer(market: Market, folder: Path) -> None:
+    buyer = await a_buyer(market)
+    (folder / f"{market.resources.config.policy}.toml").write_text("vat_percent = 700\n")
+    async with market.browser(buyer) as browser:
+        page = await browser.get("/quotes/new")
+    assert page.status_code == 503 and "The rules of this market cannot be read at the moment" in page.text
+    async with market.client(buyer) as client:
+        answer = await client.post("/api/quotes", json=asking(market), headers={"idempotency-key": new_id()})
+    assert (answer.status_code, answer.json()["rule"]) == (503, "policy-not-valid"), answer.text
