@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.names import nodes
+from tests.names import PROJECT, nodes
 
 WRITES = re.compile(
     r"insert into |delete from |merge into |\bupdate (\w+\.[\w{]|\w+ set\b)|for (no key )?update|pg_(try_)?advisory_xact_lock"
@@ -18,6 +18,8 @@ HOT_PATHS = {
     "services/auctions/store/pulse.py": {"beat", "check_tables"},
 }
 """Functions that write or lock but take a connection: the lane and the pulse call them on their own connections."""
+OPERATIONS = "operations"
+"""The schema of the operator: processes, dead letters, positions."""
 SPELLED = (ast.Constant, ast.JoinedStr, ast.BinOp)
 """Expressions that spell a text out."""
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany")
@@ -53,6 +55,34 @@ def asked_aside(path: str, tree: ast.AST) -> Iterator[str]:
                 statement = texts.get(statement.id, statement) if isinstance(statement, ast.Name) else statement
                 if isinstance(statement, SPELLED):
                     yield f"{path}:{call.lineno}: only a store may contain SQL: {ast.unparse(statement)[:60]}"
+
+
+def schemas() -> frozenset[str]:
+    """The schemas of the database: one for each service, and that of the operator."""
+    migrated = (PROJECT / "services").glob("*/migrations")
+    return frozenset({OPERATIONS, *(folder.parent.name for folder in migrated)})
+
+
+TABLE = re.compile(
+    rf"\b(?:from|join|into|update|table|truncate|lock|only)\s+\"?({'|'.join(sorted(schemas()))})\"?\.\"?\w",
+    re.IGNORECASE,
+)
+
+
+def tables_of_others(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield a breach for each table of another service's schema that a statement names. Every service, and every
+    process, may use the tables of the operator."""
+    own = {OPERATIONS, path.split("/")[1]} if path.startswith("services/") else {OPERATIONS}
+    explained = {id(node.value) for node in nodes(tree, ast.Expr)}
+    for text in nodes(tree, ast.Constant):
+        if isinstance(text.value, str) and id(text) not in explained:
+            for schema in TABLE.findall(text.value):
+                if schema.lower() not in own:
+                    yield f"{path}:{text.lineno}: the tables of {schema} belong to that service alone"
+    for call in nodes(tree, ast.Call):
+        match call:
+            case ast.Call(func=ast.Name("schema_of"), args=[ast.Constant(str(schema))]) if schema not in own:
+                yield f"{path}:{call.lineno}: the tables of {schema} belong to that service alone"
 
 
 def defined(statement: ast.stmt) -> list[str]:

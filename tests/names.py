@@ -3,10 +3,13 @@ resolved."""
 
 import ast
 import builtins
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 PROJECT = Path(__file__).parent.parent
@@ -83,6 +86,20 @@ def original(name: str) -> str:
             first, *rest = parts[length:]
             before = ".".join([known.get(first, ""), *rest])
             return original(before) if first in known and before != name else name
+    return name
+
+
+@cache
+def in_library(name: str) -> str:
+    """The full name without the module by way of which another module of the standard library is reached:
+    ``json.codecs.open`` → codecs.open."""
+    top, dot, rest = name.partition(".")
+    first, more, last = rest.partition(".")
+    if not dot or top not in sys.stdlib_module_names or top == "__future__":
+        return name
+    inner = getattr(import_module(top), first, None)
+    if isinstance(inner, ModuleType) and not inner.__name__.startswith(f"{top}."):
+        return in_library(f"{inner.__name__}{more}{last}")
     return name
 
 

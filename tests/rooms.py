@@ -8,8 +8,21 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.database_rules import asked_aside, written_aside
-from tests.names import PROJECT, aliases, dotted, imported, in_full, is_below, nodes, original, parsed, reached, used
+from tests.database_rules import asked_aside, tables_of_others, written_aside
+from tests.names import (
+    PROJECT,
+    aliases,
+    dotted,
+    imported,
+    in_full,
+    in_library,
+    is_below,
+    nodes,
+    original,
+    parsed,
+    reached,
+    used,
+)
 
 ROOMS = ("events", "catalogue", "recommender", "infra", "services")
 STDLIB = frozenset(sys.stdlib_module_names)
@@ -96,6 +109,8 @@ NOW = (
     "datetime.date.today",
     "time",
 )
+NOW_BY_ITS_NAME = ("now", "utcnow", "today")
+"""Methods that read the machine's clock, wherever their class comes from: ``[datetime][0].now()``."""
 OUTSIDE = (
     "open",
     "io.open",
@@ -106,8 +121,12 @@ OUTSIDE = (
     "input",
     "print",
     "numpy.random",
+    "hash",
+    "datetime.datetime.fromtimestamp",
+    "datetime.date.fromtimestamp",
 )
-"""Functions for files, terminals and random numbers, in modules that pure code may import."""
+"""Functions for files, terminals, random numbers and the machine's time zone, in modules that pure code may import. The
+built-in ``hash`` of a text differs from process to process."""
 FROM_FILES = (
     "catalogue.policy.loading.load",
     "catalogue.policy.loading.of_process",
@@ -220,6 +239,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         yield from written_aside(path, tree)
     elif stem not in ("", "migrations") and path != REPLICAS:
         yield from asked_aside(path, tree)
+    if room in ("services", "infra") and stem != "migrations":
+        yield from tables_of_others(path, tree)
     if at_the_door(parts) and path not in READERS:
         yield from unbounded(path, tree, named)
     if path not in COMMANDS:
@@ -229,6 +250,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         yield from of_the_market(path, tree)
     if pure:
         yield from impure(path, whole)
+        yield from clocks_by_name(path, tree)
+    yield from private_names(path, tree, named)
     if domain or room in ("events", "catalogue"):
         for annotation in float_money(tree):
             yield f"{path}: money is Decimal, not float: {annotation}"
@@ -249,7 +272,7 @@ def by_name(path: str, named: dict[str, str], whole: list[tuple[int, str]]) -> I
 def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
     """Yield a breach for each clock, file, terminal and source of random numbers that pure code calls or passes on."""
     for line, written in whole:
-        name = original(written)
+        name = in_library(original(written))
         top = name.partition(".")[0]
         if may_use(name, BESIDE.get(path, ())):
             continue
@@ -261,6 +284,29 @@ def impure(path: str, whole: list[tuple[int, str]]) -> Iterator[str]:
             yield f"{path}:{line}: pure code must get the time as an argument and not call {name}"
         elif may_use(name, OUTSIDE):
             yield f"{path}:{line}: pure code uses {name}"
+
+
+def clocks_by_name(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield a breach for each call of a clock's method on something that has no name, so that its class is unknown."""
+    for call in nodes(tree, ast.Call):
+        match call:
+            case ast.Call(func=ast.Attribute(attr=name, value=of), args=[]) if name in NOW_BY_ITS_NAME and not dotted(
+                of
+            ):
+                yield f"{path}:{call.lineno}: pure code must get the time as an argument and not call {name}"
+
+
+def private_names(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
+    """Yield a breach for each private name of another module of this project. The rules here are about public names: the
+    public ``load`` reads a file, and so does the private function that it calls."""
+    for line, name in used(tree, named):
+        first, *rest = name.split(".")
+        if first in OWN and any(is_private(each) for each in rest):
+            yield f"{path}:{line}: {name} is private to its module"
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
 
 
 def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
