@@ -175,7 +175,9 @@ class Transaction:
         )
 
     @asynccontextmanager
-    async def once(self, act: str, key: str, *, caller: str, body: object, answer: type[A]) -> AsyncIterator[Once[A]]:
+    async def once(
+        self, act: str, key: str, *, caller: str, body: object, answer: type[A], former_body: object = None
+    ) -> AsyncIterator[Once[A]]:
         """For a request that may be sent again under its ``key``; with "" it is always new. If the same request is
         running now, this one waits for it. ::
 
@@ -184,13 +186,22 @@ class Transaction:
                     once.answer = …
             return once.answer
 
-        ``act`` says what is done, and to which thing. ``body`` is all that the request says; ``answer`` is a text, or
+        ``act`` says what is done, and to which thing. ``body`` is all that the request says, and nothing that may change by
+        itself; ``former_body`` is another form of it, by which the former release knows the request. ``answer`` is a text, or
         can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raise
         KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
         """
         db = await self.raw()
         async with once(
-            db, self.service, act, key, secret=self._secret, body=body, caller=caller, answer=answer
+            db,
+            self.service,
+            act,
+            key,
+            secret=self._secret,
+            body=body,
+            caller=caller,
+            answer=answer,
+            former_body=former_body,
         ) as request:
             yield request
 

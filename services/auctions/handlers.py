@@ -112,8 +112,10 @@ def suggested(reference: ReferencePrice, currency: str) -> Decimal:
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
     """Open an auction for the principal's organisation and return its id; repeating the ``key`` returns the same id.
     Raise RuleBroken."""
-    wanted = _with_vat(wanted, policy)
-    async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+    asked, wanted = wanted, _with_vat(wanted, policy)
+    async with tx.once(
+        "open", key, caller=principal.organisation_id, body=asked, answer=str, former_body=wanted
+    ) as once:
         if once.first:
             db = await tx.raw()
             buyer = await buyer_of(db, principal)

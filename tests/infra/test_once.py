@@ -57,6 +57,17 @@ async def test_the_same_request_gets_the_first_answer(desk: Desk) -> None:
     assert desk.given == 1
 
 
+async def test_a_request_is_known_by_the_form_in_which_the_former_release_stored_it(desk: Desk) -> None:
+    assert await desk.ask("k", {"vat": 20}) == 1
+    async with (
+        desk.database.transaction("probe") as tx,
+        tx.once("ask", "k", caller="me", body={"vat": None}, answer=int, former_body={"vat": 20}) as once,
+    ):
+        assert once.answer == 1
+    with pytest.raises(KeyReused):
+        await desk.ask("k", {"vat": None})
+
+
 async def test_another_body_under_the_key_is_refused_and_changes_nothing(desk: Desk) -> None:
     await desk.ask("k", "a")
     with pytest.raises(KeyReused):

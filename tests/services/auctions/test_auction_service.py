@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 
+from catalogue.policy import keep_own_in
 from catalogue.roles import OBSERVER
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
@@ -28,9 +29,34 @@ from services.auctions.receipts import Receipt
 from services.auctions.store import facts
 from services.auctions.timers import clock
 from tests.market import Market
-from tests.policies import in_force
+from tests.policies import SHIPPED, in_force
 from tests.services.auctions.market_builders import a_scene, an_organisation, on_a_working_day, paper
 from tests.unreadable import in_health, lists, only_a_newer_release_reads, says_so
+
+
+async def test_an_opening_without_a_vat_rate_is_the_same_request_after_the_usual_rate_changed(
+    market: Market, tmp_path: Path
+) -> None:
+    on_a_working_day(market)
+    buyer = await an_organisation(market, "buyer")
+    wanted = paper()
+    wanted.pop("vat_rate", None)
+    policy = market.resources.config.policy
+
+    async def opened(vat: str) -> dict[str, str]:
+        text = (SHIPPED / f"{policy}.toml").read_text(encoding="utf-8")
+        (tmp_path / f"{policy}.toml").write_text(f"vat_percent = {vat}\n{text}", encoding="utf-8")
+        async with market.client(buyer) as client:
+            answer = await client.post("/api/auctions", json=wanted, headers={"idempotency-key": "same"})
+        assert answer.status_code == 201, answer.text
+        found: dict[str, str] = answer.json()
+        return found
+
+    keep_own_in(tmp_path)
+    try:
+        assert await opened("7") == await opened("8")
+    finally:
+        keep_own_in(None)
 
 
 async def test_a_bid_lower_by_whole_steps_leads_and_is_published_without_a_name(market: Market) -> None:
