@@ -22,11 +22,11 @@ from catalogue.rules import NameMissing, RuleBroken
 from catalogue.units import PackNotPositive, UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
-MOST_LETTERS = 20_000
-"""The most letters of the name, description and attributes of one card together. Longer cards that a former release
+MOST_CHARACTERS = 20_000
+"""The most characters of the name, description and attributes of one card together. Longer cards that a former release
 accepted stay."""
 COMPARED_LETTERS = 2_000
-"""Cards are compared by this many first letters of the name and attributes, which is several times the usual length."""
+"""Cards are compared by this many first characters of the name and attributes, which is several times the usual length."""
 
 
 class TooFewAttributes(RuleBroken):
@@ -100,8 +100,8 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     language: str = "en"
 
     @property
-    def letters(self) -> int:
-        """The number of letters in the name, the description and the attributes together."""
+    def length(self) -> int:
+        """The number of characters in the name, the description and the attributes together."""
         said = (text for each in self.attributes for text in (each.name, each.value, each.unit))
         return sum(map(len, (self.name, self.description, *said)))
 
@@ -178,12 +178,13 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
             given=len(sku.attributes),
             fewest=rules.fewest_attributes,
         )
-    if sku.letters > MOST_LETTERS:
+    if sku.length > MOST_CHARACTERS:
         yield CardTooLong(
-            f"Name, description and attributes of a SKU may have {MOST_LETTERS} letters together; these have {sku.letters}: shorten them.",
+            f"Name, description and attributes of a SKU may have {MOST_CHARACTERS} characters together;"
+            f" these have {sku.length}: shorten them.",
             field="attributes",
-            letters=sku.letters,
-            most=MOST_LETTERS,
+            letters=sku.length,
+            most=MOST_CHARACTERS,
         )
     counted = Counter(attribute.name.strip().casefold() for attribute in sku.attributes)
     for name, times in counted.items():
@@ -281,7 +282,7 @@ def near_duplicates(proposed: Sku, candidates: Iterable[Sku], *, at_least: float
 
 
 def _apart(text: str, most: int) -> str:
-    """The first ``most`` letters after decomposition, in which accents and parts count as letters: one character may
+    """The first ``most`` characters after decomposition, in which accents and parts count as letters: one character may
     give eighteen."""
     return unicodedata.normalize("NFKD", text[:most])[:most]
 

@@ -132,7 +132,7 @@ class BidRefused(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class BidDeleted(Event, frozen=True, kw_only=True):
-    """A bidder took back its own last bid, number ``sequence``; its previous bid, if it had one, is valid again."""
+    """A bidder deleted its own last bid, number ``sequence``; its previous bid, if it had one, is valid again."""
 
     auction_id: Key
     participant: int

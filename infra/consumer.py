@@ -87,7 +87,7 @@ class Consumer:
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
                 if records:
-                    buried = self._inbox.buried
+                    dead_letters = self._inbox.dead_letters
                     try:
                         async with self._turn():
                             held = await self._inbox.handle(records)
@@ -99,7 +99,7 @@ class Consumer:
                         self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
                     self._wait(self._stand_before(kafka, held))
                     commit_at = commit_at or now() + COMMIT_EVERY
-                    if self._inbox.buried > buried:
+                    if self._inbox.dead_letters > dead_letters:
                         # malformed bytes have no claim: if they were read again, they would be a second dead letter
                         commit_at = now()
                 if commit_at is not None and (not records or commit_at <= now()):

@@ -169,7 +169,7 @@ class DeadLetterUnreadable(Exception):
     code = "dead-letter-unreadable"
 
 
-async def bury(
+async def make_dead_letter(
     kafka: Producer,
     consumer: str,
     record: ConsumerRecord,

@@ -24,7 +24,7 @@ from events.envelope import MalformedEvent
 from infra import given_up, metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
-from infra.deadletters import bury, is_for
+from infra.deadletters import is_for, make_dead_letter
 from infra.deadline import Deadline
 from infra.held import NEWER_RELEASE, ConsumerStopped, HeldPartition
 from infra.outgoing import OF_A_CONSEQUENCE
@@ -96,7 +96,7 @@ class Inbox:
         self._waiting: set[TopicPartition] = set()
         """Partitions whose next event waits for a retry. It is tried outside the batch: inside, it could make the whole batch fail or
         wait."""
-        self.buried = 0
+        self.dead_letters = 0
         self._tries: dict[str, int] = {}
         """How often the event that blocks a partition failed, by the claim of the event."""
 
@@ -370,8 +370,8 @@ class Inbox:
         """Make the record, or that piece, a dead letter. Wait until Kafka has it: no failed event is skipped without one."""
         while True:
             try:
-                await bury(self._dead_letters, self.service, record, error, piece, view=self._view)
-                self.buried += 1
+                await make_dead_letter(self._dead_letters, self.service, record, error, piece, view=self._view)
+                self.dead_letters += 1
                 return
             except Exception as away:
                 if not is_away(away):

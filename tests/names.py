@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parent.parent
 BUILTINS = frozenset([*dir(builtins), "__builtins__"])
 CLOCKS = ("datetime.datetime", "datetime.date")
 """Classes with a clock. A class of the file that is derived from one has it too."""
-Kind = TypeVar("Kind", bound=ast.AST)
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @cache
@@ -33,7 +33,7 @@ def _by_kind(tree: ast.AST) -> Mapping[type[ast.AST], list[ast.AST]]:
     return found
 
 
-def nodes(tree: ast.AST, *kinds: type[Kind]) -> Iterator[Kind]:
+def nodes(tree: ast.AST, *kinds: type[Node]) -> Iterator[Node]:
     """All nodes of these kinds in the tree of a whole file, one kind after the other."""
     there = _by_kind(tree)
     for kind in kinds:

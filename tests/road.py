@@ -242,7 +242,7 @@ async def until_heard(road: Road, names: Sequence[str]) -> None:
     await until(all_there, road.names)
 
 
-async def until_buried(road: Road, number: int) -> None:
+async def until_dead_letters(road: Road, number: int) -> None:
     """Wait for this number of dead letters. Good events of a batch take effect before bad ones become dead letters."""
 
     async def there() -> bool:

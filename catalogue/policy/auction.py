@@ -12,7 +12,6 @@ from catalogue.policy.bounds import (
     Characters,
     FieldNotValid,
     Grade,
-    Kind,
     Kinds,
     Minutes,
     MinutesOrNone,
@@ -20,6 +19,7 @@ from catalogue.policy.bounds import (
     Percent,
     PercentBelowAll,
     Positive,
+    PurchaseKind,
     Rules,
     Seconds,
     SecondsOrNone,
@@ -116,7 +116,7 @@ class AuctionRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
 
     none_because: Sentence = ""
     """Why this jurisdiction has no live auction; a policy with this text has no duration."""
-    ceilings: Annotated[dict[Kind, Money], several(0, 3)]
+    ceilings: Annotated[dict[PurchaseKind, Money], several(0, 3)]
     """Highest initial price by kind (goods, works, services); a kind that is not named has no limit."""
     durations: Annotated[tuple[Duration, ...], several(0, 50)]
     step_percents: Annotated[tuple[SomePercentBelowAll, ...], several(1, 50)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from catalogue.policy.bounds import Deviation, FieldNotValid, Months, Rules, SomeDeviation, between, several
 
 Prices = Annotated[int, between(1, 1000)]
-Kind = Literal["contract", "quote", "offer", "bid"]
+PriceKind = Literal["contract", "quote", "offer", "bid"]
 
 
 class OutlierRules(Rules, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
 class ObservatoryRules(Rules, frozen=True, kw_only=True):
     """Rules for reference prices and their grades."""
 
-    kinds: Annotated[tuple[Kind, ...], several(1, 4)] = ("contract", "quote", "offer", "bid")
+    kinds: Annotated[tuple[PriceKind, ...], several(1, 4)] = ("contract", "quote", "offer", "bid")
     """Kinds of prices in the order in which they are tried: prices paid, then prices asked. The first kind with enough
     prices gives the reference. A kind that is not named is not used."""
     contract_months: Months = 12

@@ -60,7 +60,7 @@ class Stamp(NamedTuple):
 @dataclass(eq=False)
 class Board:
     """``lines`` is the length of the public log, ``log`` its latest verdicts, the newest first. ``deleted`` are the
-    numbers of bids that were taken back. ``fragments``, ``own_parts`` and ``stamps`` are caches, by the values on which
+    numbers of bids that were deleted. ``fragments``, ``own_parts`` and ``stamps`` are caches, by the values on which
     each depends."""
 
     stored: StoredAuction

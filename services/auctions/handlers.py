@@ -233,7 +233,7 @@ async def set_autobid(
 
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
-    """Take back the caller's last bid, if the policy allows it. Raise Missing and what :func:`remedies.delete_last`
+    """Delete the caller's last bid, if the policy allows it. Raise Missing and what :func:`remedies.delete_last`
     raises."""
     stored = await lock(tx, auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))

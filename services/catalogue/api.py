@@ -13,7 +13,7 @@ from catalogue.roles import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
 from infra.service import Resources
-from infra.web import PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.web import PUBLIC, FromKeyed, FromResources, IdempotencyKey, MemberVisit, PathId, Visit, Words, allow
 from infra.web.arguments import NUMBER, CategoryCode, Region, number_in
 from infra.web.filters import category_in, region_in
 from services.catalogue import store, views
@@ -26,7 +26,6 @@ from services.catalogue.pricing import home_region
 from services.catalogue.store import StandingOffer, Version, proposals
 from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage, WantedPrices
 
-Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=25_000)] | None
 
 

@@ -4,7 +4,7 @@ quotes, and publishes reference prices that list every observation as kept or dr
 
 Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``, ``lonja.quotes``. Out: ``lonja.observatory``.
 Tables: ``items``, ``listed`` (their words and categories, for the search), ``observations`` (one for each priced line),
-``withdrawn`` (ended contracts, offers taken back), ``snapshots`` (immutable references), ``verdicts`` (the result for
+``withdrawn`` (ended contracts, withdrawn offers), ``snapshots`` (immutable references), ``verdicts`` (the result for
 an observation, from one version to another), ``judged`` (the observation as it was judged), ``rolling`` (months, kept
 by the Faust view), ``numbers`` (the numbers of the policy by which items are judged). Flow: ``intake`` events →
 observations · ``handlers`` store them and mark items · ``timers`` judge due items · ``views`` for pages and API ·

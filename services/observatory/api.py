@@ -18,7 +18,7 @@ from infra.web import PUBLIC, FromResources, PathId
 from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
 from services.observatory import store, views
-from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
+from services.observatory.arguments import Grade, PageNumber, PlaceCode, ShortWords
 from services.observatory.store import ItemFilter, ListedItem, SnapshotFigures
 from services.observatory.views import (
     PAGE,
@@ -97,7 +97,12 @@ class ObservatoryApi(Controller):
 
     @get("/items")
     async def items(
-        self, resources: FromResources, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
+        self,
+        resources: FromResources,
+        q: ShortWords = "",
+        category: ShortWords = "",
+        grade: Grade = "",
+        page: ListPage = 1,
     ) -> FoundItems:
         """Search items by words or their beginnings, the beginning of a category code (CPV, or the classification of an
         import), and grade. Items with a reference come first, then those with most observations; 50 per page."""
@@ -138,7 +143,7 @@ class ObservatoryApi(Controller):
     async def quote(
         self,
         resources: FromResources,
-        sku: Words,
+        sku: ShortWords,
         region: PlaceCode = "",
         quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
     ) -> PriceAtReference:

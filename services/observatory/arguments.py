@@ -14,5 +14,5 @@ PlaceCode = Annotated[
 PageNumber = Annotated[
     int, QueryParameter(name="page", ge=1, le=100_000, description="From 1; behind the last page the list is empty.")
 ]
-Words = Annotated[str, QueryParameter(max_length=200)]
+ShortWords = Annotated[str, QueryParameter(max_length=200)]
 Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]

@@ -21,7 +21,7 @@ from events.imports import ImportedProcess
 from events.quotes import QuoteDisclosed
 from events.values import Category, Line, Place, Source
 from infra.ids import derive_id
-from services.observatory.domain import Kind, Observation
+from services.observatory.domain import Observation, PriceKind
 
 INVALID_BIDS = frozenset({"disqualified", "invalid", "withdrawn"})
 TITLE_LENGTH = 300
@@ -90,7 +90,7 @@ def item_key(line: Line, category: Category | None, currency: str) -> str:
 def of_contract(event: ContractConcluded) -> Seen:
     return _seen(
         event.lines,
-        Kind.CONTRACT,
+        PriceKind.CONTRACT,
         origin=Origin.CONTRACT,
         document_id=event.contract_id,
         process_id=event.process_id,
@@ -109,7 +109,7 @@ def of_award(event: AwardMade) -> Seen:
     """Several suppliers of one award count as one supplier in the statistics."""
     return _seen(
         event.lines,
-        Kind.CONTRACT,
+        PriceKind.CONTRACT,
         origin=Origin.AWARD,
         document_id=event.award_id,
         process_id=event.process_id,
@@ -130,7 +130,7 @@ def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
     at = event.bid_at or (event.source.published_at if event.source else None) or published_at
     return _seen(
         event.lines,
-        Kind.BID,
+        PriceKind.BID,
         origin=Origin.BID,
         document_id=event.bid_id,
         process_id=event.auction_id,
@@ -157,7 +157,7 @@ def of_quote(event: QuoteDisclosed) -> Seen:
     """A quote is dated by the day it was sent, whether it was chosen or not."""
     return _seen(
         event.lines,
-        Kind.QUOTE,
+        PriceKind.QUOTE,
         origin=Origin.QUOTE,
         document_id=event.quote_id,
         process_id=event.request_id,
@@ -176,7 +176,7 @@ def of_offer(event: OfferPublished) -> Seen:
     item = Item(item_key=event.sku_id, sku_id=event.sku_id, title="", category=event.category, currency=event.currency)
     observation = Observation(
         observation_id=derive_id("observation", Origin.OFFER, event.offer_id),
-        kind=Kind.OFFER,
+        kind=PriceKind.OFFER,
         item_key=event.sku_id,
         unit_price=event.price,
         currency=event.currency,
@@ -200,14 +200,14 @@ def of_offer(event: OfferPublished) -> Seen:
 
 def with_unit_of(item: Item, seen: Observation) -> Observation:
     """The observation with unit and pack of the SKU, as the catalogue has them now, if it is an offer without a unit."""
-    if seen.kind is Kind.OFFER and not seen.unit and item.unit:
+    if seen.kind is PriceKind.OFFER and not seen.unit and item.unit:
         return msgspec.structs.replace(seen, unit=item.unit, pack_size=item.pack_size)
     return seen
 
 
 def _seen(
     lines: Sequence[Line],
-    kind: Kind,
+    kind: PriceKind,
     *,
     origin: Origin,
     document_id: str,

@@ -19,7 +19,7 @@ from infra.web import PUBLIC, FromResources, PathId, Visit, leafed, page
 from infra.web import PageNumber as ListPage
 from infra.web.languages import kept_refusal, refusal_text, unit_name
 from services.observatory import store, views
-from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
+from services.observatory.arguments import Grade, PageNumber, PlaceCode, ShortWords
 from services.observatory.domain import Bin, ComputedReference
 from services.observatory.views import PAGE, ReferenceAnswer, category_of, place_of, snapshot, whole_answer
 
@@ -43,8 +43,8 @@ class ObservatoryPages(Controller):
         self,
         resources: FromResources,
         request: Visit,
-        q: Words = "",
-        category: Words = "",
+        q: ShortWords = "",
+        category: ShortWords = "",
         grade: Grade = "",
         number: ListPage = 1,
     ) -> Template:

@@ -31,7 +31,7 @@ PER_PAGE = 24
 PARTICIPANTS = 50
 """How many participants of a request are on one page."""
 COMMENT = 300
-"""How many letters of each comment the list of participants has."""
+"""How many characters of each comment the list of participants has."""
 
 
 class QuoteParticipant(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class QuoteParticipant(msgspec.Struct, frozen=True, kw_only=True):
     ``supplier_id`` and ``supplier_name`` after the choice. ``eligible`` is false if the supplier was suspended
     meanwhile.
 
-    In the list of participants ``comment`` is its first 300 letters, ``comment_cut`` says whether more follows, and
+    In the list of participants ``comment`` is its first 300 characters, ``comment_cut`` says whether more follows, and
     ``lines`` is empty: the whole comment and the lines, for the buyer only, are at
     ``/api/quotes/{request_id}/participants/{number}``.
     """

@@ -7,7 +7,7 @@ from catalogue.policy import CatalogueRules
 from catalogue.skus import (
     COMPARED_LETTERS,
     LIKELY_DUPLICATE,
-    MOST_LETTERS,
+    MOST_CHARACTERS,
     CardReasonMissing,
     PublishedSkuImmutable,
     Sku,
@@ -147,15 +147,15 @@ def test_another_pack_is_alike_but_no_duplicate():
     assert likeness(a_sku(), box) == likeness(box, a_sku())
 
 
-def a_fat_sku(letters: int, attributes: int = 100, **changes) -> Sku:
-    """A SKU with that many attributes of that many letters each, all different words."""
+def a_fat_sku(characters: int, attributes: int = 100, **changes) -> Sku:
+    """A SKU with that many attributes of that many characters each, all different words."""
     words = (f"{number:x}" for number in range(10**9))
     values = []
     for _ in range(attributes):
         said = ""
-        while len(said) < letters:
+        while len(said) < characters:
             said += f"{next(words)} "
-        values.append(said[:letters])
+        values.append(said[:characters])
     made = tuple(SkuAttribute(f"a{place}", value) for place, value in enumerate(values))
     return a_sku(attributes=(*PAPER, *made), **changes)
 
@@ -164,14 +164,17 @@ def test_the_texts_of_a_card_are_bounded_together():
     def codes(**changes) -> list[str]:
         return [each.code for each in broken_rules(a_sku(**changes))]
 
-    plain = a_sku().letters
-    assert codes(description="x" * (MOST_LETTERS - plain)) == []
-    [refused] = broken_rules(a_sku(description="x" * (MOST_LETTERS - plain + 1)))
-    assert (refused.code, refused.numbers) == ("card-too-long", {"letters": MOST_LETTERS + 1, "most": MOST_LETTERS})
+    plain = a_sku().length
+    assert codes(description="x" * (MOST_CHARACTERS - plain)) == []
+    [refused] = broken_rules(a_sku(description="x" * (MOST_CHARACTERS - plain + 1)))
+    assert (refused.code, refused.numbers) == (
+        "card-too-long",
+        {"letters": MOST_CHARACTERS + 1, "most": MOST_CHARACTERS},
+    )
     assert "card-too-long" in {each.code for each in broken_rules(a_fat_sku(1_000))}
 
 
-def test_cards_are_compared_by_what_their_first_letters_say():
+def test_cards_are_compared_by_what_their_first_characters_say():
     fat = a_fat_sku(8_500)
     assert len(fat.tokens) <= COMPARED_LETTERS
     assert {"copy", "paper", "a4", "alba"} <= fat.tokens.keys()

@@ -195,7 +195,7 @@ class MarketReader:
     def services_with_tables(self) -> list[str]:
         return [service.name for service in self.services if service.metadata is not None]
 
-    async def buried(self) -> list[str]:
+    async def dead_letters(self) -> list[str]:
         letters = [letter async for letter in deadletters.read(addresses(self.resources.config)[1])]
         return [f"{letter.consumer}: {letter.type}: {letter.error}" for letter in letters]
 

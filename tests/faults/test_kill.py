@@ -223,7 +223,7 @@ async def test_every_event_was_published_and_reached_each_listener_once(day: Day
 
 
 async def test_nothing_became_a_dead_letter(day: Day) -> None:
-    assert await day.buried() == []
+    assert await day.dead_letters() == []
 
 
 async def test_figures_that_add_up_counted_each_contract_once(day: Day) -> None:

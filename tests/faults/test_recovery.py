@@ -65,7 +65,7 @@ class Outcome:
 
     acknowledged: list[dict[str, Any]]
     bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]]
-    buried: list[str]
+    dead_letters: list[str]
     output: str
 
     def misses(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
         bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]] = {}
         for row in await books.rows("select supplier_id, request_key, sequence, amount from auctions.bids"):
             bids.setdefault((row["supplier_id"], row["request_key"]), []).append((row["sequence"], row["amount"]))
-        return Outcome(acknowledged, bids, await books.buried(), lonja.output)
+        return Outcome(acknowledged, bids, await books.dead_letters(), lonja.output)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def test_every_acknowledged_bid_is_there_once_after_all_faults(results: Results)
 
 
 def test_no_fault_made_a_dead_letter(results: Results) -> None:
-    assert results.first.buried == []
+    assert results.first.dead_letters == []
 
 
 def test_every_bid_before_the_backup_is_in_the_restored_market_once(results: Results) -> None:
@@ -203,7 +203,7 @@ def test_the_restored_market_takes_new_bids(results: Results) -> None:
     """New auctions were opened and got bids. `outcome` waited until each service had handled every event, old or new."""
     assert [line for line in results.restored.acknowledged if line["verdict"] == "accepted"]
     assert results.restored.misses(results.restored.acknowledged) == []
-    assert results.restored.buried == []
+    assert results.restored.dead_letters == []
 
 
 def test_only_the_owner_reads_a_backup(results: Results) -> None:

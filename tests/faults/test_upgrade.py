@@ -404,7 +404,7 @@ async def test_the_former_processes_end_in_order(upgraded: Upgraded) -> None:
 async def test_nothing_becomes_a_dead_letter_and_every_event_is_heard_once(upgraded: Upgraded) -> None:
     """Each event was handled while the processes ran, for which :meth:`Upgrade.play` waits. Events that timers emitted
     while the processes ended are handled when processes start again."""
-    assert await upgraded.buried() == []
+    assert await upgraded.dead_letters() == []
     assert await upgraded.claims_without_event() == {}
 
 

@@ -386,4 +386,4 @@ async def test_without_the_former_release_it_goes_on_and_everything_was_heard(up
         return bool(await upgraded.rows(same.format("contracts")) == await upgraded.rows(same.format("conduct")))
 
     await beside.new.market.eventually(alike)
-    assert await upgraded.buried() == []
+    assert await upgraded.dead_letters() == []

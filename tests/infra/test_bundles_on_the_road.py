@@ -22,7 +22,7 @@ from infra.held import ConsumerStopped
 from infra.ids import new_id
 from infra.inbox import Inbox
 from infra.reactions import Reactions
-from tests.road import Road, always, until_buried, until_committed, until_heard
+from tests.road import Road, always, until_committed, until_dead_letters, until_heard
 
 pytestmark = pytest.mark.servers
 
@@ -139,7 +139,7 @@ async def test_a_pack_that_comes_again_after_it_was_divided_changes_nothing(road
     await tell(road, "one", "bad two", "three", number="bundle")
     async with listening(road):
         await until_heard(road, ["one", "three"])
-        await until_buried(road, 1)
+        await until_dead_letters(road, 1)
         road.fails = lambda name: None
         await tell(road, "one", "bad two", "three", number="bundle")
         await tell(road, "last")

@@ -86,15 +86,15 @@ async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Serve
     await kafka.start()
     facts = {"consumer": "auctions", "topic": "lonja.pools", "partition": "0", "offset": "7", "error": "Bad: why"}
     headers = [("ce_type", b"lonja.pools.tried"), *((f"lonja_{name}", text.encode()) for name, text in facts.items())]
-    buried = await kafka.send_and_wait(DEAD_LETTERS, b"the message", key=b"pool-1", headers=headers)
+    letter = await kafka.send_and_wait(DEAD_LETTERS, b"the message", key=b"pool-1", headers=headers)
     await kafka.stop()
 
     listed = {letter["position"]: letter for letter in await lonja("dead-letters", "list")}
-    assert listed[buried.offset]["error"] == "Bad: why"
-    assert (await lonja("dead-letters", "show", str(buried.offset)))["value"] == "the message"
+    assert listed[letter.offset]["error"] == "Bad: why"
+    assert (await lonja("dead-letters", "show", str(letter.offset)))["value"] == "the message"
     before = {row["name"]: row["messages"] for row in await lonja("topics")}
-    assert await lonja("dead-letters", "replay", str(buried.offset)) == {
-        "replayed": [buried.offset],
+    assert await lonja("dead-letters", "replay", str(letter.offset)) == {
+        "replayed": [letter.offset],
         "too_old": [],
         "unreadable": [],
     }

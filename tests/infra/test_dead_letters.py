@@ -98,7 +98,7 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
 ) -> None:
     kafka = Sent()
     record = a_record(1, [("ce_time", NOW.isoformat().encode())], topic="lonja.auctions")
-    await deadletters.bury(kafka, "contracts", record, ValueError("no such row"), view=view or "")  # type: ignore[arg-type]
+    await deadletters.make_dead_letter(kafka, "contracts", record, ValueError("no such row"), view=view or "")  # type: ignore[arg-type]
     kept = [each for each in kafka.messages[0]["headers"] if view is not None or each[0] != "lonja_view"]
     letter = deadletters._letter(a_record(0, kept))
     await replay(kafka, letter, NOW - timedelta(days=60))  # type: ignore[arg-type]
@@ -109,7 +109,9 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
     # a service that took over work of contracts since the former release
     assert deadletters.is_for("purchases", "", again) is (view != "figures")
     # it fails there again, and is sent again
-    await deadletters.bury(kafka, "contracts", a_record(2, again, topic="lonja.auctions"), ValueError(), view="others")  # type: ignore[arg-type]
+    await deadletters.make_dead_letter(
+        kafka, "contracts", a_record(2, again, topic="lonja.auctions"), ValueError(), view="others"
+    )  # type: ignore[arg-type]
     await replay(kafka, deadletters._letter(a_record(3, kafka.messages[3]["headers"])), NOW - timedelta(days=60))  # type: ignore[arg-type]
     assert [r for r in readers if deadletters.is_for(*r, kafka.messages[4]["headers"])] == [("contracts", "others")]
 
@@ -204,7 +206,7 @@ async def test_a_note_that_names_no_letter_settles_none(note: str, number: bytes
     assert await unsettled(a_record(0, [("lonja_consumer", b"pools")]), a_record(1, [(note, number)])) == ["pools", ""]
 
 
-async def test_a_record_is_buried_however_odd_its_headers_and_the_error() -> None:
+async def test_a_record_becomes_a_dead_letter_however_odd_its_headers_and_the_error() -> None:
     class Small:
         def __init__(self) -> None:
             self.sent: list[Any] = []
@@ -217,6 +219,6 @@ async def test_a_record_is_buried_however_odd_its_headers_and_the_error() -> Non
 
     kafka = Small()
     record = a_record(7, [("ce_type", None), ("ce_id", b"1")], topic="lonja.pools")
-    await deadletters.bury(kafka, "pools", record, ValueError("\ud800"))  # type: ignore[arg-type]
+    await deadletters.make_dead_letter(kafka, "pools", record, ValueError("\ud800"))  # type: ignore[arg-type]
     headers = dict(kafka.sent[1]["headers"])
     assert headers[LEFT_OUT] == b"" and headers["lonja_error"] == b"ValueError: ?"

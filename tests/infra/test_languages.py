@@ -291,7 +291,7 @@ def words_of_lists() -> set[Key]:
         "figures": {word for _, *both in figures for word in both},
         "training": set(import_module("services.recommender.words").VERDICTS.values()),
         "opportunity": {"mini-auction", "quick quote", "pool", "tender elsewhere", "purchase"},
-        "prices": {str(each) for each in observatory.Kind},
+        "prices": {str(each) for each in observatory.PriceKind},
         "series": {"contract", "award", "bid", "quote", "offer"},
         "level": {"locality", "region", "country"},
         "dropped": {each.code for each in _all(RuleBroken) if each.__module__.startswith("services.observatory.domain")}

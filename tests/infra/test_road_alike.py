@@ -413,10 +413,10 @@ async def test_bytes_that_are_no_event_are_a_dead_letter_and_the_rest_goes_on(he
     async with listening(here):
         await until_noted(here, "after")
 
-        async def buried() -> bool:
+        async def dead_letters() -> bool:
             return b'"\xff' in await here.dead()
 
-        await until(buried)
+        await until(dead_letters)
 
 
 @alike

@@ -14,7 +14,7 @@ from infra.clock import system_clock
 from infra.database import Transaction, schema_of
 from infra.health import PartState
 from infra.held import ConsumerStopped
-from tests.road import BAD_RECORDS, Road, always, locking, until, until_buried, until_committed, until_heard
+from tests.road import BAD_RECORDS, Road, always, locking, until, until_committed, until_dead_letters, until_heard
 
 pytestmark = pytest.mark.servers
 
@@ -31,7 +31,7 @@ async def test_failures_are_counted_by_partition_and_in_the_order_of_the_records
     async with road.listening():
         await until_committed(road, 26, 12)
     assert await road.names() == ["good", "last"]
-    await until_buried(road, 36)
+    await until_dead_letters(road, 36)
 
 
 async def test_a_partition_of_failures_stops_its_consumer_and_none_is_set_aside_twice(
@@ -46,7 +46,7 @@ async def test_a_partition_of_failures_stops_its_consumer_and_none_is_set_aside_
     assert (await road.committed())[0] == 6
     async with road.listening():  # a person looked at it
         await until_heard(road, ["first", "last"])
-    await until_buried(road, 7)
+    await until_dead_letters(road, 7)
 
 
 async def test_only_the_partition_of_a_failing_event_waits_for_its_next_try(
@@ -88,7 +88,7 @@ async def test_failing_events_of_one_partition_are_tried_one_after_the_other_and
     async with road.listening():
         await until_heard(road, ["after"])
         await until_committed(road, 3, 0)
-    await until_buried(road, 2)
+    await until_dead_letters(road, 2)
     assert tried == ["bad 1"] * (1 + 3) + ["bad 2"] * 3 + ["after"]  # the first one in a batch with the others
 
 
@@ -99,7 +99,7 @@ async def test_bytes_that_are_no_event_stop_nothing_however_many(road: Road) -> 
     async with road.listening():
         await until_committed(road, 31, 0)
     assert await road.names() == ["after"]
-    await until_buried(road, 30)
+    await until_dead_letters(road, 30)
 
 
 @pytest.mark.parametrize(("value", "without_value"), BAD_RECORDS, ids=range(len(BAD_RECORDS)))
@@ -225,7 +225,7 @@ async def test_a_value_that_the_driver_cannot_encode_is_a_fault_of_the_event(roa
     await road.send("bad", "after")
     async with road.listening():
         await until_heard(road, ["after"])
-    await until_buried(road, 1)
+    await until_dead_letters(road, 1)
 
 
 async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_that_can_be_replayed(road: Road) -> None:
@@ -250,12 +250,12 @@ async def test_bytes_that_are_no_event_are_replayed_only_to_the_consumer_that_fa
         await connection.execute(text(f"create table {neighbour.service}.heard (n serial, name text)"))
     await road.send_bytes(b"\xff")
     async with road.listening(), neighbour.listening():
-        await until_buried(road, 1)
-        await until_buried(neighbour, 1)
+        await until_dead_letters(road, 1)
+        await until_dead_letters(neighbour, 1)
         [letter] = [each async for each in deadletters.read(road.bootstrap) if each.consumer == road.service]
         await deadletters.replay(road.kafka, letter, system_clock() - timedelta(days=1))
         await road.send("after")
         await until_heard(road, ["after"])
         await until_heard(neighbour, ["after"])
-    await until_buried(road, 2)
+    await until_dead_letters(road, 2)
     assert len(await neighbour.dead()) == 1

@@ -14,7 +14,7 @@ from infra import consumer, inbox
 from infra.cli import app
 from infra.health import PartState
 from infra.operations import processes
-from tests.road import Road, forgotten_for_a_while, until_buried, until_committed, until_heard
+from tests.road import Road, forgotten_for_a_while, until_committed, until_dead_letters, until_heard
 
 pytestmark = pytest.mark.servers
 
@@ -36,7 +36,7 @@ async def test_a_header_whose_name_is_not_utf8_costs_at_most_its_own_event(road:
     await road.send("after")
     async with road.listening():
         await until_heard(road, ["before", "with one more header", "after"])
-        await until_buried(road, 1)
+        await until_dead_letters(road, 1)
         await until_committed(road, 4, 0)
 
 
@@ -114,7 +114,7 @@ async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_
             assert expected in await set_aside(road, *place)
         assert not await set_aside(road, "0", "1")
         await until_heard(road, ["one", "three"])
-        await until_buried(road, 1)
+        await until_dead_letters(road, 1)
         await until_committed(road, 3, 0)
         assert "give-up" in road.health("consumer").remedy, "the next one waits for a person of its own"
     [error] = await road.dead()

@@ -28,7 +28,7 @@ from tests.road import (
     forgotten_for_a_while,
     locking,
     until,
-    until_buried,
+    until_dead_letters,
     until_heard,
 )
 
@@ -159,7 +159,7 @@ async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_perso
         async with resources.database.pool.acquire() as connection:
             await given_up.give_up(connection, given_up.of(record), "a faulty program wrote it")
         await until_heard(road, ["one", "three"])
-        await until_buried(road, 1)
+        await until_dead_letters(road, 1)
         await until_said(PartState.running)
     assert "a faulty program wrote it" in (await road.dead())[0]
 
@@ -170,7 +170,7 @@ async def test_a_view_skips_records_that_are_no_events(resources: Resources, roa
     await road.send("after")
     async with viewing(resources, road):
         await until_heard(road, ["after"])
-        await until_buried(road, len(BAD_RECORDS))
+        await until_dead_letters(road, len(BAD_RECORDS))
 
 
 async def test_a_header_whose_name_is_not_utf8_costs_a_view_at_most_its_own_event(
@@ -181,7 +181,7 @@ async def test_a_header_whose_name_is_not_utf8_costs_a_view_at_most_its_own_even
     await road.send("after")
     async with viewing(resources, road):
         await until_heard(road, ["with one more header", "after"])
-        await until_buried(road, 1)
+        await until_dead_letters(road, 1)
 
 
 async def test_a_view_reads_what_the_broker_did_not_know_yet_when_its_group_was_dealt_out(

@@ -1,4 +1,4 @@
-"""JSON of bids: they are placed in the lane, and may be taken back."""
+"""JSON of bids: they are placed in the lane, and may be deleted."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -82,7 +82,7 @@ class BidsApi(Controller):
     async def delete_last_bid(
         self, request: MemberVisit, resources: FromResources, keyed: FromKeyed, auction_id: PathId
     ) -> None:
-        """Take back the caller's own last bid, if the policy allows it: once, and within its number of seconds."""
+        """Delete the caller's own last bid, if the policy allows it: once, and within its number of seconds."""
         async with resources.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.delete_last_bid(tx, auction_id, request.user))
 

@@ -43,7 +43,7 @@ class OutsideWithdrawalHours(RuleBroken):
 
 
 def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDeleted:
-    """Return the event by which a bidder takes back its own last bid, once, within the policy's number of seconds. The
+    """Return the event by which a bidder deletes its own last bid, once, within the policy's number of seconds. The
     end stays where the bid moved it.
 
     Raise DeletionNotOffered, AuctionOver, NothingToDelete, DeletedBefore or TooLateToDelete.
@@ -51,7 +51,7 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
     seconds = state.rules.delete_seconds
     known = state.participants.get(supplier_id)
     if not seconds:
-        raise DeletionNotOffered("A bid cannot be taken back here.")
+        raise DeletionNotOffered("A bid cannot be deleted here.")
     if state.over(now):
         raise AuctionOver(
             f"The mini-auction ended at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.closes_at, now=now

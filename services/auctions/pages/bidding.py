@@ -21,7 +21,7 @@ from services.auctions.domain.scoring import ChoicesMissing, complete, score
 from services.auctions.lane import BidAnswer
 
 MANY_STEPS = 10
-"""A bid that cuts more steps than this at once must be confirmed, because it cannot be taken back."""
+"""A bid that cuts more steps than this at once must be confirmed, because it cannot be deleted."""
 MOST_CHOICES = 50
 
 

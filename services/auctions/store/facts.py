@@ -63,7 +63,7 @@ async def lines(db: Reader, auction_id: str, number: int) -> AsyncIterator[list[
 
 
 async def deleted(db: asyncpg.Connection, auction_id: str) -> frozenset[int]:
-    """Return the sequence numbers of bids that their bidders took back, to be shown to people."""
+    """Return the sequence numbers of bids that their bidders deleted, to be shown to people."""
     rows = await db.fetch(
         "select line, data from auctions.facts where auction_id = $1 and type = $2", auction_id, BidDeleted.TYPE
     )

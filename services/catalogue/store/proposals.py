@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlmodel import col, select
 
-from catalogue.skus import MOST_LETTERS, Sku, SkuState
+from catalogue.skus import MOST_CHARACTERS, Sku, SkuState
 from infra.database import Transaction
 from infra.listing import Listed, count, reach
 from infra.reading import listed
@@ -19,7 +19,7 @@ HEAVIEST_COMPARED = 128 * 1024
 """Cards that take more bytes in the database are not compared, because reading them would slow down each proposal. This
 release accepts only smaller ones; larger ones were stored before there were limits."""
 SHORT = 150
-"""The most letters of each text that a list shows of a card above the size limit."""
+"""The most characters of each text that a list shows of a card above the size limit."""
 
 
 async def queue(tx: Transaction, *, limit: int, offset: int) -> Listed[Version]:
@@ -30,7 +30,7 @@ async def queue(tx: Transaction, *, limit: int, offset: int) -> Listed[Version]:
 
 
 async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Version]:
-    """A part of the moderation queue, most urgent first. The texts of cards with more than MOST_LETTERS, which a former
+    """A part of the moderation queue, most urgent first. The texts of cards with more than MOST_CHARACTERS, which a former
     release accepted, are cut, so that the answer is bounded."""
     query = (
         select(SkuRow)
@@ -39,7 +39,7 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
     )
     rows = await tx.session.exec(query.limit(limit).offset(offset))
     found = listed("SKU", rows, lambda row: row.sku_id, version_of)
-    return [replace(each, sku=_cut(each.sku)) if each.sku.letters > MOST_LETTERS else each for each in found]
+    return [replace(each, sku=_cut(each.sku)) if each.sku.length > MOST_CHARACTERS else each for each in found]
 
 
 async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:

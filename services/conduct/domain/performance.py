@@ -21,7 +21,7 @@ from events.contracts import (
     LineQuantity,
 )
 
-Kind = Literal[
+PerformedKind = Literal[
     "orders-on-time",
     "orders-late",
     "deliveries-accepted",
@@ -38,14 +38,14 @@ Kind = Literal[
     "disputes-lost",
     "closed",
 ]
-_DISPUTES: tuple[Kind, ...] = (
+_DISPUTES: tuple[PerformedKind, ...] = (
     "disputes-opened",
     "disputes-faced",
     "disputes-agreed",
     "disputes-won",
     "disputes-lost",
 )
-KINDS: dict[Party, tuple[Kind, ...]] = {
+KINDS: dict[Party, tuple[PerformedKind, ...]] = {
     "supplier": (
         "closed",
         "orders-on-time",
@@ -58,18 +58,18 @@ KINDS: dict[Party, tuple[Kind, ...]] = {
     "buyer": ("closed", "answers-on-time", "answers-late", "payments-on-time", "payments-late", *_DISPUTES),
 }
 """The kinds of facts that are counted on each side, in the order in which they are shown."""
-OUTCOMES: dict[str, Kind] = {
+OUTCOMES: dict[str, PerformedKind] = {
     "accepted": "deliveries-accepted",
     "partly": "deliveries-partly",
     "refused": "deliveries-refused",
 }
-LATE: dict[Kind, Kind] = {
+LATE: dict[PerformedKind, PerformedKind] = {
     "orders-on-time": "orders-late",
     "answers-on-time": "answers-late",
     "payments-on-time": "payments-late",
 }
 """The late kind for each kind that is in time. Something that was late is never counted as in time afterwards."""
-_PARTIES: dict[str, tuple[Party, Kind, Kind]] = {
+_PARTIES: dict[str, tuple[Party, PerformedKind, PerformedKind]] = {
     "order": ("supplier", "orders-on-time", "orders-late"),
     "delivery": ("buyer", "answers-on-time", "answers-late"),
     "invoice": ("buyer", "payments-on-time", "payments-late"),
@@ -82,7 +82,7 @@ class Performed:
     contract itself."""
 
     party: Party
-    kind: Kind
+    kind: PerformedKind
     number: int
 
 
@@ -207,5 +207,5 @@ def _outcome(event: DisputeEnded) -> tuple[Performed, ...]:
     return (_one(winner, "disputes-won", event.dispute), _one(OTHER_PARTY[winner], "disputes-lost", event.dispute))
 
 
-def _one(party: Party, kind: Kind, number: int) -> Performed:
+def _one(party: Party, kind: PerformedKind, number: int) -> Performed:
     return Performed(party=party, kind=kind, number=number)

@@ -12,13 +12,13 @@ from typing import Literal, cast
 from catalogue.actors import Party
 from events.contracts import ContractBreached, ContractConcluded, ContractEnded
 
-Kind = Literal["concluded", "terminated", "evaded", "refused"]
-KINDS: dict[Party, tuple[Kind, ...]] = {
+RecordedKind = Literal["concluded", "terminated", "evaded", "refused"]
+KINDS: dict[Party, tuple[RecordedKind, ...]] = {
     "supplier": ("concluded", "terminated", "evaded"),
     "buyer": ("concluded", "terminated", "refused"),
 }
 """The kinds of facts that are counted on each side, in the order in which they are shown."""
-BREACHES: dict[Party, Kind] = {"supplier": "evaded", "buyer": "refused"}
+BREACHES: dict[Party, RecordedKind] = {"supplier": "evaded", "buyer": "refused"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ConductFact:
 
     organisation_id: str
     party: Party
-    kind: Kind
+    kind: RecordedKind
     contract_id: str
     at: datetime
 
@@ -54,7 +54,7 @@ def breached(event: ContractBreached) -> ConductFact:
     )
 
 
-def _both(event: ContractConcluded | ContractEnded, kind: Kind, at: datetime) -> tuple[ConductFact, ...]:
+def _both(event: ContractConcluded | ContractEnded, kind: RecordedKind, at: datetime) -> tuple[ConductFact, ...]:
     return (
         ConductFact(
             organisation_id=event.supplier_id, party="supplier", kind=kind, contract_id=event.contract_id, at=at

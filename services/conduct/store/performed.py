@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from catalogue.actors import Party
 from infra.database import Reader, Transaction, columns
-from services.conduct.domain.performance import KINDS, LATE, Kind, Performed, RecordChange
+from services.conduct.domain.performance import KINDS, LATE, Performed, PerformedKind, RecordChange
 from services.conduct.store.record import counted
 from services.conduct.store.rows import Row
 
@@ -55,7 +55,7 @@ async def save(tx: Transaction, contract_id: str, change: RecordChange) -> None:
         )
 
 
-async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
+async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, PerformedKind]]:
     """Return the number of facts by side and kind, counted as :func:`services.conduct.store.record.counted` counts."""
     return await counted(db, "performed", organisation_id, KINDS)
 

@@ -14,7 +14,7 @@ from catalogue.actors import Party
 from infra.database import Reader, Transaction, columns
 from infra.listing import COUNTED
 from infra.reading import listed
-from services.conduct.domain.record import KINDS, ConductFact, Kind
+from services.conduct.domain.record import KINDS, ConductFact, RecordedKind
 from services.conduct.store.rows import Row
 
 K = TypeVar("K", bound=str)
@@ -64,7 +64,7 @@ async def counted(
     return +Counter({(row["side"], row["kind"]): row["n"] for row in rows})
 
 
-async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, Kind]]:
+async def counts(db: Reader, organisation_id: str) -> Counter[tuple[Party, RecordedKind]]:
     """Return how many facts there are of each side and kind, counted as :func:`counted` counts."""
     return await counted(db, "facts", organisation_id, KINDS)
 

@@ -14,8 +14,8 @@ from infra.service import Resources
 from infra.texts import clean
 from infra.tokens import Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
-from services.conduct.domain.performance import Kind as PerformedKind
-from services.conduct.domain.record import KINDS, ConductFact, Kind
+from services.conduct.domain.performance import PerformedKind
+from services.conduct.domain.record import KINDS, ConductFact, RecordedKind
 from services.conduct.store import performed as performance
 from services.conduct.store import record, replicas, sanctions
 from services.conduct.store.replicas import Mention
@@ -60,10 +60,10 @@ class SideRecord(msgspec.Struct, kw_only=True):
     kinds that have more."""
 
     side: Party
-    counts: dict[Kind, int]
-    contracts: dict[Kind, list[Mentioned]]
+    counts: dict[RecordedKind, int]
+    contracts: dict[RecordedKind, list[Mentioned]]
     performed: dict[PerformedKind, int]
-    more: list[Kind | PerformedKind]
+    more: list[RecordedKind | PerformedKind]
 
 
 class RecordView(msgspec.Struct, kw_only=True):
@@ -108,7 +108,7 @@ async def record_of(
         if organisation is None:
             raise Missing("organisation", organisation_id)
         counts = await record.counts(db, organisation_id)
-        latest: dict[tuple[Party, Kind], list[ConductFact]] = {}
+        latest: dict[tuple[Party, RecordedKind], list[ConductFact]] = {}
         for fact in await record.latest(db, organisation_id, shown):
             latest.setdefault((fact.party, fact.kind), []).append(fact)
         spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows

@@ -19,8 +19,8 @@ from services.fulfilment.views.execution import ExecutionView, view
 
 
 class FulfilmentDisputeIn(msgspec.Struct, kw_only=True):
-    """``number`` is the number of the delivery or invoice. ``asks`` says whether the last word on it should stand or be
-    set aside. ``word`` is its status as it was read; if the status is another one by now, the dispute is refused."""
+    """``number`` is the number of the delivery or invoice. ``asks`` says whether its status should be valid or no longer
+    count. ``word`` is that status as it was read; if the status is another one by now, the dispute is refused."""
 
     about: About
     number: Count

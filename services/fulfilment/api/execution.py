@@ -28,7 +28,7 @@ from infra.web import (
 from infra.web.errors import NotFound
 from services.fulfilment import handlers
 from services.fulfilment.domain import Command, Withdraw
-from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
+from services.fulfilment.domain.endings import AnswerEnding, EndingGround, EndingKind, ProposeEnding, WithdrawEnding
 from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import Delivery, Invoice, Order
@@ -85,7 +85,7 @@ class ExecutionWithdrawalIn(msgspec.Struct, kw_only=True):
 class EndingIn(msgspec.Struct, kw_only=True):
     """A closure needs agreement. A termination needs agreement, or a breach of the other side that exists now."""
 
-    kind: Kind
+    kind: EndingKind
     reasons: Reason
     ground: EndingGround = "agreement"
 

@@ -24,8 +24,8 @@ MOST_STATEMENTS, MOST_STATEMENTS_OF_ALL = 20, 250
 """How many statements one side may make, including the opening: in one dispute, and in all disputes of a contract."""
 MOST_REFUSED_ENDINGS = 50
 """How many proposals to end the contract one side may refuse."""
-LETTERS_OF_REASONS, LETTERS_THEN = 400_000, 300
-"""How many letters the buyer's reasons for not accepting something may have in all. After that, each reason may have
+CHARACTERS_OF_REASONS, CHARACTERS_THEN = 400_000, 300
+"""How many characters the buyer's reasons for not accepting something may have in all. After that, each reason may have
 only the second number."""
 
 
@@ -173,14 +173,14 @@ def require_refusal(execution: Execution, ending: ProposedEnding, party: Party) 
 def require_reasons_within(execution: Execution, reasons: str) -> None:
     """Raise ReasonsTooLong. A few words are always possible."""
     letters = sum(len(each.reasons) for each in execution.deliveries)
-    if len(reasons) > LETTERS_THEN and letters + len(reasons) > LETTERS_OF_REASONS:
+    if len(reasons) > CHARACTERS_THEN and letters + len(reasons) > CHARACTERS_OF_REASONS:
         raise ReasonsTooLong(
-            f"Your reasons on this contract have {letters} letters; after {LETTERS_OF_REASONS} each may have"
-            f" {LETTERS_THEN}. Make this one shorter: it has {len(reasons)}.",
+            f"Your reasons on this contract have {letters} characters; after {CHARACTERS_OF_REASONS} each may have"
+            f" {CHARACTERS_THEN}. Make this one shorter: it has {len(reasons)}.",
             field="reasons",
             letters=letters,
-            most=LETTERS_OF_REASONS,
-            most_now=LETTERS_THEN,
+            most=CHARACTERS_OF_REASONS,
+            most_now=CHARACTERS_THEN,
             length=len(reasons),
         )
 

@@ -1,10 +1,10 @@
-"""Disputes about the last word on a delivery or invoice. They end by agreement, or a moderator decides after both sides
+"""Disputes about the status of a delivery or invoice. They end by agreement, or a moderator decides after both sides
 were heard.
 
-The word is the last statement: that goods were delivered, answered, invoiced or paid. If it ``stands``, an unanswered
-delivery counts as accepted in full and a payment as received; an answer, and an invoice to be paid, hold and cannot be
-disputed again. If it is ``set-aside``, it is as if it had not been said: a delivery or invoice that waited for an
-answer is removed, an answered one waits again, with a new deadline.
+One side states each status: the goods were delivered or examined, the invoice was sent or paid. A dispute has one of
+two outcomes. ``stands``: the status is valid and cannot be disputed again; an unanswered delivery is then accepted in
+full, and a payment counts as received. ``set-aside``: the status no longer counts; a delivery or invoice that waited
+for an answer is removed, and an answered one waits for an answer again, with a new deadline.
 """
 
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ from services.fulfilment.domain.requirements import (
 )
 from services.fulfilment.domain.state import About, Dispute, Execution, Matter, NothingOfThatNumber, Outcome
 
-WORDS: dict[tuple[str, str], Party] = {
+STATED_BY: dict[tuple[str, str], Party] = {
     ("delivery", "reported"): "supplier",
     ("delivery", "assessed"): "buyer",
     ("invoice", "submitted"): "supplier",
     ("invoice", "paid"): "buyer",
 }
-"""The statements that can be disputed, and the side that made each."""
+"""Each status that can be disputed, and the side that stated it."""
 
 
 class NotDisputable(RuleBroken):
@@ -44,22 +44,22 @@ class NotDisputable(RuleBroken):
     code = "not-disputable"
 
 
-class WordChanged(RuleBroken):
+class StatusChanged(RuleBroken):
     """The status changed since it was read, so the same request would ask for something else."""
 
-    code = "word-changed"
+    code = "status-changed"
 
 
 class DisputedBefore(RuleBroken):
-    """An earlier dispute decided that this word stands."""
+    """An earlier dispute decided that this status is valid."""
 
     code = "disputed-before"
 
 
-class OwnWordStillRuns(RuleBroken):
-    """A side that waits for an answer may dispute its own word only after the time for the answer is over."""
+class AnswerStillPossible(RuleBroken):
+    """A side that waits for an answer may dispute its own statement only after the time for the answer is over."""
 
-    code = "own-word-still-runs"
+    code = "answer-still-possible"
 
 
 class DisputeOver(RuleBroken):
@@ -115,8 +115,8 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     matter = Matter(command.about, command.number)
     about, number = matter
     require_undisputed(execution, matter)
-    word, due_at = _last_word(execution, matter)
-    whose = WORDS.get((about, word))
+    word, due_at = _status(execution, matter)
+    whose = STATED_BY.get((about, word))
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(
@@ -126,7 +126,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
             state=state,
         )
     if command.word not in (UNSET, word):
-        raise WordChanged(
+        raise StatusChanged(
             f"The {about} {number} changed since you read it: it is {word} now. Check what you ask for.",
             about=about,
             number=number,
@@ -141,7 +141,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
             state=word,
         )
     if whose == by and word != "assessed" and now < due_at:
-        raise OwnWordStillRuns(
+        raise AnswerStillPossible(
             f"The {OTHER_PARTY[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that you cannot open a dispute.",
             party=OTHER_PARTY[by],
             due_at=due_at,
@@ -260,7 +260,7 @@ def _end(execution: Execution, dispute: Dispute, resolution: Resolution, now: da
     return (ended,)
 
 
-def _last_word(execution: Execution, matter: Matter) -> tuple[str, datetime]:
+def _status(execution: Execution, matter: Matter) -> tuple[str, datetime]:
     """Return the status of the delivery or invoice, and the time until which the other side may answer it."""
     if matter.about == "delivery":
         delivery = get_delivery(execution, matter.number)

@@ -26,7 +26,7 @@ from services.fulfilment.domain.requirements import (
 )
 from services.fulfilment.domain.state import Execution, ProposedEnding, balances, invoiceable, outstanding
 
-Kind = Literal["closure", "termination"]
+EndingKind = Literal["closure", "termination"]
 EndingGround = Literal["agreement", "delivery-overdue", "acceptance-overdue", "payment-overdue"]
 GROUNDS: dict[Party, tuple[EndingGround, ...]] = {
     "buyer": ("agreement", "delivery-overdue"),
@@ -66,7 +66,7 @@ class WorkUnfinished(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeEnding(Actor):
-    kind: Kind
+    kind: EndingKind
     ground: EndingGround
     reasons: str
 

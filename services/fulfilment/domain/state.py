@@ -18,7 +18,7 @@ from events.values import Line, Place
 
 About = Literal["delivery", "invoice"]
 Outcome = Literal["stands", "set-aside"]
-"""The outcome of a dispute: the disputed word stands, or it is as if it had not been said."""
+"""The outcome of a dispute: the disputed status is valid, or it no longer counts."""
 NONE = Decimal(0)
 
 

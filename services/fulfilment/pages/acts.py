@@ -15,7 +15,7 @@ from infra.web.gone import fitting_texts
 from infra.web.languages import gettext
 from services.fulfilment.domain import Command, Withdraw
 from services.fulfilment.domain.disputes import AnswerDispute, OpenDispute
-from services.fulfilment.domain.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
+from services.fulfilment.domain.endings import AnswerEnding, EndingGround, EndingKind, ProposeEnding, WithdrawEnding
 from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import About, Execution, Outcome
@@ -152,11 +152,11 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     """Read a proposal to end the contract. One choice says both the kind of ending and its ground."""
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
-    if kind not in get_args(Kind) or ground not in get_args(EndingGround):
-        fitting = f"{get_args(Kind)[0]}/{get_args(EndingGround)[0]}"
+    if kind not in get_args(EndingKind) or ground not in get_args(EndingGround):
+        fitting = f"{get_args(EndingKind)[0]}/{get_args(EndingGround)[0]}"
         raise FormErrors({"wish": gettext("Choose one of these.")}, {"wish": fitting})
     return ProposeEnding(
-        **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
+        **by, kind=cast(EndingKind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
     )
 
 

@@ -18,7 +18,7 @@ from infra.service import Resources
 from infra.tokens import Principal
 from infra.web.forms import Filled
 from infra.web.languages import gettext, pgettext
-from services.fulfilment.domain.disputes import WORDS, may_dispute
+from services.fulfilment.domain.disputes import STATED_BY, may_dispute
 from services.fulfilment.domain.duties import Duty, duties
 from services.fulfilment.domain.endings import grounds
 from services.fulfilment.domain.invoices import priced
@@ -67,7 +67,7 @@ ASKED = {
     ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
     ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }
-"""The outcome if a word stands, and the outcome if it is set aside, by what is disputed."""
+"""The result if the disputed status is valid, and the result if it no longer counts, by what is disputed."""
 
 
 class Acted(Filled, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ async def section(
             for about, each in shown
             if party and may_dispute(execution, Matter(about, each.number), party, now)
         },
-        "whose": WORDS,
+        "whose": STATED_BY,
         "asked": ASKED,
         "grounds": [(ground_, GROUNDS[ground_]) for ground_ in grounds(execution, party)] if party else [],
         "ground_words": GROUNDS,

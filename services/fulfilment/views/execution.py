@@ -32,7 +32,7 @@ from services.fulfilment.store.decoded import StoredExecution
 from services.fulfilment.store.replicas import Named
 
 SHORT = 300
-"""How many letters of a text a summary has."""
+"""How many characters of a text a summary has."""
 OF_PAGE = 50
 """How many orders, deliveries, invoices or disputes one answer has."""
 KINDS = ("orders", "deliveries", "invoices", "disputes")

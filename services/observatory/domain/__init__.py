@@ -7,7 +7,7 @@ pictures.
 ``rolling`` monthly figures from the stream · ``picture`` series, histogram and map points.
 """
 
-from services.observatory.domain.observation import Kind, Observation
+from services.observatory.domain.observation import Observation, PriceKind
 from services.observatory.domain.picture import Bin, MonthPoint, PlacePoint, histogram, points, series
 from services.observatory.domain.price import Index, PricedObservation, Rates, Valuation, priced
 from services.observatory.domain.reference import (
@@ -36,7 +36,6 @@ __all__ = [
     "ComputedReference",
     "Divided",
     "Index",
-    "Kind",
     "Month",
     "MonthPoint",
     "MonthlyPrice",
@@ -45,6 +44,7 @@ __all__ = [
     "ObservationVerdict",
     "PlacePoint",
     "Position",
+    "PriceKind",
     "PricedObservation",
     "Rates",
     "Rest",

@@ -9,7 +9,7 @@ import msgspec
 from events.values import Category, Place, Source
 
 
-class Kind(StrEnum):
+class PriceKind(StrEnum):
     """The kind of source of a price. Kinds are not mixed: a reference is built from prices of one kind."""
 
     CONTRACT = "contract"
@@ -28,7 +28,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     observation_id: str
-    kind: Kind
+    kind: PriceKind
     item_key: str
     unit_price: Decimal
     currency: str
@@ -54,6 +54,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     def public(self) -> "Observation":
         """The observation without secrets: who made this market's own bids and quotes is not published (docs/rules.md
         section 0)."""
-        if self.kind in (Kind.BID, Kind.QUOTE) and self.source is None:
+        if self.kind in (PriceKind.BID, PriceKind.QUOTE) and self.source is None:
             return msgspec.structs.replace(self, supplier_id=None, supplier_name="")
         return self

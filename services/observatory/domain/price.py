@@ -80,7 +80,7 @@ def month_of(day: date) -> str:
 
 def priced(observation: Observation, valuation: Valuation) -> PricedObservation:
     """Convert unit and pack, then VAT, then currency, then price level. Raise the RuleBroken because of which the
-    observation is set aside.
+    observation is dropped.
 
     If the source does not say whether a price includes VAT, the price is used as stated: most open data do not say it,
     and the observation shows this.

@@ -14,7 +14,7 @@ from catalogue.numbers import digits
 from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
-from services.observatory.domain.observation import Kind, Observation
+from services.observatory.domain.observation import Observation, PriceKind
 from services.observatory.domain.price import (
     ARITHMETIC,
     Index,
@@ -78,7 +78,7 @@ class ComputedReference(msgspec.Struct, frozen=True, kw_only=True):
     country and ``place_code`` says which one. ``variation`` is in percent. All unknown suppliers count as one."""
 
     item_key: str
-    kind: Kind
+    kind: PriceKind
     unit: str
     currency: str
     level: str
@@ -191,9 +191,9 @@ def reference(
     return NoReference(reason=Refusal.of(too_few), verdicts=_in_order(verdicts))
 
 
-def counts_from(kind: Kind, at: date, rules: ObservatoryRules) -> date:
+def counts_from(kind: PriceKind, at: date, rules: ObservatoryRules) -> date:
     """The first day whose prices count on the day ``at``."""
-    months = rules.contract_months if kind is Kind.CONTRACT else rules.other_months
+    months = rules.contract_months if kind is PriceKind.CONTRACT else rules.other_months
     return _months_before(at, months)
 
 

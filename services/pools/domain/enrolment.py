@@ -13,7 +13,7 @@ from events.values import Place
 from services.pools.domain.pool import BelowMinimum, Pool, PoolStage, apply, cancelled, frozen
 from services.pools.domain.weight import check_shares
 
-MOST_TOLD = 100
+MOST_CHANGES = 100
 """How often a member may enrol or change its enrolment in one pool. Each time stays in the log, which every page of the
 pool shows."""
 MOST_MEMBERS = 300
@@ -26,8 +26,8 @@ class EnrolmentOver(RuleBroken):
     code = "enrolment-over"
 
 
-class ToldTooOften(RuleBroken):
-    code = "told-too-often"
+class EnrolmentChangedTooOften(RuleBroken):
+    code = "enrolment-changed-too-often"
 
 
 class PoolFull(RuleBroken):
@@ -138,10 +138,10 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         raise EnrolmentOver(
             f"Enrolment ended at {pool.enrolment_ends_at:%Y-%m-%d %H:%M} UTC.", ended_at=pool.enrolment_ends_at, now=now
         )
-    if pool.told.get(command.member_id, 0) >= MOST_TOLD:
-        raise ToldTooOften(
-            f"A member can enrol in a pool, or change its enrolment, {MOST_TOLD} times; withdrawing is always possible.",
-            most=MOST_TOLD,
+    if pool.told.get(command.member_id, 0) >= MOST_CHANGES:
+        raise EnrolmentChangedTooOften(
+            f"A member can enrol in a pool, or change its enrolment, {MOST_CHANGES} times; withdrawing is always possible.",
+            most=MOST_CHANGES,
         )
     if before is None and len(pool.members) >= MOST_MEMBERS:
         raise PoolFull(

@@ -309,7 +309,7 @@ def _marked(values: Mapping[str, str], shown: RequestDetails) -> int | None:
 
 
 async def rendered_beside(request: Visit, answer: Template) -> Response[str]:
-    """Render the page in a thread: a hundred lines of thousands of letters take time, and bids must not wait for the
+    """Render the page in a thread: a hundred lines of thousands of characters take time, and bids must not wait for the
     event loop."""
     assert answer.template_name is not None
     template = template_of(request, answer.template_name)

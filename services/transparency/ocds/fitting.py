@@ -15,14 +15,14 @@ from services.transparency.ocds.tolerance import NotUnderstood
 CUT = "…"
 """The end of a text that was cut."""
 KEY, LABEL, PROSE = (get_args(kind)[1].extra["most"] for kind in (Key, Label, Prose))
-"""The most letters of texts in events, by type."""
+"""The most characters of texts in events, by type."""
 E = TypeVar("E", bound=Event)
 Tell = Callable[[str, str, object], None]
 """The broken rule and the value, by path."""
 
 
 def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
-    """The text with at most ``most`` letters. ``field`` is its name in the file."""
+    """The text with at most ``most`` characters. ``field`` is its name in the file."""
     if len(text) <= most:
         return text
     ledger.add(f"{field}: {_too_long(most)}, cut off", text)
@@ -30,7 +30,7 @@ def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
 
 
 def left_out(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
-    """The code, or "" if it has more than ``most`` letters, because a part of a code would be another code."""
+    """The code, or "" if it has more than ``most`` characters, because a part of a code would be another code."""
     if len(text) <= most:
         return text
     ledger.add(f"{field}: {_too_long(most)}, left out", text)
@@ -38,7 +38,7 @@ def left_out(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
 
 
 def _too_long(most: int) -> str:
-    return f"longer than {most} letters"
+    return f"longer than {most} characters"
 
 
 def _shortened(text: str, most: int) -> str:

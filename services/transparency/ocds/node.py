@@ -95,7 +95,7 @@ class Node:
 
     def text(self, *names: str, language: str = "", most: int = LABEL) -> str:
         """Plain text. If there are only translations (``title_fr``): the one in ``language``, else English, else any. A
-        text with more than ``most`` letters is cut."""
+        text with more than ``most`` characters is cut."""
         found = self.raw(*names)
         if type(found) is str and tolerance.is_clean(found):
             text = found.strip()

@@ -31,7 +31,7 @@ _NAMES = "title buyer buyer_id buyer_locality supplier supplier_id supplier_loca
 _TEXTS = {"item": PROSE, "description": PROSE} | dict.fromkeys(_NAMES.split(), LABEL)
 _REGIONS = ("buyer_region", "supplier_region")
 _CODES = frozenset({"id", "category", "item_code", *_REGIONS})
-"""The most letters of a field in an event. A longer text is cut; a longer code is left out."""
+"""The most characters of a field in an event. A longer text is cut; a longer code is left out."""
 _NUMBERS = frozenset(["date", "amount", "quantity", "unit_price", "latitude", "longitude", "coordinates"])
 _CHOICES = frozenset(["status", "method", "kind", "currency", "language"])
 _READ_AS_TEXT = FIELDS - _NUMBERS - _CHOICES

@@ -168,7 +168,7 @@ def read_heads(stream: IO[str], sign: str | None) -> Heads:
             )
         text, lines = text + further, lines + 1
     if len(text) >= _MOST_HEADS:
-        raise NoTable(f"line {first} has more than {_MOST_HEADS:,} letters: it has no heads of columns")
+        raise NoTable(f"line {first} has more than {_MOST_HEADS:,} characters: it has no heads of columns")
     sign = sign or max(SIGNS, key=_QUOTED.sub("", text).count)
     try:
         names = next(csv.reader(text.splitlines(keepends=True), delimiter=sign, strict=True), [])
@@ -254,7 +254,7 @@ def opened(path: Path, encoding: str | None) -> io.TextIOWrapper:
 
 
 def _encoding(path: Path) -> str:
-    """The encoding: from the byte order mark; else UTF-8 if most non-ASCII letters are valid in it; else Windows-1252,
+    """The encoding: from the byte order mark; else UTF-8 if most non-ASCII characters are valid in it; else Windows-1252,
     which accepts all bytes. A few damaged bytes do not change the encoding: they are read as U+FFFD and counted."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     right = damaged = 0

@@ -142,7 +142,7 @@ def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
         ledger.add(f"{field}: no letter that can be seen", text)
         return ""
     if "\ufffd" in text:
-        ledger.add(f"{field}: letters lost by the publisher (U+FFFD)", text)
+        ledger.add(f"{field}: characters lost by the publisher (U+FFFD)", text)
     return text
 
 

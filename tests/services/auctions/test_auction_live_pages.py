@@ -26,7 +26,7 @@ async def test_a_cut_of_many_steps_is_asked_about_first_and_placed_when_confirme
     async with market.browser(scene.suppliers["a"]) as a:
         asked = await place(a, scene, "630", request_key="k")
         assert asked.status_code == 200 and "Bid 630.00\u00a0RUB?" in asked.text
-        assert "37.0\u202f%, 37 steps at once" in asked.text and "cannot be taken back" in asked.text
+        assert "37.0\u202f%, 37 steps at once" in asked.text and "cannot be deleted" in asked.text
         assert await scene.log() == []
         hidden = dict(re.findall(r'<input type="hidden" name="(amount|sure|request_key)" value="([^"]*)">', asked.text))
         assert hidden == {"amount": "630", "sure": "yes", "request_key": "k"}

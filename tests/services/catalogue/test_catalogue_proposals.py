@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from catalogue.skus import MOST_LETTERS
+from catalogue.skus import MOST_CHARACTERS
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.catalogue.handlers.skus import MOST_AWAITING
@@ -76,9 +76,9 @@ class TestBounds:
     async def test_a_whole_card_is_bounded(self, stall: Stall) -> None:
         refused = await stall.post(stall.buyer, "/skus", a_fat_card(900))
         assert (refused.status_code, refused.json()["rule"]) == (422, "card-too-long")
-        assert str(MOST_LETTERS) in refused.json()["message"] and "shorten" in refused.json()["message"]
+        assert str(MOST_CHARACTERS) in refused.json()["message"] and "shorten" in refused.json()["message"]
 
-    @pytest.mark.parametrize(("letters", "said"), [(1_001, "1000"), (900, str(MOST_LETTERS))])
+    @pytest.mark.parametrize(("letters", "said"), [(1_001, "1000"), (900, str(MOST_CHARACTERS))])
     async def test_the_form_says_it_beside_the_attributes(self, stall: Stall, letters: int, said: str) -> None:
         async with stall.market.browser(stall.buyer) as buyer:
             fields = await form_at(buyer, "/catalogue/new")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from catalogue.actors import OTHER_PARTY, Party
-from services.conduct.domain.performance import OUTCOMES, Kind, Performed
+from services.conduct.domain.performance import OUTCOMES, Performed, PerformedKind
 from services.fulfilment.domain.state import Dispute, Execution, Order, outstanding
 
 
@@ -14,7 +14,7 @@ def performed(execution: Execution) -> set[Performed]:
     return {Performed(party=party, kind=kind, number=number) for party, kind, number in _facts(execution)}
 
 
-def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
+def _facts(execution: Execution) -> Iterator[tuple[Party, PerformedKind, int]]:
     if execution.status == "closed":
         yield "supplier", "closed", 0
         yield "buyer", "closed", 0
@@ -44,7 +44,7 @@ def _met(execution: Execution, order: Order) -> bool:
     return not waits and not outstanding(execution, order)
 
 
-def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, Kind, int]]:
+def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, PerformedKind, int]]:
     opener, other = dispute.by, OTHER_PARTY[dispute.by]
     yield opener, "disputes-opened", dispute.number
     yield other, "disputes-faced", dispute.number

@@ -152,7 +152,7 @@ async def test_no_sanction_is_imposed_while_an_earlier_one_cannot_be_read(town: 
     key = ("sanction_id", first["sanction_id"])
     async with only_a_newer_release_reads(town.market, "conduct.sanctions", key, "state.sanctioned"):
         (contract_id,) = await evaded(town, 1)
-        await town.market.eventually(lambda: _is_buried(town, contract_id))
+        await town.market.eventually(lambda: _is_dead_letter(town, contract_id))
         assert len(await told(town, OrganisationSanctioned, supplier)) == 1
     (ended,) = [
         each for each in await town.market.published("contracts", ContractEnded) if each.contract_id == contract_id
@@ -162,10 +162,10 @@ async def test_no_sanction_is_imposed_while_an_earlier_one_cannot_be_read(town: 
     assert second["level"] == 2
 
 
-async def _is_buried(town: Town, contract_id: str) -> bool:
+async def _is_dead_letter(town: Town, contract_id: str) -> bool:
     bootstrap = addresses(town.market.resources.config)[1]
-    buried = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "conduct"]
-    return any(contract_id in value for value in buried)
+    dead_letters = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "conduct"]
+    return any(contract_id in value for value in dead_letters)
 
 
 async def test_the_record_counts_what_both_sides_kept_and_names_no_one_who_lost(town: Town) -> None:

@@ -282,7 +282,7 @@ async def test_a_dispute_is_of_the_word_that_was_read(town: Town) -> None:
     status, text = await filled(work, work.supplier, "dispute", **asked, reasons="It is not paid")
     assert status == 422 and "changed since you read it" in text and 'name="word" value="paid"' in text
     body = {"about": "invoice", "number": 1, "asks": "stands", "reasons": "No", "word": "submitted"}
-    assert (await work.tell(work.supplier, "disputes", body))[1]["rule"] == "word-changed"
+    assert (await work.tell(work.supplier, "disputes", body))[1]["rule"] == "status-changed"
     status, text = await filled(
         work, work.supplier, "dispute", **{**asked, "word": "paid", "asks": "set-aside"}, reasons="No"
     )

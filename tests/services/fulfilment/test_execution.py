@@ -29,12 +29,12 @@ from events.contracts import (
 from events.pools import PoolClosed
 from services.fulfilment.domain import apply
 from services.fulfilment.domain.disputes import (
+    AnswerStillPossible,
     DisputedBefore,
     DisputeOver,
     NotDisputable,
     OpenDispute,
     OtherSideUnheard,
-    OwnWordStillRuns,
     may_dispute,
 )
 from services.fulfilment.domain.duties import agenda, duties, next_at
@@ -442,7 +442,7 @@ class TestDispute:
 
     def test_a_silent_buyers_delivery_counts_as_accepted_where_it_stands(self):
         work = delivered()
-        with pytest.raises(OwnWordStillRuns):
+        with pytest.raises(AnswerStillPossible):
             work.dispute("delivery", by=MILL, asks="stands")
         assert not may_dispute(work.state, Matter("delivery", 1), "supplier", work.now)
         work.after(work.state.deliveries[0].due_at)

@@ -193,13 +193,13 @@ class TestDeliveries:
         assert bounds.taken_back(work.state, "supplier") == 1
 
     def test_long_reasons_end_and_an_answer_with_few_words_always_passes(self) -> None:
-        letters = bounds.LETTERS_OF_REASONS // 4_000
+        letters = bounds.CHARACTERS_OF_REASONS // 4_000
         work = with_deliveries(letters, status="assessed", outcome="refused", reasons="x" * 4_000)
         work.deliver(ONE, order=1)
         with pytest.raises(ReasonsTooLong) as broken:
-            work.assess({}, delivery=letters + 1, reasons="x" * (bounds.LETTERS_THEN + 1))
+            work.assess({}, delivery=letters + 1, reasons="x" * (bounds.CHARACTERS_THEN + 1))
         assert broken.value.field == "reasons"
-        work.assess({}, delivery=letters + 1, reasons="x" * bounds.LETTERS_THEN)
+        work.assess({}, delivery=letters + 1, reasons="x" * bounds.CHARACTERS_THEN)
 
 
 class TestDisputes:

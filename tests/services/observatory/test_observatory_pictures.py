@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from catalogue.policy import ObservatoryRules
 from events.values import Place, Source
 from services.observatory.domain import (
-    Kind,
     Observation,
     PricedObservation,
+    PriceKind,
     entry,
     histogram,
     home,
@@ -29,7 +29,7 @@ def a_price(
 ) -> PricedObservation:
     observation = Observation(
         observation_id=f"{price} on {on} at {place.locality}",
-        kind=Kind.CONTRACT,
+        kind=PriceKind.CONTRACT,
         item_key="rice",
         unit_price=Decimal(price),
         currency="BRL",
@@ -101,7 +101,7 @@ class TestSnapshot:
         assert home([]) == NOWHERE
 
     def test_a_native_bid_is_shown_without_its_bidder(self) -> None:
-        bid = replace(a_price("8").observation, kind=Kind.BID, supplier_name="Loser Ltd")
+        bid = replace(a_price("8").observation, kind=PriceKind.BID, supplier_name="Loser Ltd")
         assert (bid.public.supplier_id, bid.public.supplier_name) == (None, "")
         imported = replace(bid, source=Source(publisher="p", document="d"))
         assert imported.public == imported

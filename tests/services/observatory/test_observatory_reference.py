@@ -13,10 +13,10 @@ from events.values import Place
 from services.observatory.domain import (
     ComputedReference,
     Index,
-    Kind,
     NoReference,
     Observation,
     Position,
+    PriceKind,
     Rates,
     Valuation,
     priced,
@@ -43,7 +43,7 @@ def seen(price: str, *, by: str | None = None, **changes: Any) -> Observation:
     """A contract of this month in Aracaju: one kilogram, without VAT, each from a new supplier."""
     usual: dict[str, Any] = {
         "observation_id": f"{price} {by} {changes}",
-        "kind": Kind.CONTRACT,
+        "kind": PriceKind.CONTRACT,
         "item_key": "rice",
         "unit_price": Decimal(price),
         "currency": "BRL",
@@ -131,7 +131,7 @@ class TestReference:
         found = Asked([seen("8"), seen("10"), seen("12")]).published
         assert (found.p25, found.median, found.p75) == (8, 10, 12)
         assert (found.observations, found.suppliers, found.variation, found.grade) == (3, 3, 20, "B")
-        assert (found.unit, found.currency, found.level, found.kind) == ("KGM", "BRL", "locality", Kind.CONTRACT)
+        assert (found.unit, found.currency, found.level, found.kind) == ("KGM", "BRL", "locality", PriceKind.CONTRACT)
         assert is_bound_by(found.grade)
         assert found.position(Decimal("12.01")) is Position.ABOVE
 
@@ -170,7 +170,7 @@ class TestReference:
             UnparseableUnit.code: seen("10.1", unit="", unit_text="wagon-ish"),
             "other-unit": seen("10.2", unit="LTR"),
             "other-currency": seen("10.3", currency="USD"),
-            "other-kind": seen("10.4", kind=Kind.OFFER),
+            "other-kind": seen("10.4", kind=PriceKind.OFFER),
             "outside-window": seen("10.6", date=date(2025, 6, 14)),
             "cancelled": seen("10.7", cancelled=True),
         }
@@ -184,9 +184,9 @@ class TestReference:
         a_year, half_a_year = date(2025, 6, 15), date(2025, 12, 15)
         contracts = [seen(price, date=a_year) for price in ("8", "9", "10")]
         assert Asked(contracts).published.observations == 3
-        offers = [seen(price, kind=Kind.OFFER, date=half_a_year) for price in ("8", "9", "10")]
-        assert Asked(offers).published.kind is Kind.OFFER
-        old = seen("11", kind=Kind.OFFER, date=date(2025, 12, 14))
+        offers = [seen(price, kind=PriceKind.OFFER, date=half_a_year) for price in ("8", "9", "10")]
+        assert Asked(offers).published.kind is PriceKind.OFFER
+        old = seen("11", kind=PriceKind.OFFER, date=date(2025, 12, 14))
         assert Asked([*offers, old]).reason_for(old) == "outside-window"
         future = seen("11", date=date(2026, 6, 16))
         assert Asked([*contracts, future]).reason_for(future) == "outside-window"
@@ -204,7 +204,7 @@ class TestReference:
                     seen,
                     st.decimals("0.02", "90", places=2).map(str),
                     by=st.sampled_from("abc"),
-                    kind=st.sampled_from([Kind.CONTRACT, Kind.OFFER]),
+                    kind=st.sampled_from([PriceKind.CONTRACT, PriceKind.OFFER]),
                     place=st.sampled_from([ARACAJU, ITABAIANA, CURITIBA]),
                     unit=st.sampled_from(["KGM", "GRM", "LTR"]),
                 ),
@@ -242,12 +242,12 @@ class TestOtherNumbers:
     def test_how_long_a_price_counts(self) -> None:
         old = [seen(price, date=date(2024, 9, 1)) for price in ("8", "9", "10")]
         assert (self.median(old), self.median(old, contract_months=24)) == (None, 9)
-        offers = [seen(price, kind=Kind.OFFER, date=date(2026, 1, 1)) for price in ("8", "9", "10")]
+        offers = [seen(price, kind=PriceKind.OFFER, date=date(2026, 1, 1)) for price in ("8", "9", "10")]
         assert (self.median(offers), self.median(offers, other_months=5)) == (9, None)
 
     def test_which_kinds_count_and_which_first(self) -> None:
         paid = [seen(price) for price in ("8", "9", "10")]
-        asked = [seen(price, kind=Kind.OFFER) for price in ("18", "19", "20")]
+        asked = [seen(price, kind=PriceKind.OFFER) for price in ("18", "19", "20")]
         both = paid + asked
         assert (self.median(both), self.median(both, kinds=("offer", "contract"))) == (9, 19)
         assert (self.median(asked), self.median(asked, kinds=("contract", "bid"))) == (19, None)

@@ -16,10 +16,10 @@ from catalogue.policy import ObservatoryRules
 from events.values import Place, Refusal
 from services.observatory.domain import (
     ComputedReference,
-    Kind,
     NoReference,
     Observation,
     ObservationVerdict,
+    PriceKind,
     Ruling,
     digest,
     divided,
@@ -48,7 +48,7 @@ def observations(draw: st.DrawFn) -> list[Observation]:
                 seen,
                 prices.map(str),
                 by=st.sampled_from("abcdefg"),
-                kind=st.sampled_from([Kind.CONTRACT, Kind.CONTRACT, Kind.CONTRACT, Kind.OFFER]),
+                kind=st.sampled_from([PriceKind.CONTRACT, PriceKind.CONTRACT, PriceKind.CONTRACT, PriceKind.OFFER]),
                 place=st.sampled_from([ARACAJU, CURITIBA, Place(country="BR", locality="{price}")]),
                 unit=st.sampled_from(["KGM", "KGM", "KGM", "GRM", "LTR"]),
                 date=st.dates(date(2025, 4, 1), date(2026, 8, 1)),
@@ -166,7 +166,7 @@ def test_terms_are_small_however_few_suppliers_sell() -> None:
 
 
 def test_the_digest_is_worked_out_from_what_everybody_may_read() -> None:
-    found = judged([seen(price, kind=Kind.BID) for price in ("9", "10", "11.5", "11", "4000")])
+    found = judged([seen(price, kind=PriceKind.BID) for price in ("9", "10", "11.5", "11", "4000")])
     public = [msgspec.structs.replace(one, observation=one.observation.public) for one in found.verdicts]
     assert digest(public) == digest(found.verdicts)
     changed = msgspec.structs.replace(public[0], weight=Decimal(1))

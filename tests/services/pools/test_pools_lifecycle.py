@@ -60,12 +60,13 @@ from services.pools.domain import (
     open_pool,
 )
 from services.pools.domain.enrolment import (
+    MOST_CHANGES,
     MOST_MEMBERS,
-    MOST_TOLD,
     DefaultUnexplained,
     DeliveryInThePast,
     DemandMissing,
     DemandRepeated,
+    EnrolmentChangedTooOften,
     EnrolmentOver,
     FirmQuantityNotPositive,
     MinimumNotReached,
@@ -73,7 +74,6 @@ from services.pools.domain.enrolment import (
     NotEnrolled,
     PlaceOutsideRegions,
     PoolFull,
-    ToldTooOften,
     ToleranceNegative,
 )
 from services.pools.domain.pool import MOST_REMEMBERED, NotTheLead, WrongStage
@@ -339,17 +339,17 @@ class TestEnrolment:
 
     def test_the_log_of_a_pool_is_bounded_for_each_member_and_leaving_is_always_possible(self) -> None:
         story = Story().enrols("b", pens="1")
-        for firm in range(1, MOST_TOLD):
+        for firm in range(1, MOST_CHANGES):
             story.enrols("a", pens=str(firm))
         story.does(WithdrawEnrolment(member_id="a"))
         story.enrols("a", pens="5")
-        with pytest.raises(ToldTooOften) as broken:
+        with pytest.raises(EnrolmentChangedTooOften) as broken:
             story.enrols("a", pens="6")
-        assert broken.value.numbers["most"] == MOST_TOLD
+        assert broken.value.numbers["most"] == MOST_CHANGES
         story.enrols("a", pens="5").enrols("b", pens="2")
         story.does(WithdrawEnrolment(member_id="a"))
         assert list(story.pool.members) == ["b"]
-        with pytest.raises(ToldTooOften):
+        with pytest.raises(EnrolmentChangedTooOften):
             story.enrols("a", pens="5")
 
     def test_a_pool_does_not_grow_with_those_who_come_and_go(self) -> None:
@@ -364,11 +364,11 @@ class TestEnrolment:
 
     def test_the_log_reminds_the_pool_of_the_former_acts_of_a_member(self) -> None:
         story = Story()
-        story.pool = story.pool.reminded("a", Past(told=MOST_TOLD, left="no funds"))
+        story.pool = story.pool.reminded("a", Past(told=MOST_CHANGES, left="no funds"))
         assert story.does(WithdrawEnrolment(member_id="a", reason="no funds")) == []
         with pytest.raises(DoneOtherwise):
             story.does(WithdrawEnrolment(member_id="a", reason="found some"))
-        with pytest.raises(ToldTooOften):
+        with pytest.raises(EnrolmentChangedTooOften):
             story.enrols("a", pens="5")
         story.pool = story.pool.reminded("a", Past(told=1, left=None))
         with pytest.raises(NotEnrolled):

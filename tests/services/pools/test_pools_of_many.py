@@ -20,7 +20,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from services.pools import handlers, store
 from services.pools.domain import Past, Pool, PoolStage, WithdrawEnrolment
-from services.pools.domain.enrolment import MOST_MEMBERS, MOST_TOLD, NotEnrolled, ToldTooOften
+from services.pools.domain.enrolment import MOST_CHANGES, MOST_MEMBERS, EnrolmentChangedTooOften, NotEnrolled
 from services.pools.store import PoolContract, StoredPool
 from tests.explained import recording_queries, rolled_back
 from tests.market import Market
@@ -185,7 +185,7 @@ async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: 
             " order by n, type"
         )
         await db.execute(come_and_go, pool_id, "org-", 5_000, 5_000)
-        await db.execute(come_and_go, pool_id, "often-", MOST_TOLD, 1)
+        await db.execute(come_and_go, pool_id, "often-", MOST_CHANGES, 1)
         await db.execute("analyze pools.log")
         async with recording_queries(db, tx) as reading:
             past = await store.past_of(tx, pool_id, "org-7")
@@ -198,7 +198,7 @@ async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: 
             await handlers.act(tx, pool_id, WithdrawEnrolment(member_id="org-7", reason="found some"))
         with pytest.raises(NotEnrolled):
             await handlers.act(tx, pool_id, WithdrawEnrolment(member_id="nobody", reason="no funds"))
-        with pytest.raises(ToldTooOften):
+        with pytest.raises(EnrolmentChangedTooOften):
             await handlers.act(tx, pool_id, an_enrolment("often-0", [demand()]))
         assert "org-7" in (await handlers.act(tx, pool_id, an_enrolment("org-7", [demand()]))).pool.members
         assert await store.past_of(tx, pool_id, "org-7") == Past(told=2, left=None)

@@ -163,7 +163,7 @@ async def test_a_text_that_is_too_long_is_one_value_of_its_column(
     table, refused = publish(f"{HEADER}\n2024-01-02;{'S' * 30_000};5000;3", "long.csv"), tmp_path / "refused.csv"
     told = await lonja("prices", table, "--mapping", mapping, "--refused", refused)
     assert lines(refused) == [
-        (str(table), "2", "value", "what", "longer than 20000 letters, cut off", "S" * LONGEST_VALUE)
+        (str(table), "2", "value", "what", "longer than 20000 characters, cut off", "S" * LONGEST_VALUE)
     ]
     assert "values 1" in told.stdout
 
@@ -179,12 +179,12 @@ def test_a_text_of_a_release_is_reported_once_with_its_path(publish: Callable[..
     ledger = NotUnderstood(keeps=True)
     assert len(list(read_ocds(publish([release]), ledger))) == 1
     assert sorted(fault.kind for fault in ledger.taken() if "longer than" in fault.kind) == [
-        "awards.items.description: longer than 2000 letters, cut off",
-        "awards.title: longer than 2000 letters, cut off",
-        "parties.address.locality: longer than 2000 letters, cut off",
-        "parties.name: longer than 2000 letters, cut off",
-        "tender.description: longer than 10000 letters, cut off",
-        "tender.title: longer than 2000 letters, cut off",
+        "awards.items.description: longer than 2000 characters, cut off",
+        "awards.title: longer than 2000 characters, cut off",
+        "parties.address.locality: longer than 2000 characters, cut off",
+        "parties.name: longer than 2000 characters, cut off",
+        "tender.description: longer than 10000 characters, cut off",
+        "tender.title: longer than 2000 characters, cut off",
     ]
 
 

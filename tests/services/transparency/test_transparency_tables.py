@@ -179,7 +179,7 @@ def test_a_text_that_no_event_holds_is_cut_visibly_and_counted(
     events = events_of(found, ledger)
     (name,) = {event.supplier_name for event in events if isinstance(event, ContractConcluded)}
     assert len(name) == 2_000 and name.endswith("Ñ…")
-    assert ledger.kinds == {"Proveedor: longer than 2000 letters, cut off": 1}
+    assert ledger.kinds == {"Proveedor: longer than 2000 characters, cut off": 1}
     for event in events:
         assert written(event)
 
@@ -220,8 +220,8 @@ def test_an_id_or_code_that_is_too_long_is_left_out_as_a_whole(
     assert first.process_id != second.process_id and len(first.ocid) < 100
     assert first.category is None
     assert ledger.kinds == {
-        "Cantidad: longer than 398 letters, left out": 2,
-        "Unidad: longer than 400 letters, left out": 2,
+        "Cantidad: longer than 398 characters, left out": 2,
+        "Unidad: longer than 400 characters, left out": 2,
     }
 
 
@@ -401,7 +401,7 @@ def test_a_ragged_row_is_refused_with_what_to_do(row: str, why: str, publish: Ca
         (f'date,"item,price,qty\n{FIRST}\n{SECOND}', "a quote that opens in the heads, line 1, is never closed"),
         (f'date,"item 6" or",price,qty\n{FIRST}', "the heads, line 1, column 2: one quote within quotes is not valid; write"),
         (f"\n{FIRST}", "lacks date, item, price, qty. Its heads are “2026-09-01”, “Paper”"),
-        ("x" * 70_000, "line 1 has more than 65,536 letters"),
+        ("x" * 70_000, "line 1 has more than 65,536 characters"),
         ("\n\n", "Its heads are none"),
     ],
 )  # fmt: skip
@@ -418,8 +418,8 @@ def test_one_damaged_letter_makes_no_other_encoding_of_the_rest(
     small = load_mapping(publish(SMALL, "small.toml"))
     found = results(publish(content, "f.csv"), small, ledger)
     assert [one.title for one in found if isinstance(one, OcdsProcess)] == ["Papel Ação", "Caf\ufffd"]
-    assert dict(ledger.kinds) == {"item: letters lost by the publisher (U+FFFD)": 1}
-    assert ledger.places == {"item: letters lost by the publisher (U+FFFD)": ["f.csv:3"]}
+    assert dict(ledger.kinds) == {"item: characters lost by the publisher (U+FFFD)": 1}
+    assert ledger.places == {"item: characters lost by the publisher (U+FFFD)": ["f.csv:3"]}
     assert read(publish, f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode("cp1252")) == [(2, "Papel Ação")]
 
 
