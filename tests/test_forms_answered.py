@@ -58,7 +58,7 @@ async def test_programs_and_scripts_are_answered_at_once(market: Market, forms: 
             assert (answer.status_code, answer.history) == (422, [])
 
 
-async def test_the_page_of_a_form_does_not_hear_of_answers(market: Market) -> None:
+async def test_links_on_the_answer_to_a_form_are_those_of_the_form(market: Market) -> None:
     """Its links, and the address after a change of language, are those of the form."""
     async with market.browser() as browser:
         page = await browser.get(f"/catalogue?q={quote('бумага', safe='')}&answer=0123456789abcdef")

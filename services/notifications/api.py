@@ -17,7 +17,7 @@ READERS = allow(*sorted(handlers.READERS))
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
-    """Whether a digest will be sent. False: there is nothing that you have not been sent before."""
+    """Whether a digest will be sent: not if you got every recommendation before."""
 
     on_its_way: bool
 

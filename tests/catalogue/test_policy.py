@@ -142,11 +142,11 @@ def test_a_file_that_is_incomplete_broken_or_baseless_is_refused(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["acordar", "demo", "moscow", "pregao", "prozorro"])
-def test_a_process_reads_back_the_policy_that_it_began_under(name: str) -> None:
+def test_the_policy_stored_with_a_purchase_is_read_back_unchanged(name: str) -> None:
     assert of_process(text_of(load(name)), name) == load(name)
 
 
-def test_a_process_keeps_the_numbers_that_its_file_had_and_one_without_them_goes_by_the_name(tmp_path: Path) -> None:
+def test_a_purchase_keeps_its_stored_numbers_and_one_without_them_has_those_of_the_file(tmp_path: Path) -> None:
     rules = 'based_on = "moscow"\n[contract]\nbuyer_draft_days = {}\n'
     try:
         keep_own_in(own(tmp_path, rules.format(7)))
@@ -173,7 +173,7 @@ def test_what_a_card_says_and_how_long_an_offer_stands_are_numbers_of_the_policy
 
 
 @pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
-def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it(name: str) -> None:
+def test_a_part_that_a_preset_leaves_out_is_not_stored_because_the_former_release_may_not_know_it(name: str) -> None:
     assert not {'"catalogue"', '"observatory"', '"recommendation"'} & set(re.findall(r'"\w+"', text_of(load(name))))
 
 

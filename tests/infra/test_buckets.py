@@ -19,7 +19,7 @@ def test_the_partition_of_a_key_is_the_one_that_kafka_chooses(key: str, partitio
 
 
 @given(st.text())
-def test_a_pack_lands_where_each_of_its_processes_landed_by_itself(process_id: str) -> None:
+def test_a_bundle_is_in_the_partition_of_each_of_its_processes(process_id: str) -> None:
     assert ProcessImported.TOPIC == OrganisationImported.TOPIC
     partitions = topic(ProcessImported.TOPIC).partitions
     bucket = bucket_of(process_id, ProcessImported.TOPIC)

@@ -52,7 +52,7 @@ def test_monitors_have_a_limit_of_their_own_by_address(still: None) -> None:
     assert taken(of, "/health/ready", 1) == 0
     assert taken(of, "/health", 250, "192.0.2.2") == limits.WATCHED_MOST
     assert taken(of, "/auctions", 1_000) == 600, "other requests are counted apart"
-    assert taken(RequestLimits(6_000), "/health", 5_000) == 2_000, "who allows much allows it to monitors too"
+    assert taken(RequestLimits(6_000), "/health", 5_000) == 2_000, "a high limit holds for monitors too"
 
 
 def test_files_of_pages_have_a_limit_of_their_own(still: None) -> None:
@@ -61,7 +61,7 @@ def test_files_of_pages_have_a_limit_of_their_own(still: None) -> None:
     assert taken(of, "/auctions", 100) == 60
 
 
-def test_what_only_looks_like_health_is_counted_as_any_other_stray(still: None) -> None:
+def test_an_address_that_only_begins_like_health_has_the_limit_of_unknown_addresses(still: None) -> None:
     of = RequestLimits(5)
     for _ in range(5):
         of.count_stray(a_scope("/healthy"))
@@ -69,7 +69,9 @@ def test_what_only_looks_like_health_is_counted_as_any_other_stray(still: None) 
         of.count_stray(a_scope("/health/nowhere"))
 
 
-async def test_refusals_are_held_where_somebody_goes_on(still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_answers_to_a_caller_that_does_not_stop_are_delayed(
+    still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held: list[float] = []
     monkeypatch.setattr(limits, "MOST_HELD", 3)
 
@@ -90,7 +92,7 @@ async def test_refusals_are_held_where_somebody_goes_on(still: None, monkeypatch
         for scope in scopes[-10:]:
             group.create_task(of.hold(scope))
         group.create_task(_set(go_on))
-    assert held == [limits.HELD_SECONDS] * 3, "no more at once"
+    assert held == [limits.HELD_SECONDS] * 3, "at most three answers are delayed at once"
     await of.hold(scopes[-1])
     assert len(held) == 4
 

@@ -71,7 +71,7 @@ async def left(database: Database, column: str, table: str) -> list[str]:
     return [row["found"] for row in rows]
 
 
-async def test_a_published_event_goes_after_its_days_and_one_that_waits_never(database: Database) -> None:
+async def test_a_published_event_is_deleted_after_its_days_and_an_unpublished_one_is_not(database: Database) -> None:
     await events(database, 8, 6, None)
     await database.pool.execute(
         "update pruned.outbox set set_aside_at = now() - interval '1 year' where published_at is null"
@@ -93,7 +93,7 @@ async def test_the_newest_of_many_published_events_are_kept(database: Database) 
     assert await left(database, "position::text", "outbox") == ["10", "8", "9"]
 
 
-async def test_a_claim_is_forgotten_after_its_days_and_that_is_written_down(database: Database) -> None:
+async def test_a_claim_is_deleted_after_its_days_and_its_topic_is_marked_as_forgotten(database: Database) -> None:
     async with database.transaction(SERVICE) as tx:
         await tx.claim(["old", "young"])
     await database.pool.execute(
@@ -112,7 +112,7 @@ async def test_no_topic_is_marked_as_forgotten_while_all_claims_are_there(databa
     assert await left(database, "topic", "forgotten") == []
 
 
-async def test_an_answer_to_a_request_goes_after_its_days(database: Database) -> None:
+async def test_an_answer_to_a_request_is_deleted_after_its_days(database: Database) -> None:
     async with database.transaction(SERVICE) as tx:
         await (await tx.raw()).execute(
             "insert into pruned.requests (request_key, answer) values ('old', ''), ('young', '')"
@@ -144,7 +144,7 @@ def _pruned() -> float:
     return REGISTRY.get_sample_value("lonja_rows_pruned_total", {"service": SERVICE, "table": "inbox"}) or 0.0
 
 
-async def test_a_services_own_rows_go_by_its_own_rule_and_setting(database: Database) -> None:
+async def test_a_services_own_rows_are_deleted_by_its_own_rule_and_setting(database: Database) -> None:
     await database.pool.execute("create table pruned.letters (name text, at timestamptz)")
     await database.pool.execute(
         "insert into pruned.letters select n::text, now() - make_interval(days => n) from unnest(array[9, 10, 11]) n"

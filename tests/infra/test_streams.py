@@ -363,7 +363,7 @@ async def test_a_view_that_its_group_does_not_take_says_why_and_the_others_go_on
         await workers.end()
 
 
-async def test_a_reader_that_does_not_come_through_a_rebalance_ends(
+async def test_a_reader_that_does_not_finish_a_rebalance_ends(
     resources: Resources, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bootstrap, workers = servers.kafka_bootstrap, Workers(resources, tmp_path)

@@ -8,7 +8,7 @@ from tests.demo import PASSWORD
 from tests.journeys.conftest import Meet
 
 
-async def test_a_registration_comes_along_into_another_language(meet: Meet) -> None:
+async def test_a_typed_registration_stays_after_a_change_of_language(meet: Meet) -> None:
     visitor = await meet()
     await visitor.open("/register")
     await visitor.fill(
@@ -26,7 +26,7 @@ async def test_a_registration_comes_along_into_another_language(meet: Meet) -> N
     await expect(visitor.page.locator("[name=password]")).to_have_value("")
 
 
-async def test_an_auction_with_added_lines_comes_along_into_another_language(meet: Meet) -> None:
+async def test_a_typed_auction_with_added_lines_stays_after_a_change_of_language(meet: Meet) -> None:
     agency = await meet("agency")
     await agency.open("/auctions/new")
     await agency.fill(title="Paper for two schools")

@@ -31,7 +31,7 @@ class TestRankingSuppliers:
     def test_more_may_be_asked_for_than_there_are(self, model: Model) -> None:
         assert len(model.rank_suppliers(a_purchase(), k=1000)) == len(model.history.suppliers)
 
-    def test_nothing_known_of_the_purchase_still_ranks(self, model: Model) -> None:
+    def test_a_purchase_about_which_nothing_is_known_gets_a_ranking(self, model: Model) -> None:
         assert len(model.rank_suppliers(Opportunity(), k=5)) == 5
 
     def test_an_empty_market_has_nobody_to_rank(self) -> None:
@@ -65,12 +65,12 @@ class TestRecommending:
         ]
         assert found[0].score > 5 * found[1].score
 
-    def test_an_offer_speaks_for_its_category(self, model: Model) -> None:
+    def test_an_offer_is_evidence_for_its_category(self, model: Model) -> None:
         profile = SupplierProfile(supplier_id="new", offered=("30200000",))
         found = model.recommend(profile, [a_purchase("30200000"), a_purchase("55100000")])
         assert [reason.code for one in found for reason in one.reasons] == ["offers_category"]
 
-    def test_what_a_supplier_did_counts_where_nothing_else_speaks_of_the_category(self, model: Model) -> None:
+    def test_acts_of_a_supplier_count_in_a_category_without_other_evidence(self, model: Model) -> None:
         bidder = SupplierProfile(supplier_id="new", active=("30200000",))
         seller = SupplierProfile(supplier_id="new", active=("30200000",), offered=("30200000",))
         (fit,), (better,) = (
@@ -80,10 +80,10 @@ class TestRecommending:
         assert [reason.code for reason in better.reasons] == ["offers_category"]
         assert better.score > fit.score
 
-    def test_nothing_without_a_reason(self, model: Model) -> None:
+    def test_every_recommendation_has_a_reason(self, model: Model) -> None:
         assert model.recommend("nobody", [a_purchase()]) == []
 
-    def test_what_similar_suppliers_win_is_worth_a_look(self) -> None:
+    def test_purchases_that_similar_suppliers_win_are_recommended(self) -> None:
         paper, ink = a_purchase("30190000", buyer="A"), a_purchase("22600000", buyer="B", region="South")
         model = train([an_award("both", paper), an_award("both", ink), an_award("paper only", paper)], NOW)
         (found,) = model.recommend("paper only", [ink])
@@ -92,12 +92,12 @@ class TestRecommending:
             "1 supplier with wins in the same categories as you also won in category 226"
         )
 
-    def test_no_more_than_asked_for(self, model: Model) -> None:
+    def test_at_most_the_requested_number_is_recommended(self, model: Model) -> None:
         assert len(model.recommend("first 44110000 North", [a_purchase("44110000")] * 5, k=2)) == 2
 
 
 class TestKeeping:
-    def test_a_model_read_back_says_the_same(self, model: Model) -> None:
+    def test_a_model_that_is_read_back_ranks_as_before(self, model: Model) -> None:
         again = Model.from_bytes(model.to_bytes())
         assert again.rank_suppliers(a_purchase()) == model.rank_suppliers(a_purchase())
         assert again.ranker == model.ranker
@@ -126,7 +126,7 @@ class TestKeeping:
             Model.from_bytes(zlib.compress(msgspec.msgpack.encode(stored)))
 
 
-def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
+def test_trees_as_arrays_predict_what_scikit_learn_predicts() -> None:
     rng = np.random.default_rng(1)
     evidence = rng.normal(size=(400, len(COLUMNS))).astype(np.float32)
     won = evidence[:, 0] + evidence[:, 3] * evidence[:, 5] > 1

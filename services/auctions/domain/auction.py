@@ -168,7 +168,8 @@ class AuctionState(msgspec.Struct, frozen=True):
 
 
 def begin(opened: AuctionOpened, rules: OpeningRules | None = None) -> AuctionState:
-    """Return the state at the opening. ``rules`` is for an opening that was published before openings had their rules."""
+    """Return the state at the opening. The event of an opening has its rules. ``rules`` is used
+    only for an event of a former release that has none."""
     rules = opened.rules or rules
     if rules is None:
         raise ValueError(f"the rules of auction {opened.auction_id} are missing")

@@ -48,7 +48,7 @@ def test_the_first_cut_is_one_step_and_due_with_the_rivals_bid() -> None:
     assert due_cut(state, {"a": floor("500")}) == Cut("a", Decimal("940.00"), AT + timedelta(seconds=7))
 
 
-def test_a_leader_is_not_cut_for() -> None:
+def test_the_autobid_of_the_leader_makes_no_cut() -> None:
     state = after(an_auction(), a_bid("a", "990", at=AT))
     assert due_cut(state, {"a": floor("500")}) is None
 
@@ -88,7 +88,7 @@ def test_a_floor_set_late_acts_from_then_on_and_one_switched_off_never() -> None
     assert due_cut(state, {"a": floor("900", on=False)}) is None
 
 
-def test_a_late_clock_dates_cuts_when_they_were_due() -> None:
+def test_cuts_that_a_late_timer_makes_have_the_times_at_which_they_were_due() -> None:
     state = after(an_auction(), a_bid("a", "990", at=AT), a_bid("b", "980", at=AT))
     autobids = {"a": floor("940"), "b": floor("800")}
     at_once, _ = cuts(state, autobids, AT + timedelta(hours=2))
@@ -107,7 +107,7 @@ def test_a_cut_in_the_last_minutes_moves_the_end_like_any_bid() -> None:
     assert due_at(state, {}) == state.settles_at
 
 
-def test_who_was_suspended_is_refused_once_and_the_others_go_on() -> None:
+def test_the_autobid_of_a_suspended_supplier_is_refused_once_and_the_others_continue() -> None:
     state = after(an_auction(), a_bid("a", "990", at=AT), a_bid("c", "980", at=AT), a_bid("b", "970", at=AT))
     autobids = {"a": floor("500"), "c": floor("500")}
     state, steps = advance(state, autobids, AT, standings={"a": "suspended", "c": "active"}, new_id=lambda: "id")
@@ -146,7 +146,7 @@ def test_a_floor_needs_a_bid_by_hand_a_price_below_it_and_a_policy_that_has_auto
     st.dictionaries(st.sampled_from("abcd"), st.integers(1, 98), min_size=1),
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 6)), min_size=1, max_size=12),
 )
-def test_no_floor_is_passed_and_no_leader_cut_whatever_is_bid(
+def test_no_autobid_goes_below_its_floor_or_cuts_for_a_leader(
     floors: dict[str, int], bids: list[tuple[str, int]]
 ) -> None:
     state = an_auction()

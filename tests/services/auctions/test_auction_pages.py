@@ -138,7 +138,7 @@ async def test_an_initial_price_above_the_reference_is_refused_and_nothing_typed
         assert page.status_code == 422 and "must be a number" in page.text and 'value="many"' in page.text
 
 
-async def test_lines_come_and_go_without_losing_input(market: Market) -> None:
+async def test_lines_are_added_and_removed_without_losing_input(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of(sku_id, action="add", title="Half done"))
@@ -147,7 +147,7 @@ async def test_lines_come_and_go_without_losing_input(market: Market) -> None:
         assert "line-0-" not in page.text and 'value="Pens"' in page.text
 
 
-async def test_a_length_that_is_not_allowed_says_why(market: Market) -> None:
+async def test_the_refusal_of_a_length_names_its_reason(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of(sku_id, action="refresh", **{"line-0-quantity": "1000"}))
@@ -223,7 +223,7 @@ class Watching:
                 self.text += piece
 
 
-async def test_watchers_hear_of_a_bid_the_extension_and_the_close_and_only_their_own_position(market: Market) -> None:
+async def test_watchers_get_a_bid_the_extension_and_the_close_and_only_their_own_position(market: Market) -> None:
     scene = await a_scene(market, duration_minutes=3)
     path = f"/auctions/{scene.auction_id}/live?since=0"
     mine, public = Watching(), Watching()
@@ -442,7 +442,7 @@ async def test_a_place_that_does_not_exist_is_refused_by_the_api_and_beside_its_
     assert page.status_code == 422 and f"is not a {field}" in page.text
 
 
-async def test_a_region_without_its_country_is_where_things_go(market: Market) -> None:
+async def test_a_region_without_its_country_is_the_place_of_delivery(market: Market) -> None:
     buyer = await an_organisation(market, "buyer")
     async with market.client(buyer) as client:
         made = (await client.post("/api/auctions", json=paper(place={"region": "RU-SPE"}))).json()
@@ -450,7 +450,7 @@ async def test_a_region_without_its_country_is_where_things_go(market: Market) -
     assert (shown["place"]["country"], shown["place"]["region"]) == ("RU", "RU-SPE")
 
 
-async def test_the_auction_of_a_pool_goes_by_the_policy_that_the_pool_began_under(market: Market) -> None:
+async def test_the_auction_of_a_pool_has_the_policy_of_the_pool(market: Market) -> None:
     lead, demo = await an_organisation(market, "buyer"), load("demo")
     began = msgspec.structs.replace(demo, auction=msgspec.structs.replace(demo.auction, settle_seconds=77))
     kept, absent = (sourcing(lead.organisation_id, policy_text=text) for text in (text_of(began), ""))

@@ -40,7 +40,7 @@ def chosen_quote(town: Town, text: str) -> tuple[str, list[Any]]:
 
 
 @pytest.mark.parametrize("process", [won_auction, shared_pool, chosen_quote])
-async def test_one_that_began_before_the_file_changed_keeps_its_number_and_a_new_one_has_the_new(
+async def test_a_contract_keeps_the_number_of_its_policy_after_the_file_changed_and_a_new_one_has_the_new_number(
     town: Town, process: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "ours.toml"

@@ -99,8 +99,8 @@ async def test_a_request_that_no_longer_waits_is_not_listed_in_any_order_of_the_
     assert not await town.market.fetch("select from contracts.purchase_requests where process_id = $1", late.process_id)
 
 
-async def test_two_processes_that_tell_both_at_once_list_it_nowhere(town: Town) -> None:
-    """Neither process sees what the other writes: the row stays, and nobody's list shows it."""
+async def test_a_request_and_its_answer_from_two_system_processes_at_once_are_not_listed(town: Town) -> None:
+    """Neither transaction sees the row that the other writes. The request's row stays, and nobody's list shows it."""
     both = a_request(town)
     await kept(town, both)
     await town.market.fetch("insert into contracts.purchases_answered (process_id) values ($1)", both.process_id)

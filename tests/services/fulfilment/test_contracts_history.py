@@ -9,7 +9,7 @@ from tests.services.fulfilment.test_contracts_carried_out import a_signed_contra
 ORDER = "The buyer placed order "
 
 
-async def test_the_page_shows_the_newest_and_leads_to_the_rest(market: Market) -> None:
+async def test_the_page_shows_the_newest_entries_and_links_to_the_others(market: Market) -> None:
     town = await a_town(market)
     work = await a_signed_contract(town)
     assert (await work.order())[0] == 201

@@ -120,7 +120,7 @@ class TestOrders:
             invoices=tuple(replace(invoice, number=each, deliveries=(each,)) for each in numbers),
         )
 
-    def test_no_more_than_the_most_unless_all_that_is_left_is_ordered(self) -> None:
+    def test_their_number_is_bounded_unless_one_orders_all_that_is_left(self) -> None:
         work = with_orders(bounds.MOST_ORDERS)
         with pytest.raises(TooManyOrders) as broken:
             work.order(ONE)
@@ -128,14 +128,14 @@ class TestOrders:
         work.order(unordered(work.state))
         assert unordered(work.state) == {}
 
-    def test_nor_more_lines_in_them(self) -> None:
+    def test_the_number_of_their_lines_is_bounded(self) -> None:
         work = with_orders(2)
         many = work.state.orders[0].lines * (bounds.MOST_ORDERED_LINES // 2)
         work.state = replace(work.state, orders=tuple(replace(each, lines=many) for each in work.state.orders))
         with pytest.raises(TooManyOrders):
             work.order(ONE)
 
-    def test_an_order_is_not_placed_and_taken_back_for_ever(self) -> None:
+    def test_an_order_cannot_be_placed_and_withdrawn_without_end(self) -> None:
         work = Work()
         for number in range(1, bounds.MOST_TAKEN_BACK + 1):
             work.order()
@@ -149,7 +149,7 @@ class TestOrders:
 
 
 class TestDeliveries:
-    def test_no_more_than_the_most_but_the_first_on_each_order(self) -> None:
+    def test_their_number_is_bounded_but_each_order_may_have_one(self) -> None:
         work = with_deliveries(bounds.MOST_DELIVERIES)
         with pytest.raises(TooManyDeliveries) as broken:
             work.deliver(ONE, order=1)
@@ -157,7 +157,7 @@ class TestDeliveries:
         work.deliver(ONE, order=2)
         work.assess(ONE, delivery=bounds.MOST_DELIVERIES + 1)
 
-    def test_nor_more_lines_in_them(self) -> None:
+    def test_the_number_of_their_lines_is_bounded(self) -> None:
         work = with_deliveries(2)
         many = work.state.deliveries[0].lines * (bounds.MOST_DELIVERED_LINES // 2)
         changed = tuple(replace(each, lines=many, status="withdrawn") for each in work.state.deliveries)
@@ -165,7 +165,7 @@ class TestDeliveries:
         with pytest.raises(TooManyDeliveries):
             work.deliver(ONE, order=1)
 
-    def test_deliveries_and_invoices_are_not_taken_back_for_ever(self) -> None:
+    def test_deliveries_and_invoices_cannot_be_withdrawn_without_end(self) -> None:
         work = ordered()
         for number in range(1, bounds.MOST_TAKEN_BACK // 2 + 1):
             work.deliver()
@@ -182,7 +182,7 @@ class TestDeliveries:
         work.pay(len(work.state.invoices))
         assert isinstance(work.confirm(len(work.state.invoices))[-1], ContractClosed)
 
-    def test_what_a_dispute_set_aside_nobody_took_back(self) -> None:
+    def test_what_a_dispute_removed_does_not_count_as_withdrawn(self) -> None:
         work = delivered()
         work.dispute("delivery", by=SCHOOL)
         work.reply(by=MILL, asks="set-aside")
@@ -192,7 +192,7 @@ class TestDeliveries:
         work.withdraw("delivery", 2, by=MILL)
         assert bounds.taken_back(work.state, "supplier") == 1
 
-    def test_long_reasons_end_and_an_answer_with_few_words_always_passes(self) -> None:
+    def test_long_reasons_are_bounded_and_a_short_answer_is_always_possible(self) -> None:
         letters = bounds.CHARACTERS_OF_REASONS // 4_000
         work = with_deliveries(letters, status="assessed", outcome="refused", reasons="x" * 4_000)
         work.deliver(ONE, order=1)
@@ -203,7 +203,7 @@ class TestDeliveries:
 
 
 class TestDisputes:
-    def test_a_side_that_answers_itself_is_heard_so_often_and_no_more(self) -> None:
+    def test_a_side_may_add_a_bounded_number_of_statements(self) -> None:
         work = invoiced()
         work.dispute("invoice", by=SCHOOL)
         for number in range(1, bounds.MOST_STATEMENTS):
@@ -217,13 +217,13 @@ class TestDisputes:
         agreed = work.reply(by=SCHOOL, asks="stands", words="So be it")
         assert isinstance(agreed[-1], DisputeEnded)
 
-    def test_a_moderator_decides_what_has_all_its_words(self) -> None:
+    def test_a_moderator_can_decide_a_dispute_with_all_its_statements(self) -> None:
         work = self.quarrel(bounds.MOST_STATEMENTS)
         with pytest.raises(TooManyStatements):
             work.reply(by=MILL, asks="stands", words="One more")
         assert isinstance(work.decision("stands")[0], DisputeEnded)
 
-    def test_in_all_disputes_of_a_contract_a_side_says_so_much_but_answers_each(self) -> None:
+    def test_the_statements_of_a_side_in_all_disputes_are_bounded_but_it_may_answer_each(self) -> None:
         work = self.quarrel(bounds.MOST_STATEMENTS)
         work.decision("set-aside")
         work.invoice()
@@ -244,7 +244,7 @@ class TestDisputes:
             work.reply(by=MILL, asks="stands", words=f"No {number}")
         return work
 
-    def test_a_side_opens_so_many_and_the_other_side_still_can(self) -> None:
+    def test_the_disputes_that_a_side_opens_are_bounded_and_the_other_side_may_still_open_some(self) -> None:
         work = invoiced()
         work.dispute("invoice", by=SCHOOL)
         work.after(DAY * 60).decision("set-aside")
@@ -259,7 +259,7 @@ class TestDisputes:
         work.pay(2)
         work.dispute("invoice", 2, by=MILL)
 
-    def test_a_contract_of_a_former_release_above_every_bound_comes_to_its_end(self) -> None:
+    def test_a_contract_of_a_former_release_above_every_bound_can_be_ended(self) -> None:
         work = self.quarrel(1)
         said = work.state.disputes[0].said
         work.state = replace(work.state, disputes=(replace(work.state.disputes[0], said=said * 5_000),))
@@ -271,7 +271,7 @@ class TestDisputes:
 
 
 class TestEndings:
-    def test_a_proposal_is_not_made_and_taken_back_for_ever_but_always_made(self) -> None:
+    def test_a_proposal_cannot_be_withdrawn_without_end_but_can_always_be_made(self) -> None:
         work = Work()
         for _ in range(bounds.MOST_TAKEN_BACK):
             work.propose(by=SCHOOL)
@@ -293,7 +293,7 @@ class TestEndings:
         (lapsed,) = work.after(DAY * 60).tick()
         assert isinstance(lapsed, EndingAnswered) and lapsed.answer == "lapsed"
 
-    def test_an_objection_to_a_breach_is_not_rewritten_for_ever(self) -> None:
+    def test_an_objection_to_a_breach_cannot_be_rewritten_without_end(self) -> None:
         work = ordered().after(DAY * 30)
         work.tick()
         work.propose(by=SCHOOL, kind="termination", ground="delivery-overdue")
@@ -318,7 +318,7 @@ class TestEndings:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_refusal_says_what_is_the_most_in_every_language(language: str) -> None:
+def test_every_refusal_names_the_bound_in_every_language(language: str) -> None:
     work = invoiced()
     work.dispute("invoice", by=SCHOOL)
     for number in range(1, bounds.MOST_STATEMENTS):
@@ -332,7 +332,7 @@ def test_every_refusal_says_what_is_the_most_in_every_language(language: str) ->
     assert (words == broken.value.message) == (language == "en")
 
 
-def test_acceptance_in_full_needs_no_words_and_passes_above_every_bound() -> None:
+def test_acceptance_in_full_needs_no_reasons_and_is_possible_above_every_bound() -> None:
     work = with_deliveries(bounds.MOST_DELIVERIES * 2)
     (answered,) = work.tell(AssessDelivery(organisation_id=SCHOOL, delivery=1, lines=ONE))
     assert isinstance(answered, DeliveryAssessed)

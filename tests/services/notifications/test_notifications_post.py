@@ -8,7 +8,7 @@ from services.notifications.post import SECONDS, AddressRefused, NotNow, reads_a
 
 
 @pytest.mark.parametrize("address", ["ana@x.example", "o'neil+tag@x.example", "ана@почта.рф"])
-def test_an_address_is_read_as_it_stands(address: str) -> None:
+def test_an_address_is_read_unchanged(address: str) -> None:
     assert reads_as_itself(address)
 
 

@@ -204,7 +204,7 @@ class TestOfTheFormerRelease:
         (told,) = [each for each in await market.published("quotes", QuotingEnded) if each.request_id == request_id]
         assert told.quotes == 2
 
-    async def test_one_that_waits_for_its_choice_or_is_over_is_read_as_it_stands(self, market: Market) -> None:
+    async def test_one_that_waits_for_its_choice_or_is_over_is_read_unchanged(self, market: Market) -> None:
         request_id, buyer, dear, cheap = await two_quotes(market)
         market.clock.advance(timedelta(minutes=11))
         await in_stage(market, request_id, "choosing")
@@ -224,7 +224,7 @@ class TestOfTheFormerRelease:
         await as_the_former_release_keeps_it(market, request_id)
         assert await seen(market, request_id) == over
 
-    async def test_it_writes_to_no_request_whose_quotes_it_does_not_see_and_tries_again(self, market: Market) -> None:
+    async def test_it_waits_before_it_writes_to_a_request_whose_quotes_it_cannot_read(self, market: Market) -> None:
         request_id, *_ = await two_quotes(market)
         with pytest.raises(asyncpg.LockNotAvailableError) as refused:
             await market.fetch(SAVE, request_id)

@@ -37,7 +37,7 @@ def told(*sizes: tuple[int, int]) -> list[tuple[str, ProcessImported, int]]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([1, 5_000, 150_000, 390_000])), max_size=60))
-def test_each_process_is_published_in_its_bucket_and_packs_are_bounded(sizes: list[tuple[int, int]]) -> None:
+def test_each_process_is_published_in_its_bucket_and_bundles_are_bounded(sizes: list[tuple[int, int]]) -> None:
     bundles = told(*sizes)
     found: dict[str, int] = defaultdict(int)
     for bucket, bundle, length in bundles:
@@ -50,13 +50,13 @@ def test_each_process_is_published_in_its_bucket_and_packs_are_bounded(sizes: li
     assert found.keys() == {f"process {process}" for process, _ in sizes}
 
 
-def test_many_small_processes_are_few_packs() -> None:
+def test_many_small_processes_make_few_bundles() -> None:
     bundles = told(*((number, 1) for number in range(1_000)))
     assert len(bundles) <= 1_000 / MOST_IN_A_BUNDLE + topic(ProcessImported.TOPIC).partitions
     assert len(list(processes_of(bundle for _, bundle, _ in bundles))) == 1_000
 
 
-def test_a_large_process_comes_in_its_order() -> None:
+def test_the_events_of_a_large_process_keep_their_order() -> None:
     bundles = told(*((1, 150_000) for _ in range(8)), (2, 1), (1, 150_000))
     parts = [each for each in processes_of(bundle for _, bundle, _ in bundles) if each.process_id == "process 1"]
     said = [int(each.tender.status) for each in parts if each.tender]

@@ -159,7 +159,7 @@ def test_only_the_chosen_one_has_a_name_and_the_justification_is_public() -> Non
     assert WHY in closed["tender"]["awardCriteriaDetails"]
 
 
-def test_where_nobody_is_chosen_nobody_has_a_name() -> None:
+def test_if_nobody_is_chosen_no_supplier_is_named() -> None:
     quotes = Quotes()
     for outcome, said in (("rejected", "Too dear"), ("lapsed", ""), ("unsuccessful", "")):
         closed = quotes.releases(outcome)[2]

@@ -72,7 +72,7 @@ async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
 
 
 async def test_the_record_of_an_auction_that_runs_has_its_effective_end(market: Market) -> None:
-    """After a bid and after an outage; also for the auction of a pool; and not after the close."""
+    """The record has it after a bid and after an outage, for the auction of a pool too, but not after the close."""
     for story in (Story(), Story("pool")):
         opened = story.opened()
         auction_id, ends = opened.auction_id, opened.closes_at
@@ -122,9 +122,7 @@ async def test_a_process_is_published_step_by_step(market: Market, data: Path) -
     assert record["records"][0]["compiledRelease"]["contracts"][0]["status"] == "active"
 
 
-async def test_a_quick_quote_is_published_without_a_word_of_its_quotes_until_the_choice(
-    market: Market, data: Path
-) -> None:
+async def test_a_quick_quote_is_published_without_its_quotes_until_the_choice(market: Market, data: Path) -> None:
     quotes = Quotes()
     story = quotes.story
     await market.publish(quotes.opened(), quotes.ended(), *quotes.disclosed())
@@ -241,7 +239,7 @@ async def test_a_repeated_event_is_published_once(market: Market) -> None:
     assert [release["tender"]["title"] for release in found] == ["Paper", "Another title"]
 
 
-async def test_a_contract_that_was_never_signed_falls_with_its_award(market: Market) -> None:
+async def test_a_contract_that_was_never_signed_is_cancelled_with_its_award(market: Market) -> None:
     story = Story("purchase")
     await market.publish(story.awarded(), story.drafted(), story.ended())
     last = (await history(market, story, 3))[-1]
@@ -338,7 +336,7 @@ async def test_a_record_that_would_be_too_large_says_where_its_releases_are(
 
 
 async def test_records_are_made_one_after_the_other(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are requested at once, because each uses the interpreter while it is made."""
+    """This holds however many are requested at once: each uses the interpreter while it is made."""
     story = Story()
     await concluded(market, story)
     make, under_way, most = views.record, 0, 0
@@ -382,7 +380,7 @@ async def test_a_feed_position_that_is_not_valid_is_refused(market: Market, quer
     assert (answer.status_code, answer.json()["rule"]) == (400 if rule == "wrong-type" else 422, rule)
 
 
-async def test_with_nothing_new_the_feed_leads_to_the_same_place(market: Market) -> None:
+async def test_without_new_releases_the_next_address_of_the_feed_stays_the_same(market: Market) -> None:
     async with market.client() as client:
         answer = (await client.get("/ocds/releases", params={"since": 2**62})).json()
     assert (answer["releases"], answer["lonja:position"]) == ([], 2**62)

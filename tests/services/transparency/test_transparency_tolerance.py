@@ -56,7 +56,7 @@ def test_numbers_are_read_as_they_are_written(written: object, number: str, ledg
         "1-2",
     ],
 )
-def test_what_is_no_number_or_could_be_two_is_counted_and_left_out(written: object, ledger: NotUnderstood) -> None:
+def test_an_unreadable_or_ambiguous_number_is_counted_and_left_out(written: object, ledger: NotUnderstood) -> None:
     assert read_decimal(written, "amount", ledger) is None
     assert ledger.total() == 1
 
@@ -120,7 +120,7 @@ def test_dates_are_read_as_they_are_written(written: object, instant: datetime, 
         20241301,
     ],
 )
-def test_what_is_no_date_or_could_be_two_is_counted(written: object, ledger: NotUnderstood) -> None:
+def test_an_unreadable_or_ambiguous_date_is_counted(written: object, ledger: NotUnderstood) -> None:
     assert read_date(written, "date", ledger) is None
     assert ledger.total() == 1
 
