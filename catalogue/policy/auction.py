@@ -94,7 +94,7 @@ class Rounds(Rules, frozen=True, kw_only=True):
     """Sealed first bids until the end of the duration, then rounds of turns, the worst bidder first."""
 
     turn_seconds: Seconds
-    pauses_seconds: Annotated[tuple[SecondsOrNone, ...], several(1, 20, distinct=False)]
+    pauses_seconds: Annotated[tuple[SecondsOrNone, ...], several(1, 20, once=False)]
     """Before each round; there are as many rounds."""
 
 

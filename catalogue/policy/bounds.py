@@ -39,10 +39,12 @@ class FieldNotValid(ValueError):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What a value of a file must be: a test, and the rule in words, such as "must lie between 1 and 100"."""
+    """What a value of a file must be: a test, and the rule in words, such as "must lie between 1 and 100". If ``once`` is
+    true, a value that the file repeats in a list counts once."""
 
     fits: Callable[[Any], bool]
     rule: str
+    once: bool = False
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,20 +78,23 @@ def _number(least: int, most: int, places: int, *, above: bool = False, below: b
     return bound(fits, f"must be {first} {least} and {last} {most}, with at most {places} decimals")
 
 
-def text(most: int, least: int = 0) -> Any:
+def text(most: int, least: int = 0, *, lines: bool = False) -> Any:
+    """A text of ``least`` to ``most`` characters on one line, or on several if it may have ``lines``. Other control
+    characters than a tab are in no text."""
+    allowed = "\t\r\n" if lines else "\t"
+
     def fits(value: str) -> bool:
-        return least <= len(value.strip()) and len(value) <= most and not any(each < " " for each in value)
+        shown = all(each >= " " or each in allowed for each in value)
+        return least <= len(value.strip()) and len(value) <= most and shown
 
-    return bound(fits, f"must have {f'from {least} to' if least else 'at most'} {most} characters on one line")
+    length = f"must have {f'from {least} to' if least else 'at most'} {most} characters"
+    return bound(fits, f"{length} and no control characters" if lines else f"{length} on one line")
 
 
-def several(least: int, most: int, *, distinct: bool = True) -> Any:
-    """A list or table of ``least`` to ``most`` values, none of them twice if they are to be ``distinct``."""
-
-    def fits(values: Any) -> bool:
-        return least <= len(values) <= most and (not distinct or len(set(values)) == len(values))
-
-    return bound(fits, f"must have from {least} to {most} values{', each of them once' if distinct else ''}")
+def several(least: int, most: int, *, once: bool = True) -> Any:
+    """A list or table of ``least`` to ``most`` values. With ``once``, a value that a list repeats counts once."""
+    rule = f"must have from {least} to {most} values"
+    return Meta(extra={BOUND: Bound(lambda values: least <= len(values) <= most, rule, once)})
 
 
 def one_of(words: Any) -> Any:
@@ -106,7 +111,10 @@ def _is_currency(code: str) -> bool:
 
 
 def _begins_a_category(digits: str) -> bool:
-    """Whether the digits are a CPV code or begin one. A check digit would match no code of the catalogue."""
+    """Whether the digits are a CPV code or begin one, as each single digit does. A check digit would match no code of the
+    catalogue."""
+    if len(digits) == 1:
+        return digits in "0123456789"
     try:
         read_code(digits)
     except RuleBroken:
@@ -141,11 +149,11 @@ Deviation = Annotated[Decimal, _number(0, 1000, 6)]
 SomeDeviation = Annotated[Decimal, _number(0, 1000, 6, above=True)]
 Code = Annotated[str, text(100, least=1)]
 Title = Annotated[str, text(300, least=1)]
-Sentence = Annotated[str, text(1000)]
+Sentence = Annotated[str, text(1000, lines=True)]
 PurchaseKind = Annotated[str, one_of(KINDS)]
 Kinds = Annotated[tuple[PurchaseKind, ...], several(1, len(KINDS))]
 Grade = Annotated[str, one_of(GRADES)]
 Currency = Annotated[str, bound(_is_currency, "must be a currency code of ISO 4217, such as EUR")]
 CategoryStart = Annotated[
-    str, bound(_begins_a_category, "must be a CPV code without its check digit, or its first two digits or more")
+    str, bound(_begins_a_category, "must be a CPV code without its check digit, or its first digits")
 ]

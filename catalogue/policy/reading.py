@@ -61,6 +61,8 @@ def bound_of(kind: Any) -> tuple[Any, Bound | None]:
 def _value(given: object, kind: Any, path: str) -> Any:
     plain, bound = bound_of(kind)
     value = _made(given, plain, path)
+    if bound is not None and bound.once and isinstance(value, tuple):
+        value = tuple(dict.fromkeys(value))
     if bound is not None and not bound.fits(value):
         raise FieldNotValid(path, bound.rule)
     return value
@@ -85,11 +87,19 @@ def _made(given: object, kind: Any, path: str) -> Any:
         return given
     if issubclass(kind, Rules):
         return table(given, kind, path)
-    if kind is Decimal and isinstance(given, int) and not isinstance(given, bool):
-        return Decimal(given)
+    if kind is Decimal and type(given) in (int, str):
+        return _number(given, path)
     if type(given) is not kind:
         raise FieldNotValid(path, _EXPECTED[kind])
     return given
+
+
+def _number(given: object, path: str) -> Decimal:
+    """A number that the file writes as a whole number or as a text, such as "0.5"."""
+    try:
+        return Decimal(given) if isinstance(given, int) else msgspec.convert(given, Decimal)
+    except msgspec.ValidationError:
+        raise FieldNotValid(path, _EXPECTED[Decimal]) from None
 
 
 def _below(path: str, name: str) -> str:

@@ -15,7 +15,7 @@ class SuspensionPolicy(Rules, frozen=True, kw_only=True):
 
     after: Positive
     within_days: CalendarDays
-    months: Annotated[tuple[Months, ...], several(1, 20, distinct=False)]
+    months: Annotated[tuple[Months, ...], several(1, 20, once=False)]
 
     def length(self, level: int) -> int:
         """The length in months of suspension number ``level``, counted from 1."""
