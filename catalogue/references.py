@@ -100,9 +100,9 @@ def reference_for(
 ) -> tuple[P, ReferencePrice] | None:
     """The published reference price that applies to a line at a place, also converted to the line's unit and VAT basis.
 
-    Of the snapshots that contain the place and can be compared with the line, it is one of the narrowest level (locality, region,
-    country), and of these the latest. None if no snapshot contains the place. If some do and none can be compared, raise
-    ReferenceNotComparable about the narrowest.
+    Of the snapshots that contain the place and can be compared with the line, it is one of the narrowest level (locality,
+    region, country; one for everywhere, "*", is the widest), and of these the latest. None if no snapshot contains the
+    place. If some do and none can be compared, raise ReferenceNotComparable about the narrowest.
     """
     narrowest: ReferenceNotComparable | None = None
     for snapshot in _nearest_first(published, place):
@@ -124,8 +124,9 @@ def _nearest_first(published: Iterable[P], place: Where) -> list[P]:
             return False  # a newer release may publish other levels
         return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes[snapshot.level].casefold()
 
-    def nearness(snapshot: P) -> tuple[int, float]:
-        return _LEVELS.index(snapshot.level), -snapshot.valued_at.timestamp()
+    def nearness(snapshot: P) -> tuple[bool, int, float]:
+        everywhere = snapshot.place_code == "*"
+        return everywhere, _LEVELS.index(snapshot.level), -snapshot.valued_at.timestamp()
 
     return sorted((each for each in published if each.place_code and holds(each)), key=nearness)
 

@@ -120,6 +120,21 @@ def test_the_latest_of_several_references_of_one_level_counts() -> None:
     assert chosen([SNAPSHOT, later], Place(country="RU", region="RU-MOW")) == "later"
 
 
+def test_a_reference_for_everywhere_is_the_farthest_though_it_is_the_latest() -> None:
+    everywhere = msgspec.structs.replace(
+        SNAPSHOT,
+        level="country",
+        place_code="*",
+        valued_at=datetime(2026, 11, 2, tzinfo=UTC),
+        reference_id="everywhere",
+    )
+    national = msgspec.structs.replace(SNAPSHOT, level="country", place_code="RU", reference_id="country")
+    in_euros = msgspec.structs.replace(national, currency="EUR")
+    assert chosen([everywhere, national], Place(country="RU")) == "country"
+    assert chosen([everywhere, in_euros], Place(country="RU")) == "everywhere"
+    assert chosen([everywhere, national], Place(country="BR")) == "everywhere"
+
+
 def chosen(published: list[ReferencePricePublished], place: Place) -> str | None:
     found = reference_for(LINE, published, place, "RUB")
     return found[0].reference_id if found else None
