@@ -9,7 +9,7 @@ from typing import Annotated
 from catalogue.calendar import RegionCalendar
 from catalogue.policy.advice import RecommendationRules
 from catalogue.policy.auction import AuctionRules
-from catalogue.policy.bounds import Currency, Percent, Rules, Sentence, Title, between
+from catalogue.policy.bounds import KINDS, Currency, Percent, Rules, Sentence, Title, between
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.policy.contract import ContractRules, ExecutionRules
@@ -59,3 +59,13 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
         if self.working_day_minutes is None:
             return calendar.add_working_days(since, days)
         return since + timedelta(minutes=self.working_day_minutes * days)
+
+    def vat_rate(self, stated: Decimal | None) -> Decimal:
+        """Return the VAT rate of a price, in percent: the rate that it states, or ``vat_percent`` if it states none. All
+        ways of buying use this, because a price without a rate can be compared with no reference price."""
+        return self.vat_percent if stated is None else stated
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of purchases that this market has: those of its live auctions. A market without live auctions
+        has all kinds."""
+        return self.auction.kinds() or tuple(sorted(KINDS))

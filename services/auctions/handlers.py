@@ -40,7 +40,7 @@ from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import StoredAuction
 from services.auctions.store.complaints import StoredComplaint
-from services.market.lines import Beside, WantedLine, beside_references
+from services.market.lines import Beside, WantedLine, beside_references, with_usual_vat
 from services.market.lines import lines_of as lines_wanted
 from services.market.places import delivered_to, place_named
 from services.market.replicas import calendar_of
@@ -126,7 +126,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
 
 
 def _with_vat(wanted: NewAuction, policy: Policy) -> NewAuction:
-    return wanted if wanted.vat_rate is not None else replace(wanted, vat_rate=policy.vat_percent)
+    return replace(wanted, vat_rate=policy.vat_rate(wanted.vat_rate))
 
 
 async def preview(
@@ -338,24 +338,24 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
     buyer = lead or OrganisationRegistered(
         organisation_id=event.lead_id, roles=(), name=event.lead_name, state=UNKNOWN_BUYER, place=event.place
     )
-    command = OpenAuction(
-        auction_id=auction_id,
-        buyer_id=event.lead_id,
-        buyer_name=event.lead_name,
-        title=event.title,
-        kind=event.kind,
-        category=event.category,
-        place=event.place,
-        currency=event.currency,
-        lines=event.lines,
-        duration_minutes=event.duration_minutes,
-        step_percent=event.step_percent,
-        standing=buyer.state,
-        pool_id=event.pool_id,
-    )
     try:
         policy = of_process(event.policy_text, event.policy)
         check_open(await auctions.count_open(tx, event.lead_id), policy.auction)
+        command = OpenAuction(
+            auction_id=auction_id,
+            buyer_id=event.lead_id,
+            buyer_name=event.lead_name,
+            title=event.title,
+            kind=event.kind,
+            category=event.category,
+            place=event.place,
+            currency=event.currency,
+            lines=with_usual_vat(event.lines, policy),
+            duration_minutes=event.duration_minutes,
+            step_percent=event.step_percent,
+            standing=buyer.state,
+            pool_id=event.pool_id,
+        )
         await _open(tx, command, policy, buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from catalogue.categories import read_code, short_cpv
+from catalogue.policy import Policy
 from catalogue.references import ReferenceNotComparable, ReferencePrice, reference_for
 from catalogue.rules import SkuNotPublished
 from catalogue.units import read_unit
@@ -78,6 +80,11 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
     return Line(
         line_id=line_id, description=line.description, category=category, quantity=line.quantity, unit=unit.code
     )
+
+
+def with_usual_vat(lines: Iterable[Line], policy: Policy) -> tuple[Line, ...]:
+    """Return the lines; a line that states no VAT rate has the policy's (:meth:`catalogue.policy.Policy.vat_rate`)."""
+    return tuple(replace(line, vat_rate=policy.vat_rate(line.vat_rate)) for line in lines)
 
 
 async def beside_references(

@@ -23,7 +23,7 @@ from infra.denied import Missing
 from infra.ids import new_id
 from infra.reactions import Reactions
 from infra.tokens import Principal
-from services.market.lines import beside, beside_references
+from services.market.lines import beside, beside_references, with_usual_vat
 from services.market.places import delivered_to
 from services.market.replicas import calendar_of
 from services.pools import store
@@ -52,8 +52,9 @@ class NotAnActiveBuyer(RuleBroken):
 
 
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
-    """``unit_price`` is the initial price of one pack; None means the reference price for the lead's place. A client
-    may send back a line as it is in an answer: it has no quantity yet."""
+    """``unit_price`` is the initial price of one pack; None means the reference price for the lead's place. ``vat_rate``
+    is in percent; None means the policy's rate. A client may send back a line as it is in an answer: it has no quantity
+    yet."""
 
     AS_ANSWERED: ClassVar = Answered(Line)
 
@@ -118,7 +119,7 @@ async def _open(tx: Transaction, opening: PoolOpening, principal: Principal, pol
     lead = await active_buyer(tx, principal)
     check_open(await store.count_open(tx, lead.organisation_id), policy.pool)
     currency = opening.currency or policy.currency
-    lines, first = await _lines(tx, opening.lines, lead.place, currency)
+    lines, first = await _lines(tx, opening.lines, lead.place, currency, policy)
     (opened,) = decide_terms(
         OpenPool(
             pool_id=new_id(),
@@ -227,14 +228,17 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
     return found
 
 
-async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
+async def suggested_prices(
+    tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str, policy: Policy
+) -> dict[str, Decimal]:
     """Return the reference price of a pack at the place, by line id, for lines that have one."""
-    found = await beside_references(await tx.raw(), store.references, lines, place, currency)
+    priced = with_usual_vat(lines, policy)
+    found = await beside_references(await tx.raw(), store.references, priced, place, currency)
     return {each.line.line_id: each.reference.unit_price for each in found if each.reference}
 
 
 async def _lines(
-    tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str
+    tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str, policy: Policy
 ) -> tuple[tuple[Line, ...], SkuPublished | None]:
     """Return the lines as the SKUs describe them, with prices, and the first SKU, which gives the pool its category."""
     skus = await store.skus.get(await tx.raw(), [each.sku_id for each in wanted])
@@ -243,8 +247,8 @@ async def _lines(
         sku = skus.get(each.sku_id)
         if sku is None:
             raise UnknownSku(f"There is no published SKU {each.sku_id!r}.", field="lines", sku=each.sku_id)
-        lines.append(line_of(sku, each))
-    references = await suggested_prices(tx, tuple(lines), place, currency)
+        lines.append(line_of(sku, each, policy))
+    references = await suggested_prices(tx, tuple(lines), place, currency, policy)
     priced = tuple(
         line if line.unit_price is not None else msgspec.structs.replace(line, unit_price=references.get(line.line_id))
         for line in lines
@@ -252,7 +256,7 @@ async def _lines(
     return priced, skus[wanted[0].sku_id] if wanted else None
 
 
-def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
+def line_of(sku: SkuPublished, wanted: OpeningLine, policy: Policy) -> Line:
     """Return the line of a SKU. The line's id is the SKU's id."""
     return Line(
         line_id=sku.sku_id,
@@ -262,7 +266,7 @@ def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
         unit=sku.base_unit,
         pack_size=sku.pack_size,
         unit_price=wanted.unit_price,
-        vat_rate=wanted.vat_rate,
+        vat_rate=policy.vat_rate(wanted.vat_rate),
         vat_included=wanted.vat_included,
         attributes=sku.attributes,
     )
@@ -298,7 +302,9 @@ async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
 async def _prices_alone(tx: Transaction, pool: Pool) -> dict[tuple[str, str], Decimal]:
     """Return the reference prices by (member id, line id), for the lines that a member wants and that have a reference
     price at its place. The references are read once for all members, and compared once for each place."""
-    lines = {line.line_id: line for line in pool.opened.lines}
+    opened = pool.opened
+    priced = with_usual_vat(opened.lines, of_process(opened.policy_text, opened.policy))
+    lines = {line.line_id: line for line in priced}
     published = await store.references.get(await tx.raw(), [line.sku_id for line in lines.values() if line.sku_id])
     wanted: dict[Place, dict[str, list[str]]] = {}
     for member in pool.members.values():
@@ -307,7 +313,7 @@ async def _prices_alone(tx: Transaction, pool: Pool) -> dict[tuple[str, str], De
             of_place.setdefault(demand.line_id, []).append(member.member_id)
     alone: dict[tuple[str, str], Decimal] = {}
     for place, members in wanted.items():
-        for each in beside([lines[line_id] for line_id in members], published, place, pool.opened.currency):
+        for each in beside([lines[line_id] for line_id in members], published, place, opened.currency):
             if each.reference is not None:
                 line_id, price = each.line.line_id, each.reference.unit_price
                 alone |= {(member_id, line_id): price for member_id in members[line_id]}

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 
@@ -132,7 +131,7 @@ async def submit(
     """Send a first quote, or a new version of it. Repeating the ``key`` changes nothing. Raise Missing, NotASupplier
     and what :func:`domain.quoting.submit` raises."""
     if quote.vat_rate is None:
-        quote = msgspec.structs.replace(quote, vat_rate=await _usual_vat(tx, request_id))
+        quote = msgspec.structs.replace(quote, vat_rate=(await _policy(tx, request_id)).vat_rate(None))
     act = f"submit/{clean(request_id)}"
     async with tx.once(act, key, caller=principal.organisation_id, body=quote, answer=str) as once:
         if once.first:
@@ -140,11 +139,11 @@ async def submit(
             once.answer = "taken"
 
 
-async def _usual_vat(tx: Transaction, request_id: str) -> Decimal:
+async def _policy(tx: Transaction, request_id: str) -> Policy:
     kept = await store.get(await tx.raw(), clean(request_id))
     if kept is None:
         raise Missing("quote request", request_id)
-    return kept.usual_vat
+    return kept.policy
 
 
 async def _submit(
@@ -163,7 +162,7 @@ async def _submit(
         standing=supplier.state,
         quote_id=new_id(),
         prices=quote.prices,
-        vat_rate=quote.vat_rate if quote.vat_rate is not None else kept.usual_vat,
+        vat_rate=kept.policy.vat_rate(quote.vat_rate),
         delivery_days=quote.delivery_days,
         comment=clean(quote.comment),
     )

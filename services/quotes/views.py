@@ -118,7 +118,7 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
         requirements=opened.requirements,
         policy=opened.policy,
         ceiling=request.rules.ceiling,
-        vat_percent=kept.usual_vat,
+        vat_percent=kept.policy.vat_rate(None),
         justification_characters=request.rules.justification_characters,
         participants=await _participants(tx, request, reader, compared, shown) if compared else None,
         participants_total=len(compared.standing) if compared else None,

@@ -259,7 +259,7 @@ async def _form(
         windows=[each for each in policy.auction.durations if each.runs_within or each.starts_within],
         zone=buyer.time_zone,
         local_now=calendar.local(now),
-        kinds=kinds().items(),
+        kinds=[(kind, name) for kind, name in kinds().items() if kind in policy.kinds()],
         scorings=[(each, scorings()[each]) for each in policy.auction.scorings],
         criteria=[(each, draft.option_numbers(fields, each)) for each in draft.criterion_numbers(fields)],
         unit_name=unit_name,

@@ -271,7 +271,7 @@ async def _of_sourcing(
     policy = handlers.policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
     assert lead is not None, "the lead that opened a pool is in the replica, and nothing is removed from it"
-    references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
+    references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency, policy)
     return {
         "references": references,
         "step_percents": policy.auction.step_percents,

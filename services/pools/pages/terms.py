@@ -188,8 +188,9 @@ async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, poli
     line = {"sku": sku_id, "price": "", "vat": unambiguous(policy.vat_percent), "reference": ""}
     sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
     if sku is not None:
-        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=policy.vat_percent))
-        reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
+        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id), policy)
+        prices = await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency, policy)
+        reference = prices.get(sku_id)
         if reference is not None:
             line["price"] = payable(reference, policy.currency)
             line["reference"] = money(reference, policy.currency)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
-from catalogue.policy import KINDS, Policy, QuoteRules, text_of
+from catalogue.policy import Policy, QuoteRules, text_of
 from catalogue.rules import (
     BuyerNotActive,
     LineNotComplete,
@@ -97,8 +97,8 @@ def open_request(
     if not title:
         raise TitleMissing("A request needs a title.", field="title")
     requirements = within(command.requirements, "requirements", Reason)
-    if command.kind not in KINDS:
-        kinds = ", ".join(sorted(KINDS))
+    if command.kind not in policy.kinds():
+        kinds = ", ".join(policy.kinds())
         raise UnknownKind(
             f"A request is for {kinds}, not {command.kind!r}.", field="kind", kind=command.kind, kinds=kinds
         )

@@ -137,6 +137,10 @@ class QuoteComposePages(Controller):
             return await _form(tx, request, policy, buyer, Filled(fields, errors), found)
 
 
+def _kinds() -> dict[str, str]:
+    return {"goods": gettext("Goods"), "works": gettext("Works"), "services": gettext("Services")}
+
+
 async def _form(
     tx: Transaction,
     request: MemberVisit,
@@ -161,7 +165,7 @@ async def _form(
         values=fields,
         lines=[(number, skus.get(each.line.sku_id or ""), each) for number, each in zip(numbers, beside, strict=True)],
         found=found,
-        kinds=[("goods", gettext("Goods")), ("works", gettext("Works")), ("services", gettext("Services"))],
+        kinds=[(kind, name) for kind, name in _kinds().items() if kind in policy.kinds()],
         policy=policy,
         rules=policy.quote,
         zone=buyer.time_zone,

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col
 
-from catalogue.policy import of_process
+from catalogue.policy import Policy, of_process
 from infra.database import Transaction, json_text, schema_of, write_expected
 from infra.listing import OF_WORDS
 from infra.reading import read_apart, read_one
@@ -131,9 +131,9 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
     apart: bool = True
 
     @property
-    def usual_vat(self) -> Decimal:
-        """Return the VAT rate of a quote that names none, by the policy under which the request was opened."""
-        return of_process(self.request.opened.policy_text, self.request.opened.policy).vat_percent
+    def policy(self) -> Policy:
+        """Return the policy under which the request was opened."""
+        return of_process(self.request.opened.policy_text, self.request.opened.policy)
 
 
 _NO_QUOTES: dict[str, dict[str, object]] = {"quotes": {}, "numbers": {}}

@@ -334,6 +334,28 @@ async def test_a_pool_gets_its_auction_once_however_often_it_asks(market: Market
     assert len(await scene.events(AuctionOpened)) == 1
 
 
+async def test_a_pools_line_without_a_vat_rate_has_the_policys_and_its_reference_is_the_ceiling(market: Market) -> None:
+    """A former release published such lines, and a pool that it stored is asked for later."""
+    lead, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market, "70")  # 85.40 with 22 % VAT
+    (usual,) = sourcing(lead.organisation_id).lines
+    line = msgspec.structs.replace(usual, sku_id=sku_id, unit="C62", vat_included=True)
+    above, at = (
+        sourcing(lead.organisation_id, lines=(msgspec.structs.replace(line, unit_price=Decimal(price)),))
+        for price in ("85.41", "85.40")
+    )
+    await market.publish(above, at)
+
+    async def refusals() -> list[AuctionOpeningRefused]:
+        told = await market.published("auctions", AuctionOpeningRefused)
+        return [each for each in told if each.pool_id == above.pool_id]
+
+    (refused,) = await market.eventually(refusals)
+    assert refused.refusal.rule == "above-reference-price"
+    scene = Scene(market, derive_id("auction", at.pool_id, str(at.attempt)), lead, {})
+    (opened,) = await market.eventually(lambda: scene.events(AuctionOpened))
+    assert [each.vat_rate for each in opened.lines] == [22]
+
+
 async def test_a_pool_whose_first_auction_failed_gets_another(market: Market) -> None:
     lead = await an_organisation(market, "buyer")
     first = sourcing(lead.organisation_id)

@@ -20,7 +20,7 @@ from events.pools import PoolAllocated, PoolClosed, PoolOpened, PoolSourcingFail
 from events.values import Category, Place, Refusal
 from infra.ids import new_id
 from infra.tokens import Principal
-from services.pools import store
+from services.pools import handlers, store
 from services.pools.domain import Pool, apply
 from services.pools.pages.pool import SHOWN_OF_LOG
 from tests.explained import recording_queries, rolled_back
@@ -391,6 +391,26 @@ async def test_a_line_without_a_price_begins_at_the_reference(market: Market) ->
     lead, sku_id = await a_buyer(market), await a_sku(market, "15")
     pool_id = await a_pool(market, lead, sku_id, lines=[{"sku_id": sku_id, "vat_rate": "20"}])
     assert Decimal((await ask(market, pool_id))["lines"][0]["unit_price"]) == 90
+
+
+async def test_a_line_without_a_vat_rate_has_the_policys_and_begins_at_the_reference_too(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market, "15")
+    pool_id = await a_pool(market, lead, sku_id, lines=[{"sku_id": sku_id}])
+    (line,) = (await ask(market, pool_id))["lines"]
+    assert (Decimal(line["unit_price"]), Decimal(line["vat_rate"])) == (Decimal("91.5"), 22)
+
+
+async def test_a_stored_pool_whose_lines_have_no_vat_rate_is_compared_at_the_policys(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market, "15")
+    pool_id = await a_pool(market, lead, sku_id)
+    assert (await enrol(market, lead, pool_id, sku_id, "20")).status_code == 200
+    async with market.resources.database.transaction("pools") as tx:
+        kept = await store.get(await tx.raw(), pool_id)
+        assert kept is not None
+        (line,) = kept.pool.opened.lines
+        former = structs.replace(kept.pool.opened, lines=(structs.replace(line, vat_rate=None),))
+        alone = await handlers._prices_alone(tx, structs.replace(kept.pool, opened=former))
+    assert alone == {(lead.organisation_id, sku_id): Decimal("91.5")}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ class TestOpening:
         assert (story.opened.closes_at, story.opened.choose_by) == (DEADLINE, DEADLINE + timedelta(days=2))
         assert (story.request.stage, story.opened.currency, story.opened.policy) == (RequestStage.OPEN, "RUB", "moscow")
 
+    def test_a_request_is_for_a_kind_that_its_policy_has(self) -> None:
+        brazil, argentina = load("pregao"), load("acordar")
+        with pytest.raises(opening.UnknownKind, match="goods, services, not 'works'") as refused:
+            Asked(brazil, kind="works")
+        assert (refused.value.field, refused.value.numbers["kinds"]) == ("kind", "goods, services")
+        assert Asked(brazil, kind="services").opened.kind == "services"
+        assert Asked(argentina, kind="works").opened.kind == "works"  # no live auctions, so no kinds of their own
+
     @pytest.mark.parametrize(
         ("changes", "rule", "field"),
         [
@@ -50,6 +58,7 @@ class TestOpening:
             ({"title": "x" * 301}, TextTooLong, "title"),
             ({"requirements": "x" * 4001}, TextTooLong, "requirements"),
             ({"kind": "gifts"}, opening.UnknownKind, "kind"),
+            ({"kind": ""}, opening.UnknownKind, "kind"),
             ({"lines": ()}, opening.RequestWithoutLines, "lines"),
             ({"lines": (a_line(),) * 101}, opening.TooManyLines, "lines"),
             ({"lines": (a_line(description=" "),)}, opening.LineNotComplete, "lines"),
