@@ -39,8 +39,15 @@ class ReferencePricePublished(Event, frozen=True, kw_only=True):
 
 @event(key="item_key")
 class ReferencePriceWithdrawn(Event, frozen=True, kw_only=True):
-    """Too few observations are left, or all are out of date."""
+    """Too few observations are left, all are out of date, or the item's reference is now for another place or in another
+    currency. It ends the reference of that item in ``currency``, of ``level`` and ``place_code``, up to ``version``, also
+    if a version before ``reference_id`` had the same figures and was the last that was published. A former release did
+    not name these four: then only ``reference_id`` says which reference ends."""
 
     item_key: Key
     reference_id: Key
     reason: Prose
+    currency: Key = ""
+    level: Key = ""
+    place_code: Key = ""
+    version: int = 0

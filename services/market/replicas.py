@@ -243,9 +243,25 @@ class ReferencePrices:
         )
 
     async def withdraw_all(self, tx: Transaction, events: Sequence[ReferencePriceWithdrawn]) -> None:
-        await (await tx.raw()).execute(
+        """Delete the references that end: by their ids, and by their places up to the version that is named. The id of
+        the event may be of a later version than the published one, if its figures were the same."""
+        db = await tx.raw()
+        await db.execute(
             f"delete from {self._table} where reference_id = any($1::text[])", [event.reference_id for event in events]
         )
+        ended = newest_by(
+            (event for event in events if event.place_code),
+            lambda event: (event.item_key, event.currency, event.level, event.place_code),
+        )
+        if ended:
+            await db.execute(
+                f"delete from {self._table} r using unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[])"
+                " as told (sku_id, currency, level, place_code, version)"
+                " where (r.sku_id, r.currency, r.level, r.place_code)"
+                " = (told.sku_id, told.currency, told.level, told.place_code) and r.version <= told.version",
+                *columns(ended),
+                [event.version for event in ended.values()],
+            )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
         """Return by SKU all reference prices in force, in every currency. Raise UnreadableRow, because a reference

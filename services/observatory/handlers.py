@@ -39,6 +39,7 @@ from services.observatory.domain import (
     reference,
     rest_after,
     same_figures,
+    same_place,
     same_rulings,
     same_snapshot,
     valued_on,
@@ -300,17 +301,22 @@ def _stands(old: Snapshot, stood: dict[str, Ruling], answer: ComputedReference, 
 def _news(
     card: ItemCard, old: Snapshot | None, outcome: Outcome, answer: ComputedReference | NoReference
 ) -> list[Event]:
-    """Events for others: a new current figure, or the end of the published one."""
+    """Events for others: a new current figure, the end of the published one, or both if the new one does not take its
+    place: others store a reference by currency, level and place, and would keep the old one beside the new one."""
     if card.published and old and not outcome.published:
         reason = answer.reason.message if isinstance(answer, NoReference) else "All its prices are out of date."
-        return [ReferencePriceWithdrawn(item_key=card.item.item_key, reference_id=old.reference_id, reason=reason)]
+        return [_withdrawn(old, reason)]
     new = outcome.snapshot
     if new is None or not new.current:
         return []
     if card.published and old and same_figures(old.reference, new.reference):
         return []
     made = new.reference
+    ended: list[Event] = []
+    if card.published and old and not same_place(old.reference, made):
+        ended.append(_withdrawn(old, f"The reference is now for {made.place_code}, in {made.currency}."))
     return [
+        *ended,
         ReferencePricePublished(
             item_key=made.item_key,
             reference_id=new.reference_id,
@@ -330,5 +336,18 @@ def _news(
             variation=made.variation,
             grade=made.grade,
             valued_at=datetime.combine(made.valued_on, time(), UTC),
-        )
+        ),
     ]
+
+
+def _withdrawn(old: Snapshot, reason: str) -> ReferencePriceWithdrawn:
+    made = old.reference
+    return ReferencePriceWithdrawn(
+        item_key=made.item_key,
+        reference_id=old.reference_id,
+        reason=reason,
+        currency=made.currency,
+        level=made.level,
+        place_code=made.place_code,
+        version=old.version,
+    )

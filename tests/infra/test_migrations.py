@@ -103,3 +103,24 @@ async def test_an_index_of_a_large_table_keeps_no_writer_out_and_is_begun_again(
     assert await late.fetchval("select count(*) from pools.log") == 2
     await early.close()
     await late.close()
+
+
+async def test_references_that_a_later_version_replaced_in_another_place_end(servers: Servers) -> None:
+    url = await empty_database(servers, "lonja_replaced")
+    config = replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=url)
+    await migrate(config)
+    connection = await asyncpg.connect(url)
+    formers = {"auctions": "0015", "catalogue": "0007", "pools": "0006", "quotes": "0007"}
+    rows = [("moved", "RU", 1), ("moved", "BY", 3), ("moved", "KZ", 2), ("only", "RU", 1)]
+    for service, former in formers.items():
+        await connection.execute(f"update {service}.migrations set version_num = $1", former)
+        await connection.executemany(
+            f"insert into {service}.reference_prices (sku_id, currency, level, place_code, reference_id, version, body)"
+            " values ($1, 'RUB', 'country', $2, $1 || $2, $3, '{}')",
+            rows,
+        )
+    await migrate(config)
+    for service in formers:
+        left = await connection.fetch(f"select sku_id, place_code from {service}.reference_prices order by sku_id")
+        assert [tuple(row) for row in left] == [("moved", "BY"), ("only", "RU")]
+    await connection.close()

@@ -29,7 +29,15 @@ from services.observatory.domain.rulings import (
     same_rulings,
     verdict_of,
 )
-from services.observatory.domain.snapshot import Rest, home, rest_after, same_figures, same_snapshot, valued_on
+from services.observatory.domain.snapshot import (
+    Rest,
+    home,
+    rest_after,
+    same_figures,
+    same_place,
+    same_snapshot,
+    valued_on,
+)
 
 __all__ = [
     "Bin",
@@ -63,6 +71,7 @@ __all__ = [
     "reference",
     "rest_after",
     "same_figures",
+    "same_place",
     "same_rulings",
     "same_snapshot",
     "series",

@@ -69,6 +69,11 @@ def same_figures(one: ComputedReference, other: ComputedReference) -> bool:
     return _figures(one) == _figures(other)
 
 
+def same_place(one: ComputedReference, other: ComputedReference) -> bool:
+    """Whether the later reference takes the place of the earlier one where references are stored by currency and place."""
+    return (one.currency, one.level, one.place_code) == (other.currency, other.level, other.place_code)
+
+
 def same_snapshot(one: ComputedReference, other: ComputedReference) -> bool:
     """Whether both have the same figures from the same observations with the same verdicts. Sentences with today's date
     are not compared."""
