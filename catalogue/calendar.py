@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from catalogue.rules import UnknownTimeZone
+from catalogue.rules import Typed, UnknownTimeZone
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -39,7 +39,9 @@ class RegionCalendar:
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, such as "America"
-            raise UnknownTimeZone(f"{self.zone!r} is not an IANA time zone.", field="zone", zone=self.zone) from None
+            raise UnknownTimeZone(
+                f"{self.zone!r} is not an IANA time zone.", field="zone", zone=Typed(self.zone)
+            ) from None
 
     @classmethod
     def of_place(cls, zone: str, code: str | None) -> RegionCalendar:

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from catalogue.check_digits import agrees
-from catalogue.rules import RuleBroken, Value
+from catalogue.rules import AllOf, RuleBroken, Several, Typed, Value
 from catalogue.units import parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
@@ -199,12 +199,10 @@ def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
     """
     categories = list(categories)
     require_codes(categories, "lines")
-    groups = sorted({f"{scheme} {code[:2]}" for scheme, code in categories})
+    groups = AllOf(sorted({f"{scheme} {code[:2]}" for scheme, code in categories}))
     if len(groups) > 1:
         raise NotOneFunctionalGroup(
-            f"All lines must belong to one functional group; these belong to {', '.join(groups)}.",
-            field="lines",
-            groups=", ".join(groups),
+            f"All lines must belong to one functional group; these belong to {groups}.", field="lines", groups=groups
         )
 
 
@@ -312,7 +310,7 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
         return missing if definition.required else None
     choices = ("yes", "no") if definition.kind == "boolean" else definition.choices
     if choices and value not in choices:
-        allowed = ", ".join(choices)
+        allowed = Several(choices)
         return AttributeNotAChoice(f"{value!r} is not one of: {allowed}.", field=field, value=value, choices=allowed)
     if definition.kind != "number":
         return None
@@ -334,7 +332,7 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
             f"{definition.name!r} has the unit {unit!r}: write {word}, or a unit that converts to it.",
             field=field,
             attribute=definition.name,
-            unit=unit,
+            unit=Typed(unit),
             asked=word,
         )
     return None

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Duration, Policy, Window
-from catalogue.rules import RuleBroken
+from catalogue.rules import AllOf, Minutes, RuleBroken
 
 _DAYS_AHEAD = 30
 """Days in which a start is searched for. No sequence of holidays is longer."""
@@ -34,9 +34,9 @@ def durations(
     for duration in policy.auction.durations:
         broken: RuleBroken | None = None
         if kind not in duration.kinds:
-            kinds = " and ".join(duration.kinds)
+            kinds = AllOf(duration.kinds)
             broken = DurationNotOffered(
-                f"{spelt(duration.minutes)} is for {kinds}.",
+                f"{Minutes(duration.minutes)} is for {kinds}.",
                 field="duration_minutes",
                 minutes=duration.minutes,
                 kinds=kinds,
@@ -57,7 +57,7 @@ def end_of(
     highest = duration.max_initial_price
     if highest is not None and initial_price > highest:
         raise InitialPriceTooHighForDuration(
-            f"A mini-auction of {spelt(duration.minutes)} begins at no more than {highest:,f} {policy.currency}, "
+            f"A mini-auction of {Minutes(duration.minutes)} begins at no more than {highest:,f} {policy.currency}, "
             f"not at {initial_price:,f}.",
             field="duration_minutes",
             initial_price=initial_price,
@@ -114,7 +114,7 @@ def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None
 
 def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> DurationOutsideWindow:
     return DurationOutsideWindow(
-        f"A mini-auction of {spelt(duration.minutes)} {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
+        f"A mini-auction of {Minutes(duration.minutes)} {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
         f"this one would run from {first:%H:%M} to {last:%H:%M}.",
         field="opens_at",
         window=f"{window.first:%H:%M}-{window.last:%H:%M}",
@@ -124,15 +124,4 @@ def _outside(duration: Duration, rule: str, window: Window, first: datetime, las
         local_end=f"{last:%H:%M}",
         minutes=duration.minutes,
         rule=rule,
-    )
-
-
-def spelt(minutes: int) -> str:
-    """180 → ``3 h``, 90 → ``1 h 30 min``, 10080 → ``7 days``."""
-    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days > 1 and not hours and not rest:
-        return f"{days} days"
-    hours += 24 * days
-    return " ".join(
-        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
     )

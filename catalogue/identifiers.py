@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Typed
 
 _REGISTER = re.compile(r"[A-Z]{2}-[A-Z0-9_-]+")
 
@@ -47,6 +47,6 @@ def read_identifier(register: str, number: str) -> tuple[str, str]:
         raise UnknownRegister(
             f"{register!r} is not the code of a register, such as RU-INN, AR-CUIT or BR-CNPJ.",
             field="identifier_scheme",
-            register=register,
+            register=Typed(register),
         )
     return register, plain

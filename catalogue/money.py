@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from catalogue.numbers import can_be_written_out, written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Typed
 
 # ISO 4217, decimals of the minor unit. Withdrawn codes are still accepted because published contracts have them.
 _DECIMALS: dict[int, str] = {
@@ -132,7 +132,7 @@ def minor_units(currency: str) -> int:
     try:
         return _MINOR_UNITS[currency]
     except KeyError:
-        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code.", currency=currency) from None
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code.", currency=Typed(currency)) from None
 
 
 def minor_step(currency: str) -> Decimal:

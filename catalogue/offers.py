@@ -15,7 +15,7 @@ import msgspec
 from catalogue.money import Money, UnknownCurrency, minor_units, unit_price
 from catalogue.places import Place, UnknownRegion, is_area
 from catalogue.policy.cards import USUAL, CatalogueRules
-from catalogue.rules import PriceNotPositive, RuleBroken
+from catalogue.rules import PriceNotPositive, RuleBroken, Typed
 
 
 class OfferEnded(RuleBroken):
@@ -162,7 +162,7 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
             yield UnknownRegion(
                 f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
-                region=region,
+                region=Typed(region),
             )
     if offer.delivery_days < 0:
         yield DeliveryTimeNegative(

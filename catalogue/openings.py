@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from catalogue.categories import require_one_group
-from catalogue.durations import DurationNotOffered, spelt
+from catalogue.durations import DurationNotOffered
 from catalogue.policy import Duration, Policy
-from catalogue.rules import RuleBroken, TitleMissing, UnknownKind
+from catalogue.rules import AnyOf, Minutes, RuleBroken, Several, TitleMissing, Typed, UnknownKind
 
 
 class Categorised(Protocol):
@@ -75,13 +75,13 @@ def require_terms(terms: Terms, policy: Policy) -> Duration:
         )
     categories = [terms.category, *(line.category for line in terms.lines if line.category is not None)]
     require_one_group((each.scheme, each.code) for each in categories)
-    kinds = policy.auction.kinds()
+    kinds = Several(policy.auction.kinds())
     if terms.kind not in kinds:
         raise UnknownKind(
-            f"A mini-auction is for {', '.join(kinds)}, not {terms.kind!r}.",
+            f"A mini-auction is for {kinds}, not {terms.kind!r}.",
             field="kind",
-            kind=terms.kind,
-            kinds=", ".join(kinds),
+            kind=Typed(terms.kind),
+            kinds=kinds,
         )
     return _offered(terms, policy)
 
@@ -91,9 +91,9 @@ def _offered(terms: Terms, policy: Policy) -> Duration:
     for duration in offered:
         if duration.minutes == terms.duration_minutes:
             return duration
-    lengths = " or ".join(spelt(each.minutes) for each in offered)
+    lengths = AnyOf(Minutes(each.minutes) for each in offered)
     raise DurationNotOffered(
-        f"A mini-auction for {terms.kind} lasts {lengths}, not {spelt(terms.duration_minutes)}.",
+        f"A mini-auction for {terms.kind} lasts {lengths}, not {Minutes(terms.duration_minutes)}.",
         field="duration_minutes",
         duration_minutes=terms.duration_minutes,
         kind=terms.kind,

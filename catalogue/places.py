@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from catalogue.place_table import COUNTRY_ALIASES, ISO_OF_ADMIN1, REGION_ALIASES
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Typed
 
 _EARTH_RADIUS_KM = 6371.0088
 
@@ -152,13 +152,13 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
     found = locate(country, region, locality)
     if found is None:
         raise UnknownCountry(
-            f"{country!r} is not a country (ISO 3166-1, such as ES).", field=f"{place}country", country=country
+            f"{country!r} is not a country (ISO 3166-1, such as ES).", field=f"{place}country", country=Typed(country)
         )
     if region.strip() and region_code(found.country, region) is None:
         raise UnknownRegion(
             f"{region!r} is not a region of {found.country}; choose one from the list (ISO 3166-2).",
             field=f"{place}region",
-            region=region,
+            region=Typed(region),
             country=found.country,
         )
     return found
@@ -220,7 +220,7 @@ def read_area(text: str, field: str = "region") -> str:
         raise UnknownRegion(
             f"{text!r} is neither a country nor a region; write a code such as RU (ISO 3166-1) or RU-MOW (ISO 3166-2).",
             field=field,
-            region=text,
+            region=Typed(text),
             such_as="RU-MOW",
         )
     return area

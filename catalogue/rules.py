@@ -6,9 +6,56 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
-Value = Decimal | int | date | str | None
-"""A value that a refusal compares: an amount, a count, a date or an instant, a word, or None. Other types are not
-allowed, because pages format each of these for their reader."""
+
+class Typed(str):
+    """A text that somebody typed. Pages show it as it is, even if it is also one of Lonja's words or codes."""
+
+    __slots__ = ()
+
+
+class Minutes(int):
+    """A length of time: ``3 h`` in English. Pages write it in the reader's language."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """180 → ``3 h``, 90 → ``1 h 30 min``, 10080 → ``7 days``."""
+        days, hours, rest = self // 1440, self // 60 % 24, self % 60
+        if days > 1 and not hours and not rest:
+            return f"{days} days"
+        hours += 24 * days
+        return " ".join(
+            part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
+        )
+
+    def __format__(self, form: str) -> str:
+        return format(str(self), form)
+
+
+class Several(tuple["Value", ...]):
+    """Several values that a refusal names: ``str`` joins them in English, pages in the reader's language. A refusal must
+    not get a joined text, because no other language can take it apart."""
+
+    __slots__ = ()
+    joint: ClassVar = ", "
+
+    def __str__(self) -> str:
+        return self.joint.join(map(str, self))
+
+
+class AnyOf(Several):
+    __slots__ = ()
+    joint = " or "
+
+
+class AllOf(Several):
+    __slots__ = ()
+    joint = " and "
+
+
+Value = Decimal | int | date | str | Several | None
+"""A value that a refusal compares: an amount, a count, a date or an instant, a word, several of these, or None. Other
+types are not allowed, because pages format each of these for their reader."""
 
 
 class RuleBroken(Exception):

@@ -18,7 +18,7 @@ import msgspec
 
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
-from catalogue.rules import NameMissing, RuleBroken
+from catalogue.rules import NameMissing, RuleBroken, Typed
 from catalogue.units import PackNotPositive, UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
@@ -198,7 +198,7 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     try:
         unit(sku.base_unit)
     except UnknownUnit as unknown:
-        yield UnknownUnit(unknown.message, field="base_unit", unit=sku.base_unit)
+        yield UnknownUnit(unknown.message, field="base_unit", unit=Typed(sku.base_unit))
     if not (sku.pack_size.is_finite() and sku.pack_size > 0):
         yield PackNotPositive(
             f"The size of a pack must be above zero, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size

@@ -16,7 +16,7 @@ from fractions import Fraction
 import msgspec
 
 from catalogue.numbers import can_be_written_out
-from catalogue.rules import RuleBroken, Value
+from catalogue.rules import RuleBroken, Typed, Value
 from catalogue.unit_table import BASES, TABLE
 from catalogue.unit_words import WORDS
 
@@ -85,7 +85,7 @@ def unit(code: str) -> Unit:
     try:
         return UNITS[code]
     except KeyError:
-        raise UnknownUnit(f"{code!r} is not a known unit code (UNECE Rec 20).", unit=code) from None
+        raise UnknownUnit(f"{code!r} is not a known unit code (UNECE Rec 20).", unit=Typed(code)) from None
 
 
 def unit_word(code: str) -> str:
@@ -121,7 +121,9 @@ def read_unit(text: str, field: str = "unit", **numbers: Value) -> Unit:
     """The unit that is entered for something new, read by :func:`parse_unit`. Raise UnknownUnit."""
     found = parse_unit(text)
     if found is None:
-        raise UnknownUnit(f"{text!r} is not a known unit, such as piece, kg or l.", field=field, unit=text, **numbers)
+        raise UnknownUnit(
+            f"{text!r} is not a known unit, such as piece, kg or l.", field=field, unit=Typed(text), **numbers
+        )
     return found
 
 
@@ -153,7 +155,7 @@ def parse_quantity(text: str) -> Decimal:
     except InvalidOperation:
         raise UnparseableNumber(f"{text!r} is not a number.", text=text) from None
     if not number.is_finite() or number <= 0:
-        raise PackNotPositive(f"{text!r} is not a size above zero.", pack_size=text)
+        raise PackNotPositive(f"{text!r} is not a size above zero.", pack_size=Typed(text))
     return number
 
 

@@ -151,8 +151,9 @@ that it means is shown with four hundred million digits."""
 READERS = ("infra/web/forms.py", "infra/web/arguments.py")
 """The modules that convert typed text to values, within the bounds of :mod:`events.bounds`."""
 OF_OUR_OWN = {
+    "infra/web/readers.py": {"float(found[1] or 1)"},
     "infra/web/languages.py": {
-        "float(found[1] or 1)",
+        "int(each or 0)",
         "datetime.fromisoformat(text)",
         "date.fromisoformat(text)",
         "Decimal(text)",

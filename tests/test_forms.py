@@ -143,14 +143,11 @@ def test_enter_never_asks_for_the_fields_of_another_button() -> None:
 
 AN_ERROR = re.compile(r"<p[^>]*\berror\b[^>]*>")
 STANDING = {
-    "auctions/new.html",
     "conduct/appeals.html",
     "conduct/record.html",
     "contracts/refusals.html",
-    "quotes/new.html",
 }
-"""Templates with an error that is not an answer to a form: a queue is overdue, an organisation is suspended, a SKU is
-archived."""
+"""Templates with an error that is not an answer to a form: a queue is overdue, an organisation is suspended."""
 
 
 def test_what_is_wrong_with_a_form_is_found_by_the_script_that_shows_it() -> None:

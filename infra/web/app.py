@@ -44,12 +44,12 @@ from infra.web.exact import ExactRequest, arriving
 from infra.web.head import bounded
 from infra.web.health import health_routes
 from infra.web.keyed import keyed
-from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.leafing import BeyondLast, on_beyond_last
 from infra.web.limits import RequestLimits
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
 from infra.web.query import LongAddress, known_parameters, remember_parameters, whole_addresses
+from infra.web.readers import choose_language, in_the_readers_language
 from infra.web.shown_again import shown_from
 from infra.web.wire import LONG_ADDRESS, ON_EVERY_ANSWER
 

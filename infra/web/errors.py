@@ -29,11 +29,12 @@ from infra.web.answers import can_be_loaded
 from infra.web.csrf import token_cookies
 from infra.web.forms import bound_text
 from infra.web.kept import kept
-from infra.web.languages import ENGLISH, gettext, language_of, refusal_text, speak, spoken
+from infra.web.languages import ENGLISH, gettext, refusal_text, speak, spoken
 from infra.web.limits import address_of
 from infra.web.lines import LINES, OfAddress
 from infra.web.pages import login_page, page
 from infra.web.query import API, LongAddress, as_asked
+from infra.web.readers import language_of
 from infra.web.wire import LONG_ADDRESS, PARAMETERS, TARGET_BYTES
 
 log = logging.getLogger(__name__)

@@ -22,30 +22,22 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale, negotiate_locale
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from litestar import Request, post
-from litestar.datastructures import Cookie
-from litestar.enums import ScopeType
-from litestar.response import Redirect
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from catalogue.numbers import written_out
-from catalogue.rules import KeyReused, RuleBroken, Value
+from catalogue.rules import AllOf, AnyOf, KeyReused, Minutes, RuleBroken, Several, Typed, Value
 from catalogue.units import UNITS, unit_word
 from events.values import Refusal
-from infra.web.access import PUBLIC
 
 ENGLISH = "en"
 LANGUAGES = {ENGLISH: "English", "es": "Español", "ru": "Русский"}
 COOKIE = "lonja_language"
-A_YEAR = 365 * 24 * 3600
 PROJECT = Path(__file__).parents[2]
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
@@ -67,52 +59,6 @@ def speaking(language: str) -> Iterator[None]:
 def speak(language: str) -> None:
     """Set the language until the end of this request, which has its own context."""
     _spoken.set(language)
-
-
-def language_of(request: Request[Any, Any, Any]) -> str:
-    """The language that the reader chose, else the member's, else the browser's, else English."""
-    chosen, member = request.cookies.get(COOKIE), request.scope.get("user")
-    if chosen in LANGUAGES:
-        return chosen
-    if member is not None and member.language in LANGUAGES:
-        return str(member.language)
-    ranges = [_weighed(part) for part in request.headers.get("accept-language", "").split(",")[:20]]
-    wanted = [tag for quality, tag in sorted(ranges, key=lambda each: -each[0]) if quality > 0]
-    return negotiate_locale(wanted, list(LANGUAGES), sep="-") or ENGLISH
-
-
-def _weighed(part: str) -> tuple[float, str]:
-    """``es-AR;q=0.8`` → (0.8, "es-AR"); a part that is not understood gets the weight 0."""
-    tag, _, weight = (each.strip() for each in part.partition(";"))
-    found = re.fullmatch(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*", tag) and re.fullmatch(
-        r"(?:q=([01](?:\.\d{0,3})?))?", weight
-    )
-    return (float(found[1] or 1), tag) if found else (0.0, "")
-
-
-def in_the_readers_language(app: ASGIApp) -> ASGIApp:
-    """Middleware, after the authentication. The API is in English only and skips this."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(("/api/", "/static/")):
-            await app(scope, receive, send)
-            return
-        with speaking(language_of(Request(scope))):
-            await app(scope, receive, send)
-
-    return middleware
-
-
-@post("/language", opt=PUBLIC, include_in_schema=False)
-async def choose_language(request: Request[Any, Any, Any]) -> Redirect:
-    """Store the choice for a year and redirect to the page, a path of this site."""
-    fields = await request.form()
-    language, target = fields.get("language", ""), fields.get("next", "/")
-    goal = target if isinstance(target, str) and re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", target) else "/"
-    cookies = []
-    if language in LANGUAGES:
-        cookies.append(Cookie(key=COOKIE, value=language, max_age=A_YEAR, path="/", httponly=True, samesite="lax"))
-    return Redirect(goal, status_code=303, cookies=cookies)
 
 
 # Words
@@ -177,18 +123,30 @@ def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
 
 def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:
     """:func:`refusal` for a refusal whose numbers were stored as texts."""
-    numbers = {name: text if name in _AS_WRITTEN else plain(text) for name, text in texts.items()}
+    numbers = {name: text if name in AS_WRITTEN else plain(text) for name, text in texts.items()}
     return refusal(code, sentence, numbers, currency, zone)
 
 
-_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown", "value"}
+AS_WRITTEN = {
+    "asked_category",
+    "category",
+    "description",
+    "given",
+    "gtin",
+    "line",
+    "part",
+    "sku",
+    "text",
+    "unknown",
+    "value",
+}
 """Names of values in refusals that are codes or texts of people. Even if they consist of digits they are not amounts,
 whose digits would be grouped."""
 
 
 def _told(name: str, value: object, zone: str) -> str:
     """A value of a refusal in the form for a sentence in the reader's language."""
-    if name in _AS_WRITTEN:
+    if name in AS_WRITTEN or isinstance(value, Typed):
         return str(value)
     if name == "asked":
         return pgettext("unit", str(value))
@@ -202,8 +160,13 @@ def with_numbers(code: str, numbers: Iterable[str]) -> str:
 
 def refusal_text(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
     """Return a refusal in the reader's language; for a key that was used before, in words for a person who sees a form.
-    ``zone`` is the zone of the times in the form."""
+    ``zone`` is the zone of the times in the form. If a refusal has ``because``, the entry is that of the reason."""
     sentence = broken.of_a_form if isinstance(broken, KeyReused) else broken.message
+    because = broken.numbers.get("because")
+    if isinstance(because, str):
+        code = because if pgettext("refusal", because) != because else broken.code
+        texts = {name: str(each) for name, each in broken.numbers.items()}
+        return refusal_in_texts(code, sentence, texts, currency, zone)
     return refusal(broken.code, sentence, broken.numbers, currency, zone)
 
 
@@ -212,7 +175,7 @@ def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
     grouped with the page's separator."""
     told: dict[str, str] = {}
     for name, value in numbers.items():
-        if name not in _AS_WRITTEN:
+        if name not in AS_WRITTEN:
             told |= _published(value, zone)
     forms = "|".join(re.escape(form) for form in sorted(told, key=len, reverse=True) if form != told[form])
     if not forms:
@@ -225,10 +188,13 @@ def _published(value: object, zone: str) -> dict[str, str]:
     text = str(value)
     match value:
         case datetime() as instant:
-            utc = f"{_on_the_clock_of(UTC, instant):%Y-%m-%d %H:%M} UTC"
-            return {utc: moment(instant, zone=zone), text: value_text(instant, zone)}
+            utc, told = _on_the_clock_of(UTC, instant), value_text(instant, zone)
+            minute, second = f"{utc:%Y-%m-%d %H:%M} UTC", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+            return {minute: moment(instant, zone=zone), second: told, text: told}
         case date() as day:
             return {text: date_of(day)}
+        case Minutes() | Several():
+            return {text: value_text(value, zone)}
         case Decimal() as number:
             return dict.fromkeys((text, written_out(number), written_out(number, ",f")), value_text(number))
         case int() as count:
@@ -250,8 +216,12 @@ def value_text(value: object, zone: str = "") -> str:
             return date_of(day)
         case Decimal() as number:
             return written(written_out(number, ",f"))
+        case Minutes() as length:
+            return duration(length)
         case int() as count:
             return written(f"{count:,}")
+        case Several() as several:
+            return _joined(several, zone)
         case None:
             return "–"
     return _word(str(value))
@@ -275,14 +245,52 @@ def plain(text: str) -> Value:
         return text
 
 
+def _joined(several: Several, zone: str) -> str:
+    """The values of a list in the reader's form, with the reader's "or" or "and"."""
+    told = [value_text(each, zone) for each in several]
+    if spoken() == ENGLISH or len(told) == 1:
+        return several.joint.join(told)
+    if not isinstance(several, AnyOf | AllOf):
+        return ", ".join(told)
+    *others, last = told
+    return f"{', '.join(others)} {pgettext('list', several.joint.strip())} {last}"
+
+
 def _word(text: str) -> str:
-    """A word, or a list of words, in the reader's language; words without an entry are unchanged."""
+    """A word, or a list that was stored as a text, in the reader's language. A text that has a part without an entry is
+    unchanged, because a person may have typed it."""
     words = pgettext("refusal value", text)
-    parts = re.split(", | and | or ", text)
-    if words != text or len(parts) == 1:
+    if words != text:
         return words
-    told = [pgettext("refusal value", part) for part in parts]
-    return text if set(told) & set(parts) else ", ".join(told)
+    for kind in (AnyOf, AllOf, Several):
+        parts = kind(_part(part) for part in text.split(kind.joint))
+        if len(parts) > 1 and all(not isinstance(each, str) or value_text(each) != each for each in parts):
+            return _joined(parts, "")
+    return text
+
+
+def _part(text: str) -> Value:
+    """The original value of one part of a list that was stored as a text."""
+    found = _LENGTH.fullmatch(text)
+    if found is None or found.lastindex is None:
+        return plain(text)
+    days, hours, minutes = (int(each or 0) for each in found.groups())
+    return Minutes((days * 24 + hours) * 60 + minutes)
+
+
+_LENGTH = re.compile(r"(?:(\d{1,4}) days)?(?:(\d{1,4}) h)? ?(?:(\d{1,4}) min)?")
+"""The form of :class:`Minutes` in English."""
+
+
+def duration(minutes: float) -> str:
+    """90 → ``1 h 30 min``; below one minute, seconds."""
+    hours, rest = divmod(round(minutes), 60)
+    hour, minute, second = pgettext("duration", "h"), pgettext("duration", "min"), pgettext("duration", "s")
+    if 0 < minutes < 1:
+        return f"{round(minutes * 60)} {second}"
+    return " ".join(
+        part for part in (f"{hours} {hour}" if hours else "", f"{rest} {minute}" if rest or not hours else "") if part
+    )
 
 
 @cache

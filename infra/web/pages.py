@@ -25,7 +25,7 @@ from infra.web.answers import GONE, MINUTES, page_of_form
 from infra.web.forms import Filled
 from infra.web.gone import with_errors_at_head
 from infra.web.kept import PREFIX, KeptForm
-from infra.web.languages import pgettext, spoken, written
+from infra.web.languages import duration, spoken, written
 
 NOTICE = "lonja_notice"
 
@@ -215,14 +215,3 @@ def when(value: datetime | None) -> Markup:
         return Markup("–")
     utc = value.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat().replace("+00:00", "Z"), languages.moment(utc))
-
-
-def duration(minutes: float) -> str:
-    """90 → ``1 h 30 min``; below one minute, seconds."""
-    hours, rest = divmod(round(minutes), 60)
-    hour, minute, second = pgettext("duration", "h"), pgettext("duration", "min"), pgettext("duration", "s")
-    if 0 < minutes < 1:
-        return f"{round(minutes * 60)} {second}"
-    return " ".join(
-        part for part in (f"{hours} {hour}" if hours else "", f"{rest} {minute}" if rest or not hours else "") if part
-    )

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from infra.web.errors import PROBLEM, wants_page_of
 from infra.web.head import bounded
-from infra.web.languages import gettext, language_of, speaking
+from infra.web.languages import gettext, speaking
+from infra.web.readers import language_of
 from infra.web.wire import ON_EVERY_ANSWER
 
 

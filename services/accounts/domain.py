@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from catalogue.roles import ADMINISTRATOR, BUYER_APPROVER, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT
-from catalogue.rules import NameMissing, RuleBroken, require_repeat
+from catalogue.rules import AllOf, AnyOf, NameMissing, RuleBroken, Several, require_repeat
 from events.accounts import OrganisationStateChanged
 from events.bounds import Password
 from events.bounds import longest as longest_of
@@ -191,7 +191,7 @@ def checked_password(password: str, *known: str) -> str:
 
 def checked_language(language: str) -> str:
     if language not in LANGUAGES:
-        spoken = ", ".join(LANGUAGES)
+        spoken = Several(LANGUAGES)
         raise LanguageNotSpoken(
             f"Lonja speaks {spoken}, not {language!r}.", field="language", language=language, spoken=spoken
         )
@@ -203,12 +203,12 @@ def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]
     wanted, owned = set(roles), tuple(organisation_roles)
     possible = tuple(dict.fromkeys(role for kind in owned for role in MEMBER_ROLES[kind]))
     if not wanted or not wanted <= set(possible):
-        allowed = " or ".join(possible) or "nobody"
+        allowed = AnyOf(possible or ("nobody",))
         raise RoleNotOfOrganisation(
             f"Members of this organisation are {allowed}.",
             field="roles",
             allowed=allowed,
-            wanted=", ".join(sorted(wanted)),
+            wanted=AllOf(sorted(wanted)),
         )
     return tuple(role for role in possible if role in wanted)
 

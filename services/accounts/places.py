@@ -9,7 +9,7 @@ import msgspec
 import pycountry
 
 from catalogue import places
-from catalogue.rules import UnknownTimeZone
+from catalogue.rules import Typed, UnknownTimeZone
 from events.values import Place
 
 
@@ -39,7 +39,7 @@ def resolve(country: str, region: str = "", locality: str = "", time_zone: str =
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UnknownTimeZone(
-            f"{zone!r} is not a time zone, such as Europe/Madrid.", field="time_zone", zone=zone
+            f"{zone!r} is not a time zone, such as Europe/Madrid.", field="time_zone", zone=Typed(zone)
         ) from None
     return msgspec.convert(msgspec.to_builtins(found), Place), zone
 

@@ -5,12 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 from catalogue.categories import MalformedCategory, UnknownDivision, read_code
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, SkuNotPublished
 from catalogue.units import UnknownUnit, read_unit
 from infra.web.languages import gettext, refusal_text
 
 _READ: dict[str, Callable[[str], object]] = {"category": read_code, "unit": read_unit}
-_ABOUT: dict[type[RuleBroken], str] = {MalformedCategory: "category", UnknownDivision: "category", UnknownUnit: "unit"}
+_ABOUT: dict[type[RuleBroken], str] = {
+    MalformedCategory: "category",
+    UnknownDivision: "category",
+    UnknownUnit: "unit",
+    SkuNotPublished: "sku_id",
+}
 
 
 def wrong_in_line(typed: Mapping[str, str], line: Any | None) -> dict[str, str]:

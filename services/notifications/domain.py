@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import AnyOf, RuleBroken
 from events.bounds import Code, Count, Few
 from events.recommender import Recommendation
 
@@ -60,9 +60,9 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         if self.period not in PERIODS:
             raise UnknownPeriod(
-                f"A digest comes {' or '.join(PERIODS)}, not {self.period!r}.",
+                f"A digest comes {AnyOf(PERIODS)}, not {self.period!r}.",
                 field="period",
-                periods=" or ".join(PERIODS),
+                periods=AnyOf(PERIODS),
                 period=self.period,
             )
         if not 0 <= self.hour <= 23:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
-from catalogue.durations import end_of, next_start, spelt
+from catalogue.durations import end_of, next_start
 from catalogue.policy import load
+from catalogue.rules import Minutes
 
 MOSCOW = RegionCalendar("Europe/Moscow", "RU", "MOW")
 POLICY = load("moscow")
@@ -54,4 +55,4 @@ def test_an_auction_that_begins_at_the_next_start_breaks_no_window_and_is_not_la
     [(3, "3 min"), (60, "1 h"), (90, "1 h 30 min"), (1440, "24 h"), (10_080, "7 days"), (2881, "48 h 1 min")],
 )
 def test_a_length_is_spelt_for_people(minutes: int, words: str) -> None:
-    assert spelt(minutes) == words
+    assert str(Minutes(minutes)) == f"{Minutes(minutes)}" == words

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from babel.messages.catalog import Message
@@ -20,13 +20,15 @@ from jinja2.ext import extract_from_ast
 from litestar.testing import RequestFactory
 
 from catalogue import categories
+from catalogue.durations import DurationNotOffered
 from catalogue.policy import TERMS, load
 from catalogue.roles import ROLES
-from catalogue.rules import RuleBroken
-from catalogue.units import UNITS, unit_word
+from catalogue.rules import AnyOf, Minutes, RuleBroken, Typed
+from catalogue.units import UNITS, UnknownUnit, unit_word
 from events.limits import SENTENCES
 from infra.tokens import Principal
 from infra.web.languages import (
+    AS_WRITTEN,
     COOKIE,
     ENGLISH,
     FORMER,
@@ -34,22 +36,24 @@ from infra.web.languages import (
     PROJECT,
     catalog,
     catalogs,
-    language_of,
     moment,
     ngettext,
     refusal_in_texts,
+    refusal_text,
     speaking,
     with_numbers,
 )
 from infra.web.languages import value_text as said_of
 from infra.web.pages import duration, money, number, percent, price, when
+from infra.web.readers import language_of
+from services.auctions.domain.closing import AlreadyClosed
+from services.auctions.domain.opening import StepNotOffered
 from tests.names import nodes as nodes_of
 from tests.names import parsed
 
 POLICIES = sorted(path.stem for path in (PROJECT / "catalogue/policies").glob("*.toml"))
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
-HERE = PROJECT / "infra/web/languages.py"
 REQUESTS = RequestFactory()
 TEMPLATES = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
 MARKED = re.compile(r"gettext|\b_\s*\(|\btrans\b")
@@ -66,7 +70,7 @@ def value_text(project: Path = PROJECT) -> dict[Key, str]:
     pages = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.html"))]
     code = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.py"))]
     for path in [*pages, *code]:
-        if path == HERE or not MARKED.search(path.read_text(encoding="utf-8")):
+        if not MARKED.search(path.read_text(encoding="utf-8")):
             continue
         for line, function, words in occurrences(path):
             texts = [text for text in (words if isinstance(words, tuple) else (words,)) if text]
@@ -155,12 +159,13 @@ def rules() -> dict[str, set[str]]:
 
 
 class Raised(NamedTuple):
-    """A place at which a refusal is made: ``shown`` are the values in its English sentence, ``numbers`` those that it
-    carries, each as code."""
+    """A place at which a refusal is made: ``shown`` are the values in its English sentence, ``quoted`` those of them with
+    ``!r``, and ``numbers`` those that it carries, each as code."""
 
     code: str
     where: str
     shown: tuple[str, ...]
+    quoted: tuple[str, ...]
     numbers: dict[str, str]
 
     def placeholders(self, language: str) -> set[str] | None:
@@ -188,12 +193,16 @@ def raised() -> tuple[Raised, ...]:
         for call in nodes_of(parsed(text), ast.Call):
             named = getattr(module, call.func.id, None) if isinstance(call.func, ast.Name) else None
             if isinstance(named, type) and issubclass(named, RuleBroken) and call.args:
-                values = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.FormattedValue)]
+                fields = [node for node in ast.walk(call.args[0]) if isinstance(node, ast.FormattedValue)]
+                values = [field.value for field in fields]
+                quoted = [field.value for field in fields if field.conversion == ord("r")]
                 numbers = {
                     word.arg: ast.unparse(word.value) for word in call.keywords if word.arg and word.arg != "field"
                 }
                 where = f"{path.relative_to(PROJECT)}:{call.lineno}"
-                found.append(Raised(named.code, where, tuple(map(ast.unparse, values)), numbers))
+                found.append(
+                    Raised(named.code, where, tuple(map(ast.unparse, values)), tuple(map(ast.unparse, quoted)), numbers)
+                )
     return tuple(found)
 
 
@@ -297,6 +306,7 @@ def words_of_lists() -> set[Key]:
         "dropped": {each.code for each in _all(RuleBroken) if each.__module__.startswith("services.observatory.domain")}
         | {each.code for each in _all(RuleBroken) if each.__module__ == "catalogue.units"}
         | {"bad-quantity"},  # in prices that a former release dropped
+        "list": {"or", "and"},
         "unit": {unit_word(code) for code in UNITS},
         "attribute": {"yes", "no", *(word for each in asked for word in (each.name, *each.choices))},
         "offer": {"replaced", "withdrawn", "expired", "sku archived", "supplier suspended"},
@@ -571,3 +581,135 @@ def test_what_a_page_says_without_a_mark_is_noticed() -> None:
         '<p>Two words</p><input aria-label="Your name">{{ field("price", "Price a pack") }}{{ _("Marked") }}{{ x }} UTC'
     )
     assert list(unmarked(text)) == ["Two words", "Your name", "Price a pack"]
+
+
+def values_in(value: ast.expr, around: ast.AST) -> Iterator[ast.expr]:
+    """The expression and, for a name, what it is set to in the function around it."""
+    yield value
+    for name in (node.id for node in ast.walk(value) if isinstance(node, ast.Name)):
+        for node in ast.walk(around):
+            if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets):
+                yield node.value
+
+
+def joined_values() -> Iterator[str]:
+    """Values of refusals that are texts joined in English."""
+    for path in sorted(path for room in ("catalogue", "services") for path in (PROJECT / room).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "migrations" in path.parts or ".join(" not in text or "rules import" not in text:
+            continue
+        module = import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
+        for around in [*nodes_of(parsed(text), ast.FunctionDef), *nodes_of(parsed(text), ast.AsyncFunctionDef)]:
+            for call in (node for node in ast.walk(around) if isinstance(node, ast.Call)):
+                named = getattr(module, call.func.id, None) if isinstance(call.func, ast.Name) else None
+                if not isinstance(named, type) or not issubclass(named, RuleBroken):
+                    continue
+                for word in call.keywords:
+                    found = [ast.unparse(each) for each in values_in(word.value, around) if word.arg]
+                    if any(".join(" in each for each in found):
+                        yield f"{path.relative_to(PROJECT)}:{call.lineno} {word.arg}"
+
+
+def test_no_value_of_a_refusal_is_a_list_that_was_joined_in_english() -> None:
+    assert list(joined_values()) == [], "give it as Several, AnyOf or AllOf"
+
+
+CODES = {"attribute", "chosen", "ground", "kind", "language", "name", "period", "rule", "step", "term", "topic"}
+"""Values that are quoted in English, but are codes of Lonja, which have names in every language."""
+
+
+def test_no_text_that_somebody_typed_is_translated() -> None:
+    """English quotes with ``!r`` what was entered."""
+    translated = []
+    for one in raised():
+        for name, code in one.numbers.items():
+            as_written = name in AS_WRITTEN | CODES or code.startswith("Typed(")
+            if not as_written and any(name in one.names_of(value) for value in one.quoted):
+                translated.append(f"{one.where} {one.code}: {name}={code}")
+    assert translated == [], "give it as Typed"
+    with speaking("es"):
+        assert refusal_text(UnknownUnit("", unit=Typed("4L"))).startswith("«4L» no es una unidad")
+        assert refusal_text(UnknownUnit("", unit=Typed("open"))).startswith("«open» no es una unidad")
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "step"),
+    [
+        ("en", "lasts 6 min or 1 h 30 min, not 3 min.", "must be 0.5 or 1 %, not 7 %."),
+        ("es", "dura 6 min o 1 h 30 min, no 3 minutos.", "ser de 0,5 o 1 %, no de 7 %."),
+        ("ru", "длится 6 мин или 1 ч 30 мин, а не 3 мин.", "0,5 или 1 %, а не 7 %."),
+    ],
+)
+def test_lists_of_lengths_and_numbers_are_written_as_the_reader_writes_them(
+    language: str, kind: str, step: str
+) -> None:
+    lengths, percents = AnyOf(map(Minutes, (6, 90))), AnyOf((Decimal("0.5"), Decimal(1)))
+    length = DurationNotOffered(
+        f"A mini-auction for works lasts {lengths}, not {Minutes(3)}.",
+        duration_minutes=3,
+        kind="works",
+        lengths=lengths,
+    )
+    percent = StepNotOffered(f"The step must be {percents} %, not 7 %.", offered=percents, step_percent=Decimal(7))
+    assert length.as_dict()["numbers"]["lengths"] == "6 min or 1 h 30 min"
+    with speaking(language):
+        for broken, told in ((length, kind), (percent, step)):
+            assert refusal_text(broken).endswith(told)
+            texts = {name: str(value) for name, value in broken.numbers.items()}
+            assert refusal_in_texts(broken.code, broken.message, texts).endswith(told)
+
+
+def unsaid(language: str) -> Iterator[str]:
+    """Ids that a translation shows and the English sentence does not."""
+    for one in raised():
+        shown = {name for value in one.shown for name in one.names_of(value)}
+        for name in (one.placeholders(language) or set()) - shown:
+            if re.fullmatch(r"line|sku|.*_id|.*_ids", name):
+                yield f"{one.where} {one.code}: {name}={one.numbers.get(name)}"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_translation_shows_an_id_that_english_does_not_show(language: str) -> None:
+    assert list(unsaid(language)) == []
+
+
+def test_no_refusal_has_a_time_without_its_day_and_zone() -> None:
+    """A page can show only a whole instant in the zone of its reader."""
+    found = [
+        f"{path.relative_to(PROJECT)}: {match[0]}"
+        for path in sorted(path for room in ("catalogue", "services") for path in (PROJECT / room).rglob("*.py"))
+        if "RuleBroken" in (text := path.read_text(encoding="utf-8")) or "domain" in path.parts
+        for match in re.finditer(r"\{[^{}\n]*%H:%M:%S\}.{0,4}", text)
+        if not re.search(r":%Y-%m-%d %H:%M:%S\} UTC", match[0])
+    ]
+    assert found == []
+
+
+def test_an_instant_with_seconds_is_shown_in_the_zone_of_the_page() -> None:
+    at = datetime(2026, 11, 25, 20, 4, 7, tzinfo=UTC)
+    broken = AlreadyClosed(f"The mini-auction was closed at {at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=at)
+    assert refusal_text(broken) == broken.message
+    assert refusal_text(broken, zone="Europe/Moscow") == (
+        "The mini-auction was closed at 2026-11-25 23:04:07 (Europe/Moscow)."
+    )
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_each_word_of_a_list_in_a_refusal_has_an_entry(language: str) -> None:
+    """The words that the code lists; the words of a policy and of the catalogue's attributes are not among them."""
+    pools, notes = import_module("services.pools.domain.pool"), import_module("services.notifications.domain")
+    policies, contracts = import_module("catalogue.policy.auction"), import_module("services.contracts.domain")
+    security, signing = import_module(f"{contracts.__name__}.security"), import_module(f"{contracts.__name__}.terms")
+    words = {
+        *pools.BelowMinimum,
+        *pools.PoolStage,
+        *notes.PERIODS,
+        *policies.SCORINGS,
+        *signing.TERMS,
+        *ROLES,
+        "nobody",
+    }
+    words |= {"goods", "works", "services", "no ground", *get_args(security.SecurityKind)}
+    words |= {word.lower() for word in TERMS.values()}
+    words -= {pools.PoolStage.CLOSED} if hasattr(pools.PoolStage, "CLOSED") else set()
+    assert [word for word in sorted(words) if ("refusal value", word) not in entries(language)] == []

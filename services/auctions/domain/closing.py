@@ -61,10 +61,13 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[l
     are still to come.
     """
     if state.closed:
-        raise AlreadyClosed(f"The mini-auction was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
+        raise AlreadyClosed(
+            f"The mini-auction was closed at {state.ended_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.ended_at
+        )
     if now < state.settles_at:
         raise NotOverYet(
-            f"The mini-auction ends at {state.closes_at:%H:%M:%S} and settles until {state.settles_at:%H:%M:%S}.",
+            f"The mini-auction ends at {state.closes_at:%Y-%m-%d %H:%M:%S} UTC and settles until"
+            f" {state.settles_at:%Y-%m-%d %H:%M:%S} UTC.",
             closes_at=state.closes_at,
             settles_at=state.settles_at,
             now=now,

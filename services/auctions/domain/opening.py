@@ -19,6 +19,7 @@ from catalogue.openings import require_terms
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import ReferencePrice
 from catalogue.rules import (
+    AnyOf,
     BuyerNotActive,
     LineIdRepeated,
     LineNotComplete,
@@ -28,6 +29,7 @@ from catalogue.rules import (
     PriceNotPositive,
     QuantityAbsurd,
     RuleBroken,
+    Several,
 )
 from events.auctions import AuctionOpened, OpeningRules, Scoring
 from events.values import Category, Line, Place
@@ -195,7 +197,7 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     """Return the step in money: rounded half-even once, at least one minor unit. Raise StepNotOffered or
     InitialPriceTooLow."""
     if percent not in policy.auction.step_percents:
-        offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
+        offered = AnyOf(policy.auction.step_percents)
         raise StepNotOffered(
             f"The step must be {offered} %, not {percent} %.",
             field="step_percent",
@@ -274,7 +276,7 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
 
 def _scored(scoring: Scoring, policy: Policy) -> None:
     if scoring.by not in policy.auction.scorings:
-        offered = ", ".join(policy.auction.scorings)
+        offered = Several(policy.auction.scorings)
         raise ScoringNotOffered(
             f"Bids here are ranked by {offered}, not by {scoring.by}.", field="scoring", offered=offered, by=scoring.by
         )

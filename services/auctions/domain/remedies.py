@@ -62,7 +62,7 @@ def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDele
         raise DeletedBefore("You can delete one bid in a mini-auction, and you have done so.")
     if now - known.last.arrived_at > timedelta(seconds=seconds):
         raise TooLateToDelete(
-            f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%H:%M:%S} UTC.",
+            f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%Y-%m-%d %H:%M:%S} UTC.",
             seconds=seconds,
             arrived_at=known.last.arrived_at,
             now=now,
@@ -139,4 +139,6 @@ def require_open(state: AuctionState) -> None:
     """Raise AuctionWithdrawn, AuctionCancelled or AlreadyClosed."""
     require_not_stopped(state)
     if state.closed:
-        raise AlreadyClosed(f"The mini-auction was closed at {state.ended_at:%H:%M:%S}.", closes_at=state.ended_at)
+        raise AlreadyClosed(
+            f"The mini-auction was closed at {state.ended_at:%Y-%m-%d %H:%M:%S} UTC.", closes_at=state.ended_at
+        )

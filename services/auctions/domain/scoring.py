@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Typed
 from events.auctions import Scoring
 
 
@@ -59,7 +59,9 @@ def check(scoring: Scoring) -> None:
             raise CriterionNotComplete("Every criterion needs a title and options.", field="scoring")
         if any(not option.value.is_finite() or option.value < 0 for option in criterion.options):
             raise OptionNegative(
-                f"The options of {criterion.title!r} must be 0 or more.", field="scoring", criterion=criterion.title
+                f"The options of {criterion.title!r} must be 0 or more.",
+                field="scoring",
+                criterion=Typed(criterion.title),
             )
     if scoring.by == "quality" and _highest(scoring) >= 1:
         raise WeightsTooHigh(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, normalise
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken, require_repeat
+from catalogue.rules import RuleBroken, Several, require_repeat
 from catalogue.skus import (
     Similar,
     Sku,
@@ -156,8 +156,8 @@ def _near_duplicates(alike: Sequence[Similar]) -> NearDuplicates:
         f" Look at {'them' if len(alike) > 1 else 'it'} first.",
         field="none_of_these",
         number=len(alike),
-        sku_ids=", ".join(each.sku_id for each in alike),
-        likeness=", ".join(f"{each.score:.2f}" for each in alike),
+        sku_ids=Several(each.sku_id for each in alike),
+        likeness=Several(f"{each.score:.2f}" for each in alike),
     )
 
 

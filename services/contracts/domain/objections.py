@@ -13,7 +13,7 @@ from msgspec import structs
 
 from catalogue.actors import Actor
 from catalogue.policy import TERMS
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Several
 from events.contracts import ObjectionAnswered, ObjectionFiled, Point, PointAnswer, Term
 from services.contracts.domain import terms
 from services.contracts.domain.deals import BUYER_ANSWER, SUPPLIER_SIGNATURE, Contract, Deal, due, step_days, total_end
@@ -207,7 +207,7 @@ def _taken(points: Sequence[Point], answers: Sequence[PointAnswer]) -> tuple[Ter
 
 def _require_point(deal: Deal, contract: Contract, point: Point, now: datetime) -> None:
     allowed = deal.policy.contract.changeable_terms
-    may = ", ".join(TERMS[code].lower() for code in allowed)
+    may = Several(TERMS[code].lower() for code in allowed)
     if point.code in COMPETED:
         raise CompetedNotChangeable(
             f"{COMPETED[point.code]} was fixed by the competition: a protocol can change only {may}.",

@@ -12,7 +12,7 @@ from typing import Literal
 from catalogue.actors import Actor, Party
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, RefusalGround
-from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken, require_repeat
+from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken, Several, require_repeat
 from events import Event
 from events.contracts import ContractEnded, RefusalDisputed, RefusalDisputeDecided
 from services.contracts.domain.deals import Deal
@@ -103,12 +103,13 @@ def ground_of(deal: Deal, party: Party, command: Refuse) -> RefusalGround | None
     code = command.ground
     listed = {ground.code: ground for ground in deal.policy.contract.grounds_of(party)}
     if code and code not in listed:
+        grounds = Several(listed or ("no ground",))
         raise GroundNotListed(
-            f"A {party} may refuse on {', '.join(listed) or 'no ground'}, or without a ground. There is no ground {code!r}.",
+            f"A {party} may refuse on {grounds}, or without a ground. There is no ground {code!r}.",
             field="ground",
             party=party,
             ground=code,
-            grounds=", ".join(listed) or "no ground",
+            grounds=grounds,
         )
     if not command.explanation.strip():
         raise RefusalUnexplained("Say why you refuse.", field="explanation")

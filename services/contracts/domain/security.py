@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import get_args
 
 from catalogue.numbers import written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Several
 from events.contracts import Security
 from services.contracts.domain.deals import Contract, Deal, SecurityKind, security_due
 from services.contracts.domain.terms import performed_by
@@ -67,9 +67,9 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
         )
     if named.kind not in get_args(SecurityKind):
         raise SecurityKindUnknown(
-            f"The kind of a security must be one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
+            f"The kind of a security must be one of {Several(get_args(SecurityKind))}, not {named.kind!r}.",
             field="security-kind",
-            kinds=", ".join(get_args(SecurityKind)),
+            kinds=Several(get_args(SecurityKind)),
             kind=named.kind,
         )
     if not named.reference.strip():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from catalogue.policy import TERMS
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Several
 from events.contracts import Term
 from events.values import Place
 from services.contracts.domain.deals import Contract, Deal
@@ -96,10 +96,10 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     """Raise TermUnknown, TermOfNoLine, DeliveryDateInvalid or DeliveryTooLate if the term does not fit."""
     if term.code not in TERMS:
         raise TermUnknown(
-            f"A draft may have the terms {', '.join(TERMS)}, not {term.code!r}.",
+            f"A draft may have the terms {Several(TERMS)}, not {term.code!r}.",
             field=field,
             term=term.code,
-            terms=", ".join(TERMS),
+            terms=Several(TERMS),
         )
     if term.line_id and term.line_id not in {line.line_id for line in contract.lines}:
         raise TermOfNoLine(f"There is no line {term.line_id!r}.", field=field, line=term.line_id)

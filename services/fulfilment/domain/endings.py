@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from catalogue.actors import OTHER_PARTY, Actor, Party
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Several
 from events import Event
 from events.contracts import (
     ContractClosed,
@@ -180,11 +180,11 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
     agreed = _answered(execution, by, "agreed", command.words.strip(), now)
     if ending.kind == "termination":
         return (agreed, *_terminated(execution, ending, now))
-    if waiting := unfinished(execution):
+    if waiting := Several(unfinished(execution)):
         raise WorkUnfinished(
-            f"The contract cannot be closed yet: {', '.join(waiting)}.",
+            f"The contract cannot be closed yet: {waiting}.",
             waiting=len(waiting),
-            unfinished=", ".join(waiting),
+            unfinished=waiting,
         )
     return (agreed, closed(execution, "agreement", ending.reasons, now))
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue.rules import QuantityAbsurd, RuleBroken, UnknownLine, require_repeat
+from catalogue.rules import QuantityAbsurd, RuleBroken, Several, UnknownLine, require_repeat
 from events.codec import Event
 from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
 from events.values import Place
@@ -150,14 +150,14 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
             most=MOST_MEMBERS,
         )
     _check_demands(pool, command.demands)
-    regions = pool.opened.regions
+    regions = Several(pool.opened.regions)
     if regions and command.place.region not in regions:
         asked = command.place.region or "a place without region"
         raise PlaceOutsideRegions(
-            f"This pool delivers in {', '.join(regions)}, not in {asked}.",
+            f"This pool delivers in {regions}, not in {asked}.",
             field="place",
             region=asked,
-            regions=", ".join(regions),
+            regions=regions,
         )
     if command.deliver_by and command.deliver_by <= pool.enrolment_ends_at:
         raise DeliveryInThePast(

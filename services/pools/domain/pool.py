@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import AnyOf, RuleBroken
 from events.codec import Event
 from events.pools import (
     Allocation,
@@ -164,7 +164,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def require(self, *stages: PoolStage) -> None:
         if self.stage not in stages:
-            possible = " or ".join(stages)
+            possible = AnyOf(map(str, stages))
             raise WrongStage(
                 f"The pool is {self.stage}; this is possible while it is {possible}.",
                 stage=self.stage,

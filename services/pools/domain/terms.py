@@ -9,7 +9,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.openings import require_terms
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, PoolRules, text_of
-from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken
+from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken, Several, Typed
 from catalogue.units import PackNotPositive
 from events.pools import PoolOpened
 from events.values import Category, Line
@@ -99,7 +99,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             raise UnknownRegion(
                 f"{region!r} is not a country or top-level region (ISO 3166-2).",
                 field="regions",
-                region=region,
+                region=Typed(region),
             )
     if command.minimum_quantity <= 0:
         raise MinimumNotPositive(
@@ -108,7 +108,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             minimum_quantity=command.minimum_quantity,
         )
     if command.below_minimum not in list(BelowMinimum):
-        choices = ", ".join(BelowMinimum)
+        choices = Several(map(str, BelowMinimum))
         raise UnknownChoiceBelowMinimum(
             f"Below the minimum a pool can {choices}, not {command.below_minimum!r}.",
             field="below_minimum",

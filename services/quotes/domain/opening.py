@@ -15,6 +15,7 @@ from catalogue.rules import (
     QuantityAbsurd,
     QuantityTooFine,
     RuleBroken,
+    Several,
     TitleMissing,
     UnknownKind,
 )
@@ -98,7 +99,7 @@ def open_request(
         raise TitleMissing("A request needs a title.", field="title")
     requirements = within(command.requirements, "requirements", Reason)
     if command.kind not in policy.kinds():
-        kinds = ", ".join(policy.kinds())
+        kinds = Several(policy.kinds())
         raise UnknownKind(
             f"A request is for {kinds}, not {command.kind!r}.", field="kind", kind=command.kind, kinds=kinds
         )

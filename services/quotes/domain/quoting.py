@@ -188,7 +188,7 @@ def _in_time(request: Request, arrived_at: datetime) -> None:
     if request.stage is not RequestStage.OPEN or arrived_at >= request.opened.closes_at:
         raise QuotingOver(
             f"Quotes were possible until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
-            f" {arrived_at:%H:%M:%S}.",
+            f" {arrived_at:%Y-%m-%d %H:%M:%S} UTC.",
             closes_at=request.opened.closes_at,
             arrived_at=arrived_at,
         )

@@ -217,7 +217,7 @@ async def test_a_stranger_registers_and_is_refused_in_the_language_that_the_brow
         assert '<main id="main">' in empty and "Registre su organización" in empty and ">España<" in empty
         assert '<option value="es" selected>' in empty  # and the mail's
         short = (await browser.post("/register", a_form(password="short", organisation="Guantes y más"))).text
-        assert "Una contraseña tiene al menos 10 caracteres; esta tiene 5." in short and "Guantes y más" in short
+        assert "Una contraseña debe tener al menos 10 caracteres; esta tiene 5." in short and "Guantes y más" in short
         wrong = await browser.post("/login", {"email": "nobody@agency.example", "password": PASSWORD})
         assert wrong.status_code == 401 and "El correo y la contraseña no coinciden." in wrong.text
 

@@ -296,7 +296,8 @@ async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: 
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of("archived-one", action="open"))
         assert page.status_code == 422 and "can no longer be bought" in page.text
-        assert 'value="archived-one"' in page.text and "there is no published SKU" in page.text
+        assert 'value="archived-one"' in page.text and "there is no published SKU" not in page.text
+        assert 'href="#line-0-sku_id-note"' in page.text and 'id="line-0-sku_id-note"' in page.text
         assert "can no longer be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
 
 

@@ -191,6 +191,7 @@ async def test_what_cannot_be_bought_says_the_rule_and_the_numbers_beside_the_fi
     form = "/contracts/purchases/new"
     _, text = await seen(town, town.school, form, offer=offer.offer_id, quantity="9")
     assert "offer-not-available" in text and 'id="quantity-note"' in text and "Ask to buy" not in text
+    assert text.count("The supplier sells no fewer than") == 1
     _, text = await seen(town, town.school, form, offer=offer.offer_id, quantity="many")
     assert "must be a number" in text and 'value="many"' in text
     status, text = await sent(town, town.school, form, offer_id=offer.offer_id, quantity="5000", region="RU-MOW")

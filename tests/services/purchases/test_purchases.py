@@ -15,6 +15,7 @@ from events.catalogue import SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.pools import PoolMemberWithdrew
 from events.values import Category, Place
+from infra.web.languages import refusal_text, speaking
 from services.contracts.domain.awards import of_purchase
 from services.contracts.domain.refusals import Refuse
 from services.purchases.domain.purchases import (
@@ -124,6 +125,22 @@ class TestRequest:
         with pytest.raises(OfferNotAvailable) as refused:
             a_request(**change)
         assert refused.value.numbers["because"] == because
+
+    @pytest.mark.parametrize(
+        ("change", "language", "told"),
+        [
+            ({"quantity": "5001"}, "en", "The supplier sells no more than 5\u202f000."),
+            ({"quantity": "5001"}, "es", "El proveedor vende como máximo 5\u202f000."),
+            ({"quantity": "4"}, "ru", "Поставщик продаёт не меньше 5."),
+            ({"region": "RU-SPE"}, "es", "El proveedor no entrega en RU-SPE."),
+            ({"now": MONDAY + timedelta(days=60)}, "es", "La oferta vale del 1 oct 2026 al 31 dic 2026."),
+        ],
+    )
+    def test_the_reason_is_said_in_every_language_with_its_numbers(self, change, language, told):
+        with pytest.raises(OfferNotAvailable) as refused:
+            a_request(**change)
+        with speaking(language):
+            assert refusal_text(refused.value) == told
 
     def test_the_ceiling_itself_may_be_spent_and_no_more(self):
         two_hundred = structs.replace(OFFER, price=D("200.00"), tiers=())
