@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from infra.web import PUBLIC, Visit, form_fields
 from infra.web.access import COOKIE
 from infra.web.head import LONGEST, OURS, SHORT, bounded
-from infra.web.languages import _weighed
+from infra.web.readers import _weighed
 from tests.infra.test_http_limits import serving
 
 pytestmark = pytest.mark.servers
