@@ -123,7 +123,7 @@ def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
 
 def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:
     """:func:`refusal` for a refusal whose numbers were stored as texts."""
-    numbers = {name: text if name in AS_WRITTEN else plain(text) for name, text in texts.items()}
+    numbers = {name: text if name in AS_WRITTEN else _value(text) for name, text in texts.items()}
     return refusal(code, sentence, numbers, currency, zone)
 
 
@@ -248,9 +248,7 @@ def plain(text: str) -> Value:
 def _joined(several: Several, zone: str) -> str:
     """The values of a list in the reader's form, with the reader's "or" or "and"."""
     told = [value_text(each, zone) for each in several]
-    if spoken() == ENGLISH or len(told) == 1:
-        return several.joint.join(told)
-    if not isinstance(several, AnyOf | AllOf):
+    if len(told) < 2 or not isinstance(several, AnyOf | AllOf):
         return ", ".join(told)
     *others, last = told
     return f"{', '.join(others)} {pgettext('list', several.joint.strip())} {last}"
@@ -262,11 +260,25 @@ def _word(text: str) -> str:
     words = pgettext("refusal value", text)
     if words != text:
         return words
-    for kind in (AnyOf, AllOf, Several):
-        parts = kind(_part(part) for part in text.split(kind.joint))
-        if len(parts) > 1 and all(not isinstance(each, str) or value_text(each) != each for each in parts):
+    for parts in _lists(text):
+        if all(not isinstance(each, str) or value_text(each) != each for each in parts):
             return _joined(parts, "")
     return text
+
+
+def _value(text: str) -> Value:
+    """The original value of a text that was stored: as :func:`plain`, and a list of numbers and lengths as a list."""
+    for parts in _lists(text):
+        if not any(isinstance(each, str) for each in parts):
+            return parts
+    return plain(text)
+
+
+def _lists(text: str) -> Iterator[Several]:
+    """The lists that the text may be."""
+    for kind in (AnyOf, AllOf, Several):
+        if kind.joint in text:
+            yield kind(_part(part) for part in text.split(kind.joint))
 
 
 def _part(text: str) -> Value:
