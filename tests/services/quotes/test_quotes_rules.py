@@ -46,7 +46,7 @@ class TestOpening:
         brazil, argentina = load("pregao"), load("acordar")
         with pytest.raises(opening.UnknownKind, match="goods, services, not 'works'") as refused:
             Asked(brazil, kind="works")
-        assert (refused.value.field, refused.value.numbers["kinds"]) == ("kind", "goods, services")
+        assert (refused.value.field, refused.value.numbers["kinds"]) == ("kind", ("goods", "services"))
         assert Asked(brazil, kind="services").opened.kind == "services"
         assert Asked(argentina, kind="works").opened.kind == "works"  # no live auctions, so no kinds of their own
 
