@@ -24,6 +24,8 @@ _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 """Separators of digit groups, as the pages write them."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 T = TypeVar("T", bound=msgspec.Struct)
+Fields = dict[str, str]
+"""The fields of a form as they were typed, by name; also errors by field."""
 CHOSEN = Meta(extra={"chosen": True})
 """Marks a field that is chosen from a list: ``Annotated[Minutes, CHOSEN]``. Any wrong value is reported as not being
 one of the choices."""

@@ -39,12 +39,13 @@ from infra.web import (
     redirect,
     shown_again,
 )
+from infra.web.forms import Fields
 from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import number as written
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.pages import draft
-from services.auctions.pages.draft import MOST_LINES, Fields
+from services.auctions.pages.draft import MOST_LINES
 from services.auctions.store import auctions, listing, past, replicas
 from services.auctions.store.listing import AuctionFilter
 from services.market.form_lines import field_of

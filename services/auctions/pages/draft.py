@@ -16,13 +16,13 @@ from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
 from infra.web import CHOSEN, errors_of_refusal, misfits, read_form, read_instant, whole
+from infra.web.forms import Fields
 from infra.web.languages import gettext, refusal_text
 from services.auctions.domain.opening import AuctionWithoutLines
 from services.auctions.handlers import NewAuction, NewLine
 from services.market.form_lines import wrong_in_line
 from services.market.places import place_named
 
-Fields = dict[str, str]
 _LINE = re.compile(r"line-(\d{1,3})-[a-z_]+")
 _CRITERION = re.compile(r"criterion-(\d{1,2})-.+")
 _OPTION = re.compile(r"criterion-(\d{1,2})-option-(\d{1,2})-[a-z]+")

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from events.bounds import Count, Days, Id, Instant, Name, Quantity
 from infra.denied import Missing
 from infra.web import read_form, text_in
+from infra.web.forms import Fields
 from infra.web.gone import fitting_texts
 from infra.web.languages import gettext
 from services.fulfilment.domain import Command, Withdraw
@@ -20,8 +21,6 @@ from services.fulfilment.domain.invoices import ConfirmReceipt, PayInvoice, Subm
 from services.fulfilment.domain.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.fulfilment.domain.state import About, Execution, Outcome
 from services.market.places import delivered_to
-
-Fields = dict[str, str]
 
 
 class FormErrors(Exception):

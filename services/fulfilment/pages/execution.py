@@ -42,14 +42,14 @@ from infra.web import (
     text_in,
     whole,
 )
-from infra.web.forms import NotFitting
+from infra.web.forms import Fields, NotFitting
 from infra.web.gone import WORDS
 from infra.web.languages import gettext, pgettext
 from services.fulfilment import handlers
 from services.fulfilment.domain import Command
 from services.fulfilment.domain.disputes import DecideDispute
 from services.fulfilment.domain.state import Outcome
-from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, Fields, FormErrors, choice
+from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, FormErrors, choice
 from services.fulfilment.pages.parts import NEWEST, WantedPages
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas

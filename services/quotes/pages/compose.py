@@ -38,6 +38,7 @@ from infra.web import (
     shown_again,
     whole,
 )
+from infra.web.forms import Fields
 from infra.web.languages import gettext, refusal_text, unit_name
 from services.market.form_lines import field_of, wrong_in_line
 from services.market.lines import WantedLine, beside_references
@@ -47,7 +48,6 @@ from services.quotes import handlers, store
 from services.quotes.domain.opening import MOST_LINES, RequestWithoutLines
 from services.quotes.handlers import NewRequest
 
-Fields = dict[str, str]
 _LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
 
 
