@@ -1,4 +1,4 @@
-"""The rules of a mini-auction that do not depend on its prices, its start or its buyer.
+"""The rules of a mini-auction that do not depend on its start or its buyer.
 
 An auction is checked by them when it opens, and a pool when its terms are fixed: members must not enrol in a purchase
 whose auction would be refused.
@@ -6,12 +6,14 @@ whose auction would be refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from catalogue.categories import require_one_group
 from catalogue.durations import DurationNotOffered
 from catalogue.policy import Duration, Policy
+from catalogue.references import ReferencePrice
 from catalogue.rules import AnyOf, Minutes, RuleBroken, Several, TitleMissing, Typed, UnknownKind
 
 
@@ -29,6 +31,17 @@ class Wanted(Protocol):
 
     @property
     def category(self) -> Categorised | None: ...
+
+
+class Priced(Protocol):
+    """The fields of a line that begins at a price."""
+
+    @property
+    def line_id(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def unit_price(self) -> Decimal | None: ...
 
 
 class Terms(Protocol):
@@ -56,6 +69,18 @@ class NoLiveAuction(RuleBroken):
 
 class NotTheMarketsCurrency(RuleBroken):
     code = "not-the-markets-currency"
+
+
+class CeilingExceeded(RuleBroken):
+    """An initial price is above the highest one that the policy allows for the kind."""
+
+    code = "ceiling-exceeded"
+
+
+class AboveReferencePrice(RuleBroken):
+    """A line begins above the published reference price that binds it."""
+
+    code = "above-reference-price"
 
 
 def require_terms(terms: Terms, policy: Policy) -> Duration:
@@ -99,3 +124,45 @@ def _offered(terms: Terms, policy: Policy) -> Duration:
         kind=terms.kind,
         lengths=lengths,
     )
+
+
+def require_under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
+    """Raise CeilingExceeded if a mini-auction of this kind may not begin at this price."""
+    ceiling = policy.auction.ceilings.get(kind)
+    if ceiling is not None and initial_price > ceiling:
+        raise CeilingExceeded(
+            f"A mini-auction for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
+            field="lines",
+            initial_price=initial_price,
+            ceiling=ceiling,
+            kind=kind,
+            currency=policy.currency,
+        )
+
+
+def require_under_references(
+    lines: Iterable[Priced], references: Mapping[str, ReferencePrice], policy: Policy
+) -> tuple[str, ...]:
+    """Return the ids of the references that bind, each once. Raise AboveReferencePrice.
+
+    Every line is checked separately, so that a cheap line does not make up for an expensive one."""
+    binding: list[str] = []
+    for line in lines:
+        reference = references.get(line.line_id)
+        if reference is None or not policy.auction.is_bound_by(reference.grade):
+            continue
+        if line.unit_price is not None and line.unit_price > reference.unit_price:
+            raise AboveReferencePrice(
+                f"{line.description!r} begins at {line.unit_price:,f} a unit, above the reference price "
+                f"{reference.unit_price:,f} (grade {reference.grade}).",
+                field="lines",
+                line=line.line_id,
+                unit_price=line.unit_price,
+                reference_price=reference.unit_price,
+                reference=reference.reference_id,
+                grade=reference.grade,
+                description=line.description,
+            )
+        if reference.reference_id not in binding:
+            binding.append(reference.reference_id)
+    return tuple(binding)

@@ -89,7 +89,7 @@ class KeyReused(RuleBroken):
 
     code = "idempotency-key-reused"
     of_a_form: ClassVar[str] = (
-        "This form was sent before with other content, and that was done. What stands in it now was not sent: to send this as well,"
+        "This form was sent before with other content, and that was done. What it contains now was not sent: to send this as well,"
         " press the button again."
     )
     """The sentence for people, who see no key: a form that is shown again has a new key."""
@@ -145,25 +145,25 @@ class RoleMissing(RuleBroken):
 
 
 class DoneOtherwise(RuleBroken):
-    """The act was done before with other content, and that content is valid."""
+    """The act was done before with other content, and that content counts."""
 
     code = "done-otherwise"
 
 
 def require_repeat(same: bool, stands: str) -> None:
     """For an act that was done before. If the content is the ``same``, a repeat changes nothing. Otherwise raise
-    DoneOtherwise, whose message has the valid content, ``stands``."""
+    DoneOtherwise, whose message quotes the content that counts, ``stands``."""
     if not same:
-        words = stands.strip()
-        kept = f"“{words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + '…'}”" if words else "–"
+        words = stands.strip() or "–"
+        kept = words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + "…"
         raise DoneOtherwise(
-            f"This was done before with other content, and that content is valid: {kept} What you sent now changed nothing.",
+            f"This was done before with other content, and that content counts: “{kept}”. What you sent now changed nothing.",
             stands=kept,
         )
 
 
 MOST_TOLD = 500
-"""The most characters of the standing content that a refusal quotes."""
+"""The most characters of the content that a refusal quotes."""
 
 
 class UnknownKind(RuleBroken):

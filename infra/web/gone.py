@@ -1,5 +1,5 @@
 """Answers to a form of an old page that is sent after its act was done or became impossible: the page that answers does
-not have the form any more.
+not have the form any more. A form that the page still has is not over, whatever its errors are (:func:`still_there`).
 
 Errors of its fields would be shown beside nothing, or not at all. The layout passes every page that answers a form to
 :func:`with_errors_at_head`, which shows the present state at its head. :func:`refusal_of_state` finds the message."""
@@ -7,6 +7,7 @@ Errors of its fields would be shown beside nothing, or not at all. The layout pa
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
+from html import unescape
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ START, END = "<!--wrong-->", "<!--/wrong-->"
 WORDS = "–"
 """In place of a text that does not fit."""
 _SAID = re.compile(r"<(p|div)\b[^>]*\berror\b[^>]*>(.*?)</\1>", re.DOTALL)
+_GOAL = re.compile(r"""<form\b[^>]*\baction="([^"]*)\"""")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -78,7 +80,7 @@ def _something(kind: inspect.Type) -> str:
 @pass_context
 def with_errors_at_head(context: Context, main: Markup) -> Markup:
     """The main part of a page, with the errors at its head; links lead only to fields that it has. If it shows no error
-    at all, its form is gone, and the head has ``instead`` of the page, or says that the page has changed."""
+    at all and its form is gone, the head has ``instead`` of the page, or says that the page has changed."""
     errors: Mapping[str, str] = context.get("errors") or {}
     if not errors or not context.get("answers_a_form"):
         return main
@@ -93,8 +95,12 @@ def with_errors_at_head(context: Context, main: Markup) -> Markup:
         sentence = (
             context.get("instead")
             or sentence
-            or gettext(
-                "This was done already, or is over: what you sent now changed nothing. The page shows how things stand."
+            or (
+                gettext("This was not accepted. Please check the form, and send it again.")
+                if still_there(shown, context["request"].scope["path"], errors)
+                else gettext(
+                    "This was done already, or is over: what you sent now changed nothing. The page shows the present state."
+                )
             )
         )
     heads: Any = context.environment.get_template("forms.html").module
@@ -102,6 +108,17 @@ def with_errors_at_head(context: Context, main: Markup) -> Markup:
     if START in shown:
         return Markup(shown.replace(_head_of(shown), head, 1))
     return Markup(head + shown) if sentence else main
+
+
+def still_there(shown: str, path: str, names: Iterable[str]) -> bool:
+    """Whether the page has the form that was sent to ``path``, with errors of these ``names``. Where a page has several
+    forms for one address, each goes to a place of its own on the page, and the names of its fields begin with that."""
+    names = tuple(names)
+    for action in _GOAL.findall(shown):
+        goal, _, place = unescape(action).partition("#")
+        if goal.partition("?")[0] == path and (not place or any(name.startswith(f"{place}-") for name in names)):
+            return True
+    return False
 
 
 def _head_of(shown: str) -> str:

@@ -136,6 +136,7 @@ AS_WRITTEN = {
     "line",
     "part",
     "sku",
+    "stands",
     "text",
     "unknown",
     "value",

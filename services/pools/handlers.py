@@ -8,6 +8,7 @@ import msgspec
 
 from catalogue.places import written_areas
 from catalogue.policy import Policy, of_process
+from catalogue.references import ReferencePrice
 from catalogue.rules import RuleBroken, UnknownSku
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
@@ -119,7 +120,7 @@ async def _open(tx: Transaction, opening: PoolOpening, principal: Principal, pol
     lead = await active_buyer(tx, principal)
     check_open(await store.count_open(tx, lead.organisation_id), policy.pool)
     currency = opening.currency or policy.currency
-    lines, first = await _lines(tx, opening.lines, lead.place, currency, policy)
+    lines, first, references = await _lines(tx, opening.lines, lead.place, currency, policy)
     (opened,) = decide_terms(
         OpenPool(
             pool_id=new_id(),
@@ -138,6 +139,7 @@ async def _open(tx: Transaction, opening: PoolOpening, principal: Principal, pol
         ),
         policy=policy,
         calendar=calendar_of(lead),
+        references=references,
         now=tx.now,
     )
     kept = StoredPool(pool=apply(None, opened), opened_at=tx.now)
@@ -232,15 +234,23 @@ async def suggested_prices(
     tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str, policy: Policy
 ) -> dict[str, Decimal]:
     """Return the reference price of a pack at the place, by line id, for lines that have one."""
+    found = await _references(tx, lines, place, currency, policy)
+    return {line_id: reference.unit_price for line_id, reference in found.items()}
+
+
+async def _references(
+    tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str, policy: Policy
+) -> dict[str, ReferencePrice]:
     priced = with_usual_vat(lines, policy)
     found = await beside_references(await tx.raw(), store.references, priced, place, currency)
-    return {each.line.line_id: each.reference.unit_price for each in found if each.reference}
+    return {each.line.line_id: each.reference for each in found if each.reference}
 
 
 async def _lines(
     tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str, policy: Policy
-) -> tuple[tuple[Line, ...], SkuPublished | None]:
-    """Return the lines as the SKUs describe them, with prices, and the first SKU, which gives the pool its category."""
+) -> tuple[tuple[Line, ...], SkuPublished | None, dict[str, ReferencePrice]]:
+    """Return the lines as the SKUs describe them, with prices; the first SKU, which gives the pool its category; and
+    the reference prices by line id."""
     skus = await store.skus.get(await tx.raw(), [each.sku_id for each in wanted])
     lines = []
     for each in wanted:
@@ -248,12 +258,14 @@ async def _lines(
         if sku is None:
             raise UnknownSku(f"There is no published SKU {each.sku_id!r}.", field="lines", sku=each.sku_id)
         lines.append(line_of(sku, each, policy))
-    references = await suggested_prices(tx, tuple(lines), place, currency, policy)
-    priced = tuple(
-        line if line.unit_price is not None else msgspec.structs.replace(line, unit_price=references.get(line.line_id))
-        for line in lines
-    )
-    return priced, skus[wanted[0].sku_id] if wanted else None
+    references = await _references(tx, tuple(lines), place, currency, policy)
+    priced = []
+    for line in lines:
+        reference = references.get(line.line_id)
+        if line.unit_price is None and reference is not None:
+            line = msgspec.structs.replace(line, unit_price=reference.unit_price)
+        priced.append(line)
+    return tuple(priced), skus[wanted[0].sku_id] if wanted else None, references
 
 
 def line_of(sku: SkuPublished, wanted: OpeningLine, policy: Policy) -> Line:

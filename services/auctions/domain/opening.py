@@ -15,7 +15,7 @@ import msgspec
 from catalogue.calendar import RegionCalendar
 from catalogue.durations import end_of
 from catalogue.money import minor_step, round_money
-from catalogue.openings import require_terms
+from catalogue.openings import require_terms, require_under_ceiling, require_under_references
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import ReferencePrice
 from catalogue.rules import (
@@ -42,14 +42,6 @@ _ABSURD = Decimal(10**12)  # a bound that keeps the arithmetic exact; every ceil
 class AuctionWithoutLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A mini-auction needs at least one line.", field="lines")
-
-
-class CeilingExceeded(RuleBroken):
-    code = "ceiling-exceeded"
-
-
-class AboveReferencePrice(RuleBroken):
-    code = "above-reference-price"
 
 
 class InitialPriceTooLow(RuleBroken):
@@ -135,11 +127,11 @@ def open_auction(
     lines = tuple(_complete(line, command.currency) for line in command.lines)
     _own_ids(lines)
     initial_price = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
-    _under_ceiling(command.kind, initial_price, policy)
+    require_under_ceiling(command.kind, initial_price, policy)
     _scored(command.scoring, policy)
     if command.equivalents:
         _enough_for_equivalents(lines, policy)
-    reference_ids = _under_references(lines, references, policy)
+    reference_ids = require_under_references(lines, references, policy)
     opens_at = command.opens_at or now
     if opens_at < now:
         raise OpensInThePast(
@@ -261,19 +253,6 @@ def _own_ids(lines: tuple[Line, ...]) -> None:
         raise LineIdRepeated("Every line needs its own id.", field="lines")
 
 
-def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
-    ceiling = policy.auction.ceilings.get(kind)
-    if ceiling is not None and initial_price > ceiling:
-        raise CeilingExceeded(
-            f"A mini-auction for {kind} may begin at most at {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
-            field="lines",
-            initial_price=initial_price,
-            ceiling=ceiling,
-            kind=kind,
-            currency=policy.currency,
-        )
-
-
 def _scored(scoring: Scoring, policy: Policy) -> None:
     if scoring.by not in policy.auction.scorings:
         offered = Several(policy.auction.scorings)
@@ -294,33 +273,6 @@ def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
             min_lines=rules.min_lines,
             lines=len(lines),
         )
-
-
-def _under_references(
-    lines: tuple[Line, ...], references: Mapping[str, ReferencePrice], policy: Policy
-) -> tuple[str, ...]:
-    """Return the ids of the references that bind, each once. Every line is checked separately, so that a cheap line
-    does not make up for an expensive one."""
-    binding: list[str] = []
-    for line in lines:
-        reference = references.get(line.line_id)
-        if reference is None or not policy.auction.is_bound_by(reference.grade):
-            continue
-        if line.unit_price is not None and line.unit_price > reference.unit_price:
-            raise AboveReferencePrice(
-                f"{line.description!r} begins at {line.unit_price:,f} a unit, above the reference price "
-                f"{reference.unit_price:,f} (grade {reference.grade}).",
-                field="lines",
-                line=line.line_id,
-                unit_price=line.unit_price,
-                reference_price=reference.unit_price,
-                reference=reference.reference_id,
-                grade=reference.grade,
-                description=line.description,
-            )
-        if reference.reference_id not in binding:
-            binding.append(reference.reference_id)
-    return tuple(binding)
 
 
 def check_open(number: int, rules: AuctionRules) -> None:

@@ -127,7 +127,8 @@ class AuctionPages(Controller):
         if form is None and board.stored.state.over(arrived_at):
             errors = {"": gettext("The mini-auction is over.")}
         if form is not None:
-            sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
+            asked = form.sure != "yes" and not board.stored.state.over(arrived_at)
+            sure = to_be_sure(board, request.user, form, fields) if asked else None
         if form is not None and sure is None:
             bid = NewBid(
                 auction_id=auction_id,

@@ -1,20 +1,25 @@
 """The terms of a pool, all fixed before enrolment opens."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import msgspec
 
 from catalogue.calendar import RegionCalendar
-from catalogue.openings import require_terms
+from catalogue.money import round_down
+from catalogue.openings import CeilingExceeded, require_terms, require_under_references
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, PoolRules, text_of
+from catalogue.references import ReferencePrice
 from catalogue.rules import LineIdRepeated, LinesMissing, RuleBroken, Several, Typed
 from catalogue.units import PackNotPositive
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
 from services.pools.domain.weight import check_lines
+
+_EXACT = Context(prec=60)
 
 
 class TooManyPoolsOpen(RuleBroken):
@@ -68,10 +73,20 @@ class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
     duration_minutes: int
 
 
-def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> list[PoolOpened]:
+def open_pool(
+    command: OpenPool,
+    *,
+    policy: Policy,
+    calendar: RegionCalendar,
+    references: Mapping[str, ReferencePrice],
+    now: datetime,
+) -> list[PoolOpened]:
     """Return the event that opens the pool. Raise the first rule that is broken. The caller has checked that the lead
-    is an active buyer. The terms are those of the mini-auction for which the pool will ask, and are checked by the same
-    rules (:mod:`catalogue.openings`); its step, its prices and its hours are checked when it opens."""
+    is an active buyer. ``references`` are by line id, for lines that have a published one at the lead's place.
+
+    The terms are those of the mini-auction for which the pool will ask, and are checked by the same rules
+    (:mod:`catalogue.openings`). When it opens, its prices are checked again, because the demand grows and references
+    change; its step and its hours are checked only then."""
     if not command.lines:
         raise PoolWithoutLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
@@ -107,6 +122,8 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             field="minimum_quantity",
             minimum_quantity=command.minimum_quantity,
         )
+    require_under_references(command.lines, references, policy)
+    _require_minimum_under_ceiling(command, policy)
     if command.below_minimum not in list(BelowMinimum):
         choices = Several(map(str, BelowMinimum))
         raise UnknownChoiceBelowMinimum(
@@ -128,11 +145,36 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     return [PoolOpened(**terms)]
 
 
+def _require_minimum_under_ceiling(command: OpenPool, policy: Policy) -> None:
+    """Raise CeilingExceeded if no demand that reaches the minimum may begin at these prices: even of the cheapest line
+    alone it costs too much."""
+    ceiling = policy.auction.ceilings.get(command.kind)
+    prices = (_EXACT.divide(line.unit_price or Decimal(0), line.pack_size) for line in command.lines)
+    least = round_down(_EXACT.multiply(command.minimum_quantity, min(prices)), policy.currency)
+    if ceiling is not None and least > ceiling:
+        raise CeilingExceeded(
+            f"The minimum quantity costs at least {least:,f} {policy.currency} at these prices; a mini-auction for"
+            f" {command.kind} may begin at most at {ceiling:,f} {policy.currency}. Lower the quantity or the prices.",
+            field="minimum_quantity",
+            least=least,
+            ceiling=ceiling,
+            kind=command.kind,
+            currency=policy.currency,
+        )
+
+
 def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> None:
     """Raise EnrolmentTooShort if enrolment would end too early."""
+    if ends_at <= now:
+        raise EnrolmentTooShort(
+            f"Enrolment must end in the future; it is now {now:%Y-%m-%d %H:%M} UTC.",
+            field="enrolment_ends_at",
+            enrolment_ends_at=ends_at,
+            now=now,
+        )
     days = policy.pool.min_enrolment_days
     earliest = policy.due(now, days, calendar) if days else now
-    if ends_at <= now or ends_at < earliest:
+    if ends_at < earliest:
         raise EnrolmentTooShort(
             f"Enrolment must not end earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
             field="enrolment_ends_at",

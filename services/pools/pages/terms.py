@@ -15,7 +15,7 @@ from catalogue.places import regions as regions_of
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.roles import BUYER_OFFICER
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, UnknownSku
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
@@ -43,6 +43,7 @@ from infra.web import (
     shown_again,
 )
 from infra.web.filters import read_filters
+from infra.web.forms import Ruled
 from infra.web.languages import gettext, refusal_text, unit_name
 from infra.web.pages import money, payable
 from services.market.replicas import calendar_of
@@ -112,7 +113,8 @@ class TermsPages(Controller):
             lead = await handlers.active_buyer(tx, request.user)
             values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
             values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
-            lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted]
+            known = await store.skus.get(await tx.raw(), wanted)
+            lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted if sku_id in known]
             return await _page(tx, request, policy, lead, Filled(values), lines)
 
     @post("/new", opt=OFFICERS)
@@ -127,7 +129,8 @@ class TermsPages(Controller):
         async with resources.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
             if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:
-                lines.append(await _line(tx, which, lead, policy))
+                if await store.skus.get(await tx.raw(), [which]):
+                    lines.append(await _line(tx, which, lead, policy))
                 values["search"] = ""
             elif do == "remove":
                 lines = [line for line in lines if line["sku"] != which]
@@ -147,11 +150,14 @@ class TermsPages(Controller):
 
 
 def _beside(broken: RuleBroken, lines: list[dict[str, str]], zone: str) -> dict[str, str]:
-    """Return the error at the line that caused it, or at the field of the terms."""
+    """Return the error at the line that caused it, or at the field of the terms. A SKU that is not published is not said
+    here: :func:`_page` says it of every line."""
+    if isinstance(broken, UnknownSku):
+        return {}
     about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
     numbers = {line["sku"]: number for number, line in enumerate(lines)}
     found = next((numbers[each] for each in about if each in numbers), None)
-    return {broken.field or "" if found is None else f"price_{found}": refusal_text(broken, zone=zone)}
+    return {broken.field or "" if found is None else f"price_{found}": Ruled(refusal_text(broken, zone=zone))}
 
 
 async def _page(
@@ -165,13 +171,21 @@ async def _page(
     ticked: list[str] | None = None,
     found: list[Any] | None = None,
 ) -> Template:
+    """Show the form. A line whose SKU is not published any more stays with what was typed in it, and says so."""
     skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
+    gone = {
+        f"sku_{number}": Ruled(gettext("This SKU is not published any more. Please remove it."))
+        for number, line in enumerate(lines)
+        if line["sku"] not in skus
+    }
+    if gone:
+        filled = msgspec.structs.replace(filled, errors=gone | dict(filled.errors))
     own = [lead.place.region] if lead.place.region else []
     return form_page(
         request,
         "pools/new.html",
         filled,
-        lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
+        lines=[(line, skus.get(line["sku"])) for line in lines],
         found=found,
         ticked=own if ticked is None else ticked,
         regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
@@ -185,9 +199,10 @@ async def _page(
 async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
     """Return a line as form fields. Its price is the reference price, if there is one; its VAT is the policy's rate,
     which the lead can change."""
-    line = {"sku": sku_id, "price": "", "vat": unambiguous(policy.vat_percent), "reference": ""}
+    line = {"sku": sku_id, "name": "", "price": "", "vat": unambiguous(policy.vat_percent), "reference": ""}
     sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
     if sku is not None:
+        line["name"] = sku.name
         priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id), policy)
         prices = await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency, policy)
         reference = prices.get(sku_id)
@@ -198,7 +213,7 @@ async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, poli
 
 
 def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
-    names = ("sku", "price", "vat", "reference")
+    names = ("sku", "name", "price", "vat", "reference")
     return [
         {name: values.get(f"{name}_{number}", "") for name in names}
         for number in range(LINES)

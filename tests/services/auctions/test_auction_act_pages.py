@@ -104,7 +104,7 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         assert again.status_code == 200
         assert "The buyer withdrew the mini-auction" in (await buyer.get(f"{path}/withdrawal")).text
         other = await buyer.post(f"{path}/withdrawal", {"reason": "We found some."})
-        assert other.status_code == 422 and "that content is valid: “The budget was cut.”" in other.text
+        assert other.status_code == 422 and "that content counts: “The budget was cut.”" in other.text
 
 
 async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_naming_anybody(market: Market) -> None:
@@ -132,7 +132,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_auction_without_nami
             done = await judge.post(target, {"decision": "upheld", "reason": "A brand without 'or equivalent'."})
             assert "The complaint was upheld." in done.text
         other = await judge.post(target, {"decision": "upheld", "reason": "The mini-auction names a single maker."})
-        assert other.status_code == 422 and "that content is valid: “A brand without" in other.text
+        assert other.status_code == 422 and "that content counts: “A brand without" in other.text
     (decided,) = await scene.events(ComplaintDecided)
     (closed,) = await scene.events(AuctionClosed)
     assert (decided.decision, closed.outcome, closed.winner_id) == ("upheld", "cancelled", None)

@@ -12,7 +12,7 @@ import pytest
 
 from catalogue import durations
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
-from catalogue.openings import NoLiveAuction, NotTheMarketsCurrency
+from catalogue.openings import AboveReferencePrice, CeilingExceeded, NoLiveAuction, NotTheMarketsCurrency
 from catalogue.policy import load
 from catalogue.references import ReferencePrice
 from catalogue.rules import (
@@ -82,9 +82,9 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"lines": (a_line(category=Category(code="banana")),)}, MalformedCategory),
         ({"category": Category(code="99")}, UnknownDivision),
         ({"kind": "wishes"}, UnknownKind),
-        ({"lines": worth("5000000.01")}, opening.CeilingExceeded),
-        ({"lines": worth("3000000.01"), "kind": "works"}, opening.CeilingExceeded),
-        ({"lines": worth("3000000.01"), "kind": "services"}, opening.CeilingExceeded),
+        ({"lines": worth("5000000.01")}, CeilingExceeded),
+        ({"lines": worth("3000000.01"), "kind": "works"}, CeilingExceeded),
+        ({"lines": worth("3000000.01"), "kind": "services"}, CeilingExceeded),
         ({"lines": worth("0.01")}, opening.InitialPriceTooLow),
         ({"opens_at": NOON_UTC - timedelta(microseconds=1)}, opening.OpensInThePast),
         ({"duration_minutes": 60}, durations.DurationNotOffered),
@@ -161,7 +161,7 @@ def test_a_published_reference_price_bounds_each_line_and_is_frozen_with_the_auc
     two = asking(lines=(a_line("1", unit_price="10"), a_line("2", unit_price="20")))
     exact = {"1": ReferencePrice("r1", grade, Decimal(10)), "2": ReferencePrice("r2", grade, Decimal(20))}
     assert opened(two, references=exact).reference_ids == ("r1", "r2")
-    with pytest.raises(opening.AboveReferencePrice) as caught:
+    with pytest.raises(AboveReferencePrice) as caught:
         opened(two, references={**exact, "2": ReferencePrice("r2", grade, Decimal("19.99"))})
     assert caught.value.numbers["reference_price"] == Decimal("19.99")
 

@@ -15,7 +15,7 @@ def stall(market: Market) -> Stall:
 async def test_a_card_that_was_decided_about_meanwhile_is_decided(stall: Stall) -> None:
     for step, said in (
         ("publish", "The state of this SKU is “published”"),
-        ("return", "that content is valid: “say its length”"),
+        ("return", "that content counts: “say its length”"),
     ):
         made = await stall.post(stall.buyer, "/skus", a_card(f"Zither {step}", none_of_these=True))
         sku_id = made.json()["sku"]["sku_id"]
@@ -38,4 +38,4 @@ async def test_a_card_that_was_archived_meanwhile_is_archived(stall: Stall) -> N
     async with stall.market.browser(stall.moderator) as browser:
         assert "is archived" in (await browser.post(path, {"reason": "Nobody makes it"})).text
         for reason in (" ", LONG):
-            await check_told_over(browser, path, {"reason": reason}, "that content is valid: “Nobody makes it”")
+            await check_told_over(browser, path, {"reason": reason}, "that content counts: “Nobody makes it”")

@@ -97,7 +97,7 @@ async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: T
     _, contract_id = await a_justified_refusal(town)
     path = f"/contracts/{contract_id}/refusal"
     await told_over(
-        town, town.suppliers[0], f"/contracts/{contract_id}/refuse", BLANK_REFUSAL, "that content is valid", "ended"
+        town, town.suppliers[0], f"/contracts/{contract_id}/refuse", BLANK_REFUSAL, "that content counts", "ended"
     )
     assert (await town.post(town.school, f"/api{path}/dispute", {"reasons": "It still delivers"}))[0] == 201
     for reasons in (" ", LONG):
@@ -105,7 +105,7 @@ async def test_a_refusal_that_was_disputed_and_decided_meanwhile_is_over(town: T
     decision = {"decision": "justified", "explanation": "It was a flood"}
     assert (await town.post(MODERATOR, f"/api{path}/decision", decision))[0] == 201
     for wrong in ({"explanation": "So"}, {"decision": "justified", "explanation": LONG}):
-        await told_over(town, MODERATOR, f"{path}/decision", wrong, "that content is valid: “It was a flood”")
+        await told_over(town, MODERATOR, f"{path}/decision", wrong, "that content counts: “It was a flood”")
     other = {"decision": "unjustified", "explanation": " "}
     await told_over(town, MODERATOR, f"{path}/decision", other, "was found justified already")
 
@@ -121,7 +121,7 @@ async def test_an_appeal_that_was_filed_and_decided_meanwhile_is_over(town: Town
     decide = f"/contracts/appeals/{number}/decision"
     assert (await town.post(MODERATOR, f"/api{decide}", {"decision": "upheld", "explanation": "No"}))[0] == 201
     for wrong in ({"explanation": "So"}, {"decision": "upheld", "explanation": LONG}):
-        await told_over(town, MODERATOR, decide, wrong, "that content is valid: “No”")
+        await told_over(town, MODERATOR, decide, wrong, "that content counts: “No”")
 
 
 async def test_a_purchase_that_was_answered_meanwhile_is_over(town: Town) -> None:

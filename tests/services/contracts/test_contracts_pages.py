@@ -79,7 +79,7 @@ async def test_a_refusal_on_another_ground_from_a_second_tab_is_refused_with_the
     status, text = await sent(
         town, town.school, f"/contracts/{contract_id}/refuse", **refusal | {"explanation": "Found some"}
     )
-    assert status == 422 and "that content is valid: “No money this year”" in text
+    assert status == 422 and "that content counts: “No money this year”" in text
     async with town.market.client(town.school) as client:
         refused = await client.post(f"/api/contracts/{contract_id}/refuse", json={"explanation": "Found some"})
     assert (refused.status_code, refused.json()["rule"]) == (422, "done-otherwise")

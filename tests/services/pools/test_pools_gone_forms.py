@@ -33,7 +33,7 @@ async def test_a_pool_that_is_cancelled_meanwhile_is_over(market: Market) -> Non
             await check_told_over(browser, f"/pools/{pool_id}/{action}", fields, words, "The pool is")
         for reason in (" ", LONG):
             path = f"/pools/{pool_id}/cancel"
-            await check_told_over(browser, path, {"reason": reason}, "that content is valid: “No money”")
+            await check_told_over(browser, path, {"reason": reason}, "that content counts: “No money”")
         await check_told_over(browser, f"/pools/{pool_id}/withdraw", {"reason": LONG}, OVER)
 
 

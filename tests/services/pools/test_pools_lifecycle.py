@@ -1,6 +1,6 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import msgspec
@@ -12,9 +12,10 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.durations import DurationNotOffered
 from catalogue.money import Money, lower_in_proportion
-from catalogue.openings import NotTheMarketsCurrency
+from catalogue.openings import AboveReferencePrice, CeilingExceeded, NotTheMarketsCurrency
 from catalogue.places import UnknownRegion
 from catalogue.policy import load, of_process, text_of
+from catalogue.references import ReferencePrice
 from catalogue.rules import (
     DoneOtherwise,
     LineIdRepeated,
@@ -116,10 +117,13 @@ def terms(**changes: Any) -> OpenPool:
     return OpenPool(**(usual | changes))
 
 
-def opening(command: OpenPool, min_days: int = 0) -> list[Event]:
+def opening(
+    command: OpenPool, min_days: int = 0, references: Mapping[str, ReferencePrice] | None = None
+) -> list[Event]:
     policy = load("moscow")
     policy = msgspec.structs.replace(policy, pool=msgspec.structs.replace(policy.pool, min_enrolment_days=min_days))
-    return list(open_pool(command, policy=policy, calendar=RegionCalendar("Europe/Moscow", "RU"), now=NOW))
+    calendar = RegionCalendar("Europe/Moscow", "RU")
+    return list(open_pool(command, policy=policy, calendar=calendar, references=references or {}, now=NOW))
 
 
 class Story:
@@ -299,8 +303,36 @@ class TestOpening:
             return None
 
         of_auction = refused(lambda: open_auction(auction, policy=rules, calendar=calendar, references={}, now=NOW))
-        of_pool = refused(lambda: open_pool(command, policy=rules, calendar=calendar, now=NOW))
+        of_pool = refused(lambda: open_pool(command, policy=rules, calendar=calendar, references={}, now=NOW))
         assert of_pool == of_auction
+
+    @pytest.mark.parametrize(("kind", "ceiling"), [("goods", 5_000_000), ("works", 3_000_000), ("services", 3_000_000)])
+    def test_a_minimum_that_no_auction_may_buy_opens_no_pool(self, kind: str, ceiling: int) -> None:
+        """A pack of five reams costs 25, a ream 5, a pen 0.70: as many pens as the ceiling buys are the limit."""
+        most = Decimal(ceiling) / PENS.unit_price
+        with pytest.raises(CeilingExceeded) as caught:
+            opening(terms(kind=kind, duration_minutes=1440, minimum_quantity=most + 1))
+        assert caught.value.field == "minimum_quantity"
+        assert caught.value.numbers["ceiling"] == ceiling < caught.value.numbers["least"]
+        assert opening(terms(kind=kind, duration_minutes=1440, minimum_quantity=most.to_integral_value(ROUND_DOWN)))
+        assert opening(terms(kind=kind, duration_minutes=1440, lines=(PAPER,), minimum_quantity=Decimal(ceiling) / 5))
+        with pytest.raises(CeilingExceeded):
+            opening(terms(kind=kind, duration_minutes=1440, lines=(PAPER,), minimum_quantity=Decimal(ceiling) / 5 + 1))
+
+    def test_a_price_above_the_reference_that_binds_its_auction_opens_no_pool(self) -> None:
+        def at(price: str, grade: str = "A") -> dict[str, ReferencePrice]:
+            return {"pens": ReferencePrice("ref", grade, Decimal(price))}
+
+        with pytest.raises(AboveReferencePrice) as caught:
+            opening(terms(), references=at("0.69"))
+        assert (caught.value.field, caught.value.numbers["line"]) == ("lines", "pens")
+        assert opening(terms(), references=at("0.70")) and opening(terms(), references=at("0.69", grade="D"))
+
+    def test_an_end_that_has_passed_is_said_without_working_days(self) -> None:
+        for days in (0, 8):
+            with pytest.raises(EnrolmentTooShort) as caught:
+                opening(terms(enrolment_ends_at=NOW), min_days=days)
+            assert caught.value.message == "Enrolment must end in the future; it is now 2026-11-02 09:00 UTC."
 
     def test_a_policy_may_demand_working_days_of_enrolment(self) -> None:
         with pytest.raises(EnrolmentTooShort):

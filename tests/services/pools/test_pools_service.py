@@ -13,7 +13,7 @@ from msgspec import structs
 
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
-from events.catalogue import SkuPublished
+from events.catalogue import SkuArchived, SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.observatory import ReferencePricePublished
 from events.pools import PoolAllocated, PoolClosed, PoolOpened, PoolSourcingFailed, PoolSourcingRequested
@@ -455,6 +455,61 @@ async def test_skus_that_fit_into_no_auction_open_no_pool(market: Market) -> Non
     )
 
 
+FORM = {"title": "Paper", "below_minimum": "cancel", "minimum_quantity": "20", "duration_minutes": "6"}
+FORM |= {"enrolment_ends_at": "2030-01-01T12:00", "do": "open"}
+
+
+async def test_terms_that_no_auction_may_buy_are_refused_before_anybody_enrols(market: Market) -> None:
+    """The ceiling of the minimum and the reference price are checked with the terms, at their fields."""
+    lead, sku_id = await a_buyer(market), await a_sku(market, "15")
+    dear = terms(market, sku_id, minimum_quantity="9000000", lines=[{"sku_id": sku_id, "vat_rate": "20"}])
+    for wanted, rule, field in (
+        (dear, "ceiling-exceeded", "minimum_quantity"),
+        (terms(market, sku_id), "above-reference-price", "lines"),
+    ):
+        answer = await say(market, lead, "", wanted)
+        assert (answer.status_code, answer.json()["rule"], answer.json()["field"]) == (422, rule, field)
+    line = {"sku_0": sku_id, "vat_0": "20", "request_key": new_id()}
+    for language, much, above in (
+        ("en", "The minimum quantity costs at least", "above the reference price"),
+        ("es", "La cantidad mínima cuesta al menos", "por encima del precio de referencia"),
+        ("ru", "Минимальное количество стоит", "выше референтной цены"),
+    ):
+        async with market.browser(structs.replace(lead, language=language)) as browser:
+            for changed, name, said in (
+                ({"price_0": "90", "minimum_quantity": "9000000"}, "minimum_quantity", much),
+                ({"price_0": "90.01"}, "price_0", above),
+            ):
+                shown = await browser.post("/pools/new", FORM | line | changed)
+                assert shown.status_code == 422
+                assert re.search(rf'id="{name}-note"[^>]*>[^<]*{said}', shown.text), (language, name)
+
+
+async def test_a_sku_that_is_archived_while_the_form_is_open_is_named_at_its_line(market: Market) -> None:
+    lead, sku_id, other = await a_buyer(market), await a_sku(market), await a_sku(market)
+    await market.publish(SkuArchived(sku_id=sku_id, reason="made no more"))
+    await market.eventually(lambda: gone_from_pools(market, sku_id))
+    form = FORM | {"request_key": new_id(), "sku_0": sku_id, "name_0": "Red paper", "price_0": "95", "vat_0": "20"}
+    form |= {"sku_1": other, "price_1": "96", "vat_1": "20"}
+    for language, said in (
+        ("en", "This SKU is not published any more"),
+        ("es", "Este artículo ya no está publicado"),
+        ("ru", "Этот товар больше не опубликован"),
+    ):
+        async with market.browser(structs.replace(lead, language=language)) as browser:
+            for do in ("open", "search"):
+                shown = await browser.post("/pools/new", form | {"do": do})
+                assert shown.status_code == 422
+                assert re.search(rf'id="sku_0-note">{said}', shown.text), (language, do)
+                assert "Red paper" in shown.text and 'value="95"' in shown.text and 'href="#sku_0-note"' in shown.text
+            removed = await browser.post("/pools/new", form | {"do": f"remove:{sku_id}"})
+            assert said not in removed.text and 'value="96"' in removed.text
+
+
+async def gone_from_pools(market: Market, sku_id: str) -> bool:
+    return not await market.fetch("select 1 from pools.skus where sku_id = $1", sku_id)
+
+
 async def test_a_market_without_live_auctions_opens_no_pool(market: Market, tmp_path: Path) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)
     with in_force_instead(tmp_path, market.resources.config.policy, "acordar"):
@@ -560,7 +615,7 @@ class TestPages:
             assert f"add:{sku_id}" in searched.text
             added = await browser.post("/pools/new", form | {"do": f"add:{sku_id}"})
             assert 'value="91.50"' in added.text and "Paper by hand" in added.text
-            line = {"sku_0": sku_id, "price_0": "95", "vat_0": "20"}
+            line = {"sku_0": sku_id, "price_0": "90", "vat_0": "20"}
             removed = await browser.post("/pools/new", form | line | {"do": f"remove:{sku_id}"})
             assert "sku_0" not in removed.text
             wrong = await browser.post("/pools/new", form | line | {"do": "open", "minimum_quantity": "none"})
@@ -581,7 +636,7 @@ class TestPages:
             for name, said in (
                 ("lines", "A pool needs at least one line."),
                 ("minimum_quantity", "must be above zero"),
-                ("enrolment_ends_at", r"Enrolment must not end earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
+                ("enrolment_ends_at", r"Enrolment must end in the future; it is now [-\d]+ [:\d]+ \(Europe/Moscow\)"),
             ):
                 assert re.search(f'<p class="error" id="{name}-note">{said}', empty.text), name
             opened = await browser.post("/pools/new", form | line | {"do": "open"})
@@ -606,13 +661,17 @@ class TestPages:
             assert "Enrol again" in left.text and 'value="20"' in left.text
             again = await browser.post(f"{path}/enrolment", {"firm_0": "20", "tolerance_0": "2"})
             assert "Your demand" in again.text
+            await market.publish(structs.replace(a_reference(sku_id, "14"), version=2))
+            newer = "select 1 from pools.reference_prices where sku_id = $1 and version = 2"
+            await market.eventually(lambda: market.fetch(newer, sku_id))
             frozen = await browser.post(f"{path}/freeze")
-            assert 'value="90.00"' in frozen.text  # Demands, lines and allocations can have megabytes.
+            assert "below the 90.00 RUB of the terms: the price here was lowered to it" in frozen.text
+            assert 'value="84.00"' in frozen.text  # Demands, lines and allocations can have megabytes.
             dear = await browser.post(f"{path}/source", {"price_0": "60000", "duration_minutes": "3"})
             assert dear.status_code == 422 and "begins at no more than 100\u202f000 RUB" in dear.text
             assert "begins at no more" not in frozen.text
             sourcing = await browser.post(
-                f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}
+                f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "84"}
             )
             assert "You asked for the mini-auction." in sourcing.text
             late = await browser.post(f"{path}/cancel", {"reason": "too late"})

@@ -43,4 +43,4 @@ async def test_a_request_that_was_withdrawn_meanwhile_is_over(market: Market) ->
         await in_stage(market, request_id, "withdrawn")
         for reason in (" ", LONG):
             path = f"/quotes/{request_id}/withdrawal"
-            await check_told_over(browser, path, {"reason": reason}, "that content is valid: “No money”")
+            await check_told_over(browser, path, {"reason": reason}, "that content counts: “No money”")

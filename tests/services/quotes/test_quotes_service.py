@@ -575,7 +575,7 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("language", "said"),
         [
-            ("en", "that content is valid: “Found in the attic”"),
+            ("en", "that content counts: “Found in the attic”"),
             ("es", "vigente: “Found in"),
             ("ru", "в силе: “Found in"),
         ],
