@@ -278,7 +278,7 @@ def words_of_lists() -> set[Key]:
     accounts, observatory = import_module("services.accounts.domain"), import_module("services.observatory.domain")
     figures = import_module("services.recommender.pages").GROUPS
     states = ("to be signed", "concluded", "ended", "running", "closed", "terminated", "refused", "cancelled")
-    acts = {said for _, said in forms.ACTS.values()}
+    acts = {said for _, said in forms.ACTS.values() if said} | {*forms.WITHDRAWN.values()}
     steps = (contracts.STEPS, contracts.BUTTONS, contracts.MEANINGS, contracts.CONSEQUENCES, contracts.SECURITIES)
     grounds = {ground.title for name in POLICIES for ground in load(name).contract.grounds} | FORMER_GROUNDS
     words = {

@@ -177,14 +177,22 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
     "invoice": (_invoice, "The invoice was sent."),
     "payment": (_payment, "Your payment was recorded."),
     "receipt": (_receipt, "You confirmed the payment."),
-    "withdrawal": (_withdrawal, "It was withdrawn."),
+    "withdrawal": (_withdrawal, ""),
     "dispute": (_dispute, "The dispute was opened."),
     "dispute-answer": (_dispute_answer, "Your statement was sent to the other side."),
     "ending": (_ending, "Your proposal was sent to the other side."),
     "ending-answer": (_ending_answer, "Your answer was recorded."),
-    "ending-withdrawal": (_ending_withdrawal, "It was withdrawn."),
+    "ending-withdrawal": (_ending_withdrawal, "The proposal was withdrawn."),
 }
-"""The function that reads a form, and the message after the act, by the last part of the address."""
+"""The function that reads a form, and the message after the act, by the last part of the address; for a withdrawal see
+:data:`WITHDRAWN`."""
+
+WITHDRAWN = {
+    "order": "The order was withdrawn.",
+    "delivery": "The delivery was withdrawn.",
+    "invoice": "The invoice was withdrawn.",
+}
+"""The message after a withdrawal, by what was withdrawn."""
 
 
 HIDDEN = {"form", "request_key", "about", "number", "order", "proposed_at", "word"}

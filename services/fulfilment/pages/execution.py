@@ -49,7 +49,7 @@ from services.fulfilment import handlers
 from services.fulfilment.domain import Command
 from services.fulfilment.domain.disputes import DecideDispute
 from services.fulfilment.domain.state import Outcome
-from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, FormErrors, choice
+from services.fulfilment.pages.acts import ACTS, GROUPS, HIDDEN, WITHDRAWN, FormErrors, choice
 from services.fulfilment.pages.parts import NEWEST, WantedPages
 from services.fulfilment.pages.work import ASKED, NOTHING, Acted, due_of, forms, section
 from services.fulfilment.store import replicas
@@ -169,7 +169,8 @@ class ExecutionPages(Controller):
             errors = errors_of_refusal(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             there = f"disputes/{fields['number']}" if action == "dispute-answer" else "execution#work"
-            return redirect(f"/contracts/{contract_id}/{there}", pgettext("contract", said))
+            done = said or WITHDRAWN[fields["about"]]
+            return redirect(f"/contracts/{contract_id}/{there}", pgettext("contract", done))
         if "" not in errors:
             instead = await _forbidden(
                 resources, contract_id, lambda texts: read(texts, execution, by), fields, request.user

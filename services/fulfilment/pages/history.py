@@ -89,10 +89,10 @@ def history_line(event: Event) -> str:
             return gettext("%(side)s answered dispute %(number)s", side=side(event.by), number=event.dispute)
         case DisputeEnded():
             return gettext(
-                "Dispute %(number)s ended %(how)s. %(thing)s: the statement %(outcome)s",
+                "Dispute %(number)s ended %(how)s. The disputed statement about %(thing)s %(outcome)s",
                 number=event.dispute,
                 how=pgettext("history", HOW[event.how]),
-                thing=thing_of(event.about, event.number).capitalize(),
+                thing=thing_of(event.about, event.number),
                 outcome=pgettext("history", WHAT[event.outcome]),
             )
         case EndingProposed():

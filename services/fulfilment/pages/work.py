@@ -153,6 +153,11 @@ async def section(
             for about, each in shown
             if party and may_dispute(execution, Matter(about, each.number), party, now)
         },
+        "void": {
+            (each.about, each.subject)
+            for each in execution.disputes
+            if each.outcome == "set-aside" and each.word in ("reported", "submitted")
+        },
         "whose": STATED_BY,
         "asked": ASKED,
         "grounds": [(ground_, GROUNDS[ground_]) for ground_ in grounds(execution, party)] if party else [],

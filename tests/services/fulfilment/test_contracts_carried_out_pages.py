@@ -13,7 +13,7 @@ from services.fulfilment.pages import parts
 from tests.market import Market
 from tests.services.contracts.market_builders import Town, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_pages import seen
-from tests.services.fulfilment.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract, today
+from tests.services.fulfilment.test_contracts_carried_out import ALL, HALF, MODERATOR, Work, a_signed_contract, today
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     assert "Withdraw it" in (await seen(town, work.buyer, page))[1]
     await work.deliver()
     _, text = await filled(work, work.supplier, "withdrawal", about="delivery", number=1)
-    assert "It was withdrawn." in text
+    assert "The delivery was withdrawn." in text
     await work.deliver()
     await work.assess({}, delivery=2, reasons="Wet")
     fields = {"about": "delivery", "number": 2, "asks": "set-aside", "reasons": "It was dry"}
@@ -243,7 +243,9 @@ async def test_an_answer_is_to_the_proposal_that_was_read(town: Town) -> None:
     await filled(work, work.buyer, "ending", wish="closure/agreement", reasons="Both sides are content")
     closure = read_in((await seen(town, work.supplier, page))[1])
     assert closure and read_in((await seen(town, work.buyer, page))[1]) == closure
-    assert "It was withdrawn." in (await filled(work, work.buyer, "ending-withdrawal", proposed_at=closure))[1]
+    assert (
+        "The proposal was withdrawn." in (await filled(work, work.buyer, "ending-withdrawal", proposed_at=closure))[1]
+    )
     await filled(work, work.buyer, "ending", wish="termination/agreement", reasons="The mill is to blame")
     old = {"form": "end-answer", "proposed_at": closure}
     status, text = await filled(work, work.supplier, "ending-answer", **old, answer="no", words="x" * 6_000)
@@ -313,3 +315,36 @@ async def test_the_pages_of_contracts_lead_to_what_is_carried_out_and_so_do_thei
         async with town.market.client(work.buyer) as client:
             answer = await client.get(f"{contract}?{former}", headers={"accept": "text/html"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"{contract}/execution?{now}")
+
+
+async def test_an_invoice_that_a_dispute_set_aside_was_withdrawn_by_nobody(town: Town) -> None:
+    work = await a_signed_contract(town)
+    page = f"/contracts/{work.contract_id}/execution"
+    await work.order()
+    await work.deliver()
+    await work.assess(ALL)
+    await work.invoice()
+    await filled(work, work.buyer, "dispute", about="invoice", number=1, asks="set-aside", reasons="Twice too much")
+    await filled(work, work.supplier, "dispute-answer", number=1, asks="set-aside", words="So it is")
+    await work.invoice()
+    await filled(work, work.supplier, "withdrawal", about="invoice", number=2)
+    for language, void, withdrawn, disputed in (
+        ("en", "set aside by a dispute", "withdrawn", "The disputed statement about invoice 1 is set aside"),
+        ("es", "anulada por una disputa", "retirada", "La declaración impugnada (factura 1) queda sin efecto"),
+        ("ru", "отменён по спору", "отозван", "Оспоренное заявление (счёт 1) отменено"),
+    ):
+        async with town.market.browser(work.buyer) as browser:
+            browser.client.cookies.set(COOKIE, language)
+            text = (await browser.get(page)).text
+        assert text.count(f'<span class="badge ">{void}</span>') == 1, language
+        assert text.count(f'<span class="badge ">{withdrawn}</span>') == 1, language
+        assert disputed in text, language
+
+
+async def test_an_error_has_one_head_in_the_form_that_has_it(town: Town) -> None:
+    work = await a_signed_contract(town)
+    await work.order()
+    delivery = {"form": "deliver-1", "order": 1, "note": "", "delivered_on": "soon"}
+    status, text = await filled(work, work.supplier, "delivery", **delivery)
+    assert status == 422 and text.count('role="alert"') == 1
+    assert text.index('id="deliver-1"') < text.index('role="alert"') < text.index('id="deliver-1-note-note"')
