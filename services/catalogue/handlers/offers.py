@@ -192,7 +192,7 @@ async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Stan
         if another:
             raise OfferEnded(
                 f"The offer was not withdrawn: it had ended before ({_word(own.ended)}). Another offer of yours on this"
-                " SKU stands.",
+                " SKU is valid.",
                 ended=_word(own.ended),
                 standing=another,
             )

@@ -82,7 +82,7 @@ class SearchPages(Controller):
         attribute: Attributes = None,
     ) -> Template:
         values = dict(request.query_params)
-        read, refused = read_filters(category=values.get("category", ""), region=region or "")
+        read, refused = read_filters({"region"}, category=values.get("category", ""), region=region or "")
         asked_region = region_of(request, region if region is None else read["region"])
         values["region"] = region if region and "region" in refused else asked_region
         form, errors = read_form(values, SearchForm)
@@ -138,7 +138,7 @@ class SearchPages(Controller):
         if form:
             errors = {error.field or "": refusal_text(error) for error in broken_quantity(form.quantity)}
         asked = form if form and not errors else PricesForm()
-        read, refused = read_filters(region=region or "")
+        read, refused = read_filters({"region"}, region=region or "")
         there = region_of(request, region if region is None else read["region"])
         wanted = WantedPrices(region=there, quantity=asked.quantity, page=asked.page)
         errors |= refused

@@ -23,7 +23,7 @@ COMPETED: Mapping[str, str] = {"price": "The price", "quantity": "The quantity",
 
 
 class CompetedNotChangeable(RuleBroken):
-    """The competition fixed price, quantity and item, so they cannot change."""
+    """Price, quantity and item were fixed before the draft, so they cannot change."""
 
     code = "competed-not-changeable"
 
@@ -210,7 +210,7 @@ def _require_point(deal: Deal, contract: Contract, point: Point, now: datetime) 
     may = Several(TERMS[code].lower() for code in allowed)
     if point.code in COMPETED:
         raise CompetedNotChangeable(
-            f"{COMPETED[point.code]} was fixed by the competition: a protocol can change only {may}.",
+            f"{COMPETED[point.code]} was fixed before the draft: a protocol can change only {may}.",
             field=f"code-{point.number}",
             term=point.code,
             changeable=may,

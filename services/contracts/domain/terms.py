@@ -1,7 +1,8 @@
 """What a draft says besides its lines: terms that the buyer writes and a protocol of disagreement may change
 (docs/rules.md section 4).
 
-Price, quantity and item are no terms. The competition fixed them, and nobody changes them afterwards.
+Price, quantity and item are no terms. The competition or the offer that was bought fixed them, and nobody changes them
+afterwards.
 """
 
 from collections.abc import Iterable, Sequence

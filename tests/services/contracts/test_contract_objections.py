@@ -235,7 +235,7 @@ class TestObjection:
         story = a_draft()
         with pytest.raises(CompetedNotChangeable) as broken:
             story.tell(objection(story, point(), point(code, "Less")))
-        assert broken.value.field == "code-2" and "was fixed by the competition" in broken.value.message
+        assert broken.value.field == "code-2" and "was fixed before the draft" in broken.value.message
 
     @pytest.mark.parametrize(
         ("points", "error", "field"),

@@ -339,7 +339,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(town, supplier, f"{path}/objection", code_1="wording", wanted_1="x" * 2001, reason_1="y")
     assert status == 422 and "more than 2\u202f000 characters" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="price", wanted_1="More", reason_1="Steel")
-    assert status == 422 and "was fixed by the competition" in text and "Steel" in text
+    assert status == 422 and "was fixed before the draft" in text and "Steel" in text
     status, text = await sent(
         town, supplier, f"{path}/objection", code_1="wording", wanted_1="In two copies", reason_1="y"
     )
