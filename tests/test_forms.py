@@ -78,7 +78,9 @@ class TooEarly(RuleBroken):
 
 def test_the_times_in_a_refusal_are_in_the_time_zone_of_the_form() -> None:
     at = datetime(2026, 11, 29, 12, 25, tzinfo=UTC)
-    early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at, days=5)
+    early = TooEarly(
+        "No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at, days=5, enrolment_ends_at=at
+    )
     assert (
         refusal_text(early, zone="Europe/Moscow")
         == "No earlier than 2026-11-29 15:25 (Europe/Moscow) (5 working days)."
