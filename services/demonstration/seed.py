@@ -308,7 +308,7 @@ async def _pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: date
         "lines": [
             {
                 "sku_id": sku_id,
-                "unit_price": str(await initial_price(members["agency"], sku_id, "")),
+                "unit_price": str(await initial_price(members["agency"], sku_id, members["agency"].me["region"])),
                 "vat_rate": str(VAT),
             }
         ],

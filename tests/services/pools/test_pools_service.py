@@ -151,9 +151,9 @@ async def enrol(
     return await say(market, who, f"/{pool_id}/enrolment", {"demands": [demand]})
 
 
-async def a_sourced_pool(market: Market, lead: Principal, other: Principal, sku_id: str) -> str:
+async def a_sourced_pool(market: Market, lead: Principal, other: Principal, sku_id: str, **changes: Any) -> str:
     """Return a pool in sourcing. Six packs of 5 are wanted: 4 by the lead, 2 by the other member."""
-    pool_id = await a_pool(market, lead, sku_id)
+    pool_id = await a_pool(market, lead, sku_id, **changes)
     for who, firm, tolerance in ((lead, "18", "2"), (other, "10", "0")):
         assert (await enrol(market, who, pool_id, sku_id, firm, tolerance)).status_code == 200
     assert (await say(market, lead, f"/{pool_id}/freeze")).json()["stage"] == "frozen"
@@ -250,7 +250,8 @@ async def until(market: Market, pool_id: str, **wanted: Any) -> dict[str, Any]:
 
 async def an_allocated_pool(market: Market) -> tuple[dict[str, Any], Principal, Principal, str]:
     lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market, "15")
-    pool_id = await a_sourced_pool(market, lead, other, sku_id)
+    at_the_reference = [{"sku_id": sku_id, "vat_rate": "20"}]
+    pool_id = await a_sourced_pool(market, lead, other, sku_id, lines=at_the_reference)
     opened = await the_auction_of(market, pool_id)
     await until(market, pool_id, auction_id=opened.auction_id)
     await market.publish(closed(opened, "500.01"))
