@@ -330,7 +330,7 @@ async def test_an_invoice_that_a_dispute_set_aside_was_withdrawn_by_nobody(town:
     await filled(work, work.supplier, "withdrawal", about="invoice", number=2)
     for language, void, withdrawn, disputed in (
         ("en", "set aside by a dispute", "withdrawn", "The disputed statement about invoice 1 is set aside"),
-        ("es", "anulada por una disputa", "retirada", "La declaración impugnada (factura 1) queda sin efecto"),
+        ("es", "anulada por una disputa", "retirada", "La declaración impugnada sobre la factura 1 queda sin efecto"),
         ("ru", "отменён по спору", "отозван", "Оспоренное заявление (счёт 1) отменено"),
     ):
         async with town.market.browser(work.buyer) as browser:
