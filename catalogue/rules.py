@@ -158,7 +158,7 @@ def require_repeat(same: bool, stands: str) -> None:
         kept = words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + "…"
         raise DoneOtherwise(
             f"This was done before with other content, and that content counts: “{kept}”. What you sent now changed nothing.",
-            stands=kept,
+            stands=Typed(kept),
         )
 
 

@@ -136,7 +136,6 @@ AS_WRITTEN = {
     "line",
     "part",
     "sku",
-    "stands",
     "text",
     "unknown",
     "value",
