@@ -264,4 +264,7 @@ def sentence(error: Exception) -> str:
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    """The value as JSON has it. The serializer knows no subclass, such as :class:`Typed`."""
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else str(value)

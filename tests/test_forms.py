@@ -4,9 +4,10 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader
 
-from catalogue.rules import KeyReused, RuleBroken
+from catalogue.rules import KeyReused, Minutes, RuleBroken, Several, Typed
 from infra.web.forms import errors_of_refusal
 from infra.web.languages import gettext, ngettext, refusal_text, speaking
 from services.purchases.domain.purchases import PurchaseAboveCeiling
@@ -172,3 +173,11 @@ def test_an_error_beside_a_field_of_a_filter_has_a_row_of_its_own() -> None:
             calls = re.findall(r"\{\{ (?:field|select|note)\(.*?\) \}\}", toolbar[1], re.DOTALL)
             wrong += [f"{path.name}: {each}" for each in calls if "errors" in each and "noted=false" not in each]
     assert not wrong, wrong
+
+
+def test_a_refusal_as_json_has_plain_values() -> None:
+    """The serializer of the API knows no subclass of a text."""
+    broken = TooEarly("No.", text=Typed("banana"), lasts=Minutes(180), kinds=Several(("goods", "works")), most=5)
+    numbers = broken.as_dict()["numbers"]
+    assert msgspec.json.decode(msgspec.json.encode(numbers)) == numbers
+    assert numbers == {"text": "banana", "lasts": 180, "kinds": "goods, works", "most": 5}

@@ -403,7 +403,7 @@ async def test_a_line_without_a_vat_rate_has_the_policys_and_begins_at_the_refer
 
 async def test_a_stored_pool_whose_lines_have_no_vat_rate_is_compared_at_the_policys(market: Market) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market, "15")
-    pool_id = await a_pool(market, lead, sku_id)
+    pool_id = await a_pool(market, lead, sku_id, lines=[{"sku_id": sku_id, "unit_price": "90", "vat_rate": "20"}])
     assert (await enrol(market, lead, pool_id, sku_id, "20")).status_code == 200
     async with market.resources.database.transaction("pools") as tx:
         kept = await store.get(await tx.raw(), pool_id)
