@@ -65,7 +65,7 @@ async def test_an_agency_finds_compares_and_buys_directly_and_both_sign(meet: Me
     await expect(page.locator("aside .badge").first).to_contain_text(re.compile("[ABC]"))
     await agency.fill(quantity="40")
     await page.get_by_role("button", name="Show prices").click()
-    await expect(agency.sees(re.compile("By landed price for .*Mos.*40"))).to_be_visible()
+    await expect(agency.sees(re.compile("Sorted by landed price for .*Mos.*40"))).to_be_visible()
     rows = page.locator("tbody tr:not(.dropped) td:nth-child(2)")
     landed = [
         float(re.sub(r"[^\d.]", "", text.split("RUB")[0].split("\n")[0])) for text in await rows.all_inner_texts()

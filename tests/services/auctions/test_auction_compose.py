@@ -200,7 +200,7 @@ async def test_all_of_it_is_looked_over_once_and_opens_as_it_was_shown(market: M
         again = await browser.post("/auctions/new", {**fields_of(shown), "action": "refresh"})
         assert fields_of(again.text).items() >= {name: form[name] for name in ("title", "opens_at", "region")}.items()
         opened = await browser.post("/auctions/new", {**fields_of(shown), "action": "open"})
-        assert opened.url.path.startswith("/auctions/") and "from its opening on" in opened.text
+        assert opened.url.path.startswith("/auctions/") and "The mini-auction was published." in opened.text
     event = await the_opened(market, form["title"])
     assert event.opens_at == local.replace(second=0, microsecond=0)
 

@@ -187,7 +187,7 @@ class TestQueue:
             )
             assert wrong.status_code == 422 and "Page 2 of" in wrong.text
             done = await moderator.post(f"/catalogue/skus/{first}-45/publish", {"version": "1", "page": "2"})
-            assert "is published" in done.text and "Page 2 of" in done.text
+            assert "was published" in done.text and "Page 2 of" in done.text
         await decided(stall, first)
 
     async def test_the_fattest_cards_make_no_fat_page(self, stall: Stall) -> None:
