@@ -576,8 +576,8 @@ class TestChoice:
         ("language", "said"),
         [
             ("en", "that content counts: “Found in the attic”"),
-            ("es", "vigente: “Found in"),
-            ("ru", "в силе: “Found in"),
+            ("es", "el que cuenta: «Found in"),
+            ("ru", "учитывается оно: «Found in"),
         ],
     )
     async def test_a_second_withdrawal_for_another_reason_shows_the_first_reason_at_the_head(
