@@ -164,5 +164,10 @@ def by_bulk(names: Iterable[str]) -> list[tuple[bool, list[str]]]:
     return [(bulk, part) for bulk, part in found if part]
 
 
+def read_by(service: str) -> list[str]:
+    """The live topics that a service reads."""
+    return [row.name for row in TOPICS if service in row.consumers and not row.bulk]
+
+
 def _unknown(name: str) -> Topic:
     raise KeyError(f"no topic {name!r}; add it to events/topics.py")

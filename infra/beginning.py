@@ -19,6 +19,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from infra.broker import access
 from infra.database import COMMAND_SECONDS, LOST, Database
 from infra.deadline import Deadline
+from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,21 @@ async def after_the_forgotten(
                 await _commit_missing(bootstrap, group, before, former)
             return
         except (*LOST, KafkaError) as error:
+            stop_if_cancelled()
             log.warning("%s waits to see where it begins: %s", group, error)
             await asyncio.sleep(1)
 
 
 async def where_the_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
-    """Before the group is joined for the first time, which does what the group ``former`` did in a former release. Raises KafkaError."""
+    """Start the group at the offsets of the group ``former``, which did the same work in a former release. Call it
+    before the group is joined for the first time: one that is at work stays where its members are. Raise KafkaError."""
     partitions = await _partitions(bootstrap, topics)
     async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)
         new = [each for each in partitions if await kafka.committed(each) is None]
-        if stood := await _committed(bootstrap, former, new):
-            await kafka.commit(stood)
-            log.warning("%s begins where %s stood, in %d partitions", group, former, len(stood))
+        stood = await _committed(bootstrap, former, new)
+        if stood and await _commit_at_rest(kafka, group, stood):
+            log.warning("%s begins at the offsets of %s, in %d partitions", group, former, len(stood))
 
 
 async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:
@@ -78,10 +81,7 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
         if former:
             stood = await _committed(bootstrap, former, lost)
             offsets = {each: min(offset, stood.get(each, offset)) for each, offset in offsets.items()}
-        try:
-            await kafka.commit(offsets)
-        except CommitFailedError:
-            log.info("%s begins where its members do: the group is at work", group)
+        if not await _commit_at_rest(kafka, group, offsets):
             return
     for each, offset in offsets.items():
         log.warning(
@@ -92,6 +92,16 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
             offset,
             before[each.topic].isoformat(),
         )
+
+
+async def _commit_at_rest(kafka: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, int]) -> bool:
+    """Commit the offsets, unless the group is at work: only its members may commit then. Return whether this was done."""
+    try:
+        await kafka.commit(dict(offsets))
+    except CommitFailedError:
+        log.info("%s begins where its members do: the group is at work", group)
+        return False
+    return True
 
 
 async def _committed(bootstrap: str, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

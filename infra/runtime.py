@@ -1,20 +1,21 @@
 """Puts services to work in a process: the web process serves routes, the worker relays, consumes and keeps the timers."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from catalogue import policy
-from events.topics import FORMER, by_bulk
+from events.topics import FORMER, by_bulk, read_by
 from infra import metrics, migrations, pruning, resuming, roles, telemetry
 from infra.answering import check_kafka
 from infra.away import there
-from infra.beginning import after_the_forgotten
+from infra.beginning import after_the_forgotten, where_the_former_stood
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
@@ -40,6 +41,8 @@ from infra.turns import Turns
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
+
+log = logging.getLogger(__name__)
 
 
 class UnknownName(Exception):
@@ -237,20 +240,34 @@ async def _tables_of_this_release(config: Config, services: Sequence[Service]) -
     await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
 
-SUCCESSORS_WAIT = 30
-"""Seconds."""
+SUCCESSOR_WAIT = 30
+"""Seconds that a service waits for the tables of one successor."""
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    """Services that took over work of this one begin before it moves on, wherever they are served. Where their tables are locked it
-    does not wait for ever: they begin when they are served."""
+    """Run the consumer. Services that took over work of this one set their first offsets before this one commits further
+    ones, because another process, which starts later, may serve them."""
     if consumer.group == group_of(service.name):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SUCCESSORS_WAIT):
-                for name in (name for name, former in FORMER.items() if former == service.name):
-                    await _begin(ground, bootstrap, name, group_of(name))
+        successors = [name for name, former in FORMER.items() if former == service.name]
+        await asyncio.gather(*(_begin_successor(ground, bootstrap, name, service.name) for name in successors))
     await _begin(ground, bootstrap, service.name, consumer.group, consumer.topics)
     await consumer.run()
+
+
+async def _begin_successor(ground: Ground, bootstrap: str, name: str, former: str) -> None:
+    """Set the first offsets of a service that took over work of ``former``. If its tables do not answer within
+    ``SUCCESSOR_WAIT``, for example because they are locked, it begins where ``former`` stands now: what ``former`` reads
+    from here on is the successor's, and this needs Kafka only."""
+    group = group_of(name)
+    try:
+        async with asyncio.timeout(SUCCESSOR_WAIT):
+            await _begin(ground, bootstrap, name, group)
+    except TimeoutError:
+        log.warning(
+            "the tables of %s did not answer within %d s: it begins where %s stands now", name, SUCCESSOR_WAIT, former
+        )
+        begin = partial(where_the_former_stood, bootstrap, group, group_of(former), read_by(name))
+        await there(f"Kafka, for the first offsets of {name}", begin)
 
 
 async def _begin(

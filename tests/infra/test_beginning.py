@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
 from infra import runtime
-from infra.beginning import after_the_forgotten
+from infra.beginning import after_the_forgotten, where_the_former_stood
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import group_of
@@ -75,6 +75,12 @@ async def committed(servers: Servers, group: str) -> int | None:
         return offset
 
 
+async def commit(servers: Servers, group: str, offset: int) -> None:
+    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=group) as kafka:
+        kafka.assign([TopicPartition(TOPIC, 0)])
+        await kafka.commit({TopicPartition(TOPIC, 0): offset})
+
+
 async def forget(database: Database, before: datetime) -> None:
     await database.pool.execute("insert into beginning.forgotten (topic, before) values ($1, $2)", TOPIC, before)
 
@@ -108,9 +114,7 @@ async def test_what_a_former_service_had_not_handled_is_not_left_out(database: D
     unhandled = await publish(servers, now - timedelta(days=2))
     last = await publish(servers, now)
     await forget(database, now + timedelta(days=1))
-    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=former) as kafka:
-        kafka.assign([TopicPartition(TOPIC, 0)])
-        await kafka.commit({TopicPartition(TOPIC, 0): unhandled})
+    await commit(servers, former, unhandled)
     for reader, begins in ((group, unhandled), (f"other-{new_id()}", last + 1)):
         before = former if reader == group else f"none-{new_id()}"
         await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
@@ -128,6 +132,48 @@ async def test_a_group_that_is_at_work_begins_where_its_members_do(database: Dat
         await kafka.getmany(timeout_ms=500)
         await asyncio.wait_for(after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group), 20)
     assert await committed(servers, group) is None
+
+
+async def test_a_view_that_is_at_work_stays_where_its_members_are(servers: Servers, topic: None) -> None:
+    group, former = f"at-work-{new_id()}", f"former-{new_id()}"
+    await publish(servers, datetime.now(UTC))
+    await commit(servers, former, 0)
+    async with AIOKafkaConsumer(
+        TOPIC, **access(servers.kafka_bootstrap), group_id=group, enable_auto_commit=False
+    ) as kafka:
+        await kafka.getmany(timeout_ms=500)
+        await asyncio.wait_for(where_the_former_stood(servers.kafka_bootstrap, group, former, [TOPIC]), 20)
+    assert await committed(servers, group) is None
+
+
+async def test_a_successor_whose_tables_are_locked_begins_where_the_former_stood(
+    servers: Servers, topic: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each successor has its own limit. No message is left to neither of them."""
+    older, locked, free = (f"{name}{new_id()[-8:]}" for name in ("older", "locked", "free"))
+    now = datetime.now(UTC)
+    stood = await publish(servers, now - timedelta(days=2))
+    last = await publish(servers, now)
+    await commit(servers, group_of(older), stood)
+
+    class Pool:
+        async def fetch(self, statement: str) -> list[dict[str, Any]]:
+            if locked in statement:
+                await asyncio.Event().wait()
+            return [{"topic": TOPIC, "before": now + timedelta(hours=1)}]
+
+    async def run() -> None:
+        await commit(servers, group_of(older), last + 1)
+
+    monkeypatch.setattr(runtime, "FORMER", {locked: older, free: older})
+    monkeypatch.setattr(runtime, "SUCCESSOR_WAIT", 1)
+    monkeypatch.setattr(runtime, "read_by", lambda name: [TOPIC])
+    resources: Any = SimpleNamespace(database=SimpleNamespace(pool=Pool()))
+    consumer: Any = SimpleNamespace(group=group_of(older), topics=None, run=run)
+    await runtime._consume(resources, servers.kafka_bootstrap, Service(name=older), consumer)
+    assert [await committed(servers, group_of(name)) for name in (locked, free)] == [stood, stood]
+    assert f"the tables of {locked} did not answer" in caplog.text
+    assert f"the tables of {free} did not answer" not in caplog.text
 
 
 async def test_a_service_lets_its_successors_begin_before_it_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +197,7 @@ async def test_a_service_lets_its_successors_begin_before_it_moves_on(monkeypatc
 async def test_offsets_that_are_there_stay(database: Database, servers: Servers) -> None:
     group = f"known-{new_id()}"
     await publish(servers, datetime.now(UTC))
-    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=group) as kafka:
-        kafka.assign([TopicPartition(TOPIC, 0)])
-        await kafka.commit({TopicPartition(TOPIC, 0): 0})
+    await commit(servers, group, 0)
     await forget(database, datetime.now(UTC) + timedelta(days=1))
     await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
     assert await committed(servers, group) == 0
