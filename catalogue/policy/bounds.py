@@ -47,8 +47,9 @@ class Bound(msgspec.Struct, frozen=True):
     once: bool = False
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a policy."""
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of a policy. A field that it does not have is refused in a file and ignored in a policy that is stored with
+    a process, because a newer release, which runs beside this one, may have added the field."""
 
     def check(self) -> None:
         """Check the values against each other, when a file is loaded. Raise FieldNotValid with the path within this

@@ -279,6 +279,16 @@ def test_no_date_overflows_with_the_highest_numbers(tmp_path: Path) -> None:
     assert FAR + timedelta(days=3650, seconds=86_400) > FAR
 
 
+def test_a_field_of_a_newer_release_is_ignored_in_a_stored_policy_and_refused_in_a_file(tmp_path: Path) -> None:
+    usual = load("moscow")
+    stored = msgspec.json.decode(text_of(usual))
+    stored["agreement"] = {"hold_hours": 48}
+    stored["pool"]["late_joining_days"] = 90
+    assert of_process(msgspec.json.encode(stored).decode(), "moscow") == usual
+    with pytest.raises(PolicyNotValid, match="pool.later_field is not a field"):
+        loaded(tmp_path, "[pool]\nlater_field = 1")
+
+
 def test_a_stored_policy_is_read_as_it_is_though_its_numbers_are_out_of_bounds() -> None:
     """A former release loaded such files: the processes that began under them go on."""
     usual = load("moscow")
