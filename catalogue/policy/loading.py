@@ -71,7 +71,8 @@ def text_of(policy: Policy) -> str:
 def of_process(text: str, name: str) -> Policy:
     """The policy that was stored with a process by :func:`text_of`. If the text is "" (the former release did not store
     it), the policy of that name as it is now. A stored policy is read as it is: the bounds of files do not apply to it,
-    because a former release may have accepted wider ones, and fields that only a newer release has are ignored. Raise UnknownPolicy, PolicyNotValid."""
+    because a former release may have accepted wider ones, and fields that only a newer release has are ignored. Raise
+    UnknownPolicy, PolicyNotValid."""
     if not text:
         return load(name)
     try:
