@@ -1,6 +1,9 @@
 """What a backup and a restore refuse. ``tests/faults/test_recovery.py`` tests that a restored market continues."""
 
 import gzip
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from events.topics import DEAD_LETTERS
 from infra import backup, deadletters
 from infra.config import Config
 from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, dismiss
-from infra.embedded import UNFINISHED, UnfinishedRestore, check_restored
+from infra.embedded import UNFINISHED, Servers, UnfinishedRestore, check_restored
 from tests.infra.test_dead_letters import a_record, unsettled
 
 
@@ -43,6 +46,30 @@ def test_a_directory_without_a_manifest_is_no_backup_and_leaves_no_home(tmp_path
     with pytest.raises(backup.NoBackup, match="no complete backup"):
         backup.restore(a_config(tmp_path / "home"), tmp_path, lines)
     assert not (tmp_path / "home").exists()
+
+
+def test_a_backup_with_a_changed_file_leaves_no_home_and_names_the_file(tmp_path: Path) -> None:
+    home, directory = tmp_path / "home", tmp_path / "backup"
+    data = directory / "postgres"
+    data.mkdir(parents=True)
+    (directory / "manifest.json").write_text('{"release":"1","begun":"2026-01-01T00:00:00Z","topics":{},"groups":{}}')
+    (data / "PG_VERSION").write_text("18")
+    listed = [{"Path": "PG_VERSION", "Checksum": sha256(b"17").hexdigest()}]
+    (data / "backup_manifest").write_text(json.dumps({"Files": listed}))
+    with pytest.raises(backup.BackupDamaged, match="is damaged: PG_VERSION"):
+        backup.restore(a_config(home), directory, lines)
+    assert not home.exists()
+
+
+@pytest.mark.servers
+async def test_a_backup_of_a_release_with_other_partitions_is_refused_before_a_message_is_written(
+    servers: Servers, topics: None, tmp_path: Path
+) -> None:
+    manifest = backup.Manifest(
+        release="0.1", begun=datetime(2026, 1, 1, tzinfo=UTC), topics={"lonja.pools": 99}, groups={}
+    )
+    with pytest.raises(backup.OtherPartitions, match=r"release 0\.1 has other partitions"):
+        await backup._restore_topics(servers.kafka_bootstrap, tmp_path, manifest, lines)
 
 
 @pytest.mark.parametrize(

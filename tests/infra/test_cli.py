@@ -23,7 +23,7 @@ from infra.config import BadSetting, Config
 from infra.embedded import Servers, addresses
 from infra.machine_clock import MachineClock
 from infra.producer import Producer
-from infra.running import NotRunning
+from infra.running import NotRunning, TablesMissing
 from infra.runtime import migrate
 from tests.market import empty_database
 from tests.test_imports import MAPPING
@@ -224,3 +224,17 @@ async def test_a_command_on_a_machine_with_a_wrong_clock_imports_nothing(
     assert result.exit_code == 0, result.output
     assert await connection.fetchval("select count(*) from transparency.outbox") > 0
     await connection.close()
+
+
+async def test_a_command_on_a_database_without_tables_says_how_to_make_them(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(servers.home))
+    monkeypatch.setenv("LONJA_DATABASE_URL", await empty_database(servers, "lonja_without_tables"))
+    mapping, table = tmp_path / "m.toml", tmp_path / "t.csv"
+    mapping.write_text(MAPPING.format(number="9"))
+    table.write_text("process;day;what;price;how many;who;whom\nP1;2026-01-02;Sugar;2;1;Mill;School\n")
+    command = ["import", "prices", str(table), "--mapping", str(mapping)]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert isinstance(result.exception, TablesMissing), result.output
+    assert "has no table transparency.releases yet: start Lonja with `make run` or `lonja up`" in str(result.exception)
