@@ -137,10 +137,8 @@ async def test_who_keeps_locked_what_a_part_needs_is_to_be_found() -> None:
         raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
 
     async with supervised("timer", locked):
-        await until(lambda: "lock timeout" in condition("timer").detail)
-        assert condition("timer").state is PartState.waiting and condition("timer").remedy.startswith(
-            away.FREE_THE_LOCK
-        )
+        await until(lambda: state("timer") is PartState.waiting and "lock timeout" in condition("timer").detail)
+        assert condition("timer").remedy.startswith(away.FREE_THE_LOCK)
 
 
 async def test_what_is_away_is_tried_again_soon_however_often_it_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
