@@ -52,6 +52,8 @@ PAUSE = timedelta(seconds=3)
 TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 RECHECK = timedelta(days=1)
 BATCH = 50
+ENDS_AT_ONCE = 1_000
+"""The most items in one transaction of :func:`publish_ends`."""
 """The most items judged in one transaction."""
 PRICES = 20_000
 """The most prices judged in one transaction; an item with more is judged alone."""
@@ -351,3 +353,16 @@ def _withdrawn(old: Snapshot, reason: str) -> ReferencePriceWithdrawn:
         place_code=made.place_code,
         version=old.version,
     )
+
+
+async def publish_ends(tx: Transaction) -> int:
+    """Publish the ends of references that the former release replaced or withdrew without naming their place: other
+    services may still use them. Return how many items were examined."""
+    examined, ended = await store.claim_ended(tx, ENDS_AT_ONCE)
+    for each in ended:
+        tx.emit(
+            ReferencePriceWithdrawn(
+                reason="An earlier release replaced or withdrew it.", **msgspec.structs.asdict(each)
+            )
+        )
+    return examined

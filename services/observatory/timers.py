@@ -1,5 +1,5 @@
 """Deadlines of the observatory: items whose prices changed are judged at once or after a rest, current figures once a
-day, and all items when the policy has other numbers."""
+day, and all items when the policy has other numbers; references that the former release did not end are ended."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from infra.due import Due
 from infra.reading import UnreadableKey
 from infra.service import Resources, Timer
 from services.observatory import store
-from services.observatory.handlers import JudgedItem, claim_due, judge_due, keep_judged
+from services.observatory.handlers import JudgedItem, claim_due, judge_due, keep_judged, publish_ends
 from services.observatory.store import ItemCard
 
 
@@ -35,4 +35,4 @@ def timers(resources: Resources) -> tuple[Timer, ...]:
     async def mark_changed(tx: Transaction) -> int:
         return await store.mark_changed(tx, load(resources.config.policy).observatory)
 
-    return (Timer("assess", 0.25, due), Timer("numbers", 5, mark_changed))
+    return (Timer("assess", 0.25, due), Timer("numbers", 5, mark_changed), Timer("ends", 5, publish_ends))

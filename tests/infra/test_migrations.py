@@ -124,3 +124,32 @@ async def test_references_that_a_later_version_replaced_in_another_place_end(ser
         left = await connection.fetch(f"select sku_id, place_code from {service}.reference_prices order by sku_id")
         assert [tuple(row) for row in left] == [("moved", "BY"), ("only", "RU")]
     await connection.close()
+
+
+async def test_items_with_a_reference_of_the_former_release_wait_until_the_ends_of_its_former_ones_are_published(
+    servers: Servers,
+) -> None:
+    url = await empty_database(servers, "lonja_ends_due")
+    config = replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=url)
+    await migrate(config)
+    connection = await asyncpg.connect(url)
+    await connection.execute("drop table observatory.ends_due; update observatory.migrations set version_num = '0009'")
+    for key, sku, judged in (("judged", "sku", True), ("text", None, True), ("new", "sku", False)):
+        await connection.execute(
+            "insert into observatory.items (item_key, sku_id, title, words, category_scheme, category_code, category_title, currency)"
+            " values ($1, $2, '', '', '', '', '', '')",
+            key,
+            sku,
+        )
+        if judged:
+            await connection.execute(
+                "insert into observatory.snapshots (reference_id, item_key, version, made_at, current, valued_on, kind, unit,"
+                " currency, level, place_code, median, p25, p75, observations, suppliers, variation, grade, body)"
+                " values ($1, $1, 1, now(), true, now(), '', '', 'RUB', 'country', 'RU', 1, 1, 1, 3, 3, 0, 'A', '{}')",
+                key,
+            )
+    await migrate(config)
+    assert [row["item_key"] for row in await connection.fetch("select item_key from observatory.ends_due")] == [
+        "judged"
+    ]
+    await connection.close()

@@ -1,7 +1,7 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` observed prices · ``assessing`` due items and
 the results of their assessment · ``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots
 · ``packed`` packed bodies of observations · ``listing`` items to choose from · ``months`` the rolling view ·
-``numbers`` the numbers by which items are judged."""
+``numbers`` the numbers by which items are judged · ``ended`` references that the former release did not end."""
 
 from services.observatory.store.assessing import (
     Outcome,
@@ -12,6 +12,7 @@ from services.observatory.store.assessing import (
     set_aside,
     settle,
 )
+from services.observatory.store.ended import EndedReference, claim_ended
 from services.observatory.store.listing import (
     ItemFilter,
     Items,
@@ -39,6 +40,7 @@ from services.observatory.store.rows import Row
 from services.observatory.store.rulings import RulingChange, Standing, standing_rulings, tally, verdicts
 
 __all__ = [
+    "EndedReference",
     "ItemCard",
     "ItemFilter",
     "Items",
@@ -54,6 +56,7 @@ __all__ = [
     "card",
     "categories",
     "claim_due",
+    "claim_ended",
     "find",
     "forget_months",
     "has_more",

@@ -190,6 +190,15 @@ class NumbersRow(Row, table=True):
     marked_to: str | None = Field(default=None, sa_type=Text)
 
 
+class EndsDueRow(Row, table=True):
+    """An item of which the former release may not have published the ends of its former references. The migration and a
+    trigger on ``items`` add it."""
+
+    __tablename__ = "ends_due"
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+
+
 class RollingRow(Row, table=True):
     """A row that only the Faust view writes."""
 
