@@ -25,7 +25,7 @@ LIKELY_DUPLICATE = 0.8
 MOST_CHARACTERS = 20_000
 """The most characters of the name, description and attributes of one card together. Longer cards that a former release
 accepted stay."""
-COMPARED_LETTERS = 2_000
+COMPARED_CHARACTERS = 2_000
 """Cards are compared by this many first characters of the name and attributes, which is several times the usual length."""
 
 
@@ -107,11 +107,11 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def tokens(self) -> Counter[str]:
-        """Words of the name (weight 2) and of the attribute values (weight 1) among the first COMPARED_LETTERS, to
+        """Words of the name (weight 2) and of the attribute values (weight 1) among the first COMPARED_CHARACTERS, to
         compare cards."""
-        name = _apart(self.name, COMPARED_LETTERS)
+        name = _apart(self.name, COMPARED_CHARACTERS)
         words = Counter({word: 2 for word in words_of(name)})
-        left = COMPARED_LETTERS - len(name)
+        left = COMPARED_CHARACTERS - len(name)
         for attribute in self.attributes:
             if left <= 0:
                 break

@@ -92,7 +92,8 @@ class OfferPublished(Event, frozen=True, kw_only=True):
 
 @event(key="sku_id")
 class OfferArchived(Event, frozen=True, kw_only=True):
-    """``reason`` is ``expired``, ``replaced``, ``withdrawn``, ``sku-archived`` or ``supplier-suspended``."""
+    """``reason`` is ``expired``, ``replaced``, ``withdrawn``, ``sku-archived``, or ``supplier-suspended`` if the supplier was
+    suspended or closed."""
 
     sku_id: Key
     offer_id: Key

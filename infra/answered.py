@@ -31,7 +31,7 @@ class Taker:
     def __init__(self, further: frozenset[str], absent: frozenset[str], parts: Mapping[str, str]) -> None:
         self._further, self._absent, self._parts = further, absent, parts
 
-    def take_back(self, written: dict[str, Any]) -> None:
+    def reduce_to_body(self, written: dict[str, Any]) -> None:
         """Keep only the members that a body has. A null in an answer means that the body leaves the member out."""
         for name in self._further & written.keys():
             del written[name]

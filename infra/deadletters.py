@@ -199,7 +199,7 @@ async def make_dead_letter(
         ]
         key = (key or b"")[:LONGEST_NAME]
         await kafka.send_and_wait(DEAD_LETTERS, key=key, headers=[*named, *noted, (LEFT_OUT, b"")])
-    metrics.EVENTS_BURIED.labels(consumer).inc()
+    metrics.DEAD_LETTERS_WRITTEN.labels(consumer).inc()
 
 
 async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:

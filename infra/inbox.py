@@ -41,7 +41,7 @@ SLICE, SLICE_BYTES = 50, 64_000
 """Decode at most this many records, or stop after one larger than SLICE_BYTES, before yielding to the event loop."""
 PORTION, PORTION_BYTES = 500, 1_000_000
 """One transaction handles at most this many records, or this many bytes (including the record that crosses the limit)."""
-BURIED = "!"
+DEAD = "!"
 """Suffix of a claim: this piece became a dead letter."""
 AWAY_TRIES = 5
 """After this many tries of an event that needs an unavailable server, only its partition waits, if the database itself works."""
@@ -159,7 +159,7 @@ class Inbox:
             if isinstance(message, Message):
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
             else:
-                await self._bury(record, message)
+                await self._write_dead_letter(record, message)
         if self._waiting:
             await self._one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
         return held
@@ -205,7 +205,7 @@ class Inbox:
             if _partition(record) in waiting:
                 continue
             if not isinstance(message, Message):
-                await self._bury(record, message)
+                await self._write_dead_letter(record, message)
                 continue
             try:
                 stop = await self._settle(record, message)
@@ -234,17 +234,17 @@ class Inbox:
             return None
         pieces = message.pieces()
         if not pieces:
-            await self._bury(record, error)
+            await self._write_dead_letter(record, error)
             return self._stop(record, error, record.offset + 1)
         settled = await self._divide(message, pieces)
         for piece in pieces:
-            if self._claim_of(piece) in settled or self._claim_of(piece) + BURIED in settled:
+            if self._claim_of(piece) in settled or self._claim_of(piece) + DEAD in settled:
                 continue
             error = await self._alone(piece)
             if error is None:
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
                 continue
-            await self._bury_piece(record, error, piece)
+            await self._write_dead_letter_of_piece(record, error, piece)
             if stop := self._stop(record, error, record.offset):
                 return stop
         return None
@@ -269,16 +269,16 @@ class Inbox:
         async def divide() -> set[str]:
             async with self._transaction() as tx:
                 await tx.claim([self._claim_of(message) + PIECE])
-                return await tx.claimed([self._claim_of(piece) + end for piece in pieces for end in ("", BURIED)])
+                return await tx.claimed([self._claim_of(piece) + end for piece in pieces for end in ("", DEAD)])
 
         return await there(f"PostgreSQL, for {self.name}", divide)
 
-    async def _bury_piece(self, record: ConsumerRecord, error: Exception, piece: Message) -> None:
-        await self._bury(record, error, piece)
+    async def _write_dead_letter_of_piece(self, record: ConsumerRecord, error: Exception, piece: Message) -> None:
+        await self._write_dead_letter(record, error, piece)
 
         async def note() -> None:
             async with self._transaction() as tx:
-                await tx.claim([self._claim_of(piece) + BURIED])
+                await tx.claim([self._claim_of(piece) + DEAD])
 
         await there(f"PostgreSQL, for {self.name}", note)
 
@@ -366,7 +366,7 @@ class Inbox:
             return False
         return True
 
-    async def _bury(self, record: ConsumerRecord, error: Exception, piece: Message | None = None) -> None:
+    async def _write_dead_letter(self, record: ConsumerRecord, error: Exception, piece: Message | None = None) -> None:
         """Make the record, or that piece, a dead letter. Wait until Kafka has it: no failed event is skipped without one."""
         while True:
             try:

@@ -24,7 +24,7 @@ REQUESTS = Histogram(
 )
 EVENTS_SENT = Counter("lonja_events_published", "Events that the relay sent to Kafka", ("service",))
 EVENTS_HANDLED = Counter("lonja_events_handled", "Events that a consumer handled", ("consumer",))
-EVENTS_BURIED = Counter("lonja_events_buried", "Events that a consumer sent to the dead letters", ("consumer",))
+DEAD_LETTERS_WRITTEN = Counter("lonja_events_buried", "Events that a consumer sent to the dead letters", ("consumer",))
 ROWS_PRUNED = Counter("lonja_rows_pruned", "Rows that were deleted because they were too old", ("service", "table"))
 MAILS = Counter("lonja_mails", "Letters, by outcome", ("outcome",))
 WATCHERS = Gauge("lonja_sse_watchers", "Browsers that watch a live page")

@@ -57,7 +57,7 @@ ONE_RULE = {
     "role-missing": "an act needs a role of the acting member",
     "sku-not-published": "only a published SKU is traded",
     "supplier-not-active": "only an active supplier bids or quotes",
-    "taken-back": "nobody acts on something that was withdrawn",
+    "withdrawn-already": "nobody acts on something that was withdrawn",
     "title-missing": "a process has a title",
     "unknown-kind": "a process is for a kind that the policy has",
     "unknown-line": "a line that is named is one of the process",

@@ -34,7 +34,7 @@ def banned() -> re.Pattern[str]:
     words = [word for cell in cells for word in cell.split(", ")]
     assert "weather" in words and "Told." in words
     sentences = [re.escape(word.removesuffix(".")) for word in words if word.endswith(".")]
-    others = [re.escape(word) for word in words if not word.endswith(".")]
+    others = [re.escape(word).replace(r"\ ", "[ -]") for word in words if not word.endswith(".")]
     return re.compile(rf"\b(?i:{'|'.join(others)})\b|(?<!\w)(?:{'|'.join(sentences)})\.(?!\w)")
 
 
@@ -61,7 +61,7 @@ def docstrings(text: str) -> Iterator[tuple[int, str]]:
 
 def test_no_text_has_a_banned_word() -> None:
     words = banned()
-    for sample in ('"Told. The buyer accepts it."', "# whoever asks", "due first first", '_("Taken back.")'):
+    for sample in ('"Told. The buyer accepts it."', "# whoever asks", "due first first", 'code = "taken-back"'):
         assert words.search(sample)
     for sample in ("Told.by", "said.", "brainstorm", "He knew. He told. Then he left", "it says: Said nothing."):
         assert not words.search(sample)
@@ -76,7 +76,14 @@ def test_no_text_has_a_banned_word() -> None:
 
 def test_no_name_in_the_code_has_a_banned_word() -> None:
     words = banned()
-    for sample in ("test_whoever_asks_gets_one", "WhoeverAsks", "_first_first", "BREATH_SECONDS", "isTold"):
+    for sample in (
+        "test_whoever_asks_gets_one",
+        "WhoeverAsks",
+        "_first_first",
+        "BREATH_SECONDS",
+        "isTold",
+        "MOST_TAKEN_BACK",
+    ):
         assert NAME.fullmatch(sample) and words.search(apart(sample))
     for sample in ("brainstorm_first", "Told_by", "breathe_in", "first_seen_first", "StoredFigures"):
         assert NAME.fullmatch(sample) and not words.search(apart(sample))

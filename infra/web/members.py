@@ -64,7 +64,7 @@ def _of_names(known: dict[str, Check | None] | None, rest: Check | None, taker: 
         if not isinstance(written, dict):
             return
         if taker is not None:
-            taker.take_back(written)
+            taker.reduce_to_body(written)
         if known is not None and not written.keys() <= known.keys():
             name = next(name for name in written if name not in known)
             raise OutOfBounds("unknown-member", name[:_SHOWN], known=", ".join(known))

@@ -108,7 +108,7 @@ class Finder:
     async def _put(self, cards: Sequence[IndexedCard], gone: Sequence[str] | set[str]) -> None:
         """Index the cards. If the index refuses a card, the former content of this SKU remains, and other cards are not
         affected."""
-        refused = await asyncio.to_thread(self._indexed, cards, gone)
+        refused = await asyncio.to_thread(self._index_cards, cards, gone)
         for sku_id in (*(card.sku.sku_id for card in cards), *gone):
             self._refused.pop(sku_id, None)
         for sku_id, error in refused.items():
@@ -121,7 +121,7 @@ class Finder:
         else:
             HEALTH.report("task", f"{TASK}: SKUs", PartState.running)
 
-    def _indexed(self, cards: Sequence[IndexedCard], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
+    def _index_cards(self, cards: Sequence[IndexedCard], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
         """Index the cards. Return the refused SKUs with the reasons."""
         refused: dict[str, Exception] = {}
         for card in cards:

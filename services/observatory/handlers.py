@@ -49,7 +49,8 @@ from services.observatory.store import ItemCard, Outcome, RulingChange, Snapshot
 
 PAUSE = timedelta(seconds=3)
 """How long an item waits after the first imported price."""
-TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
+NO_OFFER_ANY_MORE = frozenset({"replaced", "withdrawn", "supplier-suspended"})
+"""If an offer ended for one of these reasons, its price does not count any more. If its last day is over, the price still counts."""
 RECHECK = timedelta(days=1)
 BATCH = 50
 ENDS_AT_ONCE = 1_000
@@ -83,9 +84,8 @@ async def keep_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None
 
 
 async def withdraw_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
-    """The price of an expired offer stays; that of an offer in :data:`TAKEN_BACK` is removed: replaced, withdrawn, or its supplier is
-    suspended."""
-    await store.withdraw(tx, [event.offer_id for event in events if event.reason in TAKEN_BACK], tx.now)
+    """Remove the prices of offers that were replaced or withdrawn, or whose supplier was suspended or closed."""
+    await store.withdraw(tx, [event.offer_id for event in events if event.reason in NO_OFFER_ANY_MORE], tx.now)
 
 
 async def withdraw_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:

@@ -27,10 +27,10 @@ def timers(resources: Resources) -> tuple[Timer, ...]:
         known.update({each.item.item_key: each for each in claimed if isinstance(each, ItemCard)})
         return await judge_due(tx, claimed, load(resources.config.policy).observatory)
 
-    async def aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:
+    async def set_aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:
         await store.set_aside(tx, key, why, again_at, known[key].written if key in known else None)
 
-    due = Due("observatory assess", judge, lambda each: each.item_key, keep_judged, aside=aside)
+    due = Due("observatory assess", judge, lambda each: each.item_key, keep_judged, aside=set_aside)
 
     async def mark_changed(tx: Transaction) -> int:
         return await store.mark_changed(tx, load(resources.config.policy).observatory)

@@ -36,8 +36,8 @@ COMMENT = 300
 
 class QuoteParticipant(msgspec.Struct, frozen=True, kw_only=True):
     """A quote without a name. ``above_cheapest`` is 0 for the cheapest. Only the buyer sees ``comment``; observers see
-    ``supplier_id`` and ``supplier_name`` after the choice. ``eligible`` is false if the supplier was suspended
-    meanwhile.
+    ``supplier_id`` and ``supplier_name`` after the choice. ``eligible`` is false if the supplier is not
+    active any more: it was suspended or closed after it sent the quote.
 
     In the list of participants ``comment`` is its first 300 characters, ``comment_cut`` says whether more follows, and
     ``lines`` is empty: the whole comment and the lines, for the buyer only, are at

@@ -5,7 +5,7 @@ import pytest
 
 from catalogue.policy import CatalogueRules
 from catalogue.skus import (
-    COMPARED_LETTERS,
+    COMPARED_CHARACTERS,
     LIKELY_DUPLICATE,
     MOST_CHARACTERS,
     CardReasonMissing,
@@ -176,7 +176,7 @@ def test_the_texts_of_a_card_are_bounded_together():
 
 def test_cards_are_compared_by_what_their_first_characters_say():
     fat = a_fat_sku(8_500)
-    assert len(fat.tokens) <= COMPARED_LETTERS
+    assert len(fat.tokens) <= COMPARED_CHARACTERS
     assert {"copy", "paper", "a4", "alba"} <= fat.tokens.keys()
     assert likeness(fat, a_sku(gtin="")) < 0.1
     assert likeness(fat, a_fat_sku(8_500, sku_id="paper-2", gtin="")) == 1

@@ -86,7 +86,7 @@ async def test_a_worker_writes_and_reads(servers: Servers) -> None:
         await consumer.commit()
 
 
-async def test_views_bury_and_read_in_their_own_group(servers: Servers) -> None:
+async def test_views_write_dead_letters_and_read_in_their_own_group(servers: Servers) -> None:
     async with AIOKafkaProducer(**of(servers, "streams")) as producer:
         await producer.send_and_wait(DEAD_LETTERS, b"x", headers=[("consumer", b"test")])
     consumer = AIOKafkaConsumer(FACTS, **of(servers, "streams"), group_id="lonja.accounts")

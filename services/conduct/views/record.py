@@ -53,7 +53,7 @@ class Suspended(msgspec.Struct, kw_only=True):
     contracts: list[Mentioned]
 
 
-class SideRecord(msgspec.Struct, kw_only=True):
+class PartyRecord(msgspec.Struct, kw_only=True):
     """``counts`` and ``contracts`` are by kind: concluded, terminated, and evaded or refused. The latest contracts come
     first. ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their
     acceptance, answers and payments on time or late, disputes by their end. Counts stop at 1,000; ``more`` lists the
@@ -71,7 +71,7 @@ class RecordView(msgspec.Struct, kw_only=True):
 
     organisation_id: str
     name: str
-    sides: list[SideRecord]
+    sides: list[PartyRecord]
     sanctions: list[Suspended]
 
 
@@ -123,7 +123,7 @@ async def record_of(
         organisation_id=organisation_id,
         name=organisation.name,
         sides=[
-            SideRecord(
+            PartyRecord(
                 side=party,
                 counts={kind: min(counts[party, kind], COUNTED) for kind in KINDS[party]},
                 contracts={

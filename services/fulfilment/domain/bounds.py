@@ -16,7 +16,7 @@ from services.fulfilment.domain.state import Dispute, Execution, ProposedEnding,
 
 MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
 MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
-MOST_TAKEN_BACK = 50
+MOST_WITHDRAWALS = 50
 """How many acts one side may withdraw: orders, deliveries, invoices and proposals to end the contract."""
 MOST_DISPUTES = 100
 """How many disputes one side may open."""
@@ -41,8 +41,8 @@ class TooManyDeliveries(RuleBroken):
     code = "too-many-deliveries"
 
 
-class TooMuchTakenBack(RuleBroken):
-    code = "too-much-taken-back"
+class TooManyWithdrawals(RuleBroken):
+    code = "too-many-withdrawals"
 
 
 class TooManyDisputes(RuleBroken):
@@ -97,20 +97,20 @@ def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity
         )
 
 
-def require_taking_back(execution: Execution, party: Party) -> None:
-    """Raise TooMuchTakenBack if this side may not withdraw anything more."""
-    acts = taken_back(execution, party)
-    if acts >= MOST_TAKEN_BACK:
-        raise TooMuchTakenBack(
-            f"You withdrew {acts} acts on this contract; {MOST_TAKEN_BACK} are the most. What you sent now waits"
+def require_withdrawal_allowed(execution: Execution, party: Party) -> None:
+    """Raise TooManyWithdrawals if this side may not withdraw anything more."""
+    acts = count_withdrawals(execution, party)
+    if acts >= MOST_WITHDRAWALS:
+        raise TooManyWithdrawals(
+            f"You withdrew {acts} acts on this contract; {MOST_WITHDRAWALS} are the most. What you sent now waits"
             " for the other side's answer.",
             field="number",
             acts=acts,
-            most=MOST_TAKEN_BACK,
+            most=MOST_WITHDRAWALS,
         )
 
 
-def taken_back(execution: Execution, party: Party) -> int:
+def count_withdrawals(execution: Execution, party: Party) -> int:
     """Return how many acts the side withdrew itself, without those that a dispute set aside."""
     proposals = execution.endings_withdrawn.get(party, 0)
     if party == "buyer":

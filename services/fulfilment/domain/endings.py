@@ -196,7 +196,7 @@ def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tu
         raise ActOfOtherParty(
             f"The {ending.by} made this proposal, and only the {ending.by} can withdraw it.", party=ending.by
         )
-    bounds.require_taking_back(execution, by)
+    bounds.require_withdrawal_allowed(execution, by)
     return (_answered(execution, by, "withdrawn", "", now),)
 
 

@@ -22,7 +22,7 @@ from services.fulfilment.domain.state import (
     Invoice,
     Matter,
     NothingOfThatNumber,
-    TakenBack,
+    WithdrawnAlready,
     balances,
     share,
     total,
@@ -185,7 +185,7 @@ def withdraw_invoice(execution: Execution, number: int, organisation_id: str, no
             f"The invoice {number} is {invoice.status} already.", about="invoice", number=number, state=invoice.status
         )
     require_undisputed(execution, Matter("invoice", number))
-    bounds.require_taking_back(execution, "supplier")
+    bounds.require_withdrawal_allowed(execution, "supplier")
     return (withdrawn(execution, Matter("invoice", number), "supplier", now),)
 
 
@@ -197,4 +197,4 @@ def get_invoice(execution: Execution, number: int) -> Invoice:
 
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
-        raise TakenBack(f"The invoice {invoice.number} was withdrawn.", about="invoice", number=invoice.number)
+        raise WithdrawnAlready(f"The invoice {invoice.number} was withdrawn.", about="invoice", number=invoice.number)

@@ -31,7 +31,7 @@ from services.fulfilment.domain.state import (
     NoQuantity,
     NothingOfThatNumber,
     Order,
-    TakenBack,
+    WithdrawnAlready,
     outstanding,
     total,
     unordered,
@@ -239,7 +239,7 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
     if delivery.status == "assessed" and (delivery.accepted, delivery.reasons) == (accepted, reasons):
         return ()
     if delivery.status == "withdrawn":
-        raise TakenBack(f"Delivery {delivery.number} was withdrawn.", about="delivery", number=delivery.number)
+        raise WithdrawnAlready(f"Delivery {delivery.number} was withdrawn.", about="delivery", number=delivery.number)
     if delivery.status != "reported":
         state = "accepted in part" if delivery.outcome == "partly" else delivery.outcome or delivery.status
         raise AnsweredAlready(
@@ -283,7 +283,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
     require_running(execution)
     if any(each.order == number and each.status != "withdrawn" for each in execution.deliveries):
         raise DeliveredOn(f"Something was delivered on order {number}: it cannot be withdrawn.", order=number)
-    bounds.require_taking_back(execution, "buyer")
+    bounds.require_withdrawal_allowed(execution, "buyer")
     return (withdrawn(execution, Matter("order", number), "buyer", now),)
 
 
@@ -300,7 +300,7 @@ def withdraw_delivery(execution: Execution, number: int, organisation_id: str, n
             state=delivery.outcome,
         )
     require_undisputed(execution, Matter("delivery", number))
-    bounds.require_taking_back(execution, "supplier")
+    bounds.require_withdrawal_allowed(execution, "supplier")
     return (withdrawn(execution, Matter("delivery", number), "supplier", now),)
 
 
@@ -324,7 +324,7 @@ def get_order(execution: Execution, number: int) -> Order:
 def standing_order(execution: Execution, number: int) -> Order:
     order = get_order(execution, number)
     if order.withdrawn:
-        raise TakenBack(f"The order {number} was withdrawn.", field="order", about="order", number=number)
+        raise WithdrawnAlready(f"The order {number} was withdrawn.", field="order", about="order", number=number)
     return order
 
 

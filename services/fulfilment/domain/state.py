@@ -48,10 +48,10 @@ class AnsweredAlready(RuleBroken):
     code = "answered-already"
 
 
-class TakenBack(RuleBroken):
+class WithdrawnAlready(RuleBroken):
     """The side that stated it withdrew it, so nobody can act on it."""
 
-    code = "taken-back"
+    code = "withdrawn-already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

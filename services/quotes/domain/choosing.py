@@ -59,7 +59,7 @@ class JustificationMissing(RuleBroken):
 
 
 NOBODY = Comparison(standing=())
-"""The comparison for decisions that look at no quotes, because there are none or they stay sealed."""
+"""The comparison for decisions in which no quote is read, because there are none or all stay sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
         )
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
-            f"Participant {command.participant} has been suspended: choose another.",
+            f"Participant {command.participant} is not active any more: choose another.",
             field="participant",
             participant=command.participant,
         )

@@ -114,7 +114,7 @@ def _milestone(event: CarriedOut, at: datetime) -> Json | None:
         case ExecutionOverdue(about="order" | "invoice"):
             return {"id": milestone_of(event), "dateModified": modified, "status": "notMet"}
         case ExecutionWithdrawn(about="order" | "invoice"):
-            why = "set aside by a dispute" if event.by == "dispute" else f"taken back by the {event.by}"
+            why = "set aside by a dispute" if event.by == "dispute" else f"withdrawn by the {event.by}"
             return {
                 "id": milestone_of(event),
                 "description": why,

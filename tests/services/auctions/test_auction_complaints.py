@@ -93,7 +93,7 @@ async def test_a_supplier_files_ten_complaints_about_one_auction_at_most(market:
     assert more.json()["numbers"] == {"filed": MOST, "most": MOST}
 
 
-async def test_many_long_complaints_of_one_supplier_do_not_bury_those_of_another(market: Market) -> None:
+async def test_many_long_complaints_of_one_supplier_do_not_hide_those_of_another(market: Market) -> None:
     scene = await a_scene(market)
     await filed_earlier(market, scene, "a", 4 * PER_PAGE + 5)
     async with market.client(scene.suppliers["b"]) as b:

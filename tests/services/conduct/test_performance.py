@@ -146,7 +146,7 @@ def test_carried_out_without_a_word_it_counts_for_both() -> None:
     }
 
 
-def test_a_delivery_that_waited_again_and_is_taken_back_leaves_its_order_met_by_another() -> None:
+def test_a_withdrawn_delivery_that_waited_again_leaves_its_order_met_by_another() -> None:
     """The first delivery was refused and disputed, the second brought everything; then the refusal was set aside."""
     work = Work()
     work.order()

@@ -147,7 +147,7 @@ class Work:
     def consent(self, *, by: str, agrees: bool = True, words: str = "No") -> tuple[Event, ...]:
         return self.tell(AnswerEnding(organisation_id=by, agrees=agrees, words=words))
 
-    def take_back(self, *, by: str) -> tuple[Event, ...]:
+    def withdraw_ending(self, *, by: str) -> tuple[Event, ...]:
         return self.tell(WithdrawEnding(organisation_id=by))
 
     def replayed(self) -> Execution:

@@ -188,7 +188,7 @@ async def test_a_long_contract_is_shown_in_parts_and_leads_to_every_form(
     assert status == 422 and 'id="deliver-1-note-note"' in text
 
 
-async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> None:
+async def test_acts_are_withdrawn_and_disputed_and_the_contract_is_ended_by_forms(town: Town) -> None:
     work = await a_signed_contract(town)
     page = f"/contracts/{work.contract_id}/execution"
     await work.order()

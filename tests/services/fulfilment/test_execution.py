@@ -77,7 +77,7 @@ from services.fulfilment.domain.state import (
     Matter,
     NoQuantity,
     NothingOfThatNumber,
-    TakenBack,
+    WithdrawnAlready,
     balances,
     outstanding,
     share,
@@ -178,7 +178,7 @@ class TestOrder:
         assert kinds(work.withdraw("order", by=SCHOOL)) == [ExecutionWithdrawn]
         assert work.withdraw("order", by=SCHOOL) == ()
         assert unordered(work.state) == ALL
-        with pytest.raises(TakenBack):
+        with pytest.raises(WithdrawnAlready):
             work.deliver()
         work = delivered()
         with pytest.raises(DeliveredOn):
@@ -227,7 +227,7 @@ class TestDelivery:
         work = delivered()
         assert kinds(work.withdraw("delivery", by=MILL)) == [ExecutionWithdrawn]
         assert work.withdraw("delivery", by=MILL) == ()
-        with pytest.raises(TakenBack):
+        with pytest.raises(WithdrawnAlready):
             work.assess()
         work.deliver()
         work.assess({}, delivery=2)
@@ -331,7 +331,7 @@ class TestInvoice:
         work = invoiced()
         assert kinds(work.withdraw("invoice", by=MILL)) == [ExecutionWithdrawn]
         assert work.withdraw("invoice", by=MILL) == ()
-        with pytest.raises(TakenBack):
+        with pytest.raises(WithdrawnAlready):
             work.pay()
         (again,) = work.invoice()
         assert (again.invoice, again.amount) == (2, D("800.00"))
@@ -550,7 +550,7 @@ class TestEnding:
         )
         assert not any(isinstance(event, ContractEnded) for event in work.events)
 
-    def test_a_proposal_is_declined_taken_back_or_lapses(self):
+    def test_a_proposal_is_declined_or_withdrawn_or_lapses(self):
         work = ordered()
         work.propose(by=MILL)
         with pytest.raises(ReasonsMissing):
@@ -560,17 +560,17 @@ class TestEnding:
             work.consent(by=SCHOOL)
         work.propose(by=MILL)
         with pytest.raises(ActOfOtherParty):
-            work.take_back(by=SCHOOL)
-        assert work.take_back(by=MILL)[0].answer == "withdrawn"
+            work.withdraw_ending(by=SCHOOL)
+        assert work.withdraw_ending(by=MILL)[0].answer == "withdrawn"
         work.propose(by=MILL, kind="termination")
         work.after(work.state.ending.due_at)
         assert EndingAnswered in kinds(work.tick()) and work.state.ending is None
 
-    def test_an_answer_to_a_proposal_that_was_taken_back_is_none_to_the_next(self):
+    def test_an_answer_to_a_withdrawn_proposal_does_not_answer_the_next_one(self):
         work = ordered()
         work.propose(by=MILL)
         read = work.state.ending.proposed_at
-        work.take_back(by=MILL)
+        work.withdraw_ending(by=MILL)
         work.after(work.now + timedelta(seconds=1))
         work.propose(by=MILL, kind="termination")
         for agrees in (True, False):

@@ -25,7 +25,7 @@ from services.fulfilment.domain.bounds import (
     TooManyOrders,
     TooManyRefusals,
     TooManyStatements,
-    TooMuchTakenBack,
+    TooManyWithdrawals,
 )
 from services.fulfilment.domain.disputes import may_dispute
 from services.fulfilment.domain.duties import duties, next_at
@@ -137,15 +137,15 @@ class TestOrders:
 
     def test_an_order_cannot_be_placed_and_withdrawn_without_end(self) -> None:
         work = Work()
-        for number in range(1, bounds.MOST_TAKEN_BACK + 1):
+        for number in range(1, bounds.MOST_WITHDRAWALS + 1):
             work.order()
             work.withdraw("order", number, by=SCHOOL)
         work.order()
-        with pytest.raises(TooMuchTakenBack) as broken:
-            work.withdraw("order", bounds.MOST_TAKEN_BACK + 1, by=SCHOOL)
-        assert broken.value.numbers == {"acts": bounds.MOST_TAKEN_BACK, "most": bounds.MOST_TAKEN_BACK}
+        with pytest.raises(TooManyWithdrawals) as broken:
+            work.withdraw("order", bounds.MOST_WITHDRAWALS + 1, by=SCHOOL)
+        assert broken.value.numbers == {"acts": bounds.MOST_WITHDRAWALS, "most": bounds.MOST_WITHDRAWALS}
         assert work.withdraw("order", 1, by=SCHOOL) == ()  # it is withdrawn already
-        work.deliver(order=bounds.MOST_TAKEN_BACK + 1)  # and the contract continues
+        work.deliver(order=bounds.MOST_WITHDRAWALS + 1)  # and the contract continues
 
 
 class TestDeliveries:
@@ -167,17 +167,17 @@ class TestDeliveries:
 
     def test_deliveries_and_invoices_cannot_be_withdrawn_without_end(self) -> None:
         work = ordered()
-        for number in range(1, bounds.MOST_TAKEN_BACK // 2 + 1):
+        for number in range(1, bounds.MOST_WITHDRAWALS // 2 + 1):
             work.deliver()
             work.withdraw("delivery", number, by=MILL)
-        last = bounds.MOST_TAKEN_BACK // 2 + 1
+        last = bounds.MOST_WITHDRAWALS // 2 + 1
         work.deliver()
         work.assess(delivery=last)
-        for number in range(1, bounds.MOST_TAKEN_BACK - bounds.MOST_TAKEN_BACK // 2 + 1):
+        for number in range(1, bounds.MOST_WITHDRAWALS - bounds.MOST_WITHDRAWALS // 2 + 1):
             work.invoice(last)
             work.withdraw("invoice", number, by=MILL)
         work.invoice(last)
-        with pytest.raises(TooMuchTakenBack):
+        with pytest.raises(TooManyWithdrawals):
             work.withdraw("invoice", len(work.state.invoices), by=MILL)
         work.pay(len(work.state.invoices))
         assert isinstance(work.confirm(len(work.state.invoices))[-1], ContractClosed)
@@ -187,10 +187,10 @@ class TestDeliveries:
         work.dispute("delivery", by=SCHOOL)
         work.reply(by=MILL, asks="set-aside")
         assert work.state.deliveries[0].status == "withdrawn"
-        assert bounds.taken_back(work.state, "supplier") == 0
+        assert bounds.count_withdrawals(work.state, "supplier") == 0
         work.deliver()
         work.withdraw("delivery", 2, by=MILL)
-        assert bounds.taken_back(work.state, "supplier") == 1
+        assert bounds.count_withdrawals(work.state, "supplier") == 1
 
     def test_long_reasons_are_bounded_and_a_short_answer_is_always_possible(self) -> None:
         letters = bounds.CHARACTERS_OF_REASONS // 4_000
@@ -273,12 +273,12 @@ class TestDisputes:
 class TestEndings:
     def test_a_proposal_cannot_be_withdrawn_without_end_but_can_always_be_made(self) -> None:
         work = Work()
-        for _ in range(bounds.MOST_TAKEN_BACK):
+        for _ in range(bounds.MOST_WITHDRAWALS):
             work.propose(by=SCHOOL)
-            work.take_back(by=SCHOOL)
+            work.withdraw_ending(by=SCHOOL)
         work.propose(by=SCHOOL, kind="termination")
-        with pytest.raises(TooMuchTakenBack):
-            work.take_back(by=SCHOOL)
+        with pytest.raises(TooManyWithdrawals):
+            work.withdraw_ending(by=SCHOOL)
         assert work.consent(by=MILL)  # the other side may end it
 
     def test_an_ending_can_be_refused_a_few_times_and_then_only_lapses(self) -> None:
@@ -306,7 +306,7 @@ class TestEndings:
     def test_the_counts_are_kept_with_the_contract_and_a_former_state_has_none(self) -> None:
         work = Work()
         work.propose(by=SCHOOL)
-        work.take_back(by=SCHOOL)
+        work.withdraw_ending(by=SCHOOL)
         work.propose(by=SCHOOL)
         work.consent(by=MILL, agrees=False)
         kept = msgspec.json.encode(work.state)

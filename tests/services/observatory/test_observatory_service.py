@@ -249,12 +249,12 @@ class TestPrices:
             OfferArchived(sku_id=sku, offer_id=offers[3].offer_id, supplier_id="s", reason="replaced")
         )
 
-        async def taken_back() -> dict[str, Any] | None:
+        async def withdrawn() -> dict[str, Any] | None:
             observatory.market.clock.advance(PAUSE)
             found = await observatory.item(sku)
             return found if verdicts(found)["60"] == "cancelled" else None
 
-        reference = (await observatory.market.eventually(taken_back))["answer"]["reference"]
+        reference = (await observatory.market.eventually(withdrawn))["answer"]["reference"]
         assert (reference["kind"], reference["unit"], Decimal(reference["median"])) == ("offer", "KGM", 10)
 
     async def test_that_nobody_can_compare_are_listed_with_the_reason(self, observatory: Observatory) -> None:

@@ -275,10 +275,11 @@ class TestChoice:
             story.chosen("one", "It also comes in blue, which nobody else has.")
         assert WHY in refused.value.message
 
-    def test_who_was_suspended_since_is_not_chosen_and_nobody_justifies_passing_it_over(self) -> None:
+    def test_a_supplier_that_is_not_active_any_more_is_not_chosen_and_needs_no_justification(self) -> None:
         story = three_quotes()
-        with pytest.raises(choosing.ParticipantNotActive):
+        with pytest.raises(choosing.ParticipantNotActive) as refused:
             story.chosen("two", barred=frozenset({"two"}))
+        assert "is not active any more" in refused.value.message, "it was suspended or closed"
         assert story.chosen("one", barred=frozenset({"two", "three"}))
 
     def test_only_the_buyer_chooses_among_those_there_are_after_the_deadline_and_in_time(self) -> None:

@@ -49,7 +49,7 @@ def test_merged_they_say_what_was_due_met_and_paid() -> None:
     assert (contract["status"], contract["description"]) == ("terminated", "everything was accepted and paid")
     order, withdrawn, paid = contract["implementation"]["milestones"]
     assert (order["type"], order["status"], order["dateMet"][:10]) == ("delivery", "met", "2026-11-20")
-    assert (withdrawn["status"], withdrawn["description"]) == ("notMet", "taken back by the supplier")
+    assert (withdrawn["status"], withdrawn["description"]) == ("notMet", "withdrawn by the supplier")
     assert (paid["type"], paid["status"]) == ("payment", "met")
     (transaction,) = contract["implementation"]["transactions"]
     assert transaction["value"] == {"amount": 1000.0, "currency": "RUB"}
