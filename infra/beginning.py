@@ -26,7 +26,7 @@ from infra.tasks import stop_if_cancelled
 log = logging.getLogger(__name__)
 
 
-async def after_the_forgotten(
+async def begin_after_forgotten(
     database: Database,
     services: Sequence[str],
     bootstrap: str,
@@ -49,7 +49,7 @@ async def after_the_forgotten(
             await asyncio.sleep(1)
 
 
-async def where_the_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
+async def begin_where_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
     """Start the group at the offsets of the group ``former``, which did the same work in a former release. Call it
     before the group is joined for the first time: one that is at work stays where its members are. Raise KafkaError."""
     partitions = await _partitions(bootstrap, topics)

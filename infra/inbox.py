@@ -153,7 +153,7 @@ class Inbox:
                 await self._in_one_transaction(good)
         except Exception as error:  # noqa: BLE001 - whatever it is, each event is then tried in its own transaction
             log.info("%s: a batch of %d failed (%s); one by one", self.name, len(good), in_short(error))
-            await self._one_by_one(read, held)
+            await self._handle_one_by_one(read, held)
             return held
         for record, message in batch:
             if isinstance(message, Message):
@@ -161,7 +161,7 @@ class Inbox:
             else:
                 await self._write_dead_letter(record, message)
         if self._waiting:
-            await self._one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
+            await self._handle_one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
         return held
 
     async def _read(self, records: Sequence[ConsumerRecord]) -> Portion:
@@ -197,7 +197,7 @@ class Inbox:
                     read.append((record, message))
         return read, held
 
-    async def _one_by_one(self, read: Read, held: dict[TopicPartition, HeldPartition]) -> None:
+    async def _handle_one_by_one(self, read: Read, held: dict[TopicPartition, HeldPartition]) -> None:
         """Handle each record in its own transaction. If an event must wait, its partition is added to ``held`` and its later records are
         left."""
         waiting: set[TopicPartition] = set()
@@ -228,7 +228,7 @@ class Inbox:
     async def _settle(self, record: ConsumerRecord, message: Message) -> HeldPartition | None:
         """Handle the event, or those of its pieces that can be handled; the rest become dead letters. If too many events failed in a row,
         returns the offset and reason at which the consumer must stop. Raise _Waits."""
-        error = await self._alone(message)
+        error = await self._handle_alone(message)
         if error is None:
             self._failed_in_a_row.pop((record.topic, record.partition), None)
             return None
@@ -240,7 +240,7 @@ class Inbox:
         for piece in pieces:
             if self._claim_of(piece) in settled or self._claim_of(piece) + DEAD in settled:
                 continue
-            error = await self._alone(piece)
+            error = await self._handle_alone(piece)
             if error is None:
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
                 continue
@@ -297,12 +297,12 @@ class Inbox:
         async with self._transaction() as tx:
             if lock_timeout:
                 await (await tx.raw()).execute(f"set local lock_timeout = '{lock_timeout}'")
-            new = await self._fresh(tx, messages)
+            new = await self._claim_new(tx, messages)
             for call in calls(self._reactions, new):
                 await react(self._reactions[type(call[0].event)], tx, call)
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
-    async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    async def _claim_new(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """Claim the messages. Return those that were not claimed before, each once. Raise _Divided.
 
         A piece counts as handled if the whole event was handled: a former release sent a replayed piece to all services, also to those that
@@ -325,7 +325,7 @@ class Inbox:
                 new.append(message)
         return new
 
-    async def _alone(self, message: Message) -> Exception | None:
+    async def _handle_alone(self, message: Message) -> Exception | None:
         """Handle one event in its own transaction. Return its error after the last retry. Raise _Waits."""
         claim, type_, away = self._claim_of(message), message.envelope.type, 0
         while True:

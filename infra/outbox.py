@@ -115,9 +115,9 @@ class Relay:
             self._report()
             return len(rows)
         await self._kafka.renew(kafka)
-        return await self._one_by_one(connection, rows, failures)
+        return await self._send_one_by_one(connection, rows, failures)
 
-    async def _one_by_one(
+    async def _send_one_by_one(
         self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record], failures: dict[int, BaseException]
     ) -> int:
         """Called after a batch of which some rows were not acknowledged. Each of these is sent by itself, so that its error is its own.

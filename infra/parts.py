@@ -35,7 +35,7 @@ async def supervise(
         began = asyncio.get_running_loop().time()
         longest = LONGEST
         try:
-            await _whole(run)
+            await _run_whole(run)
             why = f"the {kind} of {name} ended by itself"
         except ConsumerStopped as stopped:
             log.critical("%s %s stopped: %s", name, kind, stopped)
@@ -69,7 +69,7 @@ async def supervise(
         pause = min(pause * 2, longest)
 
 
-async def _whole(run: Callable[[], Awaitable[None]]) -> None:
+async def _run_whole(run: Callable[[], Awaitable[None]]) -> None:
     """Run the part. Libraries cancel their own tasks and may wait for one of them: such a cancellation must not
     silently end the part."""
     try:

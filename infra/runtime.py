@@ -15,7 +15,7 @@ from events.topics import FORMER, by_bulk, read_by
 from infra import metrics, migrations, pruning, resuming, roles, telemetry
 from infra.answering import check_kafka
 from infra.away import there
-from infra.beginning import after_the_forgotten, where_the_former_stood
+from infra.beginning import begin_after_forgotten, begin_where_former_stood
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
@@ -272,7 +272,7 @@ async def _begin_successor(resources: Resources, bootstrap: str, name: str, form
         log.warning(
             "the tables of %s did not answer within %d s: it begins where %s stands now", name, SUCCESSOR_WAIT, former
         )
-        begin = partial(where_the_former_stood, bootstrap, group, group_of(former), read_by(name))
+        begin = partial(begin_where_former_stood, bootstrap, group, group_of(former), read_by(name))
         await there(f"Kafka, for the first offsets of {name}", begin)
 
 
@@ -281,7 +281,7 @@ async def _begin(
 ) -> None:
     former = FORMER.get(service)
     stands = group_of(former) if former else ""
-    await after_the_forgotten(resources.database, [service], bootstrap, group, topics, former=stands)
+    await begin_after_forgotten(resources.database, [service], bootstrap, group, topics, former=stands)
 
 
 def _pruning(service: Service, config: Config) -> list[Timer]:

@@ -26,7 +26,7 @@ import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.topics import by_bulk
 from infra import resuming
 from infra.away import PAUSE
-from infra.beginning import after_the_forgotten, where_the_former_stood
+from infra.beginning import begin_after_forgotten, begin_where_former_stood
 from infra.broker import access, where
 from infra.consumer import BULK_BATCH, METADATA_SECONDS, check_tasks
 from infra.inbox import Inbox
@@ -198,8 +198,8 @@ async def _keep(
     a person says so; one that waits for a newer release continues when a person gave up the record that blocks it: then
     the view leaves its group for a moment and reads on from the committed offsets."""
     group, topics = group_of(view), view.reactions.topics
-    await where_the_former_stood(bootstrap, group, GROUPS, topics)
-    await after_the_forgotten(resources.database, [service.name], bootstrap, group, topics)
+    await begin_where_former_stood(bootstrap, group, GROUPS, topics)
+    await begin_after_forgotten(resources.database, [service.name], bootstrap, group, topics)
     while True:
         given_up = asyncio.Event()
         app = create_app(resources, bootstrap, kafka, service, view, turns=turns, given_up=given_up)

@@ -49,8 +49,8 @@ def dotted(node: ast.AST) -> str:
 
 
 def aliases(tree: ast.AST) -> dict[str, str]:
-    """The full names for imported names, wherever they are imported: ``d`` → ``datetime.datetime``. A name to which such a
-    name is assigned has the same full name."""
+    """The full names for imported names, wherever they are imported: ``d`` → ``datetime.datetime``. A name that is bound
+    to such a name has the same full name."""
     found: dict[str, str] = {}
     for node in nodes(tree, ast.Import, ast.ImportFrom):
         if isinstance(node, ast.Import):
@@ -60,18 +60,67 @@ def aliases(tree: ast.AST) -> dict[str, str]:
             }
         elif node.level == 0:
             found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
-    for node in nodes(tree, ast.Assign):
-        if dotted(node.value).partition(".")[0] in found:
-            found |= {each.id: in_full(node.value, found) for each in node.targets if isinstance(each, ast.Name)}
+    for name, value in bound(tree):
+        if is_known(dotted(value), found):
+            found[name] = in_full(value, found)
     for node in nodes(tree, ast.ClassDef):
         clocks = [full for base in node.bases if (full := in_full(base, found)) in CLOCKS]
         found |= dict.fromkeys([node.name], clocks[0]) if clocks else {}
     return found
 
 
-def in_full(node: ast.AST, named: dict[str, str]) -> str:
+def bound(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The names to which a file gives values, with each value: by an assignment, by the default of a parameter, or by a
+    loop over a written list. An attribute of a class is known by the class, ``self`` and ``cls``."""
+    for node in nodes(tree, ast.Assign, ast.AnnAssign, ast.NamedExpr):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if node.value is not None:
+                yield from _pairs(target, node.value)
+    for each in nodes(tree, ast.arguments):
+        by_place = [*each.posonlyargs, *each.args][-len(each.defaults) :] if each.defaults else []
+        for arg, default in (
+            *zip(by_place, each.defaults, strict=True),
+            *zip(each.kwonlyargs, each.kw_defaults, strict=True),
+        ):
+            if default is not None:
+                yield arg.arg, default
+    for loop in nodes(tree, ast.For, ast.AsyncFor, ast.comprehension):
+        if isinstance(loop.iter, ast.Tuple | ast.List | ast.Set):
+            for element in loop.iter.elts:
+                yield from _pairs(loop.target, element)
+    for made in nodes(tree, ast.ClassDef):
+        for statement in made.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
+                    for name, value in _pairs(target, statement.value):
+                        yield from ((f"{of}.{name}", value) for of in (made.name, "self", "cls"))
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match target, value:
+        case _, ast.IfExp(body=one, orelse=other):
+            yield from _pairs(target, one)
+            yield from _pairs(target, other)
+        case ((ast.Tuple() | ast.List()), (ast.Tuple() | ast.List())) if len(target.elts) == len(value.elts):
+            for each, of_it in zip(target.elts, value.elts, strict=True):
+                yield from _pairs(each, of_it)
+        case ast.Name(id=name), _:
+            yield name, value
+
+
+def is_known(name: str, named: Mapping[str, str]) -> bool:
+    """Whether the name, or its first two parts (``C.d``), are in the result of :func:`aliases`."""
+    first, dot, rest = name.partition(".")
+    return first in named or f"{first}{dot}{rest.partition('.')[0]}" in named
+
+
+def in_full(node: ast.AST, named: Mapping[str, str]) -> str:
     """The full name, such as ``datetime.datetime.now`` for ``d.now``, by the result of :func:`aliases`."""
-    first, dot, rest = dotted(node).partition(".")
+    name = dotted(node)
+    first, dot, rest = name.partition(".")
+    second, more, last = rest.partition(".")
+    if full := named.get(f"{first}.{second}"):
+        return f"{full}{more}{last}".removeprefix("builtins.")
     return f"{named.get(first, first)}{dot}{rest}".removeprefix("builtins.")
 
 
@@ -117,11 +166,11 @@ def used(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[int, str]]:
     for call in nodes(tree, ast.Call):
         match call:
             case ast.Call(func=ast.Name("getattr"), args=[of, ast.Constant(str(name)), *_]):
-                if dotted(of).partition(".")[0] in named:
+                if is_known(dotted(of), named):
                     yield call.lineno, f"{in_full(of, named)}.{name}"
     for node in nodes(tree, ast.Name, ast.Attribute):
-        first = dotted(node).partition(".")[0]
-        if first in named or (first in BUILTINS and isinstance(node, ast.Name)):
+        name = dotted(node)
+        if is_known(name, named) or (name in BUILTINS and isinstance(node, ast.Name)):
             yield node.lineno, in_full(node, named)
 
 

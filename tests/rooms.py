@@ -91,8 +91,12 @@ OF_THE_MARKET = re.compile(
     re.IGNORECASE,
 )
 """Words of the market. Names that infra defines must not contain them."""
-FORMATTED = {"infra/web/pages.py": {"price"}}
-"""Exceptions: ``price`` formats a number for pages."""
+FORMATTED = {"infra/web/pages.py": {"price"}, "infra/web/static/lonja.css": {"price"}}
+"""Exceptions: ``price`` formats a number for pages, and is the class of the large figure of a page."""
+MENU = "infra/web/templates/base.html"
+"""The layout of all pages, which names the services in its menu and the queues of the people who decide."""
+SHOWN = (".css", ".html", ".js")
+"""The names of files of pages end so."""
 MOST_LINES = 400
 """The most lines of a module; a longer one becomes a package that is split by noun."""
 MOST_POSITIONAL = 6
@@ -206,6 +210,9 @@ commands."""
 def breaches(path: str, source: str) -> Iterator[str]:
     """Yield how a file breaks the rules of its room. ``path`` is relative to the project, with forward
     slashes."""
+    if path.endswith(SHOWN):
+        yield from words_of_the_market(path, source)
+        return
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
     tree = parsed(source)
@@ -325,9 +332,21 @@ def of_the_market(path: str, tree: ast.AST) -> Iterator[str]:
                 pass
             case _:
                 continue
-        apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-        if OF_THE_MARKET.search(apart) and name not in FORMATTED.get(path, ()):
+        if is_of_the_market(name) and name not in FORMATTED.get(path, ()):
             yield f"{path}:{node.lineno}: infra must have no names of the market, such as {name}"
+
+
+def words_of_the_market(path: str, source: str) -> Iterator[str]:
+    """Yield a breach for each word of the market in a page, script or style sheet of infra: services have their own."""
+    if path.startswith("infra/") and path != MENU:
+        for number, line in enumerate(source.splitlines(), start=1):
+            for word in re.findall(r"\w+", line):
+                if is_of_the_market(word) and word not in FORMATTED.get(path, ()):
+                    yield f"{path}:{number}: infra must have no words of the market, such as {word}"
+
+
+def is_of_the_market(name: str) -> bool:
+    return OF_THE_MARKET.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)) is not None
 
 
 def at_the_door(parts: list[str]) -> bool:
@@ -399,3 +418,10 @@ def float_money(tree: ast.AST) -> Iterator[str]:
 def files() -> tuple[str, ...]:
     found = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
     return tuple(path.relative_to(PROJECT).as_posix() for path in found if "__pycache__" not in path.parts)
+
+
+@cache
+def shown_files() -> tuple[str, ...]:
+    """The pages, scripts and style sheets of infra and the services."""
+    found = [path for room in ("infra", "services") for path in sorted((PROJECT / room).rglob("*"))]
+    return tuple(path.relative_to(PROJECT).as_posix() for path in found if path.suffix in SHOWN)

@@ -6,11 +6,13 @@ from importlib import import_module
 import pytest
 
 from tests.names import PROJECT, original
-from tests.rooms import FROM_FILES, MOST_LINES, breaches, files
+from tests.rooms import FROM_FILES, MOST_LINES, breaches, files, shown_files
 
 
 def test_every_file_keeps_the_rules_of_its_room() -> None:
-    found = [line for path in files() for line in breaches(path, (PROJECT / path).read_text(encoding="utf-8"))]
+    assert len(shown_files()) > 100
+    every = (*files(), *shown_files())
+    found = [line for path in every for line in breaches(path, (PROJECT / path).read_text(encoding="utf-8"))]
     assert found == []
 
 
@@ -93,6 +95,47 @@ def test_every_service_that_shows_something_has_its_views() -> None:
             "services/x/domain.py",
             "import datetime as dt\nclass D(dt.date): ...\nx = D.today()",
             "must get the time as an argument",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import datetime\nd, e = datetime, 1\nx = d.now()",
+            "datetime.datetime.now",
+        ),
+        ("services/x/domain.py", "import datetime as t\nif d := t.datetime:\n    x = d.now()", "datetime.datetime.now"),
+        (
+            "services/x/domain.py",
+            "from datetime import date\ndef f(a, d=date): return d.today()",
+            "not call datetime.date.today",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import date\ndef f(*, d=date): return d.today()",
+            "not call datetime.date.today",
+        ),
+        (
+            "services/x/domain.py",
+            "import datetime as dt\nclass C:\n    d = dt.datetime\nx = C.d.now()",
+            "datetime.datetime.now",
+        ),
+        (
+            "services/x/domain.py",
+            "import datetime as dt\nclass C:\n    d: type = dt.datetime\n    def f(self): return self.d.now()",
+            "datetime.datetime.now",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import date\nfor d in (1, date): x = d.today()",
+            "not call datetime.date.today",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import date\nx = [d.today() for d in [date]]",
+            "not call datetime.date.today",
+        ),
+        (
+            "services/x/domain.py",
+            "from datetime import date\nd = date if x else None\ny = d.today()",
+            "not call datetime.date.today",
         ),
         ("services/x/domain.py", "x = __builtins__['open']('/etc/passwd')", "by its name"),
         ("services/x/domain.py", "b = __builtins__\nx = b.open", "by its name"),
@@ -199,6 +242,9 @@ def test_every_service_that_shows_something_has_its_views() -> None:
         ("infra/x.py", "def delivered_to(region): ...", "such as delivered_to"),
         ("infra/x.py", "async def place(*, seat): ...", "such as seat"),
         ("infra/x.py", "class BuyerOfficer: ...", "such as BuyerOfficer"),
+        ("infra/web/static/x.css", "#auction .live { margin: 0; }", "such as auction"),
+        ("infra/web/static/x.js", "const lastBid = 1;", "such as lastBid"),
+        ("infra/web/templates/x.html", '<p class="price">{{ _("Offers") }}</p>', "such as Offers"),
         ("services/x/domain/y.py", "def end(a, b, c, d, e, f, g): ...", "end takes 7 arguments by position"),
         ("services/x/domain.py", "class Deal:\n    def end(self, a, b, c, d, /, e, f, g): ...", "takes 7 arguments"),
         ("catalogue/x.py", "def outer():\n    async def inner(a, b, c, d, e, f, g=1): ...", "inner takes 7 arguments"),

@@ -43,10 +43,10 @@ def serve(
 async def work(works: list[Awaitable[None]], *, signals: bool) -> None:
     """Run all of them, with heartbeats, until one ends or, with ``signals``, SIGINT or SIGTERM comes."""
     async with background(beat(), name="heartbeat"):
-        await _until_signalled(works, signals=signals)
+        await _run_until_signalled(works, signals=signals)
 
 
-async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:
+async def _run_until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:
     """Run all until one ends or a signal comes. The web server handles signals itself, so that open requests are
     completed."""
     tasks = [asyncio.ensure_future(work) for work in works]

@@ -99,10 +99,10 @@ class Observer:
         await self._kafka.close()
 
     async def _look(self) -> ServerFigures:
-        stored, database = await _patiently(self._stored, (*LOST, TimeoutError))
+        stored, database = await _wait_for(self._stored, (*LOST, TimeoutError))
         known, outboxes, ahead = stored or ([], [], timedelta())
         groups = processes.topics_of_groups(known)
-        heard, kafka = await _patiently(lambda: self._kafka.figures(groups), (KafkaError, OSError, TimeoutError))
+        heard, kafka = await _wait_for(lambda: self._kafka.figures(groups), (KafkaError, OSError, TimeoutError))
         if kafka:
             await self._kafka.close()
         lags, dead_letters, unsettled = heard or ([], 0, [])
@@ -212,7 +212,7 @@ class Kafka:
         self._letters = Follower(self._consumer)
 
 
-async def _patiently(
+async def _wait_for(
     ask: Callable[[], Awaitable[T]], away: tuple[type[BaseException], ...]
 ) -> tuple[T, str] | tuple[None, str]:
     """Wait for the answer for a limited time. Return (answer, "") or (None, why there is none)."""

@@ -58,6 +58,9 @@ PERSONAL = (b"cache-control", b"no-store")
 BODY_BYTES = 1024 * 1024
 """Bytes of the body of one request."""
 PACKAGE = Path(__file__).parent
+SERVICES = PACKAGE.parent.parent / "services"
+"""The folders of the services, which may have ``templates`` and ``static``. A web process serves the static files of all
+of them, because a browser may ask any process for a file."""
 
 
 class WebApp(Litestar):
@@ -180,7 +183,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
             choose_language,
             create_static_files_router(
                 "/static",
-                directories=[PACKAGE / "static", assets],
+                directories=[PACKAGE / "static", *sorted(SERVICES.glob("*/static")), assets],
                 opt=dict(PUBLIC),
                 include_in_schema=False,
                 exception_handlers={
@@ -204,7 +207,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
             answered_in_time,
             limits.in_turn,
         ],
-        template_config=TemplateConfig(instance=engine(config, resources.clock, PACKAGE.parent.parent / "services")),
+        template_config=TemplateConfig(instance=engine(config, resources.clock, SERVICES)),
         openapi_config=OpenAPIConfig(
             title="Lonja",
             version="1",

@@ -174,7 +174,7 @@ async def _create_organisation(
 async def join(tx: Transaction, organisation: Organisation, person: Person, password_hash: str) -> Member:
     """Add the person to the organisation. Raise EmailTaken and the errors of :mod:`domain`."""
     email = checked_email(person.email)
-    await must_be_free(tx, email)
+    await require_free(tx, email)
     member = Member(
         member_id=new_id(),
         organisation_id=organisation.organisation_id,
@@ -189,7 +189,7 @@ async def join(tx: Transaction, organisation: Organisation, person: Person, pass
     return member
 
 
-async def must_be_free(tx: Transaction, email: str) -> None:
+async def require_free(tx: Transaction, email: str) -> None:
     """Lock the address: other transactions that want it wait. Raise EmailTaken."""
     await store.hold(tx, "email", email)
     if await store.member_by_email(tx, email):

@@ -18,7 +18,7 @@ from services.accounts.domain import (
     checked_member_roles,
     checked_name,
 )
-from services.accounts.handlers import join, must_be_free
+from services.accounts.handlers import join, require_free
 
 
 class InvitationOver(RuleBroken):
@@ -63,7 +63,7 @@ async def invite(tx: Transaction, organisation_id: str, person: Person, *, by: s
                 expires_at=tx.now + INVITATION_HOLDS,
             )
             _require_first(waiting, invitation.email)
-            await must_be_free(tx, invitation.email)
+            await require_free(tx, invitation.email)
             store.add_invitation(tx, passwords.digest(secret), invitation)
             once.answer = invitation.email
     return secret

@@ -42,7 +42,7 @@ async def go_on(tx: Transaction, taken: Sequence[StoredAuction]) -> None:
     for stored in taken:
         state, steps = advance(stored.state, stored.autobids, tx.now, standings=standings, new_id=new_id)
         if steps:
-            written.append(chained(_without_refused(stored, steps), entries(steps), state, tx.now))
+            written.append(chained(_switch_off_refused(stored, steps), entries(steps), state, tx.now))
         elif tx.now >= stored.state.settles_at:
             settled.append(stored)
     closes, disclosed = await _closed(db, settled, tx.now)
@@ -79,7 +79,7 @@ async def _closed(
     return written, disclosed
 
 
-def _without_refused(stored: StoredAuction, steps: Sequence[Step]) -> StoredAuction:
+def _switch_off_refused(stored: StoredAuction, steps: Sequence[Step]) -> StoredAuction:
     """Switch off the autobids whose automatic cut was refused, because their suppliers may not bid any more."""
     refused = {each.bid.supplier_id for each in steps if isinstance(each, Verdict) and each.accepted is None}
     if not refused:

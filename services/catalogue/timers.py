@@ -17,7 +17,7 @@ AT_ONCE = 200
 
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StandingOffer | UnreadableKey[str]]:
-    return await store.expired(tx, date_of_all(tx.now), AT_ONCE, but)
+    return await store.lock_expired(tx, date_of_all(tx.now), AT_ONCE, but)
 
 
 async def expire_offers(tx: Transaction, over: Sequence[store.StandingOffer]) -> None:

@@ -149,7 +149,7 @@ class Day:
         ]
         self._auctions = list(await together([self._open_auction(buyer, card) for buyer, card in pairs]))
         self._auctions.append(await self._open_pool(self._chance.choice(goods)))
-        await together([self._admitted(supplier) for supplier in self._suppliers])
+        await together([self._send_first_bid(supplier) for supplier in self._suppliers])
 
     async def _open_auction(self, buyer: Client, card: dict[str, Any]) -> Running:
         price = await initial_price(buyer, card["sku_id"], buyer.me["region"])
@@ -216,7 +216,7 @@ class Day:
                 pool = await lead.get(path)
         return await self._opened(pool["auction_id"], lead, pool["pool_id"])
 
-    async def _admitted(self, supplier: Client) -> None:
+    async def _send_first_bid(self, supplier: Client) -> None:
         """Send a first bid that cannot lead, until the auctions service knows the supplier."""
         auction = self._auctions[0]
         async with asyncio.timeout(self._plan.patience):

@@ -79,12 +79,12 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
         offers = await publish_offers(market)
         say("demo market: a purchase, two mini-auctions, a quick quote and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
-        now = await _auctions(market, shortest, longest)
+        now = await _open_auctions(market, shortest, longest)
         if policy.quote is not None:
             quoted = longest if longest > policy.quote.min_minutes else 2 * policy.quote.min_minutes
-            await _quotes(market, now + timedelta(minutes=quoted))
+            await _open_quotes(market, now + timedelta(minutes=quoted))
         enrolled = now + timedelta(days=max(ENROLMENT_DAYS, 2 * policy.pool.min_enrolment_days))
-        await _pool(members, sku_ids[players.skus[0].name], enrolled, shortest)
+        await _open_pool(members, sku_ids[players.skus[0].name], enrolled, shortest)
         return True
 
 
@@ -259,7 +259,7 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
         await when_heard(lambda side=side, what=what, body=body: side.post(f"{path}/{what}", body, key=f"demo/{what}"))  # type: ignore[misc]
 
 
-async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime:
+async def _open_auctions(market: DemoMarket, shortest: int, longest: int) -> datetime:
     """Open an auction with bids, and a short one without. Return the market's time when the first one opened."""
     members, players = market.members, market.players
     goods = {good.name: good for good in players.skus}
@@ -280,7 +280,7 @@ async def _auctions(market: DemoMarket, shortest: int, longest: int) -> datetime
     return datetime.fromisoformat(auction["opens_at"])
 
 
-async def _quotes(market: DemoMarket, closes_at: datetime) -> None:
+async def _open_quotes(market: DemoMarket, closes_at: datetime) -> None:
     """Open a request of the libraries with two sealed quotes; the visitor can send a third."""
     members = market.members
     good = next(good for good in market.players.skus if "Lever arch" in good.name)
@@ -301,7 +301,7 @@ async def _quotes(market: DemoMarket, closes_at: datetime) -> None:
         )
 
 
-async def _pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: datetime, minutes: int) -> None:
+async def _open_pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: datetime, minutes: int) -> None:
     """Open a pool that the first agency leads, with two other members; the visitor can enrol the first agency."""
     wanted = {
         "title": POOL_TITLE,

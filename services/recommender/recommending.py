@@ -119,7 +119,7 @@ class Recommending:
         failed = []
         for one in waiting:
             try:
-                sound = await self._by_itself(one, sound)
+                sound = await self._recommend_alone(one, sound)
             except Exception as error:
                 if is_away(error):
                     raise
@@ -129,7 +129,7 @@ class Recommending:
         async with self._resources.database.transaction(NAME) as tx:
             await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
-    async def _by_itself(self, one: WaitingSupplier, openings: list[OpenOpportunity]) -> list[OpenOpportunity]:
+    async def _recommend_alone(self, one: WaitingSupplier, openings: list[OpenOpportunity]) -> list[OpenOpportunity]:
         """Make one supplier's list. Return the openings without those on which it failed. Raise the error if it fails on all."""
         try:
             await self._make([one], (), openings)

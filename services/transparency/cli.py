@@ -116,7 +116,7 @@ def export_ocds(
 ) -> None:
     """Write all OCDS 1.1 releases of this market, one per line. The file appears only when it is complete."""
     began = time.monotonic()
-    written = _on_the_database(lambda database: _export(database, file))
+    written = _run_on_database(lambda database: _export(database, file))
     if as_json:
         print_json({"file": str(file), "releases": written, "seconds": round(time.monotonic() - began, 3)})
     else:
@@ -178,7 +178,7 @@ def _import(
 
     leave_what_stays()
     with refusals_in(refused, [*files, *others]) if refused else nullcontext() as refusals:
-        _on_the_database(lambda database: work(database, refusals))
+        _run_on_database(lambda database: work(database, refusals))
     summary = _summary(len(files), unusable, total, ledger, time.monotonic() - began)
     if as_json:
         written = {"refused_file": {"file": str(refused), **refusals.counts()}} if refusals else {}
@@ -286,7 +286,7 @@ class _Progress:
         self._bar.stop()
 
 
-def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
+def _run_on_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
     """Run ``work`` with the database of the running market. Raise NotRunning."""
     from infra.config import Config
 

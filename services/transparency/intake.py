@@ -211,7 +211,7 @@ async def _read(reading: Reading) -> list[Candidate | None]:
 async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
     """Store the candidates. Return how many were new."""
     async with database.transaction(NAME) as tx:
-        await store.one_import_at_a_time(tx)
+        await store.lock_imports(tx)
         by_digest = {one.original.digest: one for one in candidates}
         known = await store.known_originals(tx, list(by_digest))
         fresh = await _unknown_to_former_releases(tx, [one for digest, one in by_digest.items() if digest not in known])

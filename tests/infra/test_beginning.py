@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
 from infra import runtime
-from infra.beginning import after_the_forgotten, where_the_former_stood
+from infra.beginning import begin_after_forgotten, begin_where_former_stood
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import group_of
@@ -90,7 +90,7 @@ async def test_it_begins_after_what_it_may_have_forgotten(database: Database, se
     await publish(servers, now - timedelta(days=90))
     remembered = await publish(servers, now + timedelta(seconds=2))
     await forget(database, now + timedelta(seconds=1))
-    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    await begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
     assert await committed(servers, group) == remembered
 
 
@@ -98,14 +98,14 @@ async def test_it_begins_at_the_end_where_all_messages_are_older(database: Datab
     group = f"lost-{new_id()}"
     last = await publish(servers, datetime.now(UTC))
     await forget(database, datetime.now(UTC) + timedelta(days=1))
-    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    await begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
     assert await committed(servers, group) == last + 1
 
 
 async def test_a_service_that_forgot_nothing_begins_at_the_first_message(database: Database, servers: Servers) -> None:
     group = f"new-{new_id()}"
     await publish(servers, datetime.now(UTC))
-    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    await begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
     assert await committed(servers, group) is None
 
 
@@ -117,7 +117,7 @@ async def test_what_a_former_service_had_not_handled_is_not_left_out(database: D
     await commit(servers, former, unhandled)
     for reader, begins in ((group, unhandled), (f"other-{new_id()}", last + 1)):
         before = former if reader == group else f"none-{new_id()}"
-        await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
+        await begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, reader, former=before)
         assert await committed(servers, reader) == begins
 
 
@@ -130,7 +130,7 @@ async def test_a_group_that_is_at_work_begins_where_its_members_do(database: Dat
         TOPIC, **access(servers.kafka_bootstrap), group_id=group, enable_auto_commit=False
     ) as kafka:
         await kafka.getmany(timeout_ms=500)
-        await asyncio.wait_for(after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group), 20)
+        await asyncio.wait_for(begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, group), 20)
     assert await committed(servers, group) is None
 
 
@@ -142,7 +142,7 @@ async def test_a_view_that_is_at_work_stays_where_its_members_are(servers: Serve
         TOPIC, **access(servers.kafka_bootstrap), group_id=group, enable_auto_commit=False
     ) as kafka:
         await kafka.getmany(timeout_ms=500)
-        await asyncio.wait_for(where_the_former_stood(servers.kafka_bootstrap, group, former, [TOPIC]), 20)
+        await asyncio.wait_for(begin_where_former_stood(servers.kafka_bootstrap, group, former, [TOPIC]), 20)
     assert await committed(servers, group) is None
 
 
@@ -186,7 +186,7 @@ async def test_a_service_lets_its_successors_begin_before_it_moves_on(monkeypatc
     async def run() -> None:
         done.append("reads")
 
-    monkeypatch.setattr(runtime, "after_the_forgotten", begin)
+    monkeypatch.setattr(runtime, "begin_after_forgotten", begin)
     monkeypatch.setattr(runtime, "FORMER", {"newer": "older", "newest": "older"})
     consumer: Any = SimpleNamespace(group=group_of("older"), topics=None, run=run)
     await runtime._consume(SimpleNamespace(database=None), "", Service(name="older"), consumer)  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ async def test_offsets_that_are_there_stay(database: Database, servers: Servers)
     await publish(servers, datetime.now(UTC))
     await commit(servers, group, 0)
     await forget(database, datetime.now(UTC) + timedelta(days=1))
-    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    await begin_after_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
     assert await committed(servers, group) == 0
 
 

@@ -21,7 +21,7 @@ from litestar.response import ServerSentEvent, Stream
 
 from infra.service import Service
 from infra.web import PUBLIC, STREAMED, create_app, limits, routes, server
-from infra.web.app import BODY_BYTES
+from infra.web.app import BODY_BYTES, PACKAGE, SERVICES
 from infra.web.limits import CALLERS, RequestRate
 from infra.web.turns import AT_ONCE
 from tests.market import unconnected
@@ -399,6 +399,15 @@ async def test_paths_that_no_file_can_have_are_bad_requests(tmp_path: Path) -> N
             assert (await client.get(f"/static/{path}")).status_code == 400, path
         assert (await client.get("/static/nothing.js")).status_code == 404
         assert (await client.get("/static/../../etc/passwd")).status_code == 404
+
+
+async def test_static_files_of_services_are_served_and_have_names_of_their_own(tmp_path: Path) -> None:
+    found = [*PACKAGE.glob("static/*"), *SERVICES.glob("*/static/*")]
+    names = [path.name for path in found]
+    assert "auction.js" in names and len(names) == len(set(names))
+    async with serving(tmp_path) as (client, _):
+        for path in found:
+            assert (await client.get(f"/static/{path.name}")).content == path.read_bytes()
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"text":['])

@@ -153,7 +153,7 @@ function sendAgain(form, fields) {
   send(copy);
 }
 
-// A field is identified by its name and its index among those of that name; a choice by its value, because another page may offer others.
+// A field is identified by its name and its index among those of that name; a choice by its value, because another page may have others.
 function fillIn(form, fields) {
   const met = new Set();
   for (const each of fields) {

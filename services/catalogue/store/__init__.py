@@ -242,7 +242,7 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     return listed("offer", rows, lambda row: row.offer_id, lambda row: (_standing(row), skus[row.sku_id]))
 
 
-async def expired(
+async def lock_expired(
     tx: Transaction, today: date, limit: int, but: Sequence[str] = ()
 ) -> list[StandingOffer | UnreadableKey[str]]:
     """Lock and return offers whose last day is over; those that another process has locked are skipped."""

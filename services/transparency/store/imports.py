@@ -17,7 +17,7 @@ class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):
     imported_at: datetime
 
 
-async def one_import_at_a_time(tx: Transaction) -> None:
+async def lock_imports(tx: Transaction) -> None:
     """Lock imports until the commit, so that two imports of the same file agree on what is new."""
     await tx.lock_name("transparency/import")
 

@@ -75,7 +75,7 @@ def _asked(tx: Transaction) -> dict[str, tuple[Callable[[], Awaitable[Any]], ...
             lambda: store.count_own(tx, "many-2", "supplier-1"),
             lambda: store.count_own(tx, "many-6", "supplier-2"),
             lambda: endings.end_some(tx, ending, 1),
-            lambda: store.expired(tx, tx.now.date() - timedelta(days=365 * 200), 200),
+            lambda: store.lock_expired(tx, tx.now.date() - timedelta(days=365 * 200), 200),
         ),
         "changes": (lambda: _changes(tx, 0), lambda: _changes(tx, 20)),
     }

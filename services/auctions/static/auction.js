@@ -1,5 +1,5 @@
 // The page of a running auction: it announces changes to screen readers, keeps the keyboard focus, and updates itself after an interruption.
-const session = document.getElementById("session");
+const auction = document.getElementById("news").parentElement;
 
 // Announcements for screen readers: only changes, by kind, at most every few seconds; urgent ones at once.
 const QUIET = 4000;
@@ -31,7 +31,7 @@ function alarm(text) {
 }
 
 function listen() {
-  for (const part of session.querySelectorAll("#news [data-say]")) say(part.dataset.say, part.textContent);
+  for (const part of auction.querySelectorAll("#news [data-say]")) say(part.dataset.say, part.textContent);
   const standing = document.getElementById("standing");
   const now = standing ? standing.dataset.standing : "";
   if (standing && now !== stood && (stood || now !== "trails")) {
@@ -42,14 +42,14 @@ function listen() {
 }
 
 let stood = document.getElementById("standing")?.dataset.standing || "";
-for (const part of session.querySelectorAll("#news [data-say]")) heard[part.dataset.say] = part.textContent.trim();
-session.addEventListener("htmx:sseMessage", listen);
-session.addEventListener("htmx:oobAfterSwap", listen);
-session.addEventListener("minute-left", (event) => {
+for (const part of auction.querySelectorAll("#news [data-say]")) heard[part.dataset.say] = part.textContent.trim();
+auction.addEventListener("htmx:sseMessage", listen);
+auction.addEventListener("htmx:oobAfterSwap", listen);
+auction.addEventListener("minute-left", (event) => {
   heard.minute = "";  // after an extension it is announced again
   say("minute", event.detail);
 });
-session.addEventListener("called", (event) => alarm(event.detail));
+auction.addEventListener("called", (event) => alarm(event.detail));
 
 // Keyboard focus: if the focused element is gone, the same button gets the focus, else the next bid, else its heading.
 let held = null;
@@ -76,7 +76,7 @@ new MutationObserver((changes) => {
   if (!held || document.activeElement !== document.body) return;
   const next = (held.id && document.getElementById(held.id)) || (held.bids && document.querySelector("#mine button[name=amount]"));
   (next || document.querySelector("#mine h2"))?.focus({ preventScroll: true });
-}).observe(session, { childList: true, subtree: true });
+}).observe(auction, { childList: true, subtree: true });
 
 function tellInstead(word) {
   const place = document.getElementById("verdict");
@@ -88,7 +88,7 @@ function tellInstead(word) {
 }
 
 // A price that changed just before a press is not bid, because the bidder saw another price. A message says that no bid was made.
-session.addEventListener("click", (event) => {
+auction.addEventListener("click", (event) => {
   if (event.target.closest("#mine button[name=amount]") && event.isTrusted && performance.now() - changedAt < 250) {
     event.preventDefault();
     event.stopPropagation();
@@ -96,7 +96,7 @@ session.addEventListener("click", (event) => {
   }
 }, true);
 
-session.addEventListener("click", (event) => {
+auction.addEventListener("click", (event) => {
   const dismissed = event.target.closest("[data-dismiss]");
   if (!dismissed) return;
   event.preventDefault();
@@ -109,8 +109,8 @@ session.addEventListener("click", (event) => {
 function unanswered(event) {
   if (event.detail.target.id === "verdict") tellInstead(event.detail.xhr?.status === 401 ? "login" : "failed");
 }
-session.addEventListener("htmx:responseError", unanswered);
-session.addEventListener("htmx:sendError", unanswered);
+auction.addEventListener("htmx:responseError", unanswered);
+auction.addEventListener("htmx:sendError", unanswered);
 
 // The stream: every push ends with its number, so that a new connection begins where the last one broke. It is renewed if nothing came
 // for too long, when the page becomes visible again, and after the machine was suspended.
@@ -120,19 +120,19 @@ let source = null;
 let lastAt = performance.now();
 let hiddenAt = null;
 let telling;
-let over = !session.hasAttribute("sse-connect");
+let over = !auction.hasAttribute("sse-connect");
 
 function lost(isLost) {
   document.querySelector("#connection span").hidden = !isLost;
-  session.classList.toggle("lost", isLost);
+  auction.classList.toggle("lost", isLost);
 }
 
 function seen(event) {
   lastAt = performance.now();
   if (event.data) setClock(event.data);
   if (event.lastEventId) {
-    const [path] = session.getAttribute("sse-connect").split("?");
-    session.setAttribute("sse-connect", `${path}?since=${event.lastEventId}`);
+    const [path] = auction.getAttribute("sse-connect").split("?");
+    auction.setAttribute("sse-connect", `${path}?since=${event.lastEventId}`);
   }
 }
 
@@ -142,7 +142,7 @@ function renew() {
   source.dispatchEvent(new Event("error"));
 }
 
-session.addEventListener("htmx:sseOpen", (event) => {
+auction.addEventListener("htmx:sseOpen", (event) => {
   if (source !== event.detail.source) {
     source = event.detail.source;
     source.addEventListener("seen", seen);
@@ -151,11 +151,11 @@ session.addEventListener("htmx:sseOpen", (event) => {
   clearTimeout(telling);
   lost(false);
 });
-session.addEventListener("htmx:sseError", () => {
+auction.addEventListener("htmx:sseError", () => {
   clearTimeout(telling);
   if (!over) telling = setTimeout(lost, 1000, true);
 });
-session.addEventListener("htmx:sseClose", (event) => {
+auction.addEventListener("htmx:sseClose", (event) => {
   if (event.detail.type !== "message") return;
   over = true;
   clearTimeout(telling);
