@@ -14,13 +14,14 @@ import httpx
 import msgspec
 import pytest
 
-from catalogue.policy import keep_own_in
+from catalogue.policy import keep_own_in, load
 from catalogue.roles import OBSERVER
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
 from infra.health import PartState
 from infra.ids import new_id
 from services.auctions.domain import chain
+from services.auctions.handlers import FORMER_VAT, NewAuction, open_for_buyer
 from services.auctions.judging import WaitingBid
 from services.auctions.lane import LOCKED_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import lose_time
@@ -57,6 +58,50 @@ async def test_an_opening_without_a_vat_rate_is_the_same_request_after_the_usual
         assert await opened("7") == await opened("8")
     finally:
         keep_own_in(None)
+
+
+@pytest.mark.parametrize("rate", [FORMER_VAT, Decimal(18)])
+async def test_an_opening_without_a_vat_rate_that_the_former_release_answered_is_not_opened_twice(
+    market: Market, tmp_path: Path, rate: Decimal
+) -> None:
+    """The former release knew the request by the rate of its own file: 20 in the shipped ones."""
+    on_a_working_day(market)
+    buyer = await an_organisation(market, "buyer")
+    policy = market.resources.config.policy
+    wanted = paper()
+    wanted.pop("vat_rate", None)
+    formerly = msgspec.convert(wanted | {"vat_rate": str(rate)}, NewAuction, strict=False)
+    async with (
+        market.resources.database.transaction("auctions") as tx,
+        tx.once("open", "same", caller=buyer.organisation_id, body=formerly, answer=str) as once,
+    ):
+        once.answer = "opened by the former release"
+    keep_own_in(tmp_path)
+    try:
+        if rate != FORMER_VAT:
+            text = (SHIPPED / f"{policy}.toml").read_text(encoding="utf-8")
+            (tmp_path / f"{policy}.toml").write_text(f"vat_percent = {rate}\n{text}", encoding="utf-8")
+        asked = msgspec.convert(wanted, NewAuction, strict=False)
+        async with market.resources.database.transaction("auctions") as tx:
+            opened = await open_for_buyer(tx, asked, buyer, load(policy), "same")
+    finally:
+        keep_own_in(None)
+    assert opened == "opened by the former release"
+
+
+async def test_the_former_release_knows_an_opening_without_a_vat_rate_that_this_one_answered(market: Market) -> None:
+    on_a_working_day(market)
+    buyer = await an_organisation(market, "buyer")
+    wanted = paper()
+    wanted.pop("vat_rate", None)
+    async with market.client(buyer) as client:
+        answer = await client.post("/api/auctions", json=wanted, headers={"idempotency-key": "same"})
+    formerly = msgspec.convert(wanted | {"vat_rate": "20"}, NewAuction, strict=False)
+    async with (
+        market.resources.database.transaction("auctions") as tx,
+        tx.once("open", "same", caller=buyer.organisation_id, body=formerly, answer=str) as once,
+    ):
+        assert once.answer == answer.json()["auction_id"]
 
 
 async def test_a_bid_lower_by_whole_steps_leads_and_is_published_without_a_name(market: Market) -> None:
