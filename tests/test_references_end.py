@@ -68,14 +68,8 @@ async def test_a_reference_ends_though_only_an_earlier_version_with_the_same_fig
     await in_force(observatory, sku, [])
 
 
-FORMER_WRITES = (
-    "update observatory.items set published = {published}, reference_id = {reference} where item_key = '{sku}'"
-)
-"""What a worker of the former release writes about an item: it does not say that it publishes the ends."""
-
-
 async def as_the_former_left_it(observatory: Observatory, sku: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put references back into the tables of all that use them."""
+    """Put references back into the tables of all that use them, as a worker of the former release leaves them."""
     names = ["sku_id", "currency", "level", "place_code", "reference_id", "version", "body"]
     for user in ("auctions", "pools", "quotes", "catalogue"):
         for row in rows:
@@ -87,8 +81,8 @@ async def as_the_former_left_it(observatory: Observatory, sku: str, rows: Sequen
             )
 
 
-async def test_a_reference_that_the_former_release_withdrew_by_another_version_ends(observatory: Observatory) -> None:
-    sku = new_id()
+async def before_and_after(observatory: Observatory, sku: str) -> Sequence[Mapping[str, Any]]:
+    """The references in force of an item whose reference in Brazil ends then."""
     contracts = [a_contract(sku, price, observatory.today) for price in ("10", "10", "10", "10")]
     await observatory.hears(*contracts)
     await observatory.settled(sku, 4)
@@ -102,15 +96,33 @@ async def test_a_reference_that_the_former_release_withdrew_by_another_version_e
 
     await observatory.market.eventually(withdrawn)
     await in_force(observatory, sku, [])
-    await as_the_former_left_it(observatory, sku, former)
-    (now,) = await observatory.market.fetch("select * from observatory.items where item_key = $1", sku)
-    for published, reference in (("true", f"'{former[0]['reference_id']}'"), (now["published"], "null")):
-        written = FORMER_WRITES.format(published=published, reference=reference, sku=sku)
-        await observatory.market.fetch(f"{written} returning true")
-    await in_force(observatory, sku, [])
+    return former
 
 
-async def test_a_reference_that_the_former_release_replaced_in_another_place_ends_and_the_new_one_stays(
+async def told(observatory: Observatory, sku: str) -> int | None:
+    """How often the end was repeated; None: no more is due."""
+    rows = await observatory.market.fetch("select repeats from observatory.ends_due where item_key = $1", sku)
+    return rows[0]["repeats"] if rows else None
+
+
+async def test_an_end_that_a_worker_of_the_former_release_passed_over_is_published_again_until_a_day_later(
+    observatory: Observatory,
+) -> None:
+    sku = new_id()
+    former = await before_and_after(observatory, sku)
+
+    async def has_repeated(times: int | None) -> bool:
+        return await told(observatory, sku) == times
+
+    await observatory.market.eventually(lambda: has_repeated(1))
+    for later, repeated in ((timedelta(hours=1), 2), (timedelta(days=1), None)):
+        await as_the_former_left_it(observatory, sku, former)
+        observatory.market.clock.advance(later)
+        await observatory.market.eventually(lambda times=repeated: has_repeated(times))  # type: ignore[misc]
+        await in_force(observatory, sku, [])
+
+
+async def test_references_of_an_item_that_waits_since_the_upgrade_end_and_the_one_in_force_stays(
     observatory: Observatory,
 ) -> None:
     sku = new_id()
@@ -123,16 +135,20 @@ async def test_a_reference_that_the_former_release_replaced_in_another_place_end
     await observatory.settled(sku, 7)
     await in_force(observatory, sku, [("PY", Decimal("102.5"))])
     await as_the_former_left_it(observatory, sku, former)
-    (now,) = await observatory.market.fetch("select reference_id from observatory.items where item_key = $1", sku)
-    for reference in ("null", f"'{now['reference_id']}'"):
-        written = FORMER_WRITES.format(published="true", reference=reference, sku=sku)
-        await observatory.market.fetch(f"{written} returning true")
+    await observatory.market.fetch(
+        "insert into observatory.ends_due (item_key) values ($1)"
+        " on conflict (item_key) do update set due_at = excluded.due_at, repeats = 0 returning true",
+        sku,
+    )
     await in_force(observatory, sku, [("PY", Decimal("102.5"))])
 
 
-async def test_what_this_release_judges_does_not_wait_for_ends(observatory: Observatory) -> None:
+async def test_a_reference_with_other_figures_for_the_same_place_ends_none(observatory: Observatory) -> None:
     sku = new_id()
     await three(observatory, sku)
     await in_force(observatory, sku, [("BR", 10)])
-    assert not await observatory.market.fetch("select 1 from observatory.ends_due where item_key = $1", sku)
-    assert len(await observatory.news(sku)) == 1
+    await observatory.hears(*(a_contract(sku, price, observatory.today) for price in ("12", "13")))
+    await observatory.settled(sku, 5)
+    await in_force(observatory, sku, [("BR", 11)])
+    assert await told(observatory, sku) is None
+    assert len(await observatory.news(sku)) == 2

@@ -6,8 +6,7 @@ Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``, ``lonja
 Tables: ``items``, ``listed`` (their words and categories, for the search), ``observations`` (one for each priced line),
 ``withdrawn`` (ended contracts, withdrawn offers), ``snapshots`` (immutable references), ``verdicts`` (the result for
 an observation, from one version to another), ``judged`` (the observation as it was judged), ``rolling`` (months, kept
-by the Faust view), ``numbers`` (the numbers of the policy by which items are judged), ``ends_due`` (items whose former references the
-former release did not end). Flow: ``intake`` events →
-observations · ``handlers`` store them and mark items · ``timers`` judge due items · ``views`` for pages and API ·
-``agents`` the rolling view.
+by the Faust view), ``numbers`` (the numbers of the policy by which items are judged), ``ends_due`` (items whose
+former references end). Flow: ``intake`` events → observations · ``handlers`` store them and mark items · ``timers``
+judge due items · ``views`` for pages and API · ``agents`` the rolling view.
 """

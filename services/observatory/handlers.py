@@ -55,6 +55,10 @@ RECHECK = timedelta(days=1)
 BATCH = 50
 ENDS_AT_ONCE = 1_000
 """The most items in one transaction of :func:`publish_ends`."""
+REPEATED = (timedelta(hours=1), timedelta(days=1))
+"""The end of a reference is published again after these times. A worker of the former release, which runs during an
+upgrade, may get the first event, and ends nothing if the event names another version than the published one. A later
+release needs no repeats."""
 """The most items judged in one transaction."""
 PRICES = 20_000
 """The most prices judged in one transaction; an item with more is judged alone."""
@@ -356,13 +360,11 @@ def _withdrawn(old: Snapshot, reason: str) -> ReferencePriceWithdrawn:
 
 
 async def publish_ends(tx: Transaction) -> int:
-    """Publish the ends of references that the former release replaced or withdrew without naming their place: other
-    services may still use them. Return how many items were examined."""
-    examined, ended = await store.claim_ended(tx, ENDS_AT_ONCE)
+    """Publish the ends of former references of items that wait for it, because other services may still use them. Return
+    how many items were examined."""
+    keys = await store.lock_ends_due(tx, ENDS_AT_ONCE)
+    ended = await store.ended_references(tx, keys)
     for each in ended:
-        tx.emit(
-            ReferencePriceWithdrawn(
-                reason="An earlier release replaced or withdrew it.", **msgspec.structs.asdict(each)
-            )
-        )
-    return examined
+        tx.emit(ReferencePriceWithdrawn(reason="It was replaced or withdrawn.", **msgspec.structs.asdict(each)))
+    await store.put_off_ends(tx, keys, {each.item_key for each in ended}, [tx.now + pause for pause in REPEATED])
+    return len(keys)

@@ -1,5 +1,5 @@
 """Deadlines of the observatory: items whose prices changed are judged at once or after a rest, current figures once a
-day, and all items when the policy has other numbers; references that the former release did not end are ended."""
+day, and all items when the policy has other numbers; the ends of references are published again."""
 
 from collections.abc import Sequence
 from datetime import datetime

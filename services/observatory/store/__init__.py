@@ -1,7 +1,7 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` observed prices · ``assessing`` due items and
 the results of their assessment · ``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots
 · ``packed`` packed bodies of observations · ``listing`` items to choose from · ``months`` the rolling view ·
-``numbers`` the numbers by which items are judged · ``ended`` references that the former release did not end."""
+``numbers`` the numbers by which items are judged · ``ended`` items whose former references end."""
 
 from services.observatory.store.assessing import (
     Outcome,
@@ -12,7 +12,7 @@ from services.observatory.store.assessing import (
     set_aside,
     settle,
 )
-from services.observatory.store.ended import EndedReference, claim_ended
+from services.observatory.store.ended import EndedReference, ended_references, lock_ends_due, put_off_ends
 from services.observatory.store.listing import (
     ItemFilter,
     Items,
@@ -56,19 +56,21 @@ __all__ = [
     "card",
     "categories",
     "claim_due",
-    "claim_ended",
+    "ended_references",
     "find",
     "forget_months",
     "has_more",
     "is_category",
     "last_versions",
     "link_contracts",
+    "lock_ends_due",
     "mark_changed",
     "months",
     "observations",
     "overtaken",
     "places",
     "put_all",
+    "put_off_ends",
     "put_skus",
     "set_aside",
     "settle",

@@ -17,7 +17,6 @@ import msgspec
 from infra.database import Transaction
 from infra.reading import UnreadableKey, readable
 from services.observatory.domain import Rest
-from services.observatory.store.ended import PUBLISHES_ENDS
 from services.observatory.store.reading import ItemCard, Snapshot, card_of
 from services.observatory.store.rulings import RulingChange, put_changes
 
@@ -154,7 +153,6 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     await put_changes(tx, [outcome.change for outcome in outcomes if outcome.change])
     if others := await overtaken(tx, (outcome.card for outcome in outcomes), lock=True):
         raise Overtaken(others)
-    await connection.execute(PUBLISHES_ENDS)
     await connection.execute(
         "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"
         " due_at = case when i.xmin::text = o.written then o.due_at else o.rests_until end,"

@@ -1,18 +1,17 @@
-"""Items of which the former release did not publish the ends of all former references. SQL is written by hand here for
-locks and several tables."""
+"""Items whose former references have to be ended in other services. SQL is written by hand here for locks,
+arrays and several tables."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import msgspec
 
 from infra.database import Transaction
 
-PUBLISHES_ENDS = "select set_config('observatory.publishes_ends', 'on', true)"
-"""The statement by which a transaction says that it publishes the ends itself, so that the trigger on items does not
-put them here."""
-_CLAIM = """
-delete from observatory.ends_due where item_key in
-(select item_key from observatory.ends_due order by item_key limit $1 for update skip locked) returning item_key
+_DUE = "select item_key from observatory.ends_due where due_at <= $1 order by due_at limit $2"
+_LOCK = """
+select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update skip locked
 """
-_LOCK = "select from observatory.items where item_key = any($1::text[]) order by item_key for update"
 _ENDED = """
 select s.item_key, s.currency, s.level, s.place_code, max(s.version) as version,
   (array_agg(s.reference_id order by s.version desc))[1] as reference_id
@@ -34,10 +33,35 @@ class EndedReference(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-async def claim_ended(tx: Transaction, most: int) -> tuple[int, list[EndedReference]]:
-    """Take up to ``most`` items from those that wait. Return how many these are, and their references that are not in
-    force. Their rows are locked: no other reference of them comes into force before this transaction ends."""
+async def lock_ends_due(tx: Transaction, most: int) -> list[str]:
+    """Lock up to ``most`` items that wait, and return their keys: no other reference of them comes into force before this
+    transaction ends. The items are locked before the rows that wait, as the trigger does."""
     db = await tx.raw()
-    keys = [row["item_key"] for row in await db.fetch(_CLAIM, most)]
-    await db.execute(_LOCK, keys)
-    return len(keys), [EndedReference(**row) for row in await db.fetch(_ENDED, keys)]
+    due = [row["item_key"] for row in await db.fetch(_DUE, tx.now, most)]
+    return [row["item_key"] for row in await db.fetch(_LOCK, due)]
+
+
+async def ended_references(tx: Transaction, item_keys: Sequence[str]) -> list[EndedReference]:
+    """Return the references of these items that are not in force."""
+    return [EndedReference(**row) for row in await (await tx.raw()).fetch(_ENDED, item_keys)]
+
+
+async def put_off_ends(
+    tx: Transaction, item_keys: Sequence[str], ended: Collection[str], again_at: Sequence[datetime]
+) -> None:
+    """Let the items in ``ended`` wait until the next of the times in ``again_at``, which are one for each repeat, and all
+    others and those that were repeated as often wait no more."""
+    db = await tx.raw()
+    await db.execute(
+        "delete from observatory.ends_due where item_key = any($1::text[])"
+        " and (repeats >= $2 or item_key <> all($3::text[]))",
+        item_keys,
+        len(again_at),
+        list(ended),
+    )
+    await db.execute(
+        "update observatory.ends_due set repeats = repeats + 1, due_at = ($2::timestamptz[])[repeats + 1]"
+        " where item_key = any($1::text[])",
+        item_keys,
+        again_at,
+    )

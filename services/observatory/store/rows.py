@@ -191,12 +191,15 @@ class NumbersRow(Row, table=True):
 
 
 class EndsDueRow(Row, table=True):
-    """An item of which the former release may not have published the ends of its former references. The migration and a
-    trigger on ``items`` add it."""
+    """An item whose former references have to be ended in other services, and how often this was repeated. The migration
+    and a trigger on ``items`` add it."""
 
     __tablename__ = "ends_due"
+    __table_args__ = (Index("ix_ends_due", "due_at"),)
 
     item_key: str = Field(primary_key=True, sa_type=Text)
+    due_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    repeats: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class RollingRow(Row, table=True):
