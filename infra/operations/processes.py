@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -19,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.health import HEALTH, Condition
+from infra.reading import listed
 from infra.tasks import background
 
 log = logging.getLogger(__name__)
@@ -212,7 +214,8 @@ async def forget(pool: asyncpg.Pool) -> None:
 
 
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[RunningProcess]:
-    """Return the processes that wrote within FORGOTTEN, including dead ones, in order of kind and name."""
+    """Return the processes that wrote within FORGOTTEN, including dead ones, in order of kind and name. The health of this
+    process names rows that it cannot read."""
     rows = await connection.fetch(
         "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended,"
         " exists (select from operations.processes as other"
@@ -221,13 +224,14 @@ async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[RunningPro
         FORGOTTEN,
         SILENT,
     )
-    return [
-        RunningProcess(
-            **{
-                **row,
-                "conditions": msgspec.json.decode(row["conditions"], type=list[Condition]),
-                "reads": msgspec.json.decode(row["reads"], type=dict[str, list[str]]),
-            }
-        )
-        for row in rows
-    ]
+    return listed("process", rows, itemgetter("process"), _running)
+
+
+def _running(row: asyncpg.Record) -> RunningProcess:
+    return RunningProcess(
+        **{
+            **row,
+            "conditions": msgspec.json.decode(row["conditions"], type=list[Condition]),
+            "reads": msgspec.json.decode(row["reads"], type=dict[str, list[str]]),
+        }
+    )

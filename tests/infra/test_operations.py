@@ -24,6 +24,7 @@ from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.health import trusted
 from infra.web.operations import listen
 from tests.market import empty_database
+from tests.unreadable import in_health
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -255,6 +256,20 @@ async def test_silence_counts_while_another_process_could_write(
             last,
         )
     assert {row.process for row in await processes.read(with_processes.pool) if row.silent} == silent
+
+
+async def test_a_process_whose_row_cannot_be_read_is_named_and_hides_no_other(with_processes: Database) -> None:
+    for process, conditions in (("web", "[]"), ("planted", '{"kind": 1}')):
+        await with_processes.pool.execute(
+            "insert into operations.processes (process, kind, release, groups, conditions) values ($1, $1, '1', '{}', $2::text::jsonb)",
+            process,
+            conditions,
+        )
+    assert [row.process for row in await processes.read(with_processes.pool)] == ["web"]
+    assert "planted" in in_health("process").detail
+    await with_processes.pool.execute("update operations.processes set conditions = '[]'")
+    assert [row.process for row in await processes.read(with_processes.pool)] == ["planted", "web"]
+    assert in_health("process").state is PartState.running
 
 
 async def test_a_process_that_writes_again_after_a_gap_does_not_vouch_for_the_time_of_the_gap(
