@@ -176,7 +176,14 @@ class Transaction:
 
     @asynccontextmanager
     async def once(
-        self, act: str, key: str, *, caller: str, body: object, answer: type[A], former_body: object = None
+        self,
+        act: str,
+        key: str,
+        *,
+        caller: str,
+        body: object,
+        answer: type[A],
+        former_bodies: Sequence[object] = (),
     ) -> AsyncIterator[Once[A]]:
         """For a request that may be sent again under its ``key``; with "" it is always new. If the same request is
         running now, this one waits for it. ::
@@ -187,9 +194,10 @@ class Transaction:
             return once.answer
 
         ``act`` says what is done, and to which thing. ``body`` is all that the request says, and nothing that may change by
-        itself; ``former_body`` is another form of it, by which the former release knows the request. ``answer`` is a text, or
-        can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key. Raise
-        KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
+        itself. ``former_bodies`` are forms of it by which the former release knows the request, if they differ: the first
+        one is stored for the former release. A request that this release stored is compared by what was sent. ``answer`` is
+        a text, or can be encoded as JSON. If the caller is unknown (""), only the body identifies the owner of the key.
+        Raise KeyReused, and Outdated if another transaction stored an answer meanwhile without waiting for this one.
         """
         db = await self.raw()
         async with once(
@@ -201,7 +209,7 @@ class Transaction:
             body=body,
             caller=caller,
             answer=answer,
-            former_body=former_body,
+            former_bodies=former_bodies,
         ) as request:
             yield request
 

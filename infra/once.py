@@ -7,7 +7,7 @@ Of bodies only keyed digests are stored, so nobody can guess a password in a bod
 
 import hmac
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b, sha256
 from typing import Any, Generic, TypeVar, cast
@@ -66,7 +66,7 @@ async def once(
     body: object,
     caller: str,
     answer: type[A],
-    former_body: object = None,
+    former_bodies: Sequence[object] = (),
 ) -> AsyncIterator[Once[A]]:
     """See :meth:`infra.database.Transaction.once`."""
     if not key:
@@ -82,12 +82,17 @@ async def once(
     found = await db.fetchrow(
         f"select answer, caller, body_digest from {service}.requests where request_key = $1", name
     )
+    forms = [_digest(each, secret) for each in former_bodies]
     if found is not None:
-        # The release before this one wrote neither caller nor digest.
-        known = [digest] if former_body is None else [digest, _digest(former_body, secret)]
-        if found["body_digest"] and not (
-            found["caller"] == caller and any(hmac.compare_digest(found["body_digest"], each) for each in known)
+        stored_digest: bytes = found["body_digest"]  # an early release wrote neither caller nor digest
+        if forms and (
+            sent := await db.fetchval(
+                f"select body_digest from {service}.requests where request_key = $1", _of_sent(name)
+            )
         ):
+            forms, stored_digest = [digest], sent
+        known = any(hmac.compare_digest(stored_digest, each) for each in forms or [digest])
+        if stored_digest and not (found["caller"] == caller and known):
             raise KeyReused
         yield Once(random, _decoded(found["answer"], answer))
         return
@@ -95,15 +100,18 @@ async def once(
     yield first
     if not first.answered:
         return
-    stored = await db.execute(
-        f"insert into {service}.requests (request_key, answer, caller, body_digest) values ($1, $2, $3, $4) on conflict do nothing",
-        name,
-        first.answer.encode() if isinstance(first.answer, str) else msgspec.json.encode(first.answer),
-        caller,
-        digest,
-    )
-    if stored == "INSERT 0 0":
+    insert = f"insert into {service}.requests (request_key, answer, caller, body_digest) values ($1, $2, $3, $4) on conflict do nothing"
+    encoded = first.answer.encode() if isinstance(first.answer, str) else msgspec.json.encode(first.answer)
+    if await db.execute(insert, name, encoded, caller, forms[0] if forms else digest) == "INSERT 0 0":
         raise Outdated(f"a repeat of this request to {service} was answered meanwhile")
+    if forms:
+        await db.execute(insert, _of_sent(name), b"", caller, digest)
+
+
+def _of_sent(name: str) -> str:
+    """The key of a further row, which has the digest of what was sent. The row of the request itself has a form that the
+    former release knows; other requests may have the same form. A later release stores only what was sent."""
+    return sha256(f"sent: {name}".encode()).hexdigest()
 
 
 def _digest(body: object, secret: bytes) -> bytes:

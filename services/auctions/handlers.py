@@ -110,18 +110,17 @@ def suggested(reference: ReferencePrice, currency: str) -> Decimal:
 
 
 FORMER_VAT = Decimal(20)
-"""The rate, in percent, by which the former release knows a request without a rate, in every shipped preset. By it both
-releases know the same request, and a change of the policy's rate does not make another one of it. A later release may
-compare what was sent."""
+"""The rate, in percent, by which the former release knows a request without a rate, in every shipped preset. A later
+release needs no former forms of requests."""
 
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
     """Open an auction for the principal's organisation and return its id; repeating the ``key`` returns the same id.
     Raise RuleBroken."""
     asked, wanted = wanted, _with_vat(wanted, policy)
-    known = replace(asked, vat_rate=FORMER_VAT if asked.vat_rate is None else asked.vat_rate)
+    formerly = replace(asked, vat_rate=FORMER_VAT if asked.vat_rate is None else asked.vat_rate)
     async with tx.once(
-        "open", key, caller=principal.organisation_id, body=known, answer=str, former_body=wanted
+        "open", key, caller=principal.organisation_id, body=asked, answer=str, former_bodies=(formerly, wanted)
     ) as once:
         if once.first:
             db = await tx.raw()

@@ -61,11 +61,27 @@ async def test_a_request_is_known_by_the_form_in_which_the_former_release_stored
     assert await desk.ask("k", {"vat": 20}) == 1
     async with (
         desk.database.transaction("probe") as tx,
-        tx.once("ask", "k", caller="me", body={"vat": None}, answer=int, former_body={"vat": 20}) as once,
+        tx.once("ask", "k", caller="me", body={"vat": None}, answer=int, former_bodies=[{"vat": 20}]) as once,
     ):
         assert once.answer == 1
     with pytest.raises(KeyReused):
         await desk.ask("k", {"vat": None})
+
+
+async def test_a_request_that_this_release_stored_is_not_known_by_the_former_form_of_another_one(desk: Desk) -> None:
+    async def ask(body: object) -> int:
+        async with (
+            desk.database.transaction("probe") as tx,
+            tx.once("ask", "k", caller="me", body=body, answer=int, former_bodies=[{"vat": 20}]) as once,
+        ):
+            if once.first:
+                once.answer = 1
+        return once.answer
+
+    assert [await ask({"vat": 20}), await ask({"vat": 20})] == [1, 1]
+    with pytest.raises(KeyReused):
+        await ask({"vat": None})
+    assert await desk.ask("k", {"vat": 20}) == 1, "the former release knows it too"
 
 
 async def test_another_body_under_the_key_is_refused_and_changes_nothing(desk: Desk) -> None:

@@ -104,6 +104,23 @@ async def test_the_former_release_knows_an_opening_without_a_vat_rate_that_this_
         assert once.answer == answer.json()["auction_id"]
 
 
+async def test_an_opening_with_and_one_without_a_vat_rate_are_different_requests_under_a_key(market: Market) -> None:
+    on_a_working_day(market)
+    buyer = await an_organisation(market, "buyer")
+    usual, formerly = (
+        paper() | {"vat_rate": str(rate)} for rate in (load(market.resources.config.policy).vat_percent, FORMER_VAT)
+    )
+    unstated = {name: value for name, value in usual.items() if name != "vat_rate"}
+    pairs = ((usual, unstated), (unstated, usual), (formerly, unstated), (unstated, formerly))
+    async with market.client(buyer) as client:
+        for key, (first, other) in enumerate(pairs):
+            header = {"idempotency-key": str(key)}
+            opened = [(await client.post("/api/auctions", json=first, headers=header)).json() for _ in range(2)]
+            assert opened[0]["auction_id"] == opened[1]["auction_id"]
+            refused = await client.post("/api/auctions", json=other, headers=header)
+            assert (refused.status_code, refused.json()["rule"]) == (422, "idempotency-key-reused")
+
+
 async def test_a_bid_lower_by_whole_steps_leads_and_is_published_without_a_name(market: Market) -> None:
     scene = await a_scene(market)
     answer = await scene.bid("a", "990")
