@@ -101,7 +101,7 @@ async def _commit_at_rest(kafka: AIOKafkaConsumer, group: str, offsets: Mapping[
     try:
         await kafka.commit(dict(offsets))
     except CommitFailedError:
-        log.info("%s begins where its members do: the group is at work", group)
+        log.info("%s continues from its own offsets, because other members of the group are at work", group)
         return False
     return True
 

@@ -77,7 +77,7 @@ def evaluate(model: Model, awards: Sequence[Award], k: int = 10) -> ModelFigures
 
 
 def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -> NewSupplierFigures:
-    """What a supplier without history would be offered if it had declared the category, or the place, of its first
+    """Measure the lists of suppliers without history, as if each had declared the category, or the place, of its first
     award.
 
     The tests are its later awards for other opportunities; the k best are chosen among all distinct opportunities of
@@ -108,7 +108,7 @@ def evaluate_new_suppliers(model: Model, awards: Sequence[Award], k: int = 10) -
 def promote(candidate: ModelFigures, incumbent: ModelFigures) -> ModelDecision:
     """Decide whether the candidate may replace the incumbent: only if it is not worse and beats every baseline.
 
-    Compared by hit rate, then by mean reciprocal rank. Raise DifferentSplit.
+    They are compared by hit rate, then by mean reciprocal rank. Raise DifferentSplit.
     """
     if candidate.split != incumbent.split:
         raise DifferentSplit(f"candidate measured on {candidate.split}, incumbent on {incumbent.split}")
@@ -125,7 +125,7 @@ def promote(candidate: ModelFigures, incumbent: ModelFigures) -> ModelDecision:
 
 
 def _beside(mine: HitRate, theirs: HitRate) -> str:
-    """The figures that decided, in words."""
+    """The figures by which :func:`promote` decided, in words."""
     if mine.hr != theirs.hr:
         return f"hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
     return f"the same hit rate {mine.hr:.3f}, mean 1/rank {mine.mrr:.3f} against {theirs.mrr:.3f}"
@@ -169,7 +169,8 @@ def _baselines(history: History, k: int) -> dict[str, Ranking]:
     popular = [supplier for supplier, _ in overall.most_common(k)]
 
     def filled(*circles: Counter[str]) -> list[str]:
-        # the narrow circle first; if it has fewer than k, the wider ones follow, and last the whole market
+        # The suppliers of the narrow circle come first. If they are fewer than k, those of the wider circles follow,
+        # and those of the whole market come last.
         chosen = dict.fromkeys(supplier for circle in circles for supplier, _ in circle.most_common(k))
         return list(chosen | dict.fromkeys(popular))[:k]
 

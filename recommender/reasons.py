@@ -18,7 +18,7 @@ SENTENCES = {
     "declared_category": "You declared category {category}",
     "offers_category": "You offer goods in category {category}",
     "active_category": "You have been active in category {category} before",
-    "similar_suppliers": "{suppliers} supplier(s) with wins in the same categories as you also won in category {category}",
+    "similar_suppliers": "{suppliers} supplier(s) that won in your categories also won in category {category}",
     "in_your_region": "It is in your region, {region}",
 }
 """The English sentence for each reason code; translations use the same codes and values."""

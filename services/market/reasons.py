@@ -47,8 +47,8 @@ def _won_in_region(found: re.Match[str]) -> str:
 
 def _similar_suppliers(found: re.Match[str]) -> str:
     words = ngettext(
-        "%(num)s supplier with wins in the same categories as you also won in category %(category)s",
-        "%(num)s suppliers with wins in the same categories as you also won in category %(category)s",
+        "%(num)s supplier that won in your categories also won in category %(category)s",
+        "%(num)s suppliers that won in your categories also won in category %(category)s",
         int(found[1]),
     )
     return words % {"num": found[1], "category": found[2]}
@@ -71,7 +71,10 @@ FORMS: tuple[tuple[re.Pattern[str], Said], ...] = (
         lambda found: gettext("You have been active in category %(category)s before", category=found[1]),
     ),
     (
-        re.compile(r"(\d+) suppliers? with wins in the same categor(?:ies|y) as you also won in category (.+)"),
+        # the former release says "with wins in the same categories as you"
+        re.compile(
+            r"(\d+) suppliers? (?:that won in your categories|with wins in the same categor(?:ies|y) as you) also won in category (.+)"
+        ),
         _similar_suppliers,
     ),
     (

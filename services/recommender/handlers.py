@@ -90,7 +90,8 @@ reactions.many(TenderImported, market.put_tenders)
 
 @reactions.on(BidAccepted)
 async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
-    """Store the end of the auction, which few bids move. Pages show it from the copy, so no list is made again."""
+    """Store the new end of the auction, which only few bids change. Pages read it from this copy, so no list is made
+    again."""
     if event.extended:
         await market.extend_auction(tx, event)
 

@@ -39,7 +39,7 @@ async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None
 
 
 async def follow_ends(tx: Transaction, messages: Sequence[Message]) -> None:
-    """Store the end of the auction, which few bids move; nothing else of a bid is needed."""
+    """Store the new end of the auction. Only few bids change it, and nothing else of a bid is stored."""
     ends = {}
     for event in (message.event for message in messages):
         if isinstance(event, AuctionExtended | RoundBegan) or (isinstance(event, BidAccepted) and event.extended):

@@ -1,5 +1,5 @@
-"""A frozen PostgreSQL: the web process answers in time that clients should try again, and everything continues when it
-runs again."""
+"""While PostgreSQL is frozen, the web process answers in time that clients should try again. When PostgreSQL runs again,
+everything continues."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ class Told:
 
 @asynccontextmanager
 async def one_web(servers: Servers, markets: Markets) -> AsyncIterator[tuple[Market, psutil.Process, dict[str, str]]]:
-    """Only auctions: a web process and a worker, started as usual."""
+    """Start a web process and a worker, both with the service auctions only."""
     await markets.stop()  # its consumers would share the partitions
     await skip_to_now(servers.kafka_bootstrap, ("auctions",))
     home = servers.home / "frozen-database"
@@ -182,7 +182,7 @@ def test_a_page_says_in_the_readers_language_what_is_away_and_loads_again_by_its
 
 
 @pytest.mark.parametrize("what", ["read", "list", "write", *(f"bid {number}" for number in range(1, BIDS))])
-def test_a_program_gets_a_problem_that_says_when_to_come_again(told: Told, what: str) -> None:
+def test_a_program_gets_a_problem_that_says_when_to_try_again(told: Told, what: str) -> None:
     for answers in told.frozen:
         answer = answers[what]
         assert answer.status_code == 503
@@ -205,13 +205,13 @@ def test_the_doctor_distinguishes_a_frozen_server_from_one_that_does_not_run(tol
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_says_that_it_is_frozen_and_what_to_do(told: Told, command: str) -> None:
+def test_a_command_says_that_the_database_is_frozen_and_what_to_do(told: Told, command: str) -> None:
     code, said = told.commands[command]
     assert "takes connections and gives no answer: it is frozen or overloaded; wait: " in " ".join(said.split())
     assert code == 1 and "Traceback" not in said
 
 
-def test_all_goes_on_in_the_same_process_when_it_wakes_up(told: Told) -> None:
+def test_everything_continues_in_the_same_process_when_the_database_runs_again(told: Told) -> None:
     assert told.same_process
     assert {name: answer.status_code for name, answer in told.after.items() if name in ("read", "list", "live")} == {
         "read": 200,
@@ -221,7 +221,7 @@ def test_all_goes_on_in_the_same_process_when_it_wakes_up(told: Told) -> None:
     assert told.after["write"].status_code == 201
 
 
-def test_what_was_sent_again_under_its_key_was_done_once(told: Told) -> None:
+def test_a_request_that_is_repeated_under_its_key_is_done_once(told: Told) -> None:
     assert told.opened == 2
     keys = [row["request_key"] for row in told.bids]
     assert sorted(keys) == [f"bid {number}" for number in range(BIDS)]

@@ -46,13 +46,13 @@ class Sent:
         self.messages.append(message)
 
 
-async def test_one_about_a_young_event_is_sent_again_and_noted() -> None:
+async def test_a_dead_letter_about_a_recent_event_is_sent_again_and_noted() -> None:
     kafka = Sent()
     await replay(kafka, a_letter(ce_time=NOW.isoformat()), NOW - timedelta(days=60))  # type: ignore[arg-type]
     assert kafka.topics == ["lonja.auctions", "lonja.dead-letters"]
 
 
-async def test_one_about_an_event_that_may_be_forgotten_is_refused() -> None:
+async def test_a_dead_letter_about_an_event_that_may_be_forgotten_is_not_sent() -> None:
     kafka = Sent()
     letter = a_letter(ce_time=(NOW - timedelta(days=61)).isoformat())
     with pytest.raises(TooOld, match="dead letter 7"):
@@ -60,7 +60,7 @@ async def test_one_about_an_event_that_may_be_forgotten_is_refused() -> None:
     assert kafka.topics == []
 
 
-async def test_one_that_only_a_newer_release_reads_is_refused_as_a_person_set_it_aside() -> None:
+async def test_a_dead_letter_that_a_person_gave_up_is_not_sent() -> None:
     """If it were sent again, it would block each partition again."""
     kafka = Sent()
     letter = replace(a_letter(ce_time=NOW.isoformat()), type="lonja.auctions.AuctionClosed.v99")
@@ -72,11 +72,11 @@ async def test_one_that_only_a_newer_release_reads_is_refused_as_a_person_set_it
 
 
 @pytest.mark.parametrize("headers", [{}, {"ce_time": "yesterday"}, {"ce_time": "2020-01-01T00:00:00"}])
-def test_one_without_an_instant_was_handled_by_nobody(headers: dict[str, str]) -> None:
+def test_a_dead_letter_without_an_instant_was_not_handled(headers: dict[str, str]) -> None:
     assert not a_letter(**headers).happened_before(NOW)
 
 
-def test_nor_was_one_whose_instant_has_no_value() -> None:
+def test_a_dead_letter_whose_instant_has_no_value_was_not_handled() -> None:
     letter = a_letter()
     letter.headers.append(("ce_time", None))
     assert not letter.happened_before(NOW)
@@ -93,7 +93,7 @@ def test_nor_was_one_whose_instant_has_no_value() -> None:
         (None, [("contracts", ""), ("contracts", "figures"), ("contracts", "others")]),  # a letter of a former release
     ],
 )
-async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
+async def test_a_dead_letter_goes_only_to_the_reader_that_failed(
     view: str | None, taken_by: list[tuple[str, str]]
 ) -> None:
     kafka = Sent()
@@ -116,7 +116,7 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
     assert [r for r in readers if deadletters.is_for(*r, kafka.messages[4]["headers"])] == [("contracts", "others")]
 
 
-async def test_it_is_shown_with_the_reader_that_a_replay_goes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dead_letter_is_shown_with_the_reader_to_which_a_replay_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two readers of one service fail on the same message and have one letter each: replaying the wrong letter does not
     help."""
 

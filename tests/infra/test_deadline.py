@@ -62,7 +62,7 @@ async def test_a_block_that_waits_for_no_connection_is_cancelled() -> None:
             await asyncio.Event().wait()
 
 
-async def test_one_that_was_lifted_ends_nothing_and_closes_nothing() -> None:
+async def test_a_lifted_deadline_ends_and_closes_nothing() -> None:
     connection = Frozen()
     async with Deadline(0.01) as lifted:
         lifted.set(None)

@@ -110,7 +110,7 @@ async def test_all_due_items_are_handled_in_one_run(work: Work) -> None:
     assert await work.run() == 0
 
 
-async def test_one_that_fails_leaves_nothing_behind_and_holds_up_nobody(work: Work) -> None:
+async def test_an_item_that_fails_writes_nothing_and_does_not_block_the_others(work: Work) -> None:
     await put(work, "a", "bad", "c", "d")
     assert [await work.run(), await work.run(), await work.run()] == [3, 1, 0]
     assert (await work.left(), await work.told()) == (["bad"], ["a", "c", "d"])

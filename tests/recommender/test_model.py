@@ -88,9 +88,7 @@ class TestRecommending:
         model = train([an_award("both", paper), an_award("both", ink), an_award("paper only", paper)], NOW)
         (found,) = model.recommend("paper only", [ink])
         assert [reason.code for reason in found.reasons] == ["similar_suppliers"]
-        assert sentence(found.reasons[0]) == (
-            "1 supplier with wins in the same categories as you also won in category 226"
-        )
+        assert sentence(found.reasons[0]) == ("1 supplier that won in your categories also won in category 226")
 
     def test_at_most_the_requested_number_is_recommended(self, model: Model) -> None:
         assert len(model.recommend("first 44110000 North", [a_purchase("44110000")] * 5, k=2)) == 2

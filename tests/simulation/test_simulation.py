@@ -51,7 +51,9 @@ HAPPENED = {
     "redelivery": 2_000,
     "doubled messages": 2_000,
 }
-"""How often each thing must happen at least in all seeds together."""
+"""How often each thing must happen at least in all seeds together. ``cut``: a connection broke. ``doubt``: it broke after
+a commit, so that the client does not know whether the work is kept. ``not outdated`` and ``outdated``: a batch of the
+lane found its auctions as it had read them, or changed meanwhile."""
 
 
 def test_one_seed_gives_exactly_the_same_story_again() -> None:

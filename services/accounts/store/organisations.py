@@ -132,8 +132,8 @@ async def suspensions_over(
 
 
 async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """Store imported organisations. The later data hold; roles are added. An organisation that registered here is never
-    overwritten."""
+    """Store imported organisations. Later data replace earlier data; roles are only added. An organisation that
+    registered here is never overwritten."""
     last = {event.organisation_id: event for event in events}
     roles: dict[str, set[str]] = {}
     for event in events:

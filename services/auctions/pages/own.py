@@ -73,8 +73,8 @@ def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
 
 
 def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
-    """Return the amount that takes the lead, for a bidder that does not have it, if bids need only improve on the
-    bidder's own bid."""
+    """Return the amount with which this bidder would lead. Return None if it leads already, if nobody leads, if the policy
+    asks every bid to lead, or if bidders bid in rounds."""
     behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
     return next_bid(state) if behind else None
 

@@ -9,7 +9,7 @@ from events.contracts import ContractBreached, ContractEnded, RefusalDisputeDeci
 
 def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
     """Return the side in breach and its organisation, or None if nobody is in breach. A refusal on a justified ground
-    is a breach only after a dispute decided so."""
+    is a breach only if a moderator decides in a dispute that the ground did not hold."""
     if isinstance(event, RefusalDisputeDecided):
         breach, by_buyer = event.decision == "unjustified", event.refused_by == "buyer"
     else:
@@ -23,8 +23,8 @@ def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str]
 def contract_breached(
     event: ContractEnded | RefusalDisputeDecided, breached: tuple[Party, str], policy: Policy, ended_at: datetime
 ) -> ContractBreached:
-    """Return the event of the breach. A refusal whose ground did not hold counts from the time of the refusal; it is
-    known since the decision."""
+    """Return the event of the breach. A refusal whose ground did not hold counts from the time of the refusal, but
+    the market knows of the breach only from the decision on (``known_at``)."""
     party, organisation_id = breached
     return ContractBreached(
         process_id=event.process_id,

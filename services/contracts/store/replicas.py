@@ -58,8 +58,7 @@ async def requests_of(
     db: Reader, party: Party, organisation_id: str, *, now: datetime, limit: int
 ) -> Listed[PurchaseWaits]:
     """Return ``limit`` of an organisation's requests on this side whose time is not over, the earliest deadline first.
-    Two processes may handle at once that a request waits and that it does not, so answered requests are left out here
-    as well."""
+    One process may store a request while another stores its answer, so requests with an answer are left out here too."""
     waiting = (
         f"contracts.purchase_requests r where {party}_id = $1 and due_at > $2 and {_UNANSWERED.format('r.process_id')}"
     )

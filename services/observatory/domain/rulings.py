@@ -36,7 +36,7 @@ _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Obser
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The lasting part of a verdict. ``edition`` is the SHA-256 of the observation's :func:`body`. ``reason`` is the
-    key of a reason in the terms; the rule, if the ruling has its ``own`` reason; or "" for a price that counts."""
+    key of a reason in the terms, or the code of the rule if the ruling has its ``own`` reason, or "" if the price counts."""
 
     edition: bytes
     price: str | None
@@ -50,7 +50,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class RulingTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What one version adds to its rulings. ``reasons`` have ``{price}`` or ``{date}`` in place of the observation's
-    own value; a price has ``places`` digits. ``weight`` is the weight of a price; ``weights`` has those suppliers whose
+    own value; a price has ``places`` decimals. ``weight`` is the weight of a price; ``weights`` has those suppliers whose
     prices have another weight. ``counts`` says how many prices each rule dropped; the key "" has the number of those
     that count."""
 
@@ -140,7 +140,8 @@ def digest(verdicts: Iterable[ObservationVerdict]) -> str:
 
 
 def observation_of(item_key: str, observation_id: str, body: str) -> Observation:
-    """The observation in a body without these two ids; if the body has them, they are the same."""
+    """Return the observation from its body and these two ids, which a body may leave out. If the body has them, they are
+    the same."""
     keys = msgspec.json.encode({"item_key": item_key, "observation_id": observation_id})
     return msgspec.json.decode(keys[:-1] + b"," + body.encode()[1:], type=Observation)
 

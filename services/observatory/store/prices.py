@@ -140,7 +140,7 @@ async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime, i
 
 
 async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> None:
-    """Store SKUs. The data of the catalogue replace those of contract lines; later data hold. Prices per pack may now
+    """Store SKUs. The data of the catalogue replace those of contract lines, and later data replace earlier data. Prices per pack may now
     mean another unit, so items with prices become due."""
     last = {item.item_key: item for item in items}
     rows = [

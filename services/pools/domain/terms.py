@@ -146,8 +146,8 @@ def open_pool(
 
 
 def _require_minimum_under_ceiling(command: OpenPool, policy: Policy) -> None:
-    """Raise CeilingExceeded if no demand that reaches the minimum may begin at these prices: even of the cheapest line
-    alone it costs too much."""
+    """Raise CeilingExceeded if no demand that reaches the minimum may begin at these prices, because even the minimum of
+    the cheapest line alone costs more than the ceiling."""
     ceiling = policy.auction.ceilings.get(command.kind)
     prices = (_EXACT.divide(line.unit_price or Decimal(0), line.pack_size) for line in command.lines)
     least = round_down(_EXACT.multiply(command.minimum_quantity, min(prices)), policy.currency)

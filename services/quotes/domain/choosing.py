@@ -1,4 +1,4 @@
-"""The buyer's choice among participants without names, or no choice; after it all quotes are published. Before the
+"""The buyer chooses among participants without names, or rejects all quotes; then all quotes are published. Before the
 deadline the buyer may withdraw the request; then no quote is published."""
 
 from dataclasses import dataclass
@@ -247,7 +247,7 @@ def disclosed(request: Request, quote: Quote, *, participant: int, rank: int, ch
 
 
 def _all_disclosed(compared: Comparison, chosen: StandingQuote | None = None) -> QuotesDisclosed:
-    # a stable sort: the other quotes keep their order
+    # the sort is stable, so the other quotes keep their order
     order = sorted(compared.standing, key=lambda quote: quote is not chosen)
     return QuotesDisclosed(
         suppliers=tuple(quote.supplier_id for quote in order),

@@ -34,7 +34,7 @@ def region_of(place: Place) -> str:
 
 
 async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """Store suppliers. The later data hold, but data of an import never replace those of an organisation of this
+    """Store suppliers. Later data replace earlier data, but data of an import never replace those of an organisation of this
     market."""
     last: dict[str, OrganisationRegistered] = {}
     for event in events:

@@ -15,7 +15,7 @@ async def parties(tx: Transaction, ids: Iterable[str]) -> dict[str, Organisation
 
 
 async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
-    """Store organisations of this market; the later data hold."""
+    """Store organisations of this market. Later data replace earlier data."""
     await _keep_organisations(tx, "parties", list({event.organisation_id: event for event in events}.values()))
 
 

@@ -469,7 +469,7 @@ class TestEquivalents:
             ),
         ],
     )
-    def test_one_that_does_not_fit_is_refused_with_its_rule(self, proposals, error) -> None:
+    def test_a_proposal_that_does_not_fit_is_refused_with_its_rule(self, proposals, error) -> None:
         story = self.story()
         with pytest.raises(error):
             story.tell(self.offer(story, *proposals))

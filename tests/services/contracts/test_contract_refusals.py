@@ -95,7 +95,7 @@ class TestGrounds:
     @pytest.mark.parametrize(
         ("ground", "by"), [("funding-withdrawn", "supplier-1"), ("draft-differs", "school"), ("bored", "school")]
     )
-    def test_one_that_is_not_on_the_sides_list_is_refused(self, ground, by) -> None:
+    def test_a_ground_that_is_not_on_the_sides_list_is_refused(self, ground, by) -> None:
         with pytest.raises(GroundNotListed) as broken:
             refuse(an_award(), ground, by=by)
         assert broken.value.field == "ground"
@@ -202,7 +202,7 @@ class TestDispute:
         with pytest.raises(DecidedOtherwise):
             decide(refusal, "justified", "Else", MONDAY + 61 * DAY)
 
-    def test_a_strangers_event_does_not_happen_to_a_refusal(self) -> None:
+    def test_an_event_of_another_service_cannot_be_applied_to_a_refusal(self) -> None:
         with pytest.raises(TypeError):
             apply(a_refusal(), PoolClosed(pool_id="p", contracts=1, concluded=1))
 

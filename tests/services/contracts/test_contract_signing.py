@@ -385,7 +385,7 @@ class TestActivation:
             story.tell(self.activation(story))
 
 
-def test_a_strangers_event_does_not_happen_to_a_deal():
+def test_an_event_of_another_service_cannot_be_applied_to_a_deal():
     with pytest.raises(TypeError):
         apply(an_award().deal, PoolClosed(pool_id="p", contracts=1, concluded=1))
 

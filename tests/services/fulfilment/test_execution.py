@@ -637,7 +637,7 @@ class TestEnding:
             work.deliver({"1": D(1)})
 
 
-def test_a_strangers_event_does_not_happen_to_it():
+def test_an_event_of_another_service_cannot_be_applied_to_an_execution():
     for event in (PoolClosed(pool_id="p", contracts=1, concluded=1), concluded()):
         with pytest.raises(TypeError):
             apply(Work().state, event)

@@ -139,7 +139,9 @@ class TestOneJudgesAnItem:
         )
         return rows[0]
 
-    async def test_and_another_passes_it_over_until_it_is_kept(self, item: growth.Judged) -> None:
+    async def test_an_item_that_one_process_judges_is_skipped_by_others_until_the_result_is_stored(
+        self, item: growth.Judged
+    ) -> None:
         some = contracts(item, 8)
         await self.hears(item, *some[:4])
         async with self.claiming(item) as (tx, mine):
@@ -158,7 +160,7 @@ class TestOneJudgesAnItem:
         row = await self.row(item)
         assert (row["observations"], row["versions"], bool(row["due"])) == (8, 2, False)
 
-    async def test_and_where_its_process_dies_another_finds_it_due_at_once(self, item: growth.Judged) -> None:
+    async def test_an_item_whose_process_dies_is_due_at_once_for_another(self, item: growth.Judged) -> None:
         await self.hears(item, *contracts(item, 4))
         for _ in range(2):
             with suppress(Killed):
@@ -171,7 +173,7 @@ class TestOneJudgesAnItem:
             await keep_judged(tx, await judge_all(tx, mine, RULES))
         assert (await self.row(item))["versions"] == 1
 
-    async def test_and_leaves_what_the_former_release_found_meanwhile(self, item: growth.Judged) -> None:
+    async def test_a_result_of_the_former_release_that_came_meanwhile_stays(self, item: growth.Judged) -> None:
         """The former release may have known more prices."""
         some = contracts(item, 8)
         await self.hears(item, *some[:4])
@@ -183,7 +185,7 @@ class TestOneJudgesAnItem:
         row = await self.row(item)
         assert (row["reference_id"], row["observations"], row["versions"]) == (former, 8, 1)
 
-    async def test_and_the_former_release_takes_the_same_version_while_this_one_writes_it(
+    async def test_the_former_release_may_write_the_same_version_at_the_same_time(
         self, item: growth.Judged, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await self.hears(item, *contracts(item, 4))
@@ -202,9 +204,7 @@ class TestOneJudgesAnItem:
         row = await self.row(item)
         assert calls == [set()] and (row["reference_id"], row["versions"], row["observations"]) == (None, 0, 0)
 
-    async def test_and_one_whose_row_nobody_can_judge_is_due_by_its_new_prices_at_once(
-        self, item: growth.Judged
-    ) -> None:
+    async def test_an_item_whose_row_cannot_be_judged_is_due_at_once_by_new_prices(self, item: growth.Judged) -> None:
         some = contracts(item, 8)
         for meanwhile, due in ((some[4:], True), ([], False)):
             await self.hears(item, *some[:4])
@@ -216,7 +216,7 @@ class TestOneJudgesAnItem:
             assert row["trouble"] == "no" and row["due"] is due
 
 
-async def test_one_that_fails_keeps_the_others_from_nothing(
+async def test_an_item_that_fails_does_not_block_the_others(
     item: growth.Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only that item is reported; the others are judged with the next claim."""

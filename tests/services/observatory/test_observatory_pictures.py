@@ -79,7 +79,7 @@ class TestRollingEntry:
     @pytest.mark.parametrize(
         "changes", [{"cancelled": True}, {"unit": "", "unit_text": "wagon-ish"}, {"unit_price": Decimal(0)}]
     )
-    def test_there_is_none_for_what_does_not_compare(self, changes: dict[str, Any]) -> None:
+    def test_a_price_that_cannot_be_compared_has_no_entry(self, changes: dict[str, Any]) -> None:
         assert entry(replace(a_price("8").observation, **changes)) is None
 
 

@@ -212,7 +212,7 @@ class TestAReference:
 
 
 class TestPrices:
-    async def test_of_a_contract_replace_those_of_its_award(self, observatory: Observatory) -> None:
+    async def test_prices_of_a_contract_replace_the_prices_of_its_award(self, observatory: Observatory) -> None:
         sku = new_id()
         contract = a_contract(sku, "9", observatory.today, award_id=new_id())
         await observatory.hears(its_award(contract, "8.5"))
@@ -226,7 +226,7 @@ class TestPrices:
         await observatory.hears(its_award(contract, "8.5"), a_contract(sku, "7", observatory.today))
         assert set(verdicts(await observatory.settled(sku, 2))) == {"9", "7"}
 
-    async def test_of_an_award_stand_for_a_contract_without_lines_and_go_with_it(
+    async def test_prices_of_an_award_count_for_a_contract_without_lines_and_end_with_it(
         self, observatory: Observatory
     ) -> None:
         sku = new_id()

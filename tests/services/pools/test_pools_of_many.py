@@ -157,7 +157,7 @@ async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_amon
         assert max(spent) <= 10, reading.statements  # the first include two by which the driver learns a type
 
 
-async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> None:
+async def test_if_all_contracts_ended_deadlines_follow_the_time_zone_of_the_buyer(market: Market) -> None:
     async with rolled_back(market.resources.database, "pools") as (tx, _):
         story = a_story(FEW)
         story.allocated("400.00")
@@ -175,7 +175,7 @@ async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> N
         assert (await due(tx, pool_id)) > tx.now
 
 
-async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: Market) -> None:
+async def test_the_log_says_who_joined_and_left_however_many_they_are(market: Market) -> None:
     async with rolled_back(market.resources.database, "pools") as (tx, db):
         story = Story(pool_id=new_id(), lead_id=new_id(), enrolment_ends_at=tx.now + timedelta(days=3))
         pool_id = await kept(tx, story.pool)

@@ -95,7 +95,7 @@ class TestRequest:
         ("to_the_supplier", "in_all", "rule"),
         [(49, 299, None), (50, 50, TooManyUnanswered), (0, 300, TooManyUnansweredInAll)],
     )
-    def test_so_many_wait_for_an_answer_at_a_time(self, to_the_supplier, in_all, rule):
+    def test_a_request_is_refused_if_too_many_requests_wait_for_an_answer(self, to_the_supplier, in_all, rule):
         if rule is None:
             return check_unanswered(MOSCOW, to_the_supplier, in_all)
         with pytest.raises(rule, match="not answered"):
@@ -142,7 +142,7 @@ class TestRequest:
         with speaking(language):
             assert refusal_text(refused.value) == told
 
-    def test_the_ceiling_itself_may_be_spent_and_no_more(self):
+    def test_an_amount_may_reach_the_ceiling_and_not_exceed_it(self):
         two_hundred = structs.replace(OFFER, price=D("200.00"), tiers=())
         assert a_request("3000", offer=two_hundred).requested.amount == MOSCOW.purchase.ceiling
         with pytest.raises(PurchaseAboveCeiling) as refused:
@@ -193,7 +193,7 @@ class TestAnswer:
         with pytest.raises(NotTheSupplier):
             answered(by="school")
 
-    def test_silence_lapses_at_the_end_and_cannot_be_mended(self):
+    def test_a_request_without_an_answer_lapses_at_its_end_for_good(self):
         purchase = a_request()
         assert decide(purchase, LapseAnswer(), TOMORROW - timedelta(seconds=1)) == ()
         with pytest.raises(AnswerOverdue):
@@ -208,7 +208,7 @@ class TestAnswer:
     def test_an_answer_given_does_not_lapse(self):
         assert decide(answered()[0], LapseAnswer(), TOMORROW) == ()
 
-    def test_a_strangers_event_does_not_happen_to_a_purchase(self):
+    def test_an_event_of_another_service_cannot_be_applied_to_a_purchase(self):
         with pytest.raises(TypeError):
             apply(a_request(), PoolMemberWithdrew(pool_id="p", member_id="m", default=False))
 
@@ -268,13 +268,13 @@ class TestGoodsInDemand:
             {"currency": "BRL"},
         ],
     )
-    def test_one_that_costs_the_same_or_cannot_be_had_is_no_cheaper(self, change) -> None:
+    def test_an_offer_that_costs_the_same_or_cannot_be_bought_is_not_cheaper(self, change) -> None:
         rival = structs.replace(self.CHEAPER, **change)
         assert a_request(sku=self.ROLLS, rivals=[rival]).requested.amount == D("3000.00")
 
-    def test_cheapest_is_who_is_cheapest_for_this_quantity(self) -> None:
+    def test_the_cheapest_offer_is_the_cheapest_for_this_quantity(self) -> None:
         rival = structs.replace(self.CHEAPER, tiers=())
         assert a_request(quantity="100", sku=self.ROLLS, rivals=[rival]).requested.amount == D("28000.00")
 
-    def test_other_goods_are_bought_from_anybody(self) -> None:
+    def test_other_goods_may_be_bought_from_any_offer(self) -> None:
         assert a_request(rivals=[self.CHEAPER]).requested.amount == D("3000.00")

@@ -297,7 +297,7 @@ class TestChoice:
         with pytest.raises(choosing.ChoosingNotBegun):
             early.rejected("No")
 
-    def test_none_may_be_taken_for_a_reason(self) -> None:
+    def test_the_buyer_may_reject_all_quotes_if_it_gives_a_reason(self) -> None:
         story = three_quotes()
         with pytest.raises(choosing.ReasonMissing):
             story.rejected(" ")
@@ -362,7 +362,7 @@ class TestChoice:
         assert choosing.lapse(story.request, story.compared, by) == ()
 
 
-def test_a_strangers_event_does_not_happen_to_a_request() -> None:
+def test_an_event_of_another_service_cannot_be_applied_to_a_request() -> None:
     with pytest.raises(TypeError):
         apply(Asked().request, PoolClosed(pool_id="p", contracts=1, concluded=1))
 

@@ -33,4 +33,6 @@ def test_a_count_has_the_form_of_its_number() -> None:
     with speaking("ru"):
         assert in_language("You won 2 contracts in Moskva") == "Вы выиграли 2 контракта в регионе: Moskva"
         assert in_language("You won 5 contracts in Moskva") == "Вы выиграли 5 контрактов в регионе: Moskva"
+        former = "3 suppliers with wins in the same categories as you also won in category 226"
+        assert in_language(former).startswith("3 поставщика, побеждавших в тех же категориях"), "of the former release"
         assert in_language("Something of an older release") == "Something of an older release"
