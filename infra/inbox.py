@@ -184,7 +184,7 @@ class Inbox:
             except UnknownVersion as unknown:
                 here = given_up.of(record)
                 if reason := (await given_up.reasons(self._database.pool, [here])).get(here):
-                    read.append((record, MalformedEvent(f"{unknown}; a person set it aside: {reason}")))
+                    read.append((record, MalformedEvent(f"{unknown}; a person gave it up: {reason}")))
                 else:
                     do = f"{NEWER_RELEASE}; {given_up.remedy(here)}"
                     held[_partition(record)] = HeldPartition(
