@@ -235,7 +235,7 @@ def _pair(name: str, value: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates, which a form can send and UTF-8 cannot carry."""
+    """Return the text without lone surrogates, which a form can send and UTF-8 cannot carry."""
     return text.encode("utf-8", "ignore").decode("utf-8")
 
 

@@ -34,8 +34,9 @@ async def begin_after_forgotten(
     topics: Container[str] | None = None,
     former: str = "",
 ) -> None:
-    """Call it before the group, which reads these topics (all if none is named), is joined. ``former`` is the group of the
-    service that did this work in the former release. Waits for servers that are away."""
+    """Set the offsets that the group has lost in these topics (all if none is named): after the messages whose claims were
+    deleted. Call it before the group is joined. ``former`` is the group of the service that did this work in the former
+    release. It waits for servers that are away."""
     while True:
         try:
             async with Deadline(COMMAND_SECONDS):

@@ -61,7 +61,7 @@ def access(bootstrap: str) -> dict[str, Any]:
 
 
 def where(bootstrap: str) -> str:
-    """Only the hosts, for people and logs."""
+    """Return only the hosts, for people and logs."""
     return parsed(bootstrap).hosts
 
 

@@ -92,7 +92,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         return reader(self.consumer, self.view)
 
     def happened_before(self, instant: datetime) -> bool:
-        """Also False if the message has no valid time: without one no service can have handled it."""
+        """Return whether the event happened before the instant. Return False if the message has no valid time, because no service
+        can have handled it."""
         try:
             told = datetime.fromisoformat((dict(self.headers).get("ce_time") or b"").decode())
         except ValueError:

@@ -263,8 +263,8 @@ class Inbox:
         return HeldPartition(_partition(record), offset, why)
 
     async def _divide(self, message: Message, pieces: Sequence[Message]) -> set[str]:
-        """From now on each piece has a claim of its own, and the whole event is not handled any more. Return the claims of the pieces that
-        are handled or dead letters already."""
+        """Store that the event is divided: each piece then has a claim of its own, and the whole event is not handled any more. Return the
+        claims of the pieces that are handled or dead letters already."""
 
         async def divide() -> set[str]:
             async with self._transaction() as tx:

@@ -120,8 +120,8 @@ class Relay:
     async def _send_one_by_one(
         self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record], failures: dict[int, BaseException]
     ) -> int:
-        """Called after a batch of which some rows were not acknowledged. Each of these is sent by itself, so that its error is its own.
-        Later rows with the same key are sent again after it, to keep their order."""
+        """Send each row of a batch that was not acknowledged by itself, so that its error is its own. Later rows with the same key are sent
+        again after it, to keep their order."""
         again: set[tuple[str, str]] = set()
         refused: dict[int, str] = {}
         done: list[int] = []

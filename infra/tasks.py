@@ -35,8 +35,8 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def stop_if_cancelled() -> None:
-    """For loops that continue after errors. A driver may turn a cancellation into an error of its own, and a task is
-    cancelled only once. Raise CancelledError if this task was cancelled."""
+    """Raise CancelledError if this task was cancelled. Loops that continue after errors call it, because a driver may turn a
+    cancellation into an error of its own, and a task is cancelled only once."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

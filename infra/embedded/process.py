@@ -223,7 +223,8 @@ def tail(log: Path, lines: int = 12) -> str:
 
 
 def _die_with(owner: int, number: signal.Signals) -> Callable[[], None]:
-    """To be run in the child before exec: the kernel sends the signal `number` when the owner dies, even by kill -9."""
+    """Return a function that the child runs before exec. After it the kernel sends the signal `number` to the child when the
+    owner dies, even by kill -9."""
 
     def bind() -> None:
         assert _libc is not None

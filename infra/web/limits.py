@@ -133,7 +133,7 @@ class RequestLimits:
             raise TooManyRequestsException(headers={"retry-after": str(wait)})
 
     async def hold(self, scope: Any) -> None:
-        """Called before an answer: wait if it is a refusal to a caller that continues long after the first refusal."""
+        """Wait before an answer that refuses a caller who continues long after the first refusal."""
         if scope.get(_FLOOD) and self._held < MOST_HELD:
             self._held += 1
             try:

@@ -211,8 +211,8 @@ class Lane:
                 self._fail([each], "the row of the auction is locked")
 
     async def _give_up(self, batch: list[PlacedBid], error: Exception, *, wait: bool) -> None:
-        """Called after a batch that did not commit. If the error is not that of an unavailable server, split the batch until only the
-        auction at fault is left undecided."""
+        """Leave bids of a batch that did not commit undecided. If the error is not that of an unavailable server, split the batch first,
+        until only the bids on the auction at fault are left undecided."""
         auction_ids = sorted({each.asked.auction_id for each in batch})
         at_fault = not is_away(error)
         if at_fault and len(auction_ids) > 1:

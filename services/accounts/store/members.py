@@ -107,7 +107,7 @@ def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None
 
 
 async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Invitation | None:
-    """With ``take`` the invitation is deleted, because it can be used only once."""
+    """Return the invitation if it is still open. With ``take`` it is locked and deleted, because it can be used only once."""
     row = await tx.session.get(InvitationRow, digest, with_for_update=take or None)
     if row is None or row.expires_at <= tx.now:
         return None

@@ -227,7 +227,7 @@ async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
 
 
 async def _known(tx: Transaction, sku_id: str, number: int | None = None) -> Version:
-    """Locked."""
+    """Lock and return the version of that number, or the newest one."""
     found = (
         await store.newest(tx, sku_id, lock=True)
         if number is None

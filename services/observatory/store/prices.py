@@ -173,7 +173,7 @@ async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> 
 
 
 async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
-    """From now on the price of each award (key) belongs to the contract (value): it is removed when the contract is."""
+    """Link the price of each award (key) to the contract (value). It is then removed together with the contract."""
     if contracts:
         await (await tx.raw()).execute(
             "with linked as (select o.observation_id, told.contract_id from observatory.observations o"

@@ -11,7 +11,7 @@ from services.transparency.ocds.tolerance import NotUnderstood, read_date
 
 
 def in_order(releases: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Sorted by date. Releases without a readable date come first; releases of equal dates keep their order."""
+    """Return the releases, sorted by date. Releases without a readable date come first; releases of equal dates keep their order."""
     unheard = NotUnderstood()
 
     def instant(release: Mapping[str, Any]) -> str:
