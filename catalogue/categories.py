@@ -19,7 +19,7 @@ import msgspec
 
 from catalogue.check_digits import agrees
 from catalogue.rules import AllOf, RuleBroken, Several, Typed, Value
-from catalogue.units import parse_quantity, parse_unit, unit_word
+from catalogue.units import PackNotPositive, parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
 """The scheme of the categories in this module."""
@@ -53,6 +53,10 @@ class AttributeMissing(RuleBroken):
 
 class AttributeNotANumber(RuleBroken):
     code = "attribute-not-a-number"
+
+
+class AttributeNotPositive(RuleBroken):
+    code = "attribute-not-positive"
 
 
 class AttributeUnitUnknown(RuleBroken):
@@ -316,6 +320,8 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
         return None
     try:
         parse_quantity(value)
+    except PackNotPositive:
+        return AttributeNotPositive(f"A number must be above zero, not {value!r}.", field=field, value=value)
     except RuleBroken:
         return AttributeNotANumber(f"{value!r} is not a number.", field=field, value=value)
     given, asked = parse_unit(unit), parse_unit(definition.unit)

@@ -144,6 +144,12 @@ class RoleMissing(RuleBroken):
     code = "role-missing"
 
 
+def role_missing(*roles: str) -> RoleMissing:
+    """The refusal of an act for which any one of the roles is enough."""
+    named = AnyOf(roles)
+    return RoleMissing(f"This needs the role {str(named).replace('_', ' ')}.", role=named)
+
+
 class DoneOtherwise(RuleBroken):
     """The act was done before with other content, and that content counts."""
 

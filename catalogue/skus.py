@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -19,7 +19,7 @@ import msgspec
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import NameMissing, RuleBroken, Typed
-from catalogue.units import PackNotPositive, UnknownUnit, unit
+from catalogue.units import PackNotPositive, UnknownUnit, read_unit, unit
 
 LIKELY_DUPLICATE = 0.8
 MOST_CHARACTERS = 20_000
@@ -77,6 +77,9 @@ class PackChanged(RuleBroken):
 
 
 class SkuAttribute(msgspec.Struct, frozen=True):
+    """``unit`` is a text that :func:`catalogue.units.parse_unit` reads, as it was typed, or "". Older cards may have any
+    text."""
+
     name: str
     value: str
     unit: str = ""
@@ -161,6 +164,7 @@ def broken_rules(sku: Sku, rules: CatalogueRules = USUAL) -> tuple[RuleBroken, .
 def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     if not sku.name.strip():
         yield NameMissing("A SKU has a name.", field="name")
+    numbers: set[str] = set()
     try:
         read_code(sku.category)
     except RuleBroken as broken_code:
@@ -169,6 +173,8 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
         given = {attribute.name: attribute for attribute in sku.attributes}
         for definition in attribute_definitions(sku.category):
             attribute = given.get(definition.name, SkuAttribute(definition.name, ""))
+            if definition.kind == "number":
+                numbers.add(definition.name)
             if broken := broken_attribute(definition, attribute.value, attribute.unit):
                 yield broken
     if len(sku.attributes) < rules.fewest_attributes:
@@ -195,6 +201,7 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     for attribute in sku.attributes:
         if not attribute.name.strip() or not attribute.value.strip():
             yield AttributeEmpty("An attribute has a name and a value.", field="attributes", attribute=attribute.name)
+    yield from _unread_units(sku.attributes, numbers)
     try:
         unit(sku.base_unit)
     except UnknownUnit as unknown:
@@ -205,6 +212,16 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
         )
     if sku.gtin and not gtin_is_valid(sku.gtin):
         yield GtinWrong(f"{sku.gtin!r} is not a GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)
+
+
+def _unread_units(attributes: Iterable[SkuAttribute], numbers: Container[str]) -> Iterator[RuleBroken]:
+    """The units that cannot be read. Those of ``numbers`` are checked with their values."""
+    for attribute in attributes:
+        if attribute.unit.strip() and attribute.name not in numbers:
+            try:
+                read_unit(attribute.unit, f"attributes.{attribute.name}")
+            except UnknownUnit as unknown:
+                yield unknown
 
 
 def gtin_is_valid(gtin: str) -> bool:

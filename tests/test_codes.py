@@ -54,7 +54,6 @@ ONE_RULE = {
     "quantity-too-fine": "a quantity has at most six decimals",
     "reason-missing": "an act that ends a process has a reason",
     "request-ended": "a request that ended is not changed",
-    "role-missing": "an act needs a role of the acting member",
     "sku-not-published": "only a published SKU is traded",
     "supplier-not-active": "only an active supplier bids or quotes",
     "withdrawn-already": "nobody acts on something that was withdrawn",

@@ -68,7 +68,8 @@ def _require(principal: Principal | None, roles: frozenset[str]) -> None:
     if principal is None:
         raise NotAuthorizedException("log in first")
     if not principal.may(*roles):
-        raise PermissionDeniedException(f"this needs the role {' or '.join(sorted(roles))}")
+        needed = sorted(roles)
+        raise PermissionDeniedException(f"this needs the role {' or '.join(needed)}", extra={"roles": needed})
 
 
 def known(scope: Scope, tokens: Tokens, clock: Clock) -> tuple[Principal, str] | tuple[None, None]:

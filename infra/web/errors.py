@@ -16,7 +16,7 @@ from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.policy import PolicyNotValid
-from catalogue.rules import KeyReused, RuleBroken
+from catalogue.rules import KeyReused, RuleBroken, role_missing
 from events.bounds import unfit
 from events.limits import OutOfBounds
 from infra.away import is_away, is_of_kafka, lacks_resources
@@ -218,8 +218,12 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
         return on_out_of_bounds(request, _bound(request, error.extra[0]))
-    inside = error.extra if isinstance(error.extra, dict) else {}  # "said" is the detail in the reader's language
+    inside = (
+        error.extra if isinstance(error.extra, dict) else {}
+    )  # "said" is the detail in the reader's language, "roles" those that may
     title, said, words = HTTPStatus(error.status_code).phrase, inside.get("said"), inside.get("words")
+    if said is None and "roles" in inside:
+        said = refusal_text(role_missing(*inside["roles"]))
     link = (
         (_page_above(request), gettext("Load the page")) if error.status_code == 405 and wants_page(request) else None
     )

@@ -25,14 +25,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from catalogue.numbers import written_out
 from catalogue.rules import AllOf, AnyOf, KeyReused, Minutes, RuleBroken, Several, Typed, Value
-from catalogue.units import UNITS, unit_word
+from catalogue.units import UNITS, parse_unit, unit_word
 from events.values import Refusal
 
 ENGLISH = "en"
@@ -88,6 +88,7 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
     in it are also written in the reader's form; only the API gives the sentence as published.
     """
     several = with_numbers(code, numbers)
+    numbers = {name: _length(name, value) for name, value in numbers.items()}
     words = pgettext("refusal", several)
     if words == several:
         words = pgettext("refusal", code)
@@ -153,6 +154,12 @@ def _told(name: str, value: object, zone: str) -> str:
     return unit_name(str(value)) if name.endswith("unit") and value in UNITS else value_text(value, zone)
 
 
+def _length(name: str, value: object) -> object:
+    """The value; a number of minutes, which the name says that it is, as :class:`Minutes`. Pages and sentences write all
+    lengths with :func:`duration`."""
+    return Minutes(value) if name.endswith("minutes") and isinstance(value, int | Decimal) else value
+
+
 def with_numbers(code: str, numbers: Iterable[str]) -> str:
     """The name of the entry for a rule's sentence with exactly these numbers."""
     return f"{code}: {', '.join(sorted(numbers))}"
@@ -205,6 +212,12 @@ def _published(value: object, zone: str) -> dict[str, str]:
 def unit_name(code: str) -> str:
     """The name of a unit of measure, by its UNECE code."""
     return pgettext("unit", unit_word(code))
+
+
+def unit_text(text: str) -> str:
+    """A unit as somebody wrote it, such as that of an attribute: its name if it can be read, else the text itself."""
+    found = parse_unit(text)
+    return unit_name(found.code) if found else text
 
 
 def value_text(value: object, zone: str = "") -> str:
@@ -267,11 +280,11 @@ def _word(text: str) -> str:
 
 
 def _value(text: str) -> Value:
-    """The original value of a text that was stored: as :func:`plain`, and a list of numbers and lengths as a list."""
+    """The original value of a text that was stored: as :func:`plain`, a length, or a list of numbers and lengths."""
     for parts in _lists(text):
         if not any(isinstance(each, str) for each in parts):
             return parts
-    return plain(text)
+    return _part(text)
 
 
 def _lists(text: str) -> Iterator[Several]:
@@ -364,19 +377,6 @@ def date_of(value: date) -> str:
     return format_date(value, "yyyy-MM-dd" if spoken() == ENGLISH else "medium", locale=spoken())
 
 
-def date_in(text: str) -> str:
-    """A text that is a date, such as the end of performance in a contract's terms, in the form of :func:`date_of`; any
-    other text is unchanged."""
-    found = plain(text)
-    return date_of(found) if isinstance(found, date) and not isinstance(found, datetime) else text
-
-
-def month_in(text: str) -> str:
-    """``2026-11`` in the form of :func:`month`; any other text is unchanged."""
-    first = plain(f"{text}-01")
-    return month(first) if isinstance(first, date) else text
-
-
 def shown(facts: Mapping[str, object]) -> dict[str, object]:
     """The facts of a sentence, with dates and decimals in the reader's form."""
     return {name: value_text(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
@@ -387,14 +387,3 @@ def dated(value: object) -> object:
     if isinstance(value, datetime):
         return moment(value)
     return date_of(value) if isinstance(value, date) else value
-
-
-def month(value: date) -> str:
-    """The month of a date: ``November 2026``."""
-    return format_skeleton("yMMMM", value, locale="en_GB" if spoken() == ENGLISH else spoken())
-
-
-def day(wall: datetime, long: bool = False) -> str:
-    """A local date in words: ``26 Nov``, or with ``long``: ``Thursday, 26 November 2026``."""
-    locale = "en_GB" if spoken() == ENGLISH else spoken()
-    return format_date(wall, "full", locale=locale) if long else format_skeleton("MMMd", wall, locale=locale)

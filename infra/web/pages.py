@@ -20,7 +20,7 @@ from catalogue.money import minor_units, round_down
 from catalogue.numbers import can_be_written_out, digits, not_misread, unambiguous, written_out
 from infra.clock import Clock
 from infra.config import Config
-from infra.web import languages
+from infra.web import days, languages
 from infra.web.answers import GONE, MINUTES, page_of_form
 from infra.web.forms import Filled
 from infra.web.gone import with_errors_at_head
@@ -122,12 +122,12 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "when": when,
         "percent": percent,
         "duration": duration,
-        "day": languages.day,
+        "day": days.day,
         "date": languages.date_of,
-        "date_in": languages.date_in,
+        "date_in": days.date_in,
         "share": share,
-        "month": languages.month,
-        "month_in": languages.month_in,
+        "month": days.month,
+        "month_in": days.month_in,
     }
     environment.globals |= {
         "now": clock,

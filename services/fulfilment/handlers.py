@@ -3,7 +3,7 @@ here checks for a suspension."""
 
 from catalogue.policy import of_process
 from catalogue.roles import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT
-from catalogue.rules import AnyOf, RoleMissing
+from catalogue.rules import role_missing
 from events.contracts import ContractClosed, ContractConcluded, ContractTerminated, ExecutionDue
 from events.fulfilment import ExecutionOver
 from infra.database import Transaction
@@ -63,8 +63,7 @@ def _require_role(execution: Execution, principal: Principal) -> None:
     """Check the roles of a party's member. The domain refuses everybody else."""
     party = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
     if party is not None and not principal.may(*PARTY_ROLES[party]):
-        roles = AnyOf(PARTY_ROLES[party])
-        raise RoleMissing(f"This needs the role {str(roles).replace('_', ' ')}.", role=roles)
+        raise role_missing(*PARTY_ROLES[party])
 
 
 # Reactions to contracts' events, and to events about executions of either release

@@ -133,9 +133,16 @@ def test_paper_asks_for_its_attributes():
             ("format", "", ""),
             ("format", "A7", ""),
             ("grammage", "much", "GM"),
+            ("grammage", "-5", "GM"),
             ("grammage", "80", "kg"),
         ]
-    ] == ["attribute-missing", "attribute-not-a-choice", "attribute-not-a-number", "attribute-unit-unknown"]
+    ] == [
+        "attribute-missing",
+        "attribute-not-a-choice",
+        "attribute-not-a-number",
+        "attribute-not-positive",
+        "attribute-unit-unknown",
+    ]
     unsaid, other = (broken_attribute(asked["grammage"], "80", unit).message for unit in ("", "kg"))
     assert unsaid == "'grammage' has no unit: write gram per square metre, or a unit that converts to it."
     assert other.startswith("'grammage' has the unit 'kg': write gram")

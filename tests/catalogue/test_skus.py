@@ -68,6 +68,8 @@ def test_a_complete_card_breaks_no_rule():
         ({"attributes": (*PAPER[1:], SkuAttribute("colour", "white"))}, {"attribute-missing"}),
         ({"attributes": (*PAPER, SkuAttribute("Brand", "Nix"))}, {"attribute-repeated"}),
         ({"attributes": (*PAPER, SkuAttribute("ream", ""))}, {"attribute-empty"}),
+        ({"attributes": (*PAPER, SkuAttribute("capacity", "4", "4L"))}, {"unknown-unit"}),
+        ({"attributes": (*PAPER, SkuAttribute("capacity", "4", "bucketfuls"))}, {"unknown-unit"}),
         ({"base_unit": "sheets"}, {"unknown-unit"}),
         ({"pack_size": D(0)}, {"pack-not-positive"}),
         ({"gtin": "4006381333932"}, {"gtin-wrong"}),

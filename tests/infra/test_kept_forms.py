@@ -8,7 +8,8 @@ import httpx
 import pytest
 from litestar import Response, get, post
 
-from infra.web import MEMBERS, PUBLIC, MemberVisit, form_fields
+from catalogue.roles import BUYER_OFFICER
+from infra.web import MEMBERS, PUBLIC, MemberVisit, allow, form_fields
 from infra.web.access import COOKIE
 from infra.web.kept import KeptForm, kept_by_login
 from tests.infra.test_http_limits import serving
@@ -27,6 +28,11 @@ async def a_page() -> str:
 @post("/members-form", opt=MEMBERS, status_code=200)
 async def members_form(request: MemberVisit) -> Response[dict[str, str]]:
     return Response(await form_fields(request))
+
+
+@get("/officers-form", opt=allow(BUYER_OFFICER))
+async def officers_form() -> str:
+    return "for officers"
 
 
 async def sent(
@@ -64,6 +70,20 @@ async def test_who_logged_in_as_another_meanwhile_sends_it_again_with_one_button
         again = await sent(client, fields, session=session)  # type: ignore[arg-type]
         assert again.status_code == 200
         assert again.json()["reason"] == WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("language", "role"),
+    [("en", "buyer officer"), ("es", "gestor de compras"), ("ru", "специалист заказчика")],
+)
+async def test_who_lacks_a_role_reads_which(tmp_path: Path, language: str, role: str) -> None:
+    async with serving(tmp_path, a_page, officers_form) as (client, _):
+        headers = {"accept": "text/html", "cookie": f"{COOKIE}={a_session(tmp_path)}; lonja_language={language}"}
+        refused = await client.get("/officers-form", headers=headers)
+        assert refused.status_code == 403
+        assert role in refused.text and "buyer_officer" not in refused.text
+        told = await client.get("/officers-form", headers={**headers, "accept": "application/json"})
+        assert told.json()["detail"] == "this needs the role buyer_officer", "programs read the word of their token"
 
 
 async def test_what_another_site_posted_is_offered_to_nobody(tmp_path: Path) -> None:

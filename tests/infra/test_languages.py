@@ -23,7 +23,7 @@ from catalogue import categories
 from catalogue.durations import DurationNotOffered
 from catalogue.policy import TERMS, load
 from catalogue.roles import ROLES
-from catalogue.rules import AnyOf, Minutes, RuleBroken, Typed
+from catalogue.rules import AnyOf, Minutes, RuleBroken, Typed, role_missing
 from catalogue.units import UNITS, UnknownUnit, unit_word
 from events.limits import SENTENCES
 from infra.tokens import Principal
@@ -38,6 +38,7 @@ from infra.web.languages import (
     catalogs,
     moment,
     ngettext,
+    pgettext,
     refusal_in_texts,
     refusal_text,
     speaking,
@@ -636,7 +637,7 @@ def test_no_text_that_somebody_typed_is_translated() -> None:
     ("language", "kind", "step"),
     [
         ("en", "lasts 6 min or 1 h 30 min, not 3 min.", "must be 0.5 or 1 %, not 7 %."),
-        ("es", "dura 6 min o 1 h 30 min, no 3 minutos.", "ser de 0,5 o 1 %, no de 7 %."),
+        ("es", "dura 6 min o 1 h 30 min, no 3 min.", "ser de 0,5 o 1 %, no de 7 %."),
         ("ru", "длится 6 мин или 1 ч 30 мин, а не 3 мин.", "0,5 или 1 %, а не 7 %."),
     ],
 )
@@ -657,6 +658,32 @@ def test_lists_of_lengths_and_numbers_are_written_as_the_reader_writes_them(
             assert refusal_text(broken).endswith(told)
             texts = {name: str(value) for name, value in broken.numbers.items()}
             assert refusal_in_texts(broken.code, broken.message, texts).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "336 h, not 168 h."), ("es", "336 h, no 168 h."), ("ru", "336 ч, а не 168 ч.")]
+)
+def test_one_length_is_written_in_one_form_wherever_it_is(language: str, told: str) -> None:
+    """The length that is offered, and the one that was chosen, also in a refusal that was stored as texts."""
+    lengths = AnyOf([Minutes(20_160)])
+    broken = DurationNotOffered(
+        f"A mini-auction for works lasts {lengths}, not {Minutes(10_080)}.",
+        duration_minutes=10_080,
+        kind="works",
+        lengths=lengths,
+    )
+    with speaking(language):
+        assert duration(10_080) in told
+        assert refusal_text(broken).endswith(told)
+        texts = {name: str(value) for name, value in broken.numbers.items()}
+        assert refusal_in_texts(broken.code, broken.message, texts).endswith(told)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_role_has_one_name_in_each_language(language: str) -> None:
+    with speaking(language):
+        for role in ROLES:
+            assert pgettext("role", role.replace("_", " ")) in refusal_text(role_missing(role))
 
 
 def unsaid(language: str) -> Iterator[str]:

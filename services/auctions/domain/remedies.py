@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Withdrawal
-from catalogue.rules import ReasonMissing, RuleBroken
+from catalogue.rules import Minutes, ReasonMissing, RuleBroken
 from events.auctions import AuctionClosed, AuctionExtended, BidDeleted
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import AuctionOver
@@ -109,7 +109,7 @@ def withdraw(
     latest = state.closes_at - timedelta(minutes=rules.minutes_before_end)
     if now > latest:
         raise TooLateToWithdraw(
-            f"A mini-auction may be withdrawn until {rules.minutes_before_end} minutes before its end;"
+            f"A mini-auction may be withdrawn until {Minutes(rules.minutes_before_end)} before its end;"
             f" that was {latest:%Y-%m-%d %H:%M} UTC.",
             latest=latest,
             now=now,

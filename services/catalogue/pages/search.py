@@ -24,7 +24,7 @@ from infra.service import Resources
 from infra.tokens import Principal
 from infra.web import PUBLIC, Filled, FromResources, PathId, Visit, form_page, leafed, page, read_form
 from infra.web.filters import read_filters
-from infra.web.languages import gettext, pgettext, refusal_text, unit_name
+from infra.web.languages import gettext, pgettext, refusal_text, unit_name, unit_text
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.pricing import broken_quantity, home_region
@@ -167,6 +167,7 @@ async def show_sku(
         shown=shown,
         inside=inside.get(sku_id),
         unit_name=unit_name,
+        unit_text=unit_text,
         levels=levels(),
         sku=shown.sku,
         values={"quantity": unambiguous(shown.quantity), "region": shown.region, **filled.values},

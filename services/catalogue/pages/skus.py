@@ -45,7 +45,7 @@ from infra.web import (
     whole,
 )
 from infra.web.gone import WORDS
-from infra.web.languages import gettext, ngettext, refusal_text, unit_name
+from infra.web.languages import gettext, ngettext, refusal_text, unit_name, unit_text
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
@@ -101,7 +101,9 @@ class SkuPages(Controller):
     async def attributes(self, request: MemberVisit, category: Short = "") -> Template:
         """The part of the form that depends on the category, loaded when that changes."""
         values = {"attributes_of": category}
-        return page(request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category))
+        return page(
+            request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category), unit_text=unit_text
+        )
 
     @post("/new", opt=PROPOSERS)
     async def propose(
@@ -118,14 +120,14 @@ class SkuPages(Controller):
             return await self._form(resources, request, Filled(values, errors))
         proposal = SkuProposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
-        places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
+        places = places_in(values, asked_by(category))
         try:
             card = skus.card_of(proposal, sku_id)
         except RuleBroken as error:
-            return await self._form(resources, request, Filled(values, errors_of_refusal(error, places)))
+            return await self._form(resources, request, Filled(values, errors_at(error, places)))
         if broken := broken_rules(card, load_policy(resources.config.policy).catalogue):
-            for each in reversed(broken):
-                errors |= errors_of_refusal(each, places)
+            for each in broken:
+                errors = errors_at(each, places) | errors
             return await self._form(resources, request, Filled(values, errors))
         alike = () if proposal.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(resources.config.policy)
@@ -136,9 +138,7 @@ class SkuPages(Controller):
         except NearDuplicates as error:
             return await self._form(resources, request, Filled(values, {"none_of_these": refusal_text(error)}), error)
         except RuleBroken as error:
-            return await self._form(
-                resources, request, Filled(shown_again(values, error), errors_of_refusal(error, places))
-            )
+            return await self._form(resources, request, Filled(shown_again(values, error), errors_at(error, places)))
         days = policy.catalogue.moderation_days
         said = ngettext(
             "“%(name)s” awaits moderation; it is decided within %(num)s working day.",
@@ -170,6 +170,7 @@ class SkuPages(Controller):
             filled,
             values=shown,
             asked=asked_by(category),
+            unit_text=unit_text,
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
             units=sorted(
                 (
@@ -276,7 +277,8 @@ class SkuPages(Controller):
             errors=errors or {},
             reasons=reasons or {},
             instead=instead,
-            unit_word=unit_name,
+            unit_name=unit_name,
+            unit_text=unit_text,
             category_name=short_cpv().name,
         )
 
@@ -331,19 +333,30 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
     return tuple([each for each in read if each.value] + [each for each in free if each.name or each.value])
 
 
+def places_in(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> dict[str, str]:
+    """Field of a rule → field of the form. What is wrong with a free attribute alone is its unit."""
+    free = {values.get(f"free_name_{each}", "").strip(): each for each in rows(values, "free_name_", FREE_ATTRIBUTES)}
+    return (
+        {name: name for name in (*(values.keys() - HIDDEN), "attributes")}
+        | {f"attributes.{name}": f"free_unit_{place}" for name, place in free.items()}
+        | {f"attributes.{each.name}": f"asked_{place}" for place, (each, _) in enumerate(asked)}
+    )
+
+
+def errors_at(refused: RuleBroken, places: Mapping[str, str]) -> dict[str, str]:
+    return {places.get(field, ""): said for field, said in errors_of_refusal(refused, places).items()}
+
+
 def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> dict[str, str]:
-    """Errors of the texts of :func:`attributes_in`: by attribute; those of free attributes together."""
-    names = {
-        f"asked_{part}{place}": f"attributes.{each.name}"
-        for place, (each, _) in enumerate(asked)
-        for part in ("", "unit_")
-    }
+    """Errors of the texts of :func:`attributes_in`, by field. A unit that the form keeps from the card has its error at
+    the value."""
+    names = {f"asked_{part}{place}": f"asked_{place}" for place in range(len(asked)) for part in ("", "unit_")}
     errors: dict[str, str] = {}
     for name, text in values.items():
         field = ATTRIBUTE_FIELD.fullmatch(name)
         if field and (name in names or name.startswith("free_")):
             wrong = misfits({name: text}, ATTRIBUTE_PARTS[field["part"] or "value"])
-            errors |= {names.get(name, "attributes"): said for said in wrong.values()}
+            errors |= {names.get(name, name): said for said in wrong.values()}
     return errors
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
 from catalogue.roles import BUYER_OFFICER, SEES_ALL, SUPPLIER_AGENT
-from catalogue.rules import RoleMissing, UnknownSku
+from catalogue.rules import UnknownSku, role_missing
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Count, Few, Lines, Quantity
@@ -211,7 +211,7 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
 
 def require_role(principal: Principal, role: str) -> None:
     if not principal.may(role):
-        raise RoleMissing(f"This needs the role {role.replace('_', ' ')}.", role=role)
+        raise role_missing(role)
 
 
 async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, member_name: str = "") -> None:

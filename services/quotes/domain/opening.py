@@ -12,6 +12,7 @@ from catalogue.rules import (
     LineNotComplete,
     LineQuantityNotPositive,
     LinesMissing,
+    Minutes,
     QuantityAbsurd,
     QuantityTooFine,
     RuleBroken,
@@ -182,14 +183,14 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
         raise DeadlineWithoutZone("The deadline needs a time zone.", field="closes_at")
     if asked <= now:
         raise DeadlineInThePast(
-            f"This deadline is in the past. Suppliers must have at least {_length(rules.min_minutes)}.",
+            f"This deadline is in the past. Suppliers must have at least {Minutes(rules.min_minutes)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
         )
     if asked < now + timedelta(minutes=rules.min_minutes):
         left = int((asked - now).total_seconds() // 60)
         raise DeadlineTooSoon(
-            f"Suppliers must have at least {_length(rules.min_minutes)}; this deadline leaves {_length(left)}.",
+            f"Suppliers must have at least {Minutes(rules.min_minutes)}; this deadline leaves {Minutes(left)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
             left_minutes=left,
@@ -199,13 +200,6 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
             f"A request may be open for at most {rules.max_days} days.", field="closes_at", max_days=rules.max_days
         )
     return asked.astimezone(UTC) if policy.working_day_minutes is not None else calendar.roll(asked)
-
-
-def _length(minutes: int) -> str:
-    hours, rest = divmod(minutes, 60)
-    return " ".join(
-        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
-    )
 
 
 def check_open(number: int, policy: Policy) -> None:

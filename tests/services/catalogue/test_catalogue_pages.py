@@ -1,6 +1,7 @@
 """Pages of the catalogue for each reader, and its forms, sent by a browser without script."""
 
 import re
+from html import unescape
 from urllib.parse import parse_qsl
 
 import httpx
@@ -268,6 +269,63 @@ async def test_the_forms_of_cards_and_offers_are_in_the_readers_language(stall: 
             said = re.sub(r"<[^>]*>", " ", main).replace(f"Oboe reeds {language}", "")
             assert not english.search(said) or (language == "es" and set(english.findall(said.lower())) == {"a"}), said
         assert sum(page.status_code == 422 for page in pages) == 6
+
+
+NOT_A_UNIT = {
+    "en": "'4L' is not a known unit",
+    "es": "«4L» no es una unidad",
+    "ru": "«4L»",
+}
+
+
+@pytest.mark.parametrize("language", NOT_A_UNIT)
+async def test_a_unit_that_may_mean_two_things_is_refused_beside_its_field(stall: Stall, language: str) -> None:
+    """ "4L" is the code of a megabyte, and most people mean four litres."""
+    traits = {f"free_{part}_{place}": f"{part} {place}" for part in ("name", "value") for place in range(4)}
+    async with stall.market.browser(stall.buyer) as browser:
+        browser.client.cookies["lonja_language"] = language
+        fields = await form_at(browser, "/catalogue/new") | STEPS | {"name": f"Kettle {language}"} | traits
+        refused = await browser.post("/catalogue/new", fields | {"free_unit_2": "4L", "free_unit_3": "MB"})
+        assert refused.status_code == 422
+        [(field, said)] = wrong_fields(refused.text).items()
+        assert field == "free_unit_2" and NOT_A_UNIT[language] in unescape(said)
+        assert 'href="#free_unit_2-note"' in refused.text
+        read = await browser.post("/catalogue/new", fields | {"free_unit_3": "MB"})
+        assert not wrong_fields(read.text).keys() - {"none_of_these"}, (
+            "at most it is like the cards of the other languages"
+        )
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "megabyte"), ("es", "megabyte"), ("ru", "мегабайт")])
+async def test_a_unit_of_a_card_is_shown_by_its_name_if_it_can_be_read_and_else_as_it_was_typed(
+    stall: Stall, language: str, word: str
+) -> None:
+    """Cards of a former release may have any text as a unit. The events and cards stay as they are."""
+    sku_id = await stall.published(f"Kettle of old {language}")
+    await stall.market.fetch(
+        "update catalogue.skus set card = jsonb_set(card, '{attributes}', $2::text::jsonb) where sku_id = $1",
+        sku_id,
+        '[{"name": "capacity", "value": "4", "unit": "4L"}, {"name": "memory", "value": "8", "unit": "MB"}]',
+    )
+    async with stall.market.browser(stall.buyer) as browser:
+        browser.client.cookies["lonja_language"] = language
+        shown = await browser.get(f"/catalogue/skus/{sku_id}")
+        assert "<dd>4 4L</dd>" in shown.text and f"<dd>8 {word}</dd>" in shown.text
+
+
+async def test_every_wrong_attribute_is_counted_and_named_with_its_own_fault(stall: Stall) -> None:
+    """Furniture: material, width and height are asked."""
+    async with stall.market.browser(stall.buyer) as browser:
+        fields = (
+            await form_at(browser, "/catalogue/new") | STEPS | {"category": "39100000", "attributes_of": "39100000"}
+        )
+        wrong = {"asked_0": "", "asked_1": "4L", "asked_2": "-5", "free_name_0": "legs", "free_value_0": "4"}
+        refused = await browser.post("/catalogue/new", fields | wrong)
+        found = {field: unescape(said) for field, said in wrong_fields(refused.text).items()}
+        assert found["asked_0"] == "The category asks for 'material'."
+        assert found["asked_1"] == "'4L' is not a number."
+        assert found["asked_2"] == "A number must be above zero, not '-5'."
+        assert f"Please correct {len(found)} fields" in refused.text
 
 
 async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> None:

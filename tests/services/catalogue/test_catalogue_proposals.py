@@ -78,8 +78,12 @@ class TestBounds:
         assert (refused.status_code, refused.json()["rule"]) == (422, "card-too-long")
         assert str(MOST_CHARACTERS) in refused.json()["message"] and "shorten" in refused.json()["message"]
 
-    @pytest.mark.parametrize(("letters", "said"), [(1_001, "1000"), (900, str(MOST_CHARACTERS))])
-    async def test_the_form_says_it_beside_the_attributes(self, stall: Stall, letters: int, said: str) -> None:
+    @pytest.mark.parametrize(
+        ("letters", "place", "said"), [(1_001, "free_value_0", "1000"), (900, "attributes", str(MOST_CHARACTERS))]
+    )
+    async def test_the_form_says_it_beside_the_text_or_the_attributes(
+        self, stall: Stall, letters: int, place: str, said: str
+    ) -> None:
         async with stall.market.browser(stall.buyer) as buyer:
             fields = await form_at(buyer, "/catalogue/new")
             fields |= {"name": "Panpipe", "category": "37000000", "base_unit": "C62", "pack_size": "1"}
@@ -87,7 +91,7 @@ class TestBounds:
             fields |= {f"free_value_{place}": "x" * letters for place in range(30)}
             shown = await buyer.post("/catalogue/new", fields)
         assert shown.status_code == 422
-        told = re.search(r'<legend>Attributes</legend>\s*<p class="error" id="attributes-note">([^<]*)', shown.text)
+        told = re.search(f'<p class="error" id="{place}-note">([^<]*)', shown.text)
         assert told and said in re.sub(r"\D", "", told[1])
 
     async def test_a_card_of_a_former_release_stays_readable(self, stall: Stall) -> None:
