@@ -42,7 +42,7 @@ WORDS: dict[str, str] = {
     "CMT": "cm|centimeter|centimeters|centimetre|centímetro|centímetros|centimetru|см|сантиметр|սմ",
     "MMT": "mm|millimeter|millimetre|milímetro|milímetros|мм|миллиметр|մմ",
     "KMT": "km|kilometer|kilometers|kilometre|kilómetro|kilómetros|quilômetro|kilometru|км|километр|կմ|կիլոմետր",
-    "INH": "inch|inches|pulgada|pulgadas|polegada|polegadas",
+    "INH": "in|inch|inches|pulgada|pulgadas|polegada|polegadas",
     "FOT": "ft|foot|feet|pie|pies|pied|pieds",
     "YRD": "yd|yard|yards|yarda|yardas",
     "MTK": "m2|m²|sq. meter|sq m|square meter|square meters|square metre|metro cuadrado|metros cuadrados|metro quadrado|"

@@ -4,6 +4,7 @@ argument.
 opening     may this auction be opened, and as what
 auction     the state, and how it follows from the log
 bids        the verdict on each bid
+rungs       what a bid must be below, in words, and the amounts to offer
 scoring     the value by which bids are ranked
 autobid     automatic cuts down to a floor
 rounds      sealed first bids and turns

@@ -159,9 +159,11 @@ def next_bid(state: AuctionState) -> Decimal | None:
     return next(iter(ladder(state, 1)), None)
 
 
-def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> tuple[Decimal, ...]:
+def ladder(
+    state: AuctionState, rungs: int, supplier_id: str | None = None, below: Decimal | None = None
+) -> tuple[Decimal, ...]:
     """Return the next amounts that would be accepted from the supplier, the highest first: at most ``rungs``, fewer
-    near zero, none at the floor. Without a supplier: the amounts that would take the lead.
+    near zero, none at the floor. Without a supplier: the amounts that would take the lead. None is above ``below``.
 
     The supplier's turn, standing and lead are not checked.
     """
@@ -172,7 +174,7 @@ def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> t
     if highest is None:
         highest = state.opened.initial_price - (step if state.rules.improve_on == "price" else 0)
     found: list[Decimal] = []
-    amount = highest
+    amount = highest if below is None else min(highest, below)
     while len(found) < rungs and amount > 0:
         if _clear_of_the_price(state, amount):
             found.append(amount)

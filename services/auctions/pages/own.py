@@ -9,8 +9,8 @@ from infra.web.pages import money
 from services.auctions.board import Board
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.autobid import Autobid
-from services.auctions.domain.bids import ladder, next_bid
 from services.auctions.domain.rounds import Turn, timetable
+from services.auctions.domain.rungs import Rungs, Undercut, rungs_for, undercut_of
 
 RUNGS = 4
 NUMBERS = {"participant": "@participant@", "place": "@place@", "last_bid": "@last-bid@"}
@@ -30,6 +30,8 @@ class Own:
     leads: bool
     own_turn: Turn | None
     autobid: Autobid | None
+    undercut: Undercut
+    highest: Decimal | None
     rungs: tuple[Decimal, ...]
     lead_rung: Decimal | None
     deletable_until: datetime | None
@@ -57,6 +59,7 @@ def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
     over = state.over(now)
     number, last = stored.state.number_of(organisation_id), stored.state.last_of(organisation_id)
     place = board.places.get(organisation_id)
+    offered = Rungs() if over else rungs_for(state, RUNGS, organisation_id, last)
     turns = next((planned.turns for planned in timetable(state)), ())
     return Own(
         participant=str(number or ""),
@@ -66,17 +69,12 @@ def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
         leads=bool(organisation_id) and state.leader_id == organisation_id,
         own_turn=next((turn for turn in turns if turn.number == number), None),
         autobid=stored.autobids.get(organisation_id),
-        rungs=() if over else ladder(state, RUNGS, organisation_id if organisation_id in state.participants else None),
-        lead_rung=None if over else _lead_rung(state, organisation_id),
+        undercut=undercut_of(state.rules),
+        highest=offered.highest,
+        rungs=offered.others,
+        lead_rung=offered.lead,
         deletable_until=_deletable_until(stored.state, organisation_id),
     )
-
-
-def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
-    """Return the amount with which this bidder would lead. Return None if it leads already, if nobody leads, if the policy
-    asks every bid to lead, or if bidders bid in rounds."""
-    behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
-    return next_bid(state) if behind else None
 
 
 def _deletable_until(state: AuctionState, own: str) -> datetime | None:

@@ -17,6 +17,7 @@ from services.auctions.domain import remedies, rounds
 from services.auctions.domain.auction import AuctionState, Bid, apply, begin, ranking
 from services.auctions.domain.bids import AuctionOver, ladder, place_bid
 from services.auctions.domain.due import advance, due_at
+from services.auctions.domain.rungs import rungs_for
 from services.auctions.domain.scoring import (
     ChoicesMissing,
     CriteriaMissing,
@@ -59,6 +60,25 @@ def test_the_ladder_offers_nothing_that_would_be_refused() -> None:
     for supplier_id in ("a", "b", "c", "newcomer"):
         for amount in ladder(state, 20, supplier_id):
             assert place_bid(state, a_bid(supplier_id, amount)).accepted, (supplier_id, amount)
+
+
+def test_one_amount_takes_the_lead_and_the_others_are_those_that_do_not() -> None:
+    state = after(an_auction(policy=PREGAO), a_bid("a", "800"))
+    newcomer = rungs_for(state, 3, "newcomer", None)
+    assert (newcomer.lead, newcomer.others) == (Decimal(790), (Decimal(1000), Decimal(990), Decimal(980)))
+    state = after(state, a_bid("b", "815"))
+    behind = rungs_for(state, 3, "b", state.last_of("b"))
+    assert (behind.lead, behind.others) == (Decimal(790), (Decimal(805),)), "795 is too near to the price"
+    state = after(state, a_bid("b", "800"))
+    beside = rungs_for(state, 3, "b", state.last_of("b"))
+    assert (beside.lead, beside.others) == (None, (Decimal(790), Decimal(780), Decimal(770))), "each takes the lead"
+    for supplier_id in ("a", "b", "newcomer"):
+        offered = rungs_for(state, 20, supplier_id, state.last_of(supplier_id))
+        for amount in {offered.lead, *offered.others} - {None}:
+            verdict = place_bid(state, a_bid(supplier_id, amount))
+            assert verdict.accepted, (supplier_id, amount)
+            took = apply(state, verdict).leader_id == supplier_id
+            assert took == (amount == offered.lead or offered.lead is None), (supplier_id, amount)
 
 
 def test_the_earlier_of_two_bids_at_the_same_price_is_first() -> None:
@@ -125,6 +145,16 @@ def test_first_bids_are_sealed_free_to_change_and_public_with_the_first_round() 
     # three turns of two minutes, three times, with two pauses of two minutes between
     assert began.closes_at == began.begins_at + timedelta(minutes=18 + 4)
     assert set(state.public().participants) == {"a", "b", "c"}
+
+
+def test_no_amount_above_ones_own_last_bid_is_offered_also_while_bids_are_sealed() -> None:
+    state = first_bids()
+    offered = rungs_for(state.public(), 3, "b", state.last_of("b"))
+    assert (offered.lead, offered.others) == (None, (Decimal(975), Decimal(965), Decimal(955)))
+    assert offered.highest == 1000, "it may still be raised"
+    assert rungs_for(state.public(), 2, "newcomer", None).others == (Decimal(1000), Decimal(990))
+    for amount in (*offered.others, offered.highest):
+        assert place_bid(state, a_bid("b", amount)).accepted
 
 
 def test_turns_go_worst_first_and_are_sealed_until_they_end() -> None:
