@@ -12,9 +12,9 @@ from typing import Protocol
 
 from catalogue.categories import require_one_group
 from catalogue.durations import DurationNotOffered
-from catalogue.policy import Duration, Policy
+from catalogue.policy import KINDS, Duration, Policy
 from catalogue.references import ReferencePrice
-from catalogue.rules import AnyOf, Minutes, RuleBroken, Several, TitleMissing, Typed, UnknownKind
+from catalogue.rules import AnyOf, Minutes, RuleBroken, TitleMissing, Typed, UnknownKind
 
 
 class Categorised(Protocol):
@@ -100,12 +100,12 @@ def require_terms(terms: Terms, policy: Policy) -> Duration:
         )
     categories = [terms.category, *(line.category for line in terms.lines if line.category is not None)]
     require_one_group((each.scheme, each.code) for each in categories)
-    kinds = Several(policy.auction.kinds())
+    kinds = AnyOf(policy.auction.kinds())
     if terms.kind not in kinds:
         raise UnknownKind(
-            f"A mini-auction is for {kinds}, not {terms.kind!r}.",
+            f"A mini-auction is for {kinds}, not for “{terms.kind}”.",
             field="kind",
-            kind=Typed(terms.kind),
+            kind=terms.kind if terms.kind in KINDS else Typed(terms.kind),
             kinds=kinds,
         )
     return _offered(terms, policy)

@@ -3,6 +3,7 @@
 from litestar import Controller, get
 from litestar.response import Template
 
+from catalogue.policy import load
 from infra.listing import COUNTED
 from infra.web import PUBLIC, FromResources, Visit, page
 from services.portal import views
@@ -19,4 +20,7 @@ class PortalPages(Controller):
     async def home(self, resources: FromResources, request: Visit) -> Template:
         async with resources.database.transaction("portal") as tx:
             front = await views.front(tx, SHOWN)
-        return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES], counted=COUNTED)
+        live = not load(resources.config.policy).auction.none_because
+        return page(
+            request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES], counted=COUNTED, live=live
+        )

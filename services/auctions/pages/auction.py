@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream, Template
 
+from catalogue.policy import load
 from catalogue.roles import OBSERVER, SUPPLIER_AGENT
 from infra.denied import Missing
 from infra.service import Resources
@@ -81,6 +82,7 @@ class AuctionPages(Controller):
             values=values,
             query=urlencode({name: value for name, value in values.items() if value}),
             server_now=now.isoformat(),
+            policy=load(resources.config.policy),
         )
 
     @get("/{auction_id:str}", opt=PUBLIC)

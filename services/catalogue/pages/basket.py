@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from catalogue.numbers import digits, unambiguous
 from catalogue.places import regions as regions_of
+from catalogue.policy import load
 from catalogue.roles import BUYER_OFFICER
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Packs
@@ -121,4 +122,5 @@ async def _page(resources: Resources, finder: Finder, request: MemberVisit, fill
         region_name=regions_of(request.user.country).get(region, region),
         values={**quantities, **filled.values},
         unit_name=unit_name,
+        live=not load(resources.config.policy).auction.none_because,
     )

@@ -17,6 +17,7 @@ from msgspec import Meta
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.numbers import unambiguous
+from catalogue.policy import load
 from catalogue.roles import BUYER_OFFICER
 from events.bounds import Packs, Price
 from infra.database import Transaction
@@ -168,6 +169,7 @@ async def show_sku(
         inside=inside.get(sku_id),
         unit_name=unit_name,
         unit_text=unit_text,
+        live=not load(resources.config.policy).auction.none_because,
         levels=levels(),
         sku=shown.sku,
         values={"quantity": unambiguous(shown.quantity), "region": shown.region, **filled.values},

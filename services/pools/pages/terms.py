@@ -102,6 +102,7 @@ class TermsPages(Controller):
             errors=errors,
             further=further,
             most=COUNTED,
+            policy=load_policy(resources.config.policy),
         )
 
     @get("/new", opt=OFFICERS)
@@ -180,6 +181,7 @@ async def _page(
     }
     if gone:
         filled = msgspec.structs.replace(filled, errors=gone | dict(filled.errors))
+    words = {"goods": gettext("Goods"), "services": gettext("Services"), "works": gettext("Works")}
     own = [lead.place.region] if lead.place.region else []
     return form_page(
         request,
@@ -190,6 +192,7 @@ async def _page(
         ticked=own if ticked is None else ticked,
         regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
         policy=policy,
+        kinds=[(kind, name) for kind, name in words.items() if kind in policy.kinds()],
         durations=policy.auction.offered(filled.values.get("kind", "goods")),
         zone=lead.time_zone,
         unit_name=unit_name,

@@ -18,6 +18,7 @@ from events.contracts import ContractConcluded, ContractEnded
 from events.values import Category, Line
 from infra.ids import new_id
 from infra.tokens import Principal
+from infra.web.languages import LANGUAGES, pgettext, speaking
 from services.auctions.pages import compose
 from tests.market import Browser, Market
 from tests.services.auctions.market_builders import MOSCOW, a_scene, an_organisation
@@ -344,3 +345,16 @@ async def test_history_is_only_for_buyers(market: Market) -> None:
         assert (
             "None of your mini-auctions is closed yet" in empty and "None of your contracts is concluded yet" in empty
         )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_where_there_are_no_live_auctions_the_reason_stands_instead_of_the_form(
+    market: Market, playing_by: Callable[[str], None], language: str
+) -> None:
+    playing_by("acordar")
+    with speaking(language):
+        reason = pgettext("rules", load("acordar").auction.none_because)
+    async with market.browser(await an_organisation(market, "buyer")) as browser:
+        browser.client.cookies["lonja_language"] = language
+        shown = (await browser.get("/auctions/new")).text
+        assert 'id="compose"' not in shown and reason in unescape(shown)
