@@ -25,7 +25,7 @@ from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Comparison, Request, RequestStage, StandingQuote
 from services.quotes.store import QuoteContract, StoredRequest
-from services.quotes.store.listing import ListedRequest, status_of
+from services.quotes.store.listing import ListedRequest, ended_of, status_of
 
 PER_PAGE = 24
 PARTICIPANTS = 50
@@ -239,11 +239,11 @@ async def _names(tx: Transaction, organisation_ids: Iterable[str]) -> Mapping[st
 
 
 def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
-    opened = request.opened
+    opened, status = request.opened, status_of(request.stage, request.opened.closes_at, now)
     return {
         "request_id": opened.request_id,
         "title": opened.title,
-        "status": status_of(request.stage, opened.closes_at, now),
+        "status": status,
         "buyer_id": opened.buyer_id,
         "buyer_name": opened.buyer_name,
         "kind": opened.kind,
@@ -254,6 +254,7 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
         "opened_at": opened.opened_at,
         "closes_at": opened.closes_at,
         "choose_by": opened.choose_by,
+        "ended_at": ended_of(status, opened.closes_at, request.closed.ended_at if request.closed else None),
     }
 
 

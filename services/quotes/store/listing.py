@@ -32,15 +32,17 @@ _SHOWN = (
     "select r.request_id, (case when jsonb_typeof(opened) = 'object' then opened - '{lines,requirements,policy_text}'::text[]"
     " else '{}' end)::text as opened, parts.stage,"
     " case when r.kept_apart is not null then r.quoted else"
-    " jsonb_array_length(jsonb_path_query_array(quotes, '$.* ? (!(@.withdrawn == true))')) end as quotes"
-    " from quotes.quote_requests r, jsonb_to_record(r.state) as parts (opened jsonb, stage text, quotes jsonb)"
+    " jsonb_array_length(jsonb_path_query_array(quotes, '$.* ? (!(@.withdrawn == true))')) end as quotes,"
+    " parts.closed->>'ended_at' as ended_at"
+    " from quotes.quote_requests r, jsonb_to_record(r.state) as parts (opened jsonb, stage text, quotes jsonb, closed jsonb)"
     " where r.request_id = any($1::text[])"
 )
 
 
 class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and quotes that arrived before
-    it are still processed."""
+    """One row of a list. ``ended_at`` is the time from which no quote was accepted: that of the withdrawal, or the
+    deadline. It is None while the request is open. ``status`` is the stage, or settling: the deadline has passed, and
+    quotes that arrived before it are still processed."""
 
     request_id: str
     title: str
@@ -55,6 +57,7 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     closes_at: datetime
     choose_by: datetime
+    ended_at: datetime | None = None
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +94,13 @@ def status_of(stage: RequestStage, closes_at: datetime, now: datetime) -> Status
     return "settling" if stage is RequestStage.OPEN and now >= closes_at else stage.value
 
 
+def ended_of(status: Status, closes_at: datetime, stopped_at: datetime | None) -> datetime | None:
+    """Return from when no quote was accepted. ``stopped_at`` is when the request was decided or withdrawn, if it was."""
+    if status == "open":
+        return None
+    return stopped_at if status == "withdrawn" and stopped_at else closes_at
+
+
 def _where(wanted: RequestFilter) -> tuple[str, list[object]]:
     where = ListConditions()
     add = where.add
@@ -111,4 +121,6 @@ def _summary(row: asyncpg.Record, *, now: datetime) -> ListedRequest:
     opened = msgspec.json.decode(row["opened"])
     closes_at = msgspec.convert(opened.get("closes_at"), datetime)
     status = status_of(RequestStage(row["stage"]), closes_at, now)
-    return msgspec.convert(opened | {"status": status, "quotes": row["quotes"]}, ListedRequest)
+    stopped_at = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None
+    ended_at = ended_of(status, closes_at, stopped_at)
+    return msgspec.convert(opened | {"status": status, "quotes": row["quotes"], "ended_at": ended_at}, ListedRequest)

@@ -1,6 +1,8 @@
 """Forms of an old tab with a wrong field, sent after the request went on: the page says so, and nothing about the
 field."""
 
+from datetime import datetime
+
 from tests.gone import LONG, check_told_over
 from tests.market import Market
 from tests.services.quotes.test_quotes_service import (
@@ -41,6 +43,10 @@ async def test_a_request_that_was_withdrawn_meanwhile_is_over(market: Market) ->
     async with market.browser(buyer) as browser:
         await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "No money"})
         await in_stage(market, request_id, "withdrawn")
+        async with market.client() as client:
+            listed = (await client.get("/api/quotes", params={"group": "closed"})).json()["requests"]
+        [ended] = [each["ended_at"] for each in listed if each["request_id"] == request_id]
+        assert datetime.fromisoformat(ended) <= market.clock(), "before its deadline"
         for reason in (" ", LONG):
             path = f"/quotes/{request_id}/withdrawal"
             await check_told_over(browser, path, {"reason": reason}, "that content counts: “No money”")
