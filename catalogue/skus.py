@@ -19,7 +19,7 @@ import msgspec
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import NameMissing, RuleBroken, Typed
-from catalogue.units import PackNotPositive, UnknownUnit, read_unit, unit
+from catalogue.units import PackNotPositive, UnknownUnit, is_misleading, read_unit, unit
 
 LIKELY_DUPLICATE = 0.8
 MOST_CHARACTERS = 20_000
@@ -201,7 +201,7 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     for attribute in sku.attributes:
         if not attribute.name.strip() or not attribute.value.strip():
             yield AttributeEmpty("An attribute has a name and a value.", field="attributes", attribute=attribute.name)
-    yield from _unread_units(sku.attributes, numbers)
+    yield from _misleading_units(sku.attributes, numbers)
     try:
         unit(sku.base_unit)
     except UnknownUnit as unknown:
@@ -214,10 +214,11 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield GtinWrong(f"{sku.gtin!r} is not a GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)
 
 
-def _unread_units(attributes: Iterable[SkuAttribute], numbers: Container[str]) -> Iterator[RuleBroken]:
-    """The units that cannot be read. Those of ``numbers`` are checked with their values."""
+def _misleading_units(attributes: Iterable[SkuAttribute], numbers: Container[str]) -> Iterator[RuleBroken]:
+    """The units that would be read as others than most people mean. Those of ``numbers`` are checked with their values. A
+    text that is no unit of the market, such as rpm, stays as it was typed."""
     for attribute in attributes:
-        if attribute.unit.strip() and attribute.name not in numbers:
+        if is_misleading(attribute.unit) and attribute.name not in numbers:
             try:
                 read_unit(attribute.unit, f"attributes.{attribute.name}")
             except UnknownUnit as unknown:

@@ -127,6 +127,11 @@ def read_unit(text: str, field: str = "unit", **numbers: Value) -> Unit:
     return found
 
 
+def is_misleading(text: str) -> bool:
+    """Whether a text that :func:`parse_unit` does not read is the code of another unit than most people mean."""
+    return parse_unit(text) is None and text.strip().upper() in UNITS
+
+
 def written_unit(code: str) -> str:
     """A text that :func:`parse_unit` reads as this unit: the code, or the name if the code is ambiguous."""
     return code if parse_unit(code) else UNITS[code].name

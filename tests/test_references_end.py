@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from events.observatory import ReferencePriceWithdrawn
+from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.values import Place
 from infra.ids import new_id
 from tests.services.observatory.builders import a_contract, its_end
@@ -66,6 +66,16 @@ async def test_a_reference_ends_though_only_an_earlier_version_with_the_same_fig
 
     await observatory.market.eventually(withdrawn)
     await in_force(observatory, sku, [])
+    (published,) = [each for each in await observatory.news(sku) if isinstance(each, ReferencePricePublished)]
+
+    async def ended_for_the_former_release() -> bool:
+        """It ends a reference by its id only."""
+        return any(
+            isinstance(each, ReferencePriceWithdrawn) and each.reference_id == published.reference_id
+            for each in await observatory.news(sku)
+        )
+
+    await observatory.market.eventually(ended_for_the_former_release)
 
 
 async def as_the_former_left_it(observatory: Observatory, sku: str, rows: Sequence[Mapping[str, Any]]) -> None:

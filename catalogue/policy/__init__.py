@@ -19,7 +19,16 @@ from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import CatalogueRules
 from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, PerformanceSecurity, RefusalGround
 from catalogue.policy.jurisdiction import Policy
-from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
+from catalogue.policy.loading import (
+    NAME,
+    PolicyNotValid,
+    UnknownPolicy,
+    is_shipped,
+    keep_own_in,
+    load,
+    of_process,
+    text_of,
+)
 from catalogue.policy.observatory import ObservatoryRules, OutlierRules
 from catalogue.policy.sanctions import Sanctions, SuspensionPolicy
 
@@ -52,6 +61,7 @@ __all__ = [
     "UnknownPolicy",
     "Window",
     "Withdrawal",
+    "is_shipped",
     "keep_own_in",
     "load",
     "of_process",

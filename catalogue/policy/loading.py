@@ -63,6 +63,11 @@ def load(name: str, folder: Path | None = None) -> Policy:
     return _made(path, _edited(path), base, _edited(base) if base else None)
 
 
+def is_shipped(name: str) -> bool:
+    """Whether the policy of that name is a shipped preset, and not a file of this market's own."""
+    return _own is None or not (_own / f"{name}.toml").is_file()
+
+
 def text_of(policy: Policy) -> str:
     """The policy in JSON, which is stored with a process when it opens."""
     return msgspec.json.encode(policy).decode()

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.exceptions import (
     HTTPException,
@@ -53,6 +54,9 @@ from infra.web.readers import choose_language, in_the_readers_language
 from infra.web.shown_again import shown_from
 from infra.web.wire import LONG_ADDRESS, ON_EVERY_ANSWER
 
+STATIC_SECONDS = 600
+"""How long a browser uses its copy of a script or style sheet. Without this a browser chooses the time itself, and uses
+files of the former release for days."""
 BEHIND_TLS = (b"strict-transport-security", b"max-age=31536000")
 PERSONAL = (b"cache-control", b"no-store")
 BODY_BYTES = 1024 * 1024
@@ -184,6 +188,7 @@ def create_app(resources: Resources, services: Iterable[Service], assets: Path, 
             create_static_files_router(
                 "/static",
                 directories=[PACKAGE / "static", *sorted(SERVICES.glob("*/static")), assets],
+                cache_control=CacheControlHeader(max_age=STATIC_SECONDS),
                 opt=dict(PUBLIC),
                 include_in_schema=False,
                 exception_handlers={

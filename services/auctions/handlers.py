@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from catalogue.money import minor_step, round_money
-from catalogue.policy import Policy, of_process
+from catalogue.policy import Policy, is_shipped, of_process
 from catalogue.references import ReferencePrice
 from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events.accounts import OrganisationRegistered
@@ -110,8 +110,8 @@ def suggested(reference: ReferencePrice, currency: str) -> Decimal:
 
 
 FORMER_VAT = Decimal(20)
-"""The rate, in percent, by which the former release knows a request without a rate, in every shipped preset. A later
-release needs no former forms of requests."""
+"""The rate, in percent, by which the former release knows a request without a rate, in every shipped preset. In a file of
+the market's own it is that of the file. A later release needs no former forms of requests."""
 
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
@@ -119,8 +119,9 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
     Raise RuleBroken."""
     asked, wanted = wanted, _with_vat(wanted, policy)
     formerly = replace(asked, vat_rate=FORMER_VAT if asked.vat_rate is None else asked.vat_rate)
+    forms = (formerly, wanted) if is_shipped(policy.name) else (wanted, formerly)
     async with tx.once(
-        "open", key, caller=principal.organisation_id, body=asked, answer=str, former_bodies=(formerly, wanted)
+        "open", key, caller=principal.organisation_id, body=asked, answer=str, former_bodies=forms
     ) as once:
         if once.first:
             db = await tx.raw()

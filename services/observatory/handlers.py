@@ -53,13 +53,13 @@ NO_OFFER_ANY_MORE = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 """If an offer ended for one of these reasons, its price does not count any more. If its last day is over, the price still counts."""
 RECHECK = timedelta(days=1)
 BATCH = 50
+"""The most items judged in one transaction."""
 ENDS_AT_ONCE = 1_000
 """The most items in one transaction of :func:`publish_ends`."""
 REPEATED = (timedelta(hours=1), timedelta(days=1))
 """The end of a reference is published again after these times. A worker of the former release, which runs during an
 upgrade, may get the first event, and ends nothing if the event names another version than the published one. A later
 release needs no repeats."""
-"""The most items judged in one transaction."""
 PRICES = 20_000
 """The most prices judged in one transaction; an item with more is judged alone."""
 
@@ -365,6 +365,19 @@ async def publish_ends(tx: Transaction) -> int:
     keys = await store.lock_ends_due(tx, ENDS_AT_ONCE)
     ended = await store.ended_references(tx, keys)
     for each in ended:
-        tx.emit(ReferencePriceWithdrawn(reason="It was replaced or withdrawn.", **msgspec.structs.asdict(each)))
+        for reference_id in sorted(
+            {each.first_id, each.reference_id}
+        ):  # the former release ends a reference by its id only
+            tx.emit(
+                ReferencePriceWithdrawn(
+                    item_key=each.item_key,
+                    reference_id=reference_id,
+                    reason="It was replaced or withdrawn.",
+                    currency=each.currency,
+                    level=each.level,
+                    place_code=each.place_code,
+                    version=each.version,
+                )
+            )
     await store.put_off_ends(tx, keys, {each.item_key for each in ended}, [tx.now + pause for pause in REPEATED])
     return len(keys)

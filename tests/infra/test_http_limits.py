@@ -404,7 +404,7 @@ async def test_paths_that_no_file_can_have_are_bad_requests(tmp_path: Path) -> N
 async def test_static_files_of_services_are_served_and_have_names_of_their_own(tmp_path: Path) -> None:
     found = [*PACKAGE.glob("static/*"), *SERVICES.glob("*/static/*")]
     names = [path.name for path in found]
-    assert "auction.js" in names and len(names) == len(set(names))
+    assert "live_auction.js" in names and len(names) == len(set(names))
     async with serving(tmp_path) as (client, _):
         for path in found:
             assert (await client.get(f"/static/{path.name}")).content == path.read_bytes()

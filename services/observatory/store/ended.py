@@ -13,20 +13,29 @@ _LOCK = """
 select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update skip locked
 """
 _ENDED = """
-select s.item_key, s.currency, s.level, s.place_code, max(s.version) as version,
-  (array_agg(s.reference_id order by s.version desc))[1] as reference_id
-from observatory.items i join observatory.snapshots s on s.item_key = i.item_key and s.current
-left join observatory.snapshots f on f.reference_id = i.reference_id and i.published
-where i.item_key = any($1::text[]) and (s.currency, s.level, s.place_code) is distinct from (f.currency, f.level, f.place_code)
-group by s.item_key, s.currency, s.level, s.place_code order by s.item_key
+with former as (
+  select s.item_key, s.currency, s.level, s.place_code, s.version, s.reference_id,
+    jsonb_build_array(s.kind, s.unit, s.median, s.p25, s.p75, s.observations, s.suppliers, s.variation, s.grade)::text as figures
+  from observatory.items i join observatory.snapshots s on s.item_key = i.item_key and s.current
+  left join observatory.snapshots f on f.reference_id = i.reference_id and i.published
+  where i.item_key = any($1::text[]) and (s.currency, s.level, s.place_code) is distinct from (f.currency, f.level, f.place_code)),
+announced as (
+  select *, (figures, version - 1) is distinct from (lag(figures) over in_place, lag(version) over in_place) as begins
+  from former window in_place as (partition by item_key, currency, level, place_code order by version))
+select item_key, currency, level, place_code, max(version) as version,
+  (array_agg(reference_id order by version desc))[1] as reference_id,
+  (array_agg(reference_id order by version desc) filter (where begins))[1] as first_id
+from announced group by item_key, currency, level, place_code order by item_key
 """
 
 
 class EndedReference(msgspec.Struct, frozen=True, kw_only=True):
-    """The last version of an item's reference for a place where none is in force now."""
+    """The last version of an item's reference for a place where none is in force now. ``first_id`` is the first version
+    with the same figures: that one was published."""
 
     item_key: str
     reference_id: str
+    first_id: str
     currency: str
     level: str
     place_code: str

@@ -297,6 +297,15 @@ async def test_a_sealed_bid_is_pushed_to_who_sent_it_and_to_nobody_else(market: 
             stream.cancel()
 
 
+async def test_a_sealed_bid_far_too_low_can_be_corrected_and_its_page_says_nothing_else(market: Market) -> None:
+    scene = await a_sealed_scene(market)
+    async with market.browser(scene.suppliers["a"]) as a:
+        assert (await scene.bid("a", "1")).status_code == 201
+        page = html.unescape((await a.get(f"/auctions/{scene.auction_id}")).text)
+        assert "you may change it" in page and "No further bid is possible" not in page and 'name="request_key"' in page
+        assert (await scene.bid("a", "875")).status_code == 201
+
+
 async def _has(watching: Watching, words: str) -> bool:
     return words in watching.text
 

@@ -89,14 +89,26 @@ async def test_an_opening_without_a_vat_rate_that_the_former_release_answered_is
     assert opened == "opened by the former release"
 
 
-async def test_the_former_release_knows_an_opening_without_a_vat_rate_that_this_one_answered(market: Market) -> None:
+@pytest.mark.parametrize("own_rate", [None, Decimal(18)])
+async def test_the_former_release_knows_an_opening_without_a_vat_rate_that_this_one_answered(
+    market: Market, tmp_path: Path, own_rate: Decimal | None
+) -> None:
+    """By 20 percent in the shipped presets, and by the rate of a file of the market's own."""
     on_a_working_day(market)
     buyer = await an_organisation(market, "buyer")
     wanted = paper()
     wanted.pop("vat_rate", None)
-    async with market.client(buyer) as client:
-        answer = await client.post("/api/auctions", json=wanted, headers={"idempotency-key": "same"})
-    formerly = msgspec.convert(wanted | {"vat_rate": "20"}, NewAuction, strict=False)
+    policy = market.resources.config.policy
+    if own_rate is not None:
+        text = (SHIPPED / f"{policy}.toml").read_text(encoding="utf-8")
+        (tmp_path / f"{policy}.toml").write_text(f"vat_percent = {own_rate}\n{text}", encoding="utf-8")
+    keep_own_in(tmp_path)
+    try:
+        async with market.client(buyer) as client:
+            answer = await client.post("/api/auctions", json=wanted, headers={"idempotency-key": "same"})
+    finally:
+        keep_own_in(None)
+    formerly = msgspec.convert(wanted | {"vat_rate": str(own_rate or FORMER_VAT)}, NewAuction, strict=False)
     async with (
         market.resources.database.transaction("auctions") as tx,
         tx.once("open", "same", caller=buyer.organisation_id, body=formerly, answer=str) as once,
