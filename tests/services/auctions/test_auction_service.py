@@ -93,7 +93,7 @@ async def test_an_opening_without_a_vat_rate_that_the_former_release_answered_is
 async def test_the_former_release_knows_an_opening_without_a_vat_rate_that_this_one_answered(
     market: Market, tmp_path: Path, own_rate: Decimal | None
 ) -> None:
-    """By 20 percent in the shipped presets, and by the rate of a file of the market's own."""
+    """It compares by 20 percent in the shipped presets, and by the rate of a file of the market's own."""
     on_a_working_day(market)
     buyer = await an_organisation(market, "buyer")
     wanted = paper()
