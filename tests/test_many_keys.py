@@ -21,7 +21,7 @@ Find = Callable[[Transaction, Sequence[str]], Awaitable[Any]]
 
 FINDS: dict[str, tuple[str, Find]] = {
     "suspensions over": ("accounts", lambda tx, keys: organisations.suspensions_over(tx, 5, keys)),
-    "offers over": ("catalogue", lambda tx, keys: catalogue.expired(tx, date(2000, 1, 1), 5, keys)),
+    "offers over": ("catalogue", lambda tx, keys: catalogue.lock_expired(tx, date(2000, 1, 1), 5, keys)),
     "endings": ("catalogue", lambda tx, keys: endings.lock_endings(tx, 5, [("sku", key) for key in keys])),
     "members due": ("notifications", lambda tx, keys: notifications.lock_due(tx, 5, keys)),
     "pools due": ("pools", lambda tx, keys: pools.lock_due(tx, 5, keys)),

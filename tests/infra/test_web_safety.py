@@ -14,6 +14,7 @@ from infra.ids import new_id
 from infra.tokens import Principal, Tokens
 from infra.web import BY_LINK, MEMBERS, PUBLIC, MemberVisit, redirect
 from infra.web.access import COOKIE
+from infra.web.app import STATIC_SECONDS
 from tests.infra.test_http_limits import serving
 
 pytestmark = pytest.mark.servers
@@ -116,7 +117,7 @@ async def test_what_a_member_gets_is_kept_nowhere(tmp_path: Path) -> None:
         for path in ("/page", "/api/mine", "/nowhere"):
             assert (await client.get(path)).headers["cache-control"] == "no-store", path
         assert (await client.get("/open-data")).headers["cache-control"] == "public, max-age=60"
-        assert "cache-control" not in (await client.get("/static/file.js")).headers
+        assert (await client.get("/static/file.js")).headers["cache-control"] == f"max-age={STATIC_SECONDS}"
 
 
 async def test_a_secret_that_a_stranger_gets_is_kept_nowhere(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A click uses the values in the fields at that moment, even if the page has not sent them yet; and they are kept when
 the language changes, and after Back."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
@@ -268,3 +269,24 @@ async def test_back_from_a_refused_quantity_each_address_has_its_own_note(meet: 
         await page.go_forward()
     await expect(note).to_contain_text("must be a number")
     visitor.errors.clear()
+
+
+async def test_what_is_typed_while_the_page_loads_in_another_language_is_kept(meet: Meet) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await page.locator("#q").fill("toner")
+    await expect(page).to_have_url(re.compile("q=toner"))
+    typed = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    await page.route("**/lonja.js", wait)
+    await page.get_by_role("button", name="Español").click(no_wait_after=True)
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    await page.locator("#q").fill("paper")
+    typed.set()
+    await page.wait_for_load_state("networkidle")
+    await expect(page.locator("#q")).to_have_value("paper")
+    await expect(page.get_by_role("link", name=PAPER).first).to_be_visible()

@@ -153,6 +153,13 @@ function sendAgain(form, fields) {
   send(copy);
 }
 
+// Whether a person changed the field already, while the page was still loading.
+function isTouched(element) {
+  if (isChoice(element)) return element.checked !== element.defaultChecked;
+  if (!element.options) return element.value !== element.defaultValue;
+  return element.value !== ([...element.options].find((option) => option.defaultSelected) ?? element.options[0])?.value;
+}
+
 // A field is identified by its name and its index among those of that name; a choice by its value, because another page may have others.
 function fillIn(form, fields) {
   const met = new Set();
@@ -160,7 +167,7 @@ function fillIn(form, fields) {
     const element = [...form.elements].find((one) => one.name === each.name && !met.has(one) && (!isChoice(one) || one.value === each.value));
     if (!element) continue;
     met.add(element);
-    if (each.hidden) continue;
+    if (each.hidden || isTouched(element)) continue;
     const before = isChoice(element) ? element.checked : element.value;
     if (isChoice(element)) element.checked = each.on;
     else element.value = each.value;
