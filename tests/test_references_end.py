@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -124,11 +125,11 @@ async def test_an_end_that_a_worker_of_the_former_release_passed_over_is_publish
     async def has_repeated(times: int | None) -> bool:
         return await told(observatory, sku) == times
 
-    await observatory.market.eventually(lambda: has_repeated(1))
+    await observatory.market.eventually(partial(has_repeated, 1))
     for later, repeated in ((timedelta(hours=1), 2), (timedelta(days=1), None)):
         await as_the_former_left_it(observatory, sku, former)
         observatory.market.clock.advance(later)
-        await observatory.market.eventually(lambda times=repeated: has_repeated(times))  # type: ignore[misc]
+        await observatory.market.eventually(partial(has_repeated, repeated))
         await in_force(observatory, sku, [])
 
 
